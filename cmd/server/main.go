@@ -147,10 +147,16 @@ func (versionCommand) Run(s stdio) error {
 	return err
 }
 
-type schemaCommand struct{}
+type schemaCommand struct {
+	Federation bool `env:"-" help:"Print the schema as a subgraph of Apollo Federation 2, for the composition of a supergraph."`
+}
 
 // Run prints the schema.
-func (schemaCommand) Run(s stdio) error {
-	_, err := io.WriteString(s.out, schema.SDL())
+func (c *schemaCommand) Run(s stdio) error {
+	sdl := schema.SDL
+	if c.Federation {
+		sdl = schema.SubgraphSDL
+	}
+	_, err := io.WriteString(s.out, sdl())
 	return err
 }

@@ -22,6 +22,9 @@ import (
 	"github.com/99designs/gqlgen/api"
 	"github.com/99designs/gqlgen/codegen"
 	"github.com/99designs/gqlgen/codegen/config"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/consoleql/consoleql/graph/schema"
 )
 
 func main() {
@@ -49,6 +52,10 @@ type sequentialExecution struct {
 	leaves []string // beginnings of the functions of fields that write a plain struct field
 }
 
+// InjectSourceLate adds the schema of a federation's subgraph, which a gateway has only if it is
+// turned on.
+func (*sequentialExecution) InjectSourceLate(*ast.Schema) *ast.Source { return schema.Federation() }
+
 // Name returns the plugin's name.
 func (*sequentialExecution) Name() string { return "sequential" }
 
@@ -57,12 +64,23 @@ func (p *sequentialExecution) GenerateCode(data *codegen.Data) error { //nolint:
 	for _, object := range data.Objects {
 		object.DisableConcurrency = true
 		for _, field := range object.Fields {
+			resolve(object, field)
 			if isLeaf(field) {
 				p.leaves = append(p.leaves, fmt.Sprintf(") _%s_%s(ctx context.Context, field graphql.CollectedField, obj ", object.Name, field.Name))
 			}
 		}
 	}
 	return nil
+}
+
+// resolve gives the fields of a federation's subgraph a resolver. gqlgen expects that its own plugin
+// generates them, with a goroutine for each type.
+func resolve(object *codegen.Object, field *codegen.Field) {
+	name := map[string]string{"_service": "Service", "_entities": "Entities"}[field.Name]
+	if !object.Root || name == "" {
+		return
+	}
+	field.GoFieldName, field.IsResolver, field.NoErr = name, true, false
 }
 
 // isLeaf reports whether reading the field cannot fail. Such a field is a scalar or enum in a

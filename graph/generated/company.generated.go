@@ -995,7 +995,7 @@ func (ec *executionContext) fieldContext_Company_workflowLayouts(ctx context.Con
 
 // region    **************************** object.gotpl ****************************
 
-var companyImplementors = []string{"Company", "Node"}
+var companyImplementors = []string{"Company", "Node", "_Entity"}
 
 func (ec *executionContext) _Company(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Company) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, companyImplementors)

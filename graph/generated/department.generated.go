@@ -1294,7 +1294,7 @@ func (ec *executionContext) fieldContext_Department_workflowLayout(ctx context.C
 
 // region    **************************** object.gotpl ****************************
 
-var departmentImplementors = []string{"Department", "Node"}
+var departmentImplementors = []string{"Department", "Node", "_Entity"}
 
 func (ec *executionContext) _Department(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Department) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, departmentImplementors)

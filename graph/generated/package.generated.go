@@ -2072,7 +2072,7 @@ func (ec *executionContext) _DeletePackagePayload(ctx context.Context, sel ast.S
 	return out
 }
 
-var packageImplementors = []string{"Package", "Node"}
+var packageImplementors = []string{"Package", "Node", "_Entity"}
 
 func (ec *executionContext) _Package(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Package) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageImplementors)

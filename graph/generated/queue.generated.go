@@ -1183,7 +1183,7 @@ func (ec *executionContext) _DeleteQueuePayload(ctx context.Context, sel ast.Sel
 	return out
 }
 
-var queueImplementors = []string{"Queue", "Node"}
+var queueImplementors = []string{"Queue", "Node", "_Entity"}
 
 func (ec *executionContext) _Queue(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Queue) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, queueImplementors)

@@ -823,7 +823,7 @@ func UnmarshalRobotOrder(ctx context.Context, raw any) (entity.OrderBy, error) {
 
 // region    **************************** object.gotpl ****************************
 
-var robotImplementors = []string{"Robot", "Node"}
+var robotImplementors = []string{"Robot", "Node", "_Entity"}
 
 func (ec *executionContext) _Robot(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Robot) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, robotImplementors)

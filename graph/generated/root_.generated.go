@@ -2520,6 +2520,31 @@ enum WorkflowLayoutOrderField {
   MODIFIED_AT
 }
 `, BuiltIn: false},
+	{Name: "../../federation.graphql", Input: `# The fields of an Apollo Federation subgraph. A gateway has them only with CONSOLEQL_FEDERATION=on.
+# https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec
+
+"A representation of an entity: its ` + "`" + `__typename` + "`" + `, and the fields of one of its keys."
+scalar _Any
+
+"The schema of this subgraph."
+type _Service {
+  "The schema in the schema definition language, with the directives of federation."
+  sdl: String!
+}
+
+extend type Query {
+  "The schema of this subgraph, for the composition of a supergraph."
+  _service: _Service!
+  "Reads entities by their representations, in the order of the argument. A key with ` + "`" + `companyId` + "`" + ` and ` + "`" + `departmentId` + "`" + ` is read in that company and department, ` + "`" + `id` + "`" + ` alone in the scope of the request. One that does not exist is null without an error. Those of one type and department are read in one batch."
+  _entities(
+    "The representations of the entities, at most 1,000 of them."
+    representations: [_Any!]!
+  ): [_Entity]!
+}
+
+"The entities that other subgraphs may refer to."
+union _Entity = Company | Department | Package | Queue | Robot | Workflow | WorkflowLayout
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -3753,6 +3778,14 @@ func (ec *executionContext) childFields_WorkflowUpgradeItem(ctx context.Context,
 		return ec.fieldContext_WorkflowUpgradeItem_message(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type WorkflowUpgradeItem", field.Name)
+}
+
+func (ec *executionContext) childFields__Service(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sdl":
+		return ec.fieldContext__Service_sdl(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type _Service", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -2452,7 +2452,7 @@ func (ec *executionContext) _UpgradeWorkflowsPayload(ctx context.Context, sel as
 	return out
 }
 
-var workflowImplementors = []string{"Workflow", "Node"}
+var workflowImplementors = []string{"Workflow", "Node", "_Entity"}
 
 func (ec *executionContext) _Workflow(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Workflow) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowImplementors)

@@ -859,7 +859,7 @@ func (ec *executionContext) _ExecuteWorkflowLayoutPayload(ctx context.Context, s
 	return out
 }
 
-var workflowLayoutImplementors = []string{"WorkflowLayout", "Node"}
+var workflowLayoutImplementors = []string{"WorkflowLayout", "Node", "_Entity"}
 
 func (ec *executionContext) _WorkflowLayout(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowLayout) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutImplementors)

@@ -259,7 +259,7 @@ func (k *prefetcher) walk(typ string, s selection.Set, objects []any, path strin
 	if len(objects) == 0 || level.Excess() != nil {
 		return
 	}
-	if typ == nodeInterface {
+	if isAbstract(typ) {
 		for _, of := range objectTypes(typ) {
 			k.walk(of, s, slices.DeleteFunc(slices.Clone(objects), func(o any) bool { return typeOf(o) != of }), path)
 		}

@@ -12,9 +12,15 @@ import (
 // nodeInterface is the interface of the schema whose objects have a nodeId.
 const nodeInterface = "Node"
 
-// objectTypes returns the object types of a type of the schema: itself, or those of the interface.
+// EntityUnion is the union of the same objects in a subgraph of a federation.
+const EntityUnion = "_Entity"
+
+// isAbstract reports whether a type of the schema is that of objects with a nodeId.
+func isAbstract(typ string) bool { return typ == nodeInterface || typ == EntityUnion }
+
+// objectTypes returns the object types of a type of the schema: itself, or those of the interface or union.
 func objectTypes(typ string) []string {
-	if typ == nodeInterface {
+	if isAbstract(typ) {
 		return NodeTypes()
 	}
 	return []string{typ}
@@ -35,6 +41,11 @@ func (l *Loaders) Node(text string, s selection.Set) batch.Thunk[Node] {
 	if err != nil {
 		return batch.Failed[Node](err)
 	}
+	return l.NodeOf(n, s)
+}
+
+// NodeOf is Node for the parts of a nodeId.
+func (l *Loaders) NodeOf(n cc.NodeID, s selection.Set) batch.Thunk[Node] {
 	if err := principal.FromContext(l.Context()).Limits().CheckType(n.Type); err != nil {
 		return batch.Failed[Node](err)
 	}

@@ -119,6 +119,7 @@ func Types() map[string][]string {
 	types := map[string][]string{
 		"WorkflowCounts.outdated": {"Package"},
 		"PackageCounts.unused":    {"Workflow"},
+		"Query._entities":         nil, // as for a Node
 
 		"Subscription.robotCountsChanged": {"Robot"},
 

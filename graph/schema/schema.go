@@ -18,6 +18,9 @@ import (
 //go:embed *.graphql
 var files embed.FS
 
+//go:embed federation/federation.graphql
+var federation string
+
 // Sources returns the schema's files for gqlparser.LoadSchema, in the order of their names.
 func Sources() []*ast.Source {
 	// The pattern is constant and valid, and each name comes from the embedded tree, so that
@@ -35,11 +38,33 @@ func Sources() []*ast.Source {
 // delivery. @audit is for internal/audit.
 func private() []string { return []string{"defer", "audit"} }
 
+// FederatedSources returns the schema's files with the fields of a subgraph.
+func FederatedSources() []*ast.Source { return append(Sources(), Federation()) }
+
+// Federation returns the fields and types that a subgraph of Apollo Federation has beside the
+// others. Its entities are the types that implement Node.
+func Federation() *ast.Source {
+	document, _ := parser.ParseSchemas(Sources()...) // the embedded files are valid
+	var entities []string
+	for _, def := range document.Definitions {
+		if isEntity(def) {
+			entities = append(entities, def.Name)
+		}
+	}
+	union := "\n\"The entities that other subgraphs may refer to.\"\nunion _Entity = " + strings.Join(entities, " | ") + "\n"
+	return &ast.Source{Name: "federation.graphql", Input: federation + union}
+}
+
 // Load returns the schema that the gateway executes, without the private directives.
-func Load() (*ast.Schema, error) {
-	s, err := Annotated()
+func Load() (*ast.Schema, error) { return load(Sources()) }
+
+// LoadFederated returns the schema that the gateway executes as a subgraph.
+func LoadFederated() (*ast.Schema, error) { return load(FederatedSources()) }
+
+func load(sources []*ast.Source) (*ast.Schema, error) {
+	s, err := gqlparser.LoadSchema(sources...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("load the schema: %w", err)
 	}
 	for _, name := range private() {
 		delete(s.Directives, name)
@@ -69,8 +94,15 @@ func removePrivate(def *ast.Definition) {
 // SDL returns the whole schema as one document, with the types in the order of Sources. It
 // merges each type's extensions into the type, since tools treat an extended type as another
 // server's.
-func SDL() string {
-	document, _ := parser.ParseSchemas(Sources()...) // the embedded files are valid
+func SDL() string { return format(merged(Sources())) }
+
+// FederatedSDL returns the schema of LoadFederated in the form of SDL.
+func FederatedSDL() string { return format(merged(FederatedSources())) }
+
+// merged parses sources, and merges extensions into their types. It leaves the private directives
+// out.
+func merged(sources []*ast.Source) *ast.SchemaDocument {
+	document, _ := parser.ParseSchemas(sources...) // the embedded files are valid
 	for _, extension := range document.Extensions {
 		extended := document.Definitions.ForName(extension.Name)
 		extended.Fields = append(extended.Fields, extension.Fields...) // extensions only add fields
@@ -80,6 +112,10 @@ func SDL() string {
 	for _, def := range document.Definitions {
 		removePrivate(def)
 	}
+	return document
+}
+
+func format(document *ast.SchemaDocument) string {
 	var sdl strings.Builder
 	formatter.NewFormatter(&sdl, formatter.WithIndent("  ")).FormatSchemaDocument(document)
 	return sdl.String()

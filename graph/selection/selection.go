@@ -33,12 +33,13 @@ func (s Set) Empty() bool { return len(s.set) == 0 }
 // Variables are the variables of the operation.
 func (s Set) Variables() map[string]any { return s.op.Variables }
 
-// node is the only interface of the schema. Validation refuses its fragments on objects of other types.
-const node = "Node"
+// node is the only interface of the schema, and entity the only union, which a subgraph of a federation has for the same
+// objects. Validation refuses their fragments on objects of other types.
+const node, entity = "Node", "_Entity"
 
 // Fields returns the selected fields of the object type typ. Fragments and the directives skip and include are applied.
 func (s Set) Fields(typ string) []graphql.CollectedField {
-	return graphql.CollectFields(s.op, s.set, []string{typ, node})
+	return graphql.CollectFields(s.op, s.set, []string{typ, node, entity})
 }
 
 // Below returns the selection set of one of the fields.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,12 +115,23 @@ func withoutText(message string) string {
 	return message
 }
 
+// pathWithin returns the path of a field, with the index of the element of its list that an error
+// concerns.
+func pathWithin(field, of ast.Path) ast.Path {
+	if len(of) > len(field) {
+		if i, ok := of[len(field)].(ast.PathIndex); ok {
+			return append(slices.Clone(field), i)
+		}
+	}
+	return field
+}
+
 // presentFault presents an error of the gateway. Its path leads to the field in the response,
 // and the extension `argument` from the field to the invalid argument.
 func presentFault(ctx context.Context, out *gqlerror.Error, f *fault.Error, outcome fault.Outcome) {
 	field := out.Path
 	if fc := graphql.GetFieldContext(ctx); fc != nil {
-		field = fc.Path()
+		field = pathWithin(fc.Path(), out.Path)
 	}
 	argument := f.Argument
 	if argument == "" && f.Code == fault.BadUserInput && len(out.Path) > len(field) {

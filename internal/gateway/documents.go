@@ -19,7 +19,11 @@ func (g *Gateway) isMetricOperation(name string) bool {
 // openSchema loads the schema, creates the cache of parsed documents, and reads the trusted documents into it.
 func (g *Gateway) openSchema() (err error) {
 	s := g.settings
-	if g.schema, err = schema.Load(); err != nil {
+	load := schema.Load
+	if s.Federation == "on" {
+		load = schema.LoadFederated
+	}
+	if g.schema, err = load(); err != nil {
 		return err
 	}
 	g.parsed = querylimit.NewParsedDocuments(g.schema)

@@ -136,7 +136,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if err := g.openConsole(); err != nil {
 		return nil, err
 	}
-	engine, err := loader.New(g.console, relation.Table(), s.loaderOptions(log))
+	engine, err := loader.New(g.console, s.relations(), s.loaderOptions(log))
 	if err != nil {
 		return nil, err
 	}
@@ -201,6 +201,9 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 	}
 	if g.redis != nil {
 		options.SharedTexts = trusteddocuments.NewSharedTexts(g.redis, g.log)
+	}
+	if s.Federation == "on" {
+		options.SDL = schema.FederatedSDL()
 	}
 	if s.GraphiQL != "off" {
 		options.GraphiQL = &graphiql.Options{Examples: p.Examples, Notice: p.Notice}

@@ -46,6 +46,7 @@ type Listeners struct {
 	AllowedOrigins  []string      `help:"Origins whose pages may use the gateway from a browser, beside its own pages; separated by commas." placeholder:"https://dashboards.example"`
 	GraphiQL        string        `name:"graphiql" enum:"on,off" default:"on" help:"Whether the gateway serves GraphiQL at / (${enum})."`
 	Introspection   string        `enum:"on,off" default:"on" help:"Whether callers can read the schema (${enum}). off: __schema and __type are refused with FORBIDDEN, /schema.graphql is not found, and errors suggest no names. GraphiQL then knows no schema."`
+	Federation      string        `enum:"on,off" default:"off" help:"Whether the gateway is a subgraph of Apollo Federation 2 (${enum}). on: the schema has _service and _entities."`
 	ShutdownDelay   time.Duration `default:"5s" help:"How long the gateway serves after SIGTERM while /readyz answers 503. Set it to the time that a load balancer takes to notice. An interrupt (Ctrl-C) does not wait."`
 	IdleTimeout     time.Duration `default:"620s" help:"How long an idle connection of a client stays open. Set it above the idle timeout of load balancers, which send requests on idle connections."`
 	ShutdownTimeout time.Duration `default:"15s" help:"How long requests in flight may take to end after the shutdown delay."`
@@ -249,6 +250,14 @@ func (a Account) password() (string, error) {
 		return "", fmt.Errorf("--password-file: %w", err)
 	}
 	return password, nil
+}
+
+// relations returns the relations of the schema in force.
+func (s *Settings) relations() loader.Relations {
+	if s.Federation == "on" {
+		return relation.FederatedTable()
+	}
+	return relation.Table()
 }
 
 func (s *Settings) loaderOptions(log *slog.Logger) loader.Options {

@@ -71,7 +71,7 @@ const (
 )
 
 // schemaFields matches the root fields that read the schema.
-var schemaFields = regexp.MustCompile(`__(schema|type)\b`)
+var schemaFields = regexp.MustCompile(`__(schema|type)\b|\b_service\b`)
 
 // isIntrospection reports whether a document reads nothing but the schema.
 func isIntrospection(text string) bool {
@@ -83,7 +83,7 @@ func isIntrospection(text string) bool {
 		return false
 	}
 	for _, op := range document.Operations {
-		if op.Operation != ast.Query || !graphqlhttp.SelectsOnly(document, op.SelectionSet, "__schema", "__type", "__typename") {
+		if op.Operation != ast.Query || !graphqlhttp.SelectsOnly(document, op.SelectionSet, "__schema", "__type", "_service", "__typename") {
 			return false
 		}
 	}

@@ -23,6 +23,8 @@ const (
 	maxSharedText = 64 << 10
 	// maxSharedHour bounds the texts that this process sends to Redis in an hour, in bytes.
 	maxSharedHour = 4 << 20
+	// minSharedText is what a short text counts for, with its hash here and in Redis.
+	minSharedText = 256
 	// sharedTimeout bounds a command. A request waits for it.
 	sharedTimeout = 250 * time.Millisecond
 	// sharedPause is how long Redis is not asked after a command failed.
@@ -78,6 +80,7 @@ func (s *SharedTexts) Add(ctx context.Context, hash, text string) {
 
 // take reports whether a text may be sent: once an hour, within the bound of the hour.
 func (s *SharedTexts) take(hash string, size int, now time.Time) bool {
+	size = max(size, minSharedText)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sent == nil || now.Sub(s.hour) >= time.Hour {

@@ -1,6 +1,7 @@
 package trusteddocuments
 
 import (
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -84,6 +85,13 @@ func TestBoundOfTexts(t *testing.T) {
 		}
 		if sent != maxSharedHour {
 			t.Errorf("%d bytes in an hour", sent)
+		}
+		time.Sleep(time.Hour)
+		for i := range 100_000 {
+			s.take(hashOf(fmt.Sprint(i)), 1, time.Now())
+		}
+		if len(s.sent) != maxSharedHour/minSharedText {
+			t.Errorf("%d texts in memory", len(s.sent))
 		}
 		time.Sleep(time.Hour)
 		if hash := hashOf("x"); !s.take(hash, 1, time.Now()) || s.take(hash, 1, time.Now()) {

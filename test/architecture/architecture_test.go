@@ -29,15 +29,15 @@ const (
 // packages of lower layers.
 var layers = [][]string{
 	{
-		"graph", "graph/codegen", "graph/schema", "graph/selection", "internal/backoff", "internal/buildinfo", "internal/consoleclient/generate",
+		"graph", "graph/schema", "graph/selection", "internal/backoff", "internal/buildinfo", "internal/consoleclient/generate",
 		"internal/consolesim", "internal/edge/graphiql/browsertest", "internal/edge/slowreader", "internal/edge/staticfiles", "internal/fault",
 		"internal/flight", "internal/health", "internal/invalidation", "internal/logqueue", "internal/quota", "internal/redistest", "internal/scope", "internal/tcpproxy",
 		"internal/telemetry", "internal/textfile",
 	},
 	{
 		"examples/dashboard", "internal/edge/graphiql",
-		"graph/capabilities", "graph/scalar", "graph/sequential", "internal/budget", "internal/bytepool", "internal/consoleclient/admission",
-		"internal/idempotency", "internal/principal", "internal/responsecache",
+		"graph/capabilities", "graph/codegen", "graph/scalar", "graph/sequential", "internal/budget", "internal/bytepool",
+		"internal/consoleclient/admission", "internal/idempotency", "internal/principal", "internal/responsecache",
 	},
 	{"internal/consoleclient/transport", "internal/operation", "internal/tokencache"},
 	{"internal/accesslog", "internal/apikey", "internal/consoleclient"},

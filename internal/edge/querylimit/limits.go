@@ -152,14 +152,15 @@ func textBytes(value any) int {
 // their answers.
 const maxIntrospections = 10
 
-// introspections counts an operation's root fields that read the schema.
+// introspections counts an operation's root fields that read the schema. _service is that of a
+// subgraph of a federation.
 func introspections(op *graphql.OperationContext) int {
 	if op.Operation.Operation != ast.Query {
 		return 0
 	}
 	n := 0
 	for _, f := range graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Query"}) {
-		if f.Name == "__schema" || f.Name == "__type" {
+		if f.Name == "__schema" || f.Name == "__type" || f.Name == "_service" {
 			n++
 		}
 	}

@@ -94,6 +94,9 @@ func TestNodesThatCannotBeHad(t *testing.T) {
 			if len(a.Errors) > 0 {
 				code = a.Errors[0].Extensions.Code
 			}
+			if tt.name == "one of several" && len(a.Errors) == 1 && a.Errors[0].FieldPath() != "nodes.0" {
+				t.Errorf("the error is at %s", a.Errors[0].FieldPath())
+			}
 			if code != tt.code || len(a.Errors) > 1 {
 				t.Errorf("errors %+v", a.Errors)
 			}

@@ -1,0 +1,112 @@
+package relation
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/plugin/federation/fedruntime"
+
+	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/schema"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// maxRepresentations bounds the argument `representations`.
+const maxRepresentations = 1000
+
+// FederatedTable returns the table with the fields of a subgraph.
+func FederatedTable() loader.Relations {
+	table := Table()
+	table["Query"]["_service"] = service()
+	table["Query"]["_entities"] = entities()
+	return table
+}
+
+// service returns the relation to the schema of the subgraph.
+func service() loader.Relation {
+	sdl := schema.SubgraphSDL()
+	return loader.Relation{To: "_Service", Load: func(*loader.Loaders, any, loader.FieldCall) loader.Loaded {
+		return subgraph{fedruntime.Service{SDL: sdl}}
+	}}
+}
+
+// subgraph is a relation to the schema of the subgraph, which is no object of the console.
+type subgraph struct{ service fedruntime.Service }
+
+// Wait returns the schema.
+func (s subgraph) Wait() (fedruntime.Service, error) { return s.service, nil }
+
+// Visit implements loader.Loaded.
+func (subgraph) Visit(func(child any)) {}
+
+// entities returns the relation to the objects of the argument representations.
+func entities() loader.Relation {
+	return loader.Relation{
+		To: loader.EntityUnion,
+		Check: func(c loader.FieldCall) error {
+			if n := len(representations(c)); n > maxRepresentations {
+				return fault.BadInput("representations", "are %d, more than %d", n, maxRepresentations)
+			}
+			return nil
+		},
+		Load: func(l *loader.Loaders, _ any, c loader.FieldCall) loader.Loaded {
+			given := representations(c)
+			all := make(loader.Nodes, len(given))
+			for i, representation := range given {
+				of, err := nodeOf(representation)
+				if err != nil {
+					err.Argument = fmt.Sprintf("representations.%d.%s", i, err.Argument)
+					all[i] = batch.Failed[loader.Node](err)
+					continue
+				}
+				all[i] = loadNode(l, of, c)
+			}
+			return all
+		},
+	}
+}
+
+func representations(c loader.FieldCall) []any {
+	return graphql.CoerceList(c.Arguments()["representations"])
+}
+
+// loadNode loads an entity; one without a scope in that of the request.
+func loadNode(l *loader.Loaders, of cc.NodeID, c loader.FieldCall) batch.Thunk[loader.Node] {
+	if of.Scope == (scope.Scope{}) && of.Type != "Company" {
+		var err error
+		if of.Scope, err = l.RequestScope()(); err != nil {
+			return batch.Failed[loader.Node](err)
+		}
+	}
+	return l.NodeOf(of, c.Selection)
+}
+
+// nodeOf parses a representation. The scope is empty if it has none, or only a part of it.
+func nodeOf(representation any) (cc.NodeID, *fault.Error) {
+	members, _ := representation.(map[string]any)
+	typ, _ := members["__typename"].(string)
+	if !slices.Contains(loader.NodeTypes(), typ) {
+		return cc.NodeID{}, fault.BadInput("__typename", "names no entity")
+	}
+	var ids [3]string
+	for i, name := range []string{"id", "companyId", "departmentId"} {
+		if members[name] == nil && i > 0 {
+			continue
+		}
+		text, _ := members[name].(string)
+		id, err := scope.ParseID(text)
+		if err != nil {
+			return cc.NodeID{}, fault.BadInput(name, "%w", err)
+		}
+		ids[i] = id
+	}
+	of := cc.NodeID{Type: typ, ID: ids[0]}
+	if ids[1] != "" && (ids[2] != "" || typ == "Department") {
+		of.Scope = scope.Scope{CompanyID: ids[1], DepartmentID: ids[2]}
+	}
+	return of, nil
+}
