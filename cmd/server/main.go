@@ -18,7 +18,7 @@ import (
 )
 
 func main() {
-	gateway.SampleAllocations()
+	sampleAllocations()
 	telemetry.SilenceLibraries()
 	ctx, stop := untilSignalled(context.Background())
 	hangups, ignore := onHangup()
@@ -124,9 +124,9 @@ func (c *serveCommand) Run(ctx context.Context, s stdio) error {
 		return err
 	}
 	s.warn(log)
-	m := gateway.RuntimeMemory()
-	m.Tune(log)
-	c.Fit(m.SetLimit(-1), log) // -1 returns the limit without changing it
+	m := runtimeMemory()
+	m.tune(log)
+	c.Fit(m.setLimit(-1), log) // -1 returns the limit without changing it
 	first, err := serveExamples()
 	if err != nil {
 		return err

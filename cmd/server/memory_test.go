@@ -1,4 +1,4 @@
-package gateway
+package main
 
 import (
 	"bytes"
@@ -36,13 +36,13 @@ func TestMemoryIsTuned(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			limit, percent := int64(-1), -1
 			var log bytes.Buffer
-			Memory{
+			memory{
 				getenv:     func(name string) string { return c.env[name] },
 				limit:      c.limit,
-				SetLimit:   func(n int64) int64 { limit = n; return 0 },
+				setLimit:   func(n int64) int64 { limit = n; return 0 },
 				setPercent: func(n int) int { percent = n; return 100 },
 				collected:  func(func()) {},
-			}.Tune(slog.New(slog.NewTextHandler(&log, nil)))
+			}.tune(slog.New(slog.NewTextHandler(&log, nil)))
 			if limit != c.wantLimit || percent != c.wantPercent {
 				t.Errorf("limit %d, percent %d", limit, percent)
 			}
@@ -61,14 +61,14 @@ func TestCollectionFollowsTheHeap(t *testing.T) {
 	var collected func()
 	var live uint64
 	var set []int
-	Memory{
+	memory{
 		getenv:     func(string) string { return "" },
 		limit:      memlimit.Limit(1 << 30),
-		SetLimit:   func(int64) int64 { return 0 },
+		setLimit:   func(int64) int64 { return 0 },
 		setPercent: func(n int) int { set = append(set, n); return 0 },
 		live:       func() uint64 { return live },
 		collected:  func(f func()) { collected = f },
-	}.Tune(slog.New(slog.DiscardHandler))
+	}.tune(slog.New(slog.DiscardHandler))
 	for _, live = range []uint64{0, 4 << 20, 32 << 20, 64 << 20, 64 << 20, 128 << 20, 1 << 30, 16 << 20} {
 		collected()
 	}
@@ -87,31 +87,5 @@ func TestEachCollectionIsSeen(t *testing.T) {
 	}
 	if liveBytes() == 0 {
 		t.Error("no live data after a collection")
-	}
-}
-
-func TestCachesFitTheMemory(t *testing.T) {
-	for name, c := range map[string]struct {
-		limit                  int64
-		cache, answers         uint64
-		wantCache, wantAnswers uint64
-		wantLog                bool
-	}{
-		"no limit":            {math.MaxInt64, 256 << 20, 64 << 20, 256 << 20, 64 << 20, false},
-		"room enough":         {512 << 20, 256 << 20, 64 << 20, 256 << 20, 64 << 20, false},
-		"a small container":   {128 << 20, 256 << 20, 64 << 20, 64 << 20, 16 << 20, true},
-		"one of them too big": {512 << 20, 1 << 30, 8 << 20, 256 << 20, 8 << 20, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var log bytes.Buffer
-			settings := Caching{CacheBytes: c.cache, AnswerBytes: c.answers}
-			settings.Fit(c.limit, slog.New(slog.NewTextHandler(&log, nil)))
-			if settings.CacheBytes != c.wantCache || settings.AnswerBytes != c.wantAnswers {
-				t.Errorf("cache %d, answers %d", settings.CacheBytes, settings.AnswerBytes)
-			}
-			if said := log.Len() > 0; said != c.wantLog {
-				t.Errorf("logged %q", &log)
-			}
-		})
 	}
 }

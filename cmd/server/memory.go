@@ -1,4 +1,4 @@
-package gateway
+package main
 
 import (
 	"errors"
@@ -50,31 +50,31 @@ func afterEachCollection(f func()) {
 // under load. Each walks a deep stack, in total 2 % of an operation's cost.
 const sampleBytes = 4 << 20
 
-// SampleAllocations sets the rate of the heap profile unless GODEBUG=memprofilerate is set. It must run first,
+// sampleAllocations sets the rate of the heap profile unless GODEBUG=memprofilerate is set. It must run first,
 // because the profile assumes a constant rate.
-func SampleAllocations() {
+func sampleAllocations() {
 	if runtime.MemProfileRate == 512<<10 {
 		runtime.MemProfileRate = sampleBytes
 	}
 }
 
-// Memory configures the garbage collector. Environment variables take precedence.
-type Memory struct {
+// memory configures the garbage collector. Environment variables take precedence.
+type memory struct {
 	getenv     func(string) string
 	limit      memlimit.Provider // bytes that the process may use
-	SetLimit   func(int64) int64
+	setLimit   func(int64) int64
 	setPercent func(int) int
 	live       func() uint64
 	collected  func(func()) // calls a function after each collection
 }
 
-// RuntimeMemory is the memory of this process.
-func RuntimeMemory() Memory {
-	return Memory{os.Getenv, memlimit.FromCgroup, debug.SetMemoryLimit, debug.SetGCPercent, liveBytes, afterEachCollection}
+// runtimeMemory is the memory of this process.
+func runtimeMemory() memory {
+	return memory{os.Getenv, memlimit.FromCgroup, debug.SetMemoryLimit, debug.SetGCPercent, liveBytes, afterEachCollection}
 }
 
-// Tune applies the defaults that the environment does not override, and logs the values in force.
-func (m Memory) Tune(log *slog.Logger) {
+// tune applies the defaults that the environment does not override, and logs the values in force.
+func (m memory) tune(log *slog.Logger) {
 	if set := m.getenv("GOMEMLIMIT"); set != "" {
 		log.Info("memory limit", "gomemlimit", set, "from", "GOMEMLIMIT")
 	} else {
@@ -95,11 +95,11 @@ func (m Memory) Tune(log *slog.Logger) {
 	log.Info("garbage collection", "gogc", fmt.Sprintf("%d to %d", minGCPercent, maxGCPercent), "from", "default")
 }
 
-func (m Memory) tuneLimit(log *slog.Logger) {
+func (m memory) tuneLimit(log *slog.Logger) {
 	limit, err := memlimit.ApplyRatio(m.limit, memoryShare)()
 	switch {
 	case err == nil && limit < math.MaxInt64:
-		m.SetLimit(int64(limit))
+		m.setLimit(int64(limit))
 		log.Info("memory limit", "gomemlimit", limit, "from", "cgroup")
 	case err == nil, errors.Is(err, memlimit.ErrNoLimit), errors.Is(err, memlimit.ErrNoCgroup), errors.Is(err, memlimit.ErrCgroupsNotSupported):
 		log.Info("memory limit", "gomemlimit", "none", "from", "cgroup")
