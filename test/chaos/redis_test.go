@@ -43,6 +43,10 @@ func redisRows() []row {
 			w.inRedis("REPLICAOF", "127.0.0.1", "1")
 			w.onHeal(func() { w.inRedis("REPLICAOF", "NO", "ONE") })
 		}),
+		{name: "Redis: its master is lost", needs: needs{sentinel: true}, want: unclaimed, begin: func(w *world) {
+			w.group.Masters[0].Stop()
+			w.onHeal(func() { w.group.AwaitPromotion(0) })
+		}},
 		with("emptied", works(), func(w *world) { w.inRedis("FLUSHALL") }),
 	}
 }

@@ -64,9 +64,13 @@ func connectionRows() []row {
 		c.mutation, c.keyed = hangs().mutation, hangs().keyed // a mutation is never sent twice
 	}), func(w *world) { w.proxy.Silence() })
 	silent.adjust, silent.short = func(s *gateway.Settings) { s.Silence = 200 * time.Millisecond }, true
+	http2 := silent
+	http2.name, http2.needs, http2.short = "network: the open connection of HTTP/2 goes silent", needs{http2: true}, false
+	http2.want.kept = cell{stale: "SLOW", wait: patience} // pings find the dead connection later
 	return []row{
 		over("slow", works(), func(w *world) { w.proxy.Delay(200 * time.Millisecond) }),
 		silent,
+		http2,
 		over("open connections are reset", works(), func(w *world) { w.proxy.Reset() }),
 		over("connections are refused", fails(unavailable, 0).with(func(c *cells) {
 			for _, change := range []*cell{&c.mutation, &c.keyed, &c.upload} {

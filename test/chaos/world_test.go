@@ -19,10 +19,11 @@ type world struct {
 	*e2e.World
 	t      *testing.T
 	column column
-	proxy  *tcpproxy.Proxy   // between the gateway and the console; nil: none
-	redis  *redistest.Server // nil: none
-	store  *tcpproxy.Proxy   // between the gateway and Redis; nil: none
-	begin  func(*world)      // starts the fault
+	proxy  *tcpproxy.Proxy    // between the gateway and the console; nil: none
+	redis  *redistest.Server  // nil: none
+	group  *redistest.Several // nil: none
+	store  *tcpproxy.Proxy    // between the gateway and Redis; nil: none
+	begin  func(*world)       // starts the fault
 
 	process *e2e.Process // the gateway, where it is a process of its own
 	ends    bool         // the fault ends a subscription
@@ -33,7 +34,11 @@ type world struct {
 }
 
 // needs are the parts of a world beside gateway and console. A gateway that is a process has a Redis.
-type needs struct{ proxy, redis, process bool }
+type needs struct {
+	proxy, redis, process bool
+	http2                 bool // the proxy is in front of an https console
+	sentinel              bool // a master with a replica and a Sentinel, without a proxy
+}
 
 // lifetime is how long the lists of robots and queues are fresh.
 const lifetime = 50 * time.Millisecond
@@ -50,6 +55,9 @@ func newWorld(t *testing.T, col column, n needs, within time.Duration, o console
 		w.startProcess(e2e.NewSim(t, o))
 		return w
 	}
+	if n.sentinel {
+		w.group = redistest.StartSentinel(t)
+	}
 	w.World = e2e.NewWorld(t, o, func(s *gateway.Settings, sim *consolesim.Server) {
 		s.Cache = "on"
 		s.ConsoleTimeout, s.ConsoleWriteTimeout, s.UploadTimeout = within, within, within
@@ -61,6 +69,15 @@ func newWorld(t *testing.T, col column, n needs, within time.Duration, o console
 		if n.proxy {
 			w.proxy = tcpproxy.New(t, strings.TrimPrefix(sim.APIURL(), "http://"))
 			s.ConsoleURL = "http://" + w.proxy.Addr()
+		}
+		if n.http2 {
+			front := e2e.NewFront(t, sim.APIURL(), true)
+			w.proxy = tcpproxy.New(t, front.Listener.Addr().String())
+			s.ConsoleURL, s.ConsoleCAFile = "https://"+w.proxy.Addr(), front.CertificateFile(t)
+		}
+		if n.sentinel {
+			s.RedisURL = w.group.URL
+			s.TokenKeys = strings.TrimPrefix(e2e.TokenKeys, "CONSOLEQL_TOKEN_KEYS=")
 		}
 		if n.redis {
 			s.RedisURL = "redis://" + w.store.Addr() + "/0"
