@@ -104,6 +104,13 @@ func nodeOf(representation any) (cc.NodeID, *fault.Error) {
 		}
 		ids[i] = id
 	}
+	if typ != "Company" && (ids[1] == "") != (ids[2] == "") && (typ != "Department" || ids[1] == "") {
+		missing := "departmentId"
+		if ids[1] == "" {
+			missing = "companyId"
+		}
+		return cc.NodeID{}, fault.BadInput(missing, "is missing beside the other part of the scope")
+	}
 	of := cc.NodeID{Type: typ, ID: ids[0]}
 	if ids[1] != "" && (ids[2] != "" || typ == "Department") {
 		of.Scope = scope.Scope{CompanyID: ids[1], DepartmentID: ids[2]}

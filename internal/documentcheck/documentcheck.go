@@ -118,7 +118,12 @@ func read(files []string) (jobs []job, invalid []Result, err error) {
 			if err != nil {
 				return nil, nil, err
 			}
+			checkID := trusteddocuments.IDChecker(entries)
 			for _, e := range entries {
+				if reason := checkID(e); reason != "" {
+					invalid = append(invalid, Result{File: e.File, ID: e.ID, Name: e.Name, Error: reason})
+					continue
+				}
 				document, errs := querylimit.Parse(s, e.Text, querylimit.Limits{})
 				if len(errs) > 0 {
 					invalid = append(invalid, Result{File: e.File, ID: e.ID, Name: e.Name, Error: trusteddocuments.Reason(errs[0])})

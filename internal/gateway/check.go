@@ -5,20 +5,22 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/internal/apikey"
 	"github.com/consoleql/consoleql/internal/compatibility"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
+	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -73,14 +75,9 @@ func (c check) files() *transport.Authorities {
 		c.certificate()
 	}
 	if c.AuditLog != "log" && c.AuditLog != "off" && c.AuditLog != "" {
-		f, err := os.OpenFile(c.AuditLog, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			c.report.Fail("--audit-log", "%v", err)
-		} else {
-			_ = f.Close() // nothing was written
-			c.report.OK("--audit-log", "the file can be written")
-		}
+		c.auditLog()
 	}
+	c.documents()
 	keyring, err := c.tokenKeyring()
 	switch {
 	case err != nil:
@@ -91,6 +88,45 @@ func (c check) files() *transport.Authorities {
 		c.report.Warn("--token-keys", "there are none, so that sessions and tokens are not shared through Redis")
 	}
 	return authorities
+}
+
+// auditLog checks the file of the audit log. It does not create the file, whose owner must be the user of the gateway.
+func (c check) auditLog() {
+	const part = "--audit-log"
+	f, err := os.OpenFile(c.AuditLog, os.O_APPEND|os.O_WRONLY, 0)
+	switch {
+	case err == nil:
+		_ = f.Close() // nothing was written
+		c.report.OK(part, "the file can be written")
+	case errors.Is(err, fs.ErrNotExist):
+		if dir, err := os.Stat(filepath.Dir(c.AuditLog)); err != nil || !dir.IsDir() {
+			c.report.Fail(part, "the folder of %s does not exist", c.AuditLog)
+			return
+		}
+		c.report.OK(part, "the gateway will create the file")
+	default:
+		c.report.Fail(part, "%v", err)
+	}
+}
+
+// documents checks the manifests of trusted documents.
+func (c check) documents() {
+	const part = "--trusted-documents"
+	served, err := c.loadSchema()
+	if err != nil {
+		c.report.Fail(part, "%v", err)
+		return
+	}
+	list, err := c.openDocuments(served, querylimit.NewParsedDocuments(served), slog.New(slog.DiscardHandler))
+	switch {
+	case err != nil:
+		c.report.Fail(part, "%v", err)
+	case list == nil:
+	case list.Refused() > 0:
+		c.report.Warn(part, "%d documents are not trusted: the log of serve names them", list.Refused())
+	default:
+		c.report.OK(part, "%d documents", list.Len())
+	}
 }
 
 // certificate checks the certificate of the public listener.
@@ -135,7 +171,7 @@ func (c check) accounts() map[string]tokencache.Account {
 
 func (c check) apiKeys(accounts map[string]tokencache.Account) {
 	const part = "--api-keys-file"
-	known, err := schema.Load()
+	known, err := c.loadSchema()
 	if err != nil {
 		c.report.Fail(part, "%v", err)
 		return

@@ -199,7 +199,7 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 		Stopping:    g.stopping.Load,
 		Logger:      g.log,
 	}
-	if g.redis != nil {
+	if g.redis != nil && s.documentsMode() != trusteddocuments.Only {
 		options.SharedTexts = trusteddocuments.NewSharedTexts(g.redis, g.log)
 	}
 	if s.Federation == "on" {

@@ -163,7 +163,7 @@ func (k cachingTransport) Do(w http.ResponseWriter, r *http.Request, exec graphq
 		k.persisted.Add(ctx, e.hash, e.persist)
 	}
 	made := k.answer(e)
-	if e.persist != "" && made.cached { // it is a valid query
+	if e.persist != "" && made.cached && made.summary != nil && made.summary.Document != "" { // it is valid and has no secrets
 		k.persisted.Share(ctx, e.hash, e.persist)
 	}
 	made.write(w, r, k.encoder)

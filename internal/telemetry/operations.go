@@ -43,12 +43,12 @@ func (m *operationMetrics) register(r prometheus.Registerer, named func(string) 
 	m.named = named
 	m.requests = newLimitedHistogram(prometheus.HistogramOpts{
 		Name:    "consoleql_http_request_duration_seconds",
-		Help:    "Requests answered on the public listener, by route, method and status.",
+		Help:    "Requests answered on the public listener, by route, method (GET, POST, other) and status.",
 		Buckets: operationBuckets(),
-	}, maxRequests, []string{"route", "method", "status"}, 0, 1, 2)
+	}, maxRequests, []string{"route", "method", "status"}, 1, 2) // the router bounds the routes
 	m.durations = newLimitedHistogram(prometheus.HistogramOpts{
 		Name: "consoleql_operation_duration_seconds",
-		Help: "Queries and mutations that were executed, by type and by name: those of CONSOLEQL_METRIC_OPERATIONS, else other. " +
+		Help: "Queries and mutations that were executed, by type and by name: those of CONSOLEQL_METRIC_OPERATIONS and of trusted documents, ten in all, else other. " +
 			"Those answered from what is kept are in consoleql_answers_total.",
 		Buckets: operationBuckets(),
 	}, MaxOperationNames+4, []string{"type", "graphql_operation"}, 1)
@@ -83,7 +83,10 @@ func (m *operationMetrics) register(r prometheus.Registerer, named func(string) 
 
 // Request counts an HTTP request. route is a pattern, never a path.
 func (m *Metrics) Request(route, method string, status int, d time.Duration) {
-	m.operations.requests.observe(d.Seconds(), route, KnownMethod(method), strconv.Itoa(status))
+	if method != http.MethodGet && method != http.MethodPost {
+		method = other
+	}
+	m.operations.requests.observe(d.Seconds(), route, method, strconv.Itoa(status))
 }
 
 // KnownMethod returns the method of a request, or other: callers can invent methods.

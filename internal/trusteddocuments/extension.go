@@ -8,10 +8,12 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
 )
 
-// Extension logs documents that run and are not trusted. A nil List logs none.
+// Extension logs documents that run and are not trusted, or refuses them in the mode Only. A nil List does neither.
 type Extension struct{ List *List }
 
 var _ interface {
@@ -25,11 +27,15 @@ func (Extension) ExtensionName() string { return "TrustedDocuments" }
 // Validate accepts every schema.
 func (Extension) Validate(graphql.ExecutableSchema) error { return nil }
 
-// MutateOperationContext logs the document of an operation, once an hour.
+// MutateOperationContext logs the document of an operation, once an hour. In the mode Only, Resolve has refused the document
+// before; this check does not depend on how a transport reads its parameters.
 func (x Extension) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	l := x.List
-	if l == nil || l.opts.Mode != Log || l.trusts(op.RawQuery) {
+	if l == nil || l.trusts(op.RawQuery) {
 		return nil
+	}
+	if l.opts.Mode == Only {
+		return apierror.Refusal(fault.DocumentNotTrusted, "%s", notTrusted)
 	}
 	of := operation.Describe(op)
 	key := of.Document

@@ -59,6 +59,8 @@ type documents struct {
 	byID   map[string]string // texts by id, without the prefix of hashes
 	byHash map[[sha256.Size]byte]string
 	names  []string // of operations, sorted
+
+	refused int // documents that are not trusted
 }
 
 // hashPrefix may precede an id that is a hash (GraphQL over HTTP, appendix Persisted Documents).
@@ -99,6 +101,7 @@ func (l *List) Reload() error {
 		entries = append(entries, of...)
 	}
 	next, refused := l.load(entries)
+	next.refused = len(refused)
 	for i, r := range refused {
 		if i == maxRefusals {
 			l.opts.Logger.Error("more documents are not trusted", "documents", len(refused)-i)
@@ -121,15 +124,7 @@ type refusal struct {
 func (l *List) load(entries []Entry) (*documents, []refusal) {
 	next := &documents{byID: make(map[string]string), byHash: make(map[[sha256.Size]byte]string)}
 	var refused []refusal
-	texts := make(map[string]string)
-	ambiguous := make(map[string]bool)
-	for _, e := range entries {
-		id := strings.TrimPrefix(e.ID, hashPrefix)
-		if text, known := texts[id]; known && text != e.Text {
-			ambiguous[id] = true
-		}
-		texts[id] = e.Text
-	}
+	checkID := IDChecker(entries)
 	reasons, names := make(map[string]string), make(map[string]bool)
 	for _, e := range entries {
 		id := strings.TrimPrefix(e.ID, hashPrefix)
@@ -138,11 +133,8 @@ func (l *List) load(entries []Entry) (*documents, []refusal) {
 			reason = l.validate(e.Text, names)
 			reasons[e.Text] = reason
 		}
-		switch {
-		case id == "":
-			reason = "it has no id"
-		case ambiguous[id]:
-			reason = "its id has two texts"
+		if bad := checkID(e); bad != "" {
+			reason = bad
 		}
 		if reason != "" {
 			refused = append(refused, refusal{e, reason})
@@ -153,6 +145,29 @@ func (l *List) load(entries []Entry) (*documents, []refusal) {
 	}
 	next.names = slices.Sorted(maps.Keys(names))
 	return next, refused
+}
+
+// IDChecker returns a function that tells why the id of an entry names no document; empty: it names one.
+func IDChecker(entries []Entry) func(Entry) string {
+	texts := make(map[string]string)
+	ambiguous := make(map[string]bool)
+	for _, e := range entries {
+		id := strings.TrimPrefix(e.ID, hashPrefix)
+		if text, known := texts[id]; known && text != e.Text {
+			ambiguous[id] = true
+		}
+		texts[id] = e.Text
+	}
+	return func(e Entry) string {
+		switch id := strings.TrimPrefix(e.ID, hashPrefix); {
+		case id == "":
+			return "it has no id"
+		case ambiguous[id]:
+			return "its id has two texts"
+		default:
+			return ""
+		}
+	}
 }
 
 // validate parses a document and adds the names of its operations. It returns the reason for
@@ -188,6 +203,12 @@ func (l *List) Names() []string {
 	}
 	return l.current.Load().names
 }
+
+// Refused returns the number of documents of the manifests that are not trusted.
+func (l *List) Refused() int { return l.current.Load().refused }
+
+// Len returns the number of trusted documents.
+func (l *List) Len() int { return len(l.current.Load().byID) }
 
 // find returns the text of a document by its id, or by the SHA-256 of its text in hexadecimal.
 func (l *List) find(id string) (text string, ok bool) {

@@ -12,6 +12,9 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
+// notTrusted is the message of an error.
+const notTrusted = "only trusted documents run, and this is none"
+
 // Resolve sets the text of the document that p names, or refuses p; see
 // graphqlhttp.DocumentResolver. It does not parse documents, except those that select the schema.
 func (l *List) Resolve(p *graphqlhttp.Parameters) {
@@ -35,17 +38,20 @@ func (l *List) resolve(p *graphqlhttp.Parameters) *fault.Error {
 	case p.Query == "" && known:
 		p.SetDocument(text)
 		return nil
-	case p.Query == "" && (id == "" || p.DocumentID == "" && !only):
+	case p.Query == "" && (!only && p.DocumentID == "" || id == "" && len(p.Extensions) == 0):
 		return nil // an automatic persisted query, or nothing
 	case p.Query == "":
 		return fault.New(fault.PersistedQueryNotFound, "PersistedQueryNotFound")
 	case only && !l.trusts(p.Query):
-		return fault.New(fault.DocumentNotTrusted, "only trusted documents run, and this is none")
+		return fault.New(fault.DocumentNotTrusted, notTrusted)
 	case known && text == p.Query:
 		p.SetDocument(text)
 		return nil
 	case known, only && p.DocumentID != "":
 		return fault.BadInput("query", "is not the text of the document that the request names")
+	case only && hash == "":
+		p.SetDocument(p.Query) // so that an extension that PersistedHash cannot read names no other text
+		return nil
 	default:
 		return nil // the extension compares a hash with its text
 	}

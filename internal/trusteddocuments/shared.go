@@ -22,7 +22,7 @@ const (
 	// maxSharedText bounds a shared text, in bytes.
 	maxSharedText = 64 << 10
 	// maxSharedHour bounds the texts that this process sends to Redis in an hour, in bytes.
-	maxSharedHour = 4 << 20
+	maxSharedHour = 1 << 20
 	// minSharedText is what a short text counts for, with its hash here and in Redis.
 	minSharedText = 256
 	// sharedTimeout bounds a command. A request waits for it.

@@ -33,11 +33,32 @@ export const identity = {
   },
 };
 
+/** The object that an editor's text denotes; undefined if it denotes none. */
+export function objectOf(text) {
+  const errors = [];
+  const value = text.trim() === '' ? {} : parse(text, errors, { allowTrailingComma: true, allowEmptyContent: true });
+  return errors.length > 0 || typeof value !== 'object' || value === null || Array.isArray(value) ? undefined : value;
+}
+
+/** The body and the headers of a request, of the texts of the editors. It throws if a text is no object. */
+export function requestOf({ query, variables = '', operationName, headers = '', own = {} }) {
+  const given = { variables: objectOf(variables), headers: objectOf(headers) };
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) {
+      throw new Error(`The ${name} are no valid JSON object.`);
+    }
+  }
+  return {
+    method: 'POST',
+    headers: { ...given.headers, ...own, 'Content-Type': 'application/json' },
+    body: JSON.stringify({ query, operationName, variables: given.variables }),
+  };
+}
+
 /** The headers editor's text with the given headers set, or removed if undefined. A text that is no object stays. */
 export function mergeHeaders(text, headers) {
-  const errors = [];
-  const present = text.trim() === '' ? {} : parse(text, errors, { allowTrailingComma: true, allowEmptyContent: true });
-  if (errors.length > 0 || typeof present !== 'object' || present === null || Array.isArray(present)) {
+  const present = objectOf(text);
+  if (present === undefined) {
     return text;
   }
   const merged = Object.fromEntries(Object.entries(present).filter(([name]) => !Object.keys(headers).some(own => own.toLowerCase() === name.toLowerCase())));

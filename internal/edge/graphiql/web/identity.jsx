@@ -44,7 +44,7 @@ function Identity({ ask }) {
   const inUse = token !== '' && headers.Authorization === `Bearer ${token}`;
 
   const load = async () => {
-    const { data, errors } = await ask(companiesQuery, editor?.getValue() ?? '');
+    const { data, errors } = await ask({ query: companiesQuery, headers: editor?.getValue() });
     setCompanies(data?.companies ?? []);
     setProblem(data?.companies ? '' : (errors?.[0]?.message ?? 'The gateway does not answer.'));
   };
@@ -108,8 +108,13 @@ export function Explain({ ask }) {
     operationName: operations?.length > 1 ? operationName : undefined,
   }));
   const explain = async () => {
-    const plan = { 'X-ConsoleQL-Trace': 'plan' };
-    const answer = await ask(editors.query?.getValue() ?? '', mergeHeaders(editors.headers?.getValue() ?? '', plan), editors.variables?.getValue(), editors.operationName);
+    const answer = await ask({
+      query: editors.query?.getValue() ?? '',
+      variables: editors.variables?.getValue(),
+      operationName: editors.operationName,
+      headers: editors.headers?.getValue(),
+      own: { 'X-ConsoleQL-Trace': 'plan' },
+    });
     editors.response?.setValue(JSON.stringify(answer, null, 2));
   };
   return (

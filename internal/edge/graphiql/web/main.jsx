@@ -13,9 +13,8 @@ import './page.css';
 import { createGraphiQLFetcher } from '@graphiql/toolkit';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { createRoot } from 'react-dom/client';
-import { parse } from 'jsonc-parser';
 import { examplesPlugin } from './examples.jsx';
-import { identity, signInWithoutPassword } from './identity.js';
+import { identity, requestOf, signInWithoutPassword } from './identity.js';
 import { Explain, Headers, identityPlugin, SignInDialog } from './identity.jsx';
 import { openingTabs, readExamples, withoutHeaders } from './session.js';
 import { wordedResults } from './socket.js';
@@ -70,15 +69,10 @@ async function fetcher(operation, options) {
   return answered;
 }
 
-// The page's own requests, with the text of the headers editor.
-async function request(query, headers, variables = '', operationName) {
+// The page's own requests, with the texts of the editors.
+async function request(asked) {
   try {
-    const body = { query, operationName, variables: variables.trim() === '' ? undefined : parse(variables) };
-    const response = await fetch(endpoint, {
-      method: 'POST',
-      headers: { ...(headers.trim() === '' ? {} : parse(headers)), 'Content-Type': 'application/json' },
-      body: JSON.stringify(body),
-    });
+    const response = await fetch(endpoint, requestOf(asked));
     return await response.json();
   } catch (error) {
     return { errors: [{ message: String(error) }] };
