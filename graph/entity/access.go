@@ -114,13 +114,13 @@ type Snapshot[T any] struct {
 	AsOf time.Time
 }
 
-// SnapshotOfList reads a whole list.
+// SnapshotOfList reads a whole list, of up to listing.MaxEntities.
 func (e *Loader[T, F]) SnapshotOfList(a *batch.Access, sc scope.Scope, filter F) (Snapshot[T], error) {
-	v, err := e.view(a, window[F]{scope: sc, filter: filter, count: maxOffset})()
+	v, err := e.view(a, window[F]{scope: sc, filter: filter, count: listing.MaxEntities})()
 	if err != nil {
 		return Snapshot[T]{}, err
 	}
-	return Snapshot[T]{Entities: v.items, Whole: v.total <= maxOffset, Total: v.total, AsOf: v.asOf.Time()}, nil
+	return Snapshot[T]{Entities: v.items, Whole: v.total <= listing.MaxEntities, Total: v.total, AsOf: v.asOf.Time()}, nil
 }
 
 // SnapshotOf loads entities by their ids. It omits those that do not exist and those that the principal may not see. It

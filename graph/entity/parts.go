@@ -1,7 +1,5 @@
 package entity
 
-import "github.com/consoleql/consoleql/internal/fault"
-
 // parts counts the ranges of a level of look-ahead that are parts of one list, such as the workflows of each queue. The
 // lock of the loader guards it.
 type parts[F comparable] struct {
@@ -78,11 +76,11 @@ func (e *Loader[T, F]) readRange(w window[F], p *parts[F]) (*view[T], error) {
 		return e.read(w)
 	}
 	list, err := e.views.Lazy(e.x, source, func() (*view[T], error) { return e.read(source) })()
-	if fault.CodeOf(err) == fault.Forbidden || err == nil && list.cut {
-		return e.read(w)
-	}
-	if err != nil {
-		return nil, err
+	switch {
+	case err != nil && (e.x.Budget().Err() != nil || e.x.Context().Err() != nil):
+		return nil, err // the operation ends
+	case err != nil || list.cut:
+		return e.read(w) // another part of the list may be what fails
 	}
 	v := &view[T]{asOf: list.asOf, total: list.total}
 	matches := 0

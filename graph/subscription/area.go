@@ -2,6 +2,8 @@ package subscription
 
 import (
 	"context"
+	"crypto/sha256"
+	"io"
 
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
@@ -101,7 +103,17 @@ func follow[T any](departments []survey.Department, t target, terms *terms[T]) (
 		t.scope = d.Scope
 		targets = append(targets, t)
 	}
-	if len(targets) == 0 && failed == nil {
+	switch {
+	case len(targets) > 1:
+		key := sha256.New()
+		for _, t := range targets {
+			_, _ = io.WriteString(key, t.scope.CompanyID+" "+t.scope.DepartmentID+"\n") // a hash returns no error
+		}
+		area := string(key.Sum(nil))
+		for i := range targets {
+			targets[i].area = area
+		}
+	case len(targets) == 0 && failed == nil:
 		failed = fault.New(fault.Forbidden, "the caller has neither role nor permission in any department of the company")
 	}
 	if len(targets) > 0 {

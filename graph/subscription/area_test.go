@@ -31,13 +31,15 @@ type company struct {
 	robots  map[string]map[string]cc.RobotStatus // by department and id
 	refused map[string]error                     // by department
 	asked   []time.Time
+	of      map[string]int // polls by department
+	ids     int            // polls of ids
 	running int
 	most    int // polls at the same time
 	slow    time.Duration
 }
 
 func newCompany(departments int) *company {
-	c := &company{robots: make(map[string]map[string]cc.RobotStatus), refused: make(map[string]error)}
+	c := &company{robots: make(map[string]map[string]cc.RobotStatus), refused: make(map[string]error), of: make(map[string]int)}
 	for i := range departments {
 		d := fmt.Sprintf("d%03d", i)
 		c.robots[d] = map[string]cc.RobotStatus{"r" + d: cc.RobotStatusReady}
@@ -52,7 +54,13 @@ func (c *company) change(f func()) {
 }
 
 func (c *company) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, _ string, _ int) (entity.Snapshot[cc.Robot], error) {
-	c.change(func() { c.running++; c.most = max(c.most, c.running); c.asked = append(c.asked, time.Now()) })
+	c.change(func() {
+		c.running++
+		c.most = max(c.most, c.running)
+		c.asked = append(c.asked, time.Now())
+		c.of[sc.DepartmentID]++
+		c.ids += len(ids)
+	})
 	time.Sleep(c.slow)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -209,6 +217,11 @@ func TestIDsInACompany(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkTold(t, s, 0, "snapshot rd002")
+		c.change(func() { delete(c.robots["d002"], "rd002") })
+		checkTold(t, s, 10*time.Second, "removed rd002")
+		if c.ids > 0 {
+			t.Errorf("%d ids were asked for", c.ids)
+		}
 		if _, err := followAll(t, w, c, terms[cc.Robot]{all: true}, "x"); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("told %v", err)
 		}
@@ -242,6 +255,39 @@ func TestPollsOfACompanyAreSpread(t *testing.T) {
 		}
 		if n := len(c.asked); n < 2000 || n > 3000 {
 			t.Errorf("%d calls in 10 minutes", n)
+		}
+	})
+}
+
+// TestDepartmentsOfTheirOwn verifies that a subscription of one department is as fast beside one of the company as alone, and
+// that a small area stays fast beside a large one.
+func TestDepartmentsOfTheirOwn(t *testing.T) {
+	c := newCompany(300)
+	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
+		w := New(c, Options{Interval: 2 * time.Second})
+		defer w.Close()
+		if _, err := followAll(t, w, c, terms[cc.Robot]{counts: true}); err != nil {
+			t.Fatal(err)
+		}
+		some := &company{robots: map[string]map[string]cc.RobotStatus{"d000": nil, "d001": nil}}
+		if _, err := followAll(t, w, some, terms[cc.Robot]{all: true}); err != nil {
+			t.Fatal(err)
+		}
+		one := target{principal: alice.Name(), scope: scope.Scope{CompanyID: "c", DepartmentID: "d002"}}
+		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, one); err != nil {
+			t.Fatal(err)
+		}
+		c.change(func() { clear(c.of) })
+		time.Sleep(time.Minute)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, d := range []string{"d000", "d001", "d002"} {
+			if n := c.of[d]; n < 25 || n > 35 {
+				t.Errorf("%d polls of %s in a minute", n, d)
+			}
+		}
+		if n := c.of["d200"]; n > 2 {
+			t.Errorf("%d polls of a department of the large area in a minute", n)
 		}
 	})
 }

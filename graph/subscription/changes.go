@@ -142,24 +142,28 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 			continue
 		}
 		for _, s := range p.subscribers {
-			if e, ok := s.event(p, c); ok && !s.counts {
+			e, ok := s.event(p, c)
+			switch {
+			case ok && s.counts:
+				s.pushPolled()
+			case ok:
 				s.push(e)
 			}
 		}
 	}
 	for _, s := range p.subscribers {
 		switch {
-		case s.counts:
-			s.pushPolled()
 		case first:
 			s.begin(p.state)
+		case s.silences:
+			s.pushPolled()
 		}
 	}
 }
 
 // event returns the event that the subscriber gets for a change that p has found, if any. The caller holds the lock.
 func (s *subscriber[T]) event(p *poll[T], c change[T]) (e event[T], ok bool) {
-	elsewhere := s.hasElsewhere(p, c.id) // it has moved to another department
+	elsewhere := c.typ != EventUpdated && s.hasElsewhere(p, c.id) // it has moved to another department
 	if c.typ == EventRemoved {
 		return event[T]{typ: c.typ, id: p.g.id(c.before)}, s.all && !elsewhere
 	}

@@ -18,6 +18,9 @@ const countsEvent = "counts"
 // RobotCounts answers Subscription.robotCountsChanged: the counts of the robots of an area, first as they are, and then
 // each time that they change.
 func (s *Service) RobotCounts(ctx context.Context, area Area) (<-chan *listing.RobotCounts, error) {
+	if err := area.check(nil); err != nil {
+		return nil, err
+	}
 	silent := selection.Resolving(ctx).Selects("RobotCounts", "silent")
 	differ := func(before, now *cc.Robot) difference {
 		if before.Status != now.Status || silent && before.LastHeartbeatTime != now.LastHeartbeatTime {
@@ -28,7 +31,7 @@ func (s *Service) RobotCounts(ctx context.Context, area Area) (<-chan *listing.R
 	// Counts are compared in rendered form. They change with time alone if robots are silent.
 	rendered := projection{relations: true}
 	return begin(ctx, s.robots, request[cc.Robot, listing.RobotCounts]{
-		area: area, terms: terms[cc.Robot]{all: true, counts: true, differ: differ}, selected: rendered,
+		area: area, terms: terms[cc.Robot]{all: true, counts: true, silences: silent, differ: differ}, selected: rendered,
 		value: func(s *subscriber[cc.Robot], _ event[cc.Robot]) *listing.RobotCounts { return robotCounts(s) },
 	})
 }

@@ -9,7 +9,8 @@ import (
 // firstPolls bounds the first polls of an area that run at the same time.
 const firstPolls = 8
 
-// pace bounds the calls of the polls of an area with several departments.
+// pace bounds the calls of the polls of an area with several departments. Polls of other areas, and of one department, have
+// their own.
 type pace struct {
 	departments int
 	calls       *rate.Limiter

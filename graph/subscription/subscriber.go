@@ -2,6 +2,8 @@ package subscription
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -24,7 +26,8 @@ type terms[T any] struct {
 	differ    func(before, now *T) difference // compares entities by the selected fields; nil: by all fields
 	all       bool                            // every type of event; false: only events with a changed entity
 	initial   bool                            // begins with the present entities
-	counts    bool                            // an event after each poll, in place of those of entities
+	counts    bool                            // one event for all changes of a poll, in place of those of entities
+	silences  bool                            // counts change with time: an event after each poll
 	// departments of an area with several departments, by their scope
 	departments map[scope.Scope]*cc.Department
 	unavailable []*listing.UnavailableDepartment // departments that counts lack
@@ -155,7 +158,14 @@ func (s *subscriber[T]) lose(p *poll[T], err error) {
 
 // inDepartment returns an error that names one of several departments.
 func inDepartment(sc scope.Scope, err error) error {
-	return fault.New(fault.CodeOf(err), "the department %s is not followed: %w", sc.DepartmentID, err)
+	refused := fmt.Sprintf("the department %s is not followed", sc.DepartmentID)
+	var console *cc.Error
+	if errors.As(err, &console) {
+		named := *console
+		named.Title = refused + ": " + named.Title
+		return &named
+	}
+	return fault.New(fault.CodeOf(err), "%s: %w", refused, err)
 }
 
 // isTold reports whether the subscriber was told of an error of another of its polls. The caller holds the lock.

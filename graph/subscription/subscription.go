@@ -118,20 +118,15 @@ func New(source Source, opts Options) *Service {
 	s.robots = &pollGroups[cc.Robot]{
 		service: s, polls: make(map[target]*poll[cc.Robot]), lists: make(map[target]*list), id: func(r *cc.Robot) string { return r.ID },
 		fetch: func(ctx context.Context, t target, polls int) (entity.Snapshot[cc.Robot], error) {
-			ids := t.list()
-			seen, err := source.RobotsNow(ctx, t.scope, ids, t.queueID, polls)
-			if len(ids) > 0 {
-				seen.Entities = slices.DeleteFunc(slices.Clone(seen.Entities), func(r *cc.Robot) bool {
-					return !slices.Contains(ids, scope.Lower(r.ID))
-				})
-			}
-			return seen, err
+			seen, err := source.RobotsNow(ctx, t.scope, t.asked(), t.queueID, polls)
+			return only(seen, t.list(), func(r *cc.Robot) string { return r.ID }), err
 		},
 	}
 	s.workflows = &pollGroups[cc.Workflow]{
 		service: s, polls: make(map[target]*poll[cc.Workflow]), lists: make(map[target]*list), id: func(f *cc.Workflow) string { return f.ID },
 		fetch: func(ctx context.Context, t target, polls int) (entity.Snapshot[cc.Workflow], error) {
-			return source.WorkflowsNow(ctx, t.scope, t.list(), polls)
+			seen, err := source.WorkflowsNow(ctx, t.scope, t.asked(), polls)
+			return only(seen, t.list(), func(f *cc.Workflow) string { return f.ID }), err
 		},
 	}
 	if a := s.opts.Cache; a != nil {
@@ -240,6 +235,24 @@ type target struct {
 	scope     scope.Scope
 	ids       string // lower case, sorted, without duplicates, joined by commas; empty: all
 	queueID   string // empty: any
+	area      string // of several departments, which have their own polls; empty: none
+}
+
+// asked returns the ids that the console is asked for; nil: the list. In an area most departments lack an id, and only a
+// get of its own would tell that from an entity that was removed.
+func (t target) asked() []string {
+	if t.area != "" {
+		return nil
+	}
+	return t.list()
+}
+
+// only returns s with the entities of ids; nil: all.
+func only[T any](s entity.Snapshot[T], ids []string, idOf func(*T) string) entity.Snapshot[T] {
+	if len(ids) > 0 {
+		s.Entities = slices.DeleteFunc(slices.Clone(s.Entities), func(v *T) bool { return !slices.Contains(ids, scope.Lower(idOf(v))) })
+	}
+	return s
 }
 
 func normal(ids []string) string {

@@ -168,7 +168,7 @@ func TestFilesThatMakeNoSense(t *testing.T) {
 	if _, err := apikey.Load(filepath.Join(t.TempDir(), "nowhere"), apikey.Options{}); err == nil {
 		t.Error("a file that does not exist was read")
 	}
-	if _, err := apikey.Load(write(t, "keys.yaml", strings.Repeat("#", 2<<20)), apikey.Options{}); err == nil || !strings.Contains(err.Error(), "larger") {
+	if _, err := apikey.Load(write(t, "keys.yaml", strings.Repeat("#", 9<<20)), apikey.Options{}); err == nil || !strings.Contains(err.Error(), "larger") {
 		t.Errorf("a file that is too large: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package questions
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -155,5 +156,17 @@ func TestRangesOfWalks(t *testing.T) {
 	decode(t, w.Ask(`{ robots(first: 7, offset: 30) { nodes { id } } }`, e2e.Request{Header: map[string]string{"Cache-Control": "no-cache"}}), &ids)
 	if diff := gocmp.Diff(ids.Robots.Nodes, got.Robots.Nodes); diff != "" {
 		t.Errorf("- by itself + of the walk:\n%s", diff)
+	}
+}
+
+// TestRangesBesideAFailingWalk verifies that a page that the console answers is answered, though a walk of its list fails.
+func TestRangesBesideAFailingWalk(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 20})
+	w.Query(`{ robots(first: 1) { totalCount } }`, nil)
+	defer w.Sim.Fail(func(r *http.Request) bool { return r.URL.Query().Get("PageIndex") == "2" }, consolesim.Fault{Status: http.StatusInternalServerError})()
+	a := w.Ask(`{ robots(first: 7) { nodes { id } } robotCounts { byStatus { count } } }`, e2e.Request{})
+	if e := w.OnlyError(a); e.FieldPath() != "robotCounts" || !strings.Contains(string(a.Data), `"robots":{"nodes":[{"id":`) {
+		t.Errorf("%s", a.Body)
 	}
 }

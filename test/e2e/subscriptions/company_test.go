@@ -105,6 +105,7 @@ func TestBadAreas(t *testing.T) {
 		`robotEvents(companyId: "x") { type }`:                                             "BAD_USER_INPUT",
 		fmt.Sprintf(`robotEvents(companyId: %q, queueId: %q) { type }`, id, id):            "BAD_USER_INPUT",
 		fmt.Sprintf(`workflowEvents(companyId: %q) { type }`, e2e.UnknownID):               "NOT_FOUND",
+		`robotCountsChanged(departmentIds: []) { total }`:                                  "BAD_USER_INPUT",
 		fmt.Sprintf(`robotCountsChanged(departmentIds: [%q]) { total }`, e2e.UnknownID):    "NOT_FOUND",
 		fmt.Sprintf(`robotEvents(companyId: %q, ids: [%q]) { type }`, id, e2e.UnknownID):   "NOT_FOUND",
 		`workflowEvents(departmentIds: [` + strings.Repeat(`"`+id+`" `, 501) + `]) { id }`: "BAD_USER_INPUT",
