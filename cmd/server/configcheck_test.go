@@ -139,6 +139,7 @@ func TestCheckOfWrongSetUps(t *testing.T) {
 			s.args["tls-cert-file"], s.args["tls-key-file"] = s.file("no"), s.file("no")
 		}, "--tls-cert-file: "},
 		"audit file": {func(s *setUp) { s.args["audit-log"] = "/does/not/exist" }, "--audit-log: "},
+		"documents":  {func(s *setUp) { s.args["trusted-documents"] = "/does/not/exist.json" }, "--trusted-documents: "},
 		"settings":   {func(s *setUp) { s.args["console-timeout"] = "soon" }, "settings: --console-timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -241,5 +242,19 @@ func TestCheckOfDialects(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCheckCreatesNothing verifies that the file of the audit log is not created: the gateway may run as another user.
+func TestCheckCreatesNothing(t *testing.T) {
+	t.Parallel()
+	s := newSetUp(t, consolesim.Options{})
+	path := filepath.Join(t.TempDir(), "audit.log")
+	s.args["audit-log"] = path
+	if code, report, _ := s.check(); code != 0 || !strings.Contains(report, "will create the file") {
+		t.Errorf("exit status %d\n%s", code, report)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the file was created")
 	}
 }

@@ -169,11 +169,13 @@ func TestEntitiesThatCannotBeHad(t *testing.T) {
 	representations := []any{
 		representation("Robot", robot, "", ""), representation("Job", robot, "", ""), map[string]any{"id": robot}, map[string]any{"__typename": "Robot"}, "Robot",
 		representation("Robot", "x", "", ""), representation("Robot", robot, "x", dept), map[string]any{"__typename": "Robot", "id": 7}, representation("Robot", robot, e2e.UnknownID, dept),
+		representation("Robot", robot, company, ""), representation("Robot", robot, "", dept), representation("Department", dept, "", dept),
 	}
 	got, a := ask(w, representations...)
 	want := map[string]string{
 		"_entities.1": "BAD_USER_INPUT", "_entities.2": "BAD_USER_INPUT", "_entities.3": "BAD_USER_INPUT", "_entities.4": "BAD_USER_INPUT",
 		"_entities.5": "BAD_USER_INPUT", "_entities.6": "BAD_USER_INPUT", "_entities.7": "BAD_USER_INPUT", "_entities.8": "FORBIDDEN",
+		"_entities.9": "BAD_USER_INPUT", "_entities.10": "BAD_USER_INPUT", "_entities.11": "BAD_USER_INPUT",
 	}
 	told := make(map[string]string)
 	for _, e := range a.Errors {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { identity, mergeHeaders, signInWithoutPassword } from './identity.js';
+import { identity, mergeHeaders, requestOf, signInWithoutPassword } from './identity.js';
 
 test('headers are merged into the text of the editor', () => {
   for (const [text, headers, want] of [
@@ -33,4 +33,17 @@ test('a sign-in without a password is recognised', () => {
   assert.deepEqual(signInWithoutPassword({ query, variables: { username: 'u', password: '' } }), { username: 'u', password: '' });
   assert.equal(signInWithoutPassword({ query, variables: { username: 'u', password: 'p' } }), undefined);
   assert.equal(signInWithoutPassword({ query: '{ viewer { name } }', variables: { password: '' } }), undefined);
+});
+
+test("a request of the page sends the editors' texts and its own headers", () => {
+  const asked = requestOf({ query: '{ viewer { id } }', variables: '{"a": 1} // mine', headers: '{"X-Api-Key": "k",}', own: { 'X-ConsoleQL-Trace': 'plan' } });
+  assert.deepEqual(asked.headers, { 'X-Api-Key': 'k', 'X-ConsoleQL-Trace': 'plan', 'Content-Type': 'application/json' });
+  assert.deepEqual(JSON.parse(asked.body), { query: '{ viewer { id } }', variables: { a: 1 } });
+});
+
+test('a request with texts that are no objects is not sent', () => {
+  for (const text of ['{ "a": "b"', '[]', '"x"', '{,}']) {
+    assert.throws(() => requestOf({ query: 'mutation { signOut { ok } }', headers: text, own: { 'X-ConsoleQL-Trace': 'plan' } }), /headers/);
+    assert.throws(() => requestOf({ query: 'mutation { signOut { ok } }', variables: text }), /variables/);
+  }
 });
