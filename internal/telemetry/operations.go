@@ -16,9 +16,9 @@ const maxClients = 50
 
 // Bounds of the combinations of label values.
 const (
-	maxRequests = 24
-	maxAnswered = 150
-	maxErrors   = 120
+	maxRequests = 18
+	maxAnswered = 120
+	maxErrors   = 90
 )
 
 // operationMetrics holds the metrics of requests and operations.
