@@ -37,7 +37,7 @@ func Check(ctx context.Context, s *Settings, r *compatibility.Report) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	c := check{s, r}
-	authorities := c.files()
+	authorities := c.files() //nolint:contextcheck // parsing documents belongs to no request
 	accounts := c.accounts()
 	client := &http.Client{
 		Transport: transport.New(transport.Options{Idle: 1, Authorities: authorities}), Timeout: s.ConsoleTimeout,

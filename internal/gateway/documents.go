@@ -6,11 +6,12 @@ import (
 	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/trusteddocuments"
-	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // isMetricOperation reports whether metrics tell operations of that name apart: it is configured, or one of the first
