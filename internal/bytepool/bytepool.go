@@ -118,8 +118,8 @@ func (s *Share) end() {
 	p.give()
 }
 
-// Take takes n more bytes. A large operation may have to wait for them. If the deadline of ctx comes first, the operation
-// is refused: the error is a RATE_LIMITED one with ErrBusy as its cause.
+// Take takes n more bytes; 0: it waits for those that were taken before. A large operation may have to wait. If the
+// deadline of ctx comes first, the operation is refused: the error is a RATE_LIMITED one with ErrBusy as its cause.
 func (s *Share) Take(ctx context.Context, n int) error {
 	if s == nil {
 		return nil
@@ -129,10 +129,6 @@ func (s *Share) Take(ctx context.Context, n int) error {
 	}
 	return nil
 }
-
-// Ready waits until the operation is given the bytes that it has taken so far. It is called before a call of the console,
-// whose connection would wait otherwise.
-func (s *Share) Ready(ctx context.Context) error { return s.Take(ctx, 0) }
 
 // Refused reports whether the operation was refused bytes.
 func (s *Share) Refused() bool { return s != nil && s.refused.Load() }

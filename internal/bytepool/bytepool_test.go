@@ -181,7 +181,7 @@ func TestNoPool(t *testing.T) {
 	var p *bytepool.Pool
 	ctx, share, end := p.Begin(t.Context())
 	defer end()
-	if err := share.Take(ctx, 1<<40); err != nil || share.Refused() || p.Used() != 0 || share.Ready(ctx) != nil {
+	if err := share.Take(ctx, 1<<40); err != nil || share.Refused() || p.Used() != 0 || share.Take(ctx, 0) != nil {
 		t.Errorf("without a pool: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/internal/budget"
+	"github.com/consoleql/consoleql/internal/bytepool"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
@@ -46,6 +47,41 @@ func TestSharedLoadUsesOneBudget(t *testing.T) {
 				t.Errorf("%d calls are counted, want %d", n, tt.sent)
 			}
 		})
+	}
+}
+
+// TestSharedLoadWithoutMemory checks that a small operation that joins the load of a large one does not wait until that
+// one is given memory. It sends the call itself.
+func TestSharedLoadWithoutMemory(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	holding, holder, end := f.memory.Begin(t.Context())
+	defer end()
+	if err := holder.Take(holding, 8<<20); err != nil {
+		t.Fatal(err)
+	}
+	large, share, left := f.memory.Begin(f.owner())
+	defer left()
+	cancelled, cancel := context.WithCancel(large)
+	cancel()
+	if err := share.Take(cancelled, 2<<20); !errors.Is(err, context.Canceled) {
+		t.Fatalf("there is memory: %v", err)
+	}
+	list := func(ctx context.Context) error {
+		_, err := f.console.Queues(ctx, f.scope, cc.List[cc.QueueFilter]{PageSize: 5})
+		return err
+	}
+	joined := make(chan error, 1)
+	small := f.owner()
+	err := list(context.WithValue(large, beforeToken{}, func() {
+		go func() { joined <- list(small) }()
+		time.Sleep(50 * time.Millisecond) // lets the small one join; a late one starts its own load with the same outcome
+	}))
+	if !errors.Is(err, bytepool.ErrBusy) {
+		t.Errorf("the large one: %v", err)
+	}
+	if err := <-joined; err != nil {
+		t.Errorf("the small one: %v", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"github.com/consoleql/consoleql/internal/bytepool"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consolesim"
@@ -33,6 +34,7 @@ type fixture struct {
 	console *cachedconsole.Console
 	scope   scope.Scope
 	ended   atomic.Bool // whether the principal is no longer accepted
+	memory  *bytepool.Pool
 }
 
 // beforeToken is the context key of a function that runs before a token is requested.
@@ -53,7 +55,7 @@ var errEnded = fault.New(fault.Unauthenticated, "the session has ended")
 
 func newFixture(t *testing.T, client redis.UniversalClient, sims ...*consolesim.Server) *fixture {
 	t.Helper()
-	f := &fixture{t: t}
+	f := &fixture{t: t, memory: bytepool.New(8 << 20)}
 	if len(sims) > 0 {
 		f.sim = sims[0]
 	} else {
@@ -65,7 +67,7 @@ func newFixture(t *testing.T, client redis.UniversalClient, sims ...*consolesim.
 		f.sim = sim
 	}
 	f.scope = scope.Scope{CompanyID: f.sim.Data().MainCompanyID(), DepartmentID: f.sim.Data().MainDepartmentID()}
-	api, err := cc.New(cc.Options{APIURL: f.sim.APIURL(), Tokens: tokens{}})
+	api, err := cc.New(cc.Options{APIURL: f.sim.APIURL(), Tokens: tokens{}, Memory: f.memory})
 	if err != nil {
 		t.Fatal(err)
 	}

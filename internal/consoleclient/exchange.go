@@ -37,10 +37,12 @@ type httpClient struct {
 type exchange struct {
 	operation  string
 	class      admission.Class
-	timeout    time.Duration // 0: that of the class
-	repeatable bool          // whether the request may be repeated after the console may have received it
-	optional   bool          // whether a success may lack the entity
-	storage    bool          // whether the request goes to the upload storage instead of the console
+	timeout    time.Duration     // 0: that of the class
+	repeatable bool              // whether the request may be repeated after the console may have received it
+	optional   bool              // whether a success may lack the entity
+	storage    bool              // whether the request goes to the upload storage instead of the console
+	memory     *callMemory       // nil: none is taken, because others may wait for the same sign-in
+	take       func(n int) error // takes memory for the answer of an attempt; nil: it is not bounded
 }
 
 // byID reports whether the request gets one entity by its id.
@@ -65,7 +67,7 @@ type attempt struct {
 // It retries a repeatable request if the connection failed, the body broke off, or the status is 502, 503 or 504 without
 // a Retry-After. It retries any other request only if there was no connection to send it on. The retry budget of all
 // calls bounds the retries. The timeout bounds the time that the console has, in all attempts. The time for which the
-// call waits for its place does not count.
+// call waits for its place or for memory does not count.
 func (w httpClient) exchange(ctx context.Context, x exchange,
 	build func(context.Context) (*http.Request, error), decode func(*responseReader) error,
 ) error {
@@ -77,11 +79,14 @@ func (w httpClient) exchange(ctx context.Context, x exchange,
 	default:
 		left = w.timeout
 	}
-	ctx, _, release := w.memory.Begin(ctx)
+	ctx, share, release := w.memory.Begin(ctx)
 	defer release()
+	if x.class != admission.SSO {
+		x.memory = &callMemory{share: share}
+	}
 	ctx, ended := w.begin(ctx, x.operation)
 	a := w.attempt(ctx, x, &left, build, decode)
-	defer func() { ended(a) }()
+	defer func() { ended(a, x.memory.wait()) }()
 	for n := 0; n < maxRetries && left > 0 && x.retriable(ctx, a); n++ {
 		if !w.admission.Retry() || !backoff.Wait(ctx, admission.RetryDelay(n)) {
 			break
@@ -132,7 +137,7 @@ func (w httpClient) attempt(ctx context.Context, x exchange, left *time.Duration
 		return attempt{err: err}
 	}
 	var place *admission.Place
-	if err = bytepool.FromContext(ctx).Ready(ctx); err == nil {
+	if err = x.memory.take(ctx, 0); err == nil { // the connection would wait otherwise
 		place, err = w.admission.Acquire(ctx, x.call(ctx))
 	}
 	if err == nil {
@@ -145,11 +150,16 @@ func (w httpClient) attempt(ctx context.Context, x exchange, left *time.Duration
 		closeBody(req)
 		return attempt{err: notAdmitted(ctx, x.operation, err)}
 	}
-	begun := time.Now()
-	bounded, cancel := context.WithTimeout(ctx, place.Timeout(*left))
-	defer cancel()
-	status, err := w.send(bounded, x, req, decode)
-	*left -= time.Since(begun)
+	begun, waited := time.Now(), x.memory.wait()
+	bounded := newConsoleTime(ctx, place.Timeout(*left))
+	defer bounded.end()
+	if x.class == admission.Lists || x.class == admission.Gets { // the answer to a write tells what has happened
+		x.take = func(n int) error { return bounded.pause(func() error { return x.memory.take(ctx, n) }) }
+	}
+	status, err := w.send(bounded, x, req, decode) //nolint:contextcheck // bounded inherits ctx
+	waited = x.memory.wait() - waited
+	*left -= time.Since(begun) - waited
+	place.Exclude(waited)
 	place.Done(x.result(ctx, err))
 	var e *Error
 	if errors.As(err, &e) && e.Status == http.StatusServiceUnavailable && e.RetryAfter > 0 && x.class != admission.SSO {
@@ -211,7 +221,7 @@ func (x exchange) result(ctx context.Context, err error) admission.Result {
 	switch {
 	case err == nil:
 		return admission.Succeeded
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, bytepool.ErrBusy):
 		return admission.Ignored
 	case !errors.As(err, &e):
 		return admission.Succeeded
@@ -245,7 +255,7 @@ func (w httpClient) send(ctx context.Context, x exchange, req *http.Request, dec
 	case !isSuccess(resp.StatusCode):
 		return resp.StatusCode, statusError(operation, x.byID(), resp)
 	}
-	body := &limitedReader{r: resp.Body, left: w.max, memory: x.memory(ctx)}
+	body := &limitedReader{r: resp.Body, left: w.max, memory: x.take}
 	if err = x.read(resp, body, decode); err == nil {
 		return resp.StatusCode, nil
 	}
@@ -271,15 +281,15 @@ func watchConnection(ctx context.Context, x exchange) (_ context.Context, unsent
 }
 
 // begin reports the start of a call to the tracer. ended reports its end to the tracer, and to the observer if a request
-// was sent.
-func (w httpClient) begin(ctx context.Context, operation string) (_ context.Context, ended func(attempt)) {
+// was sent. The time for which the call waited for memory is no part of its duration.
+func (w httpClient) begin(ctx context.Context, operation string) (_ context.Context, ended func(a attempt, waited time.Duration)) {
 	start := time.Now()
 	var traced func(Call)
 	if w.trace != nil {
 		ctx, traced = w.trace(ctx, operation)
 	}
-	return ctx, func(a attempt) {
-		call := Call{Operation: operation, Status: a.status, Duration: time.Since(start), Err: a.err}
+	return ctx, func(a attempt, waited time.Duration) {
+		call := Call{Operation: operation, Status: a.status, Duration: time.Since(start) - waited, Err: a.err}
 		if a.sent {
 			w.observe(ctx, call)
 		}

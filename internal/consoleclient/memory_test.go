@@ -1,13 +1,17 @@
 package consoleclient
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/bytepool"
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -22,20 +26,27 @@ func robots(n, length int) string {
 func TestLargeAnswersTakeMemory(t *testing.T) {
 	t.Parallel()
 	memory := bytepool.New(8 << 20)
-	large := newTestClient(t, serve(t, jsonAnswer(robots(400, 8000))), func(o *Options) { o.Memory, o.Timeout = memory, 2*time.Second })
 	small := newTestClient(t, serve(t, jsonAnswer(robots(100, 100))), func(o *Options) { o.Memory = memory })
 	all := List[RobotFilter]{PageSize: 500}
 	ctx, _, end := memory.Begin(t.Context())
 	for range 200 {
-		if _, err := small.Robots(ctx, testScope, all); err != nil || memory.Used() != 0 {
+		if _, err := small.Robots(t.Context(), testScope, all); err != nil || memory.Used() != 0 {
 			t.Fatalf("a small answer: %v; %d bytes are used", err, memory.Used())
 		}
+	}
+	for range 50 { // of one operation
+		if _, err := small.Robots(ctx, testScope, all); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if memory.Used() == 0 {
+		t.Error("many small answers take no memory")
 	}
 	patient := newTestClient(t, serve(t, jsonAnswer(robots(400, 8000))), func(o *Options) { o.Memory = memory })
 	if _, err := patient.Robots(ctx, testScope, all); err != nil || memory.Used() == 0 {
 		t.Fatalf("a large answer: %v; %d bytes are used", err, memory.Used())
 	}
-	_, err := large.Robots(t.Context(), testScope, all)
+	_, err := patient.Robots(t.Context(), testScope, all)
 	var told *fault.Error
 	if !errors.Is(err, bytepool.ErrBusy) || !errors.As(err, &told) || told.Code != fault.RateLimited || told.RetryAfter == 0 {
 		t.Errorf("while the memory is taken: %v", err)
@@ -49,6 +60,94 @@ func TestLargeAnswersTakeMemory(t *testing.T) {
 	}
 	if used := memory.Used(); used != 0 {
 		t.Errorf("%d bytes are used at the end", used)
+	}
+}
+
+// TestWaitingForMemoryIsBounded verifies that a call waits for memory for 2 s in all, however long its own time is, and
+// that this time is not the console's. A sign-in does not wait.
+func TestWaitingForMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		timeout, held time.Duration
+		busy          bool
+		want          time.Duration
+	}{
+		"a short timeout": {time.Second, 1500 * time.Millisecond, false, 1500 * time.Millisecond},
+		"a long timeout":  {time.Minute, time.Hour, true, memoryPatience},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				memory := bytepool.New(8 << 20)
+				holding, holder, end := memory.Begin(t.Context())
+				if err := holder.Take(holding, 8<<20); err != nil {
+					t.Fatal(err)
+				}
+				released := time.AfterFunc(tt.held, end)
+				defer released.Stop()
+				rt := &roundTripper{do: func(int, *http.Request) (*http.Response, error) { return with(200, robots(400, 8000)) }}
+				var observed []Call
+				c := clientOver(t, rt, func(o *Options) {
+					o.Memory, o.Timeout = memory, tt.timeout
+					o.Observe = func(_ context.Context, call Call) { observed = append(observed, call) }
+				})
+				ctx, _, left := memory.Begin(t.Context())
+				defer left()
+				begun := time.Now()
+				_, err := c.Robots(ctx, testScope, List[RobotFilter]{PageSize: 500})
+				if errors.Is(err, bytepool.ErrBusy) != tt.busy || err != nil && !tt.busy || time.Since(begun) != tt.want {
+					t.Errorf("%v after %v", err, time.Since(begun))
+				}
+				if len(observed) != 1 || observed[0].Duration != 0 {
+					t.Errorf("observed %+v", observed)
+				}
+				begun = time.Now()
+				sso, err := NewSSO(Options{SSOURL: "http://sso.test", Memory: memory, Transport: &roundTripper{do: func(int, *http.Request) (*http.Response, error) {
+					return with(200, `{"access_token":"a","expires_in":3600,"token_type":"Bearer","refresh_token":"r","scope":"apigateway"}`)
+				}}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := sso.Refresh(ctx, "r"); err != nil || time.Since(begun) != 0 {
+					t.Errorf("the sign-in: %v after %v", err, time.Since(begun))
+				}
+			})
+		})
+	}
+}
+
+// TestConsoleTime verifies that a request without an answer ends by its deadline, after the pauses, and with its caller.
+func TestConsoleTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		c := newConsoleTime(t.Context(), time.Second)
+		defer c.end()
+		if err := c.pause(func() error { time.Sleep(time.Minute); return c.Err() }); err != nil {
+			t.Errorf("in a pause: %v", err)
+		}
+		<-c.Done()
+		if time.Since(begun) != time.Minute+time.Second || !errors.Is(c.Err(), context.DeadlineExceeded) {
+			t.Errorf("ended by %v after %v", c.Err(), time.Since(begun))
+		}
+		if err := c.pause(func() error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("paused after its end: %v", err)
+		}
+		parent, cancel := context.WithCancel(t.Context())
+		c = newConsoleTime(parent, time.Second)
+		defer c.end()
+		cancel()
+		if <-c.Done(); !errors.Is(c.Err(), context.Canceled) {
+			t.Errorf("cancelled by %v", c.Err())
+		}
+	})
+}
+
+// TestRefusedMemoryIsNoResult verifies that a call without memory says nothing about the console.
+func TestRefusedMemoryIsNoResult(t *testing.T) {
+	t.Parallel()
+	if r := (exchange{}).result(t.Context(), bytepool.Busy()); r != admission.Ignored {
+		t.Errorf("the result is %v", r)
 	}
 }
 

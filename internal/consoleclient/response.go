@@ -11,26 +11,8 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/internal/bytepool"
-	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
 )
-
-// freeBytes is how much memory of each answer is not counted. An operation may read many small answers.
-const freeBytes = 256 << 10
-
-// memory returns the function that takes bytes of memory for the answer of an attempt. The answer to a write is read in any
-// case: it tells what has happened.
-func (x exchange) memory(ctx context.Context) func(int) error {
-	if x.class == admission.Writes || x.class == admission.Uploads {
-		return nil
-	}
-	share, free := bytepool.FromContext(ctx), freeBytes
-	return func(n int) error {
-		uncounted := min(n, free)
-		free -= uncounted
-		return share.Take(ctx, n-uncounted)
-	}
-}
 
 // read reads the JSON of a successful response with decode, which may be nil.
 func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {

@@ -200,7 +200,7 @@ func (l *limitedReader) read(p []byte) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		l.err = err
 	}
-	if l.memory != nil {
+	if n > 0 && l.memory != nil {
 		if err := l.memory(textFactor * n); err != nil {
 			return 0, err
 		}

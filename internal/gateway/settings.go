@@ -275,7 +275,7 @@ func (s *Settings) loaderOptions(log *slog.Logger) loader.Options {
 
 func (s *Settings) edgeLimits() querylimit.Limits {
 	return querylimit.Limits{
-		Depth: s.MaxDepth, Fields: s.MaxFields, AnswerBytes: s.MaxAnswerBytes, AnswerValues: s.MaxAnswerValues,
+		Depth: s.MaxDepth, Fields: s.MaxFields, AnswerBytes: s.MaxAnswerBytes, AnswerValues: s.MaxAnswerValues, Wait: s.OperationTimeout,
 		BodyBytes: s.MaxRequestBytes, UploadBytes: s.MaxUploadBytes, NoIntrospection: s.Introspection == "off",
 	}
 }

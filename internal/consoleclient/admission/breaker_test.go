@@ -163,3 +163,23 @@ func TestProbesThatWait(t *testing.T) {
 		})
 	}
 }
+
+// TestExcludedTime: a call's time that is excluded does not prolong the timeout of those that test the console.
+func TestExcludedTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := admission.New(admission.Options{})
+		of := call(admission.Lists, "a")
+		p := acquire(t, c, of)
+		time.Sleep(time.Minute)
+		p.Exclude(time.Minute)
+		p.Done(admission.Succeeded)
+		do(t, c, of, 19, admission.Failed)
+		time.Sleep(refused(t, c, of, admission.Open))
+		p = acquire(t, c, of)
+		defer p.Done(admission.Ignored)
+		if got := p.Timeout(time.Hour); got != time.Second {
+			t.Errorf("the timeout is %v", got)
+		}
+	})
+}

@@ -27,6 +27,7 @@ type Place struct {
 	call    Call
 	probe   bool      // the call tests the operation
 	started time.Time // zero: it waits
+	exclude time.Duration
 	ended   bool
 }
 
@@ -42,6 +43,13 @@ func (p *Place) Timeout(most time.Duration) time.Duration {
 	p.of.mu.Lock()
 	defer p.of.mu.Unlock()
 	return min(most, max(minProbeTimeout, 4*p.class.mean))
+}
+
+// Exclude leaves time out of the duration of the call: that in which the call did not wait for the console.
+func (p *Place) Exclude(d time.Duration) {
+	p.of.mu.Lock()
+	defer p.of.mu.Unlock()
+	p.exclude += d
 }
 
 // Done frees the place and records the result of the call. Calls after the first do nothing.
@@ -73,10 +81,11 @@ func (c *Controller) done(p *Place, r Result) {
 	p.breaker.record(now, p, r)
 	switch r {
 	case Succeeded:
+		took := now.Sub(p.started) - p.exclude
 		if k.mean == 0 {
-			k.mean = now.Sub(p.started)
+			k.mean = took
 		}
-		k.mean += (now.Sub(p.started) - k.mean) / 8
+		k.mean += (took - k.mean) / 8
 		if saturated && !p.breaker.failing(now) {
 			k.limit.increase()
 		}

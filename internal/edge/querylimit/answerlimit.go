@@ -2,6 +2,7 @@ package querylimit
 
 import (
 	"context"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -18,6 +19,7 @@ import (
 type answerLimits struct {
 	limits sequential.Limits
 	memory *bytepool.Pool
+	wait   time.Duration
 }
 
 var _ interface {
@@ -29,7 +31,7 @@ var _ interface {
 // NewAnswerLimits returns the extension that bounds answers. Large ones take their memory from the pool; nil: there is no
 // bound on all of them.
 func NewAnswerLimits(l Limits, memory *bytepool.Pool) graphql.HandlerExtension {
-	return answerLimits{sequential.Limits{Bytes: l.AnswerBytes, Values: l.AnswerValues}, memory}
+	return answerLimits{sequential.Limits{Bytes: l.AnswerBytes, Values: l.AnswerValues}, memory, l.WithDefaults().Wait}
 }
 
 // ExtensionName is the name under which gqlgen knows the extension.
@@ -50,7 +52,11 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 	}
 	ctx, share, release := x.memory.Begin(ctx)
 	defer release()
-	answer := sequential.NewAnswer(x.limits, exceed, func(bytes int) error { return share.Take(ctx, bytes) })
+	answer := sequential.NewAnswer(x.limits, exceed, func(bytes int) error {
+		ctx, cancel := context.WithTimeout(ctx, x.wait)
+		defer cancel()
+		return share.Take(ctx, bytes)
+	})
 	errs := &errorCount{}
 	ctx = sequential.NewContext(context.WithValue(ctx, errorCountKey{}, errs), answer)
 	resp := next(ctx)

@@ -3,11 +3,13 @@ package querylimit_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"github.com/consoleql/consoleql/graph/sequential"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/bytepool"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
@@ -45,4 +47,30 @@ func TestQueriesWithoutMemoryAreRefused(t *testing.T) {
 			t.Errorf("the errors are %v", resp.Errors)
 		}
 	}
+}
+
+// TestEncodingWaitsForABoundedTime verifies that an answer is refused if it waits too long for memory while it is encoded.
+func TestEncodingWaitsForABoundedTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := bytepool.New(1 << 20)
+		holding, holder, end := memory.Begin(t.Context())
+		defer time.AfterFunc(time.Hour, end).Stop()
+		if err := holder.Take(holding, 2<<20); err != nil {
+			t.Fatal(err)
+		}
+		x, ok := querylimit.NewAnswerLimits(querylimit.Limits{Wait: time.Minute}, memory).(graphql.ResponseInterceptor)
+		if !ok {
+			t.Fatal("the extension does not intercept responses")
+		}
+		ctx := graphql.WithOperationContext(t.Context(), &graphql.OperationContext{Operation: &ast.OperationDefinition{Operation: ast.Query}})
+		begun := time.Now()
+		resp := x.InterceptResponse(ctx, func(ctx context.Context) *graphql.Response {
+			sequential.From(ctx).Array(100_000)
+			return &graphql.Response{Data: []byte("data")}
+		})
+		if time.Since(begun) != time.Minute || resp.Data != nil || len(resp.Errors) != 1 || apierror.ExtensionCode(resp.Errors[0]) != "RATE_LIMITED" || resp.Errors[0].Extensions["retryAfter"] == nil {
+			t.Errorf("answered %s, %v after %v", resp.Data, resp.Errors, time.Since(begun))
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -26,6 +27,8 @@ type Limits struct {
 	AnswerBytes int
 	// AnswerValues bounds the objects, lists and scalars of an answer; default 500,000.
 	AnswerValues int
+	// Wait bounds how long an answer waits for memory while it is encoded; default 30 s.
+	Wait time.Duration
 	// Tokens bounds the length of a document, in lexical tokens; default 15,000.
 	Tokens int
 	// BodyBytes bounds the request body; default 1 MiB.
@@ -49,6 +52,9 @@ func (l Limits) WithDefaults() Limits {
 	}
 	if l.AnswerValues == 0 {
 		l.AnswerValues = 500_000
+	}
+	if l.Wait == 0 {
+		l.Wait = 30 * time.Second
 	}
 	if l.Tokens == 0 {
 		l.Tokens = 15_000

@@ -2,6 +2,7 @@ package querylimit
 
 import (
 	"testing"
+	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
@@ -54,10 +55,10 @@ func link(doc *ast.QueryDocument, set ast.SelectionSet) {
 }
 
 func TestLimitsHaveDefaults(t *testing.T) {
-	if got, want := (Limits{}).WithDefaults(), (Limits{Depth: 15, Fields: 500, AnswerBytes: 16 << 20, AnswerValues: 500_000, Tokens: 15_000, BodyBytes: 1 << 20, UploadBytes: 4 << 30}); got != want {
+	if got, want := (Limits{}).WithDefaults(), (Limits{Depth: 15, Fields: 500, AnswerBytes: 16 << 20, AnswerValues: 500_000, Wait: 30 * time.Second, Tokens: 15_000, BodyBytes: 1 << 20, UploadBytes: 4 << 30}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	set := Limits{Depth: 1, Fields: 2, AnswerBytes: 6, AnswerValues: 7, Tokens: 3, BodyBytes: 4, UploadBytes: 5}
+	set := Limits{Depth: 1, Fields: 2, AnswerBytes: 6, AnswerValues: 7, Wait: 8, Tokens: 3, BodyBytes: 4, UploadBytes: 5}
 	if got := set.WithDefaults(); got != set {
 		t.Errorf("%+v, want %+v", got, set)
 	}
