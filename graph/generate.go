@@ -1,4 +1,4 @@
-// Package graph is the GraphQL side of the gateway; its rooms are its folders.
+// Package graph contains the GraphQL side of the gateway in its subpackages.
 package graph
 
 // gqlgen looks at the client's structs, whose package must compile for that.

@@ -56,7 +56,7 @@ func (e *Loader[T, F]) Load(a *batch.Access, sc scope.Scope, id *string, s selec
 	return e.loadOptional(a, sc, id, false)
 }
 
-// LoadRef is Load for what lists tell of an entity.
+// LoadRef is Load for fields of an entity that lists contain.
 func (e *Loader[T, F]) LoadRef(a *batch.Access, sc scope.Scope, id *string) batch.Thunk[*T] {
 	return e.loadOptional(a, sc, id, false)
 }

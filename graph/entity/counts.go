@@ -7,8 +7,8 @@ import (
 )
 
 // mayGoOn reports whether to read one more page behind a list. The console counts total entities, served p as the page
-// of key, and serves pages of size. Its count may be too small. The page costs a call, so it is read only for a range
-// that reaches behind the count, if the last page is full and the console is known to serve no larger pages. While the
+// of key, and serves pages of size. Its count may be too small. The page costs a call. It is read only for a range
+// that goes beyond the count, if the last page is full and the console is known to serve no larger pages. While the
 // size of its pages is being found out, a range that begins further on trusts the count, unless p has entities where none
 // should be.
 func (e *Loader[T, F]) mayGoOn(w window[F], key pageKey[F], p *cc.Page[T], total, size int) bool {

@@ -21,7 +21,7 @@ const (
 type Conditions[T any] struct {
 	// IDs are the allowed ids, in lower case; nil: all.
 	IDs []string
-	// Fact is the wanted value of the property that other lists tell of an entity; nil: any.
+	// Fact is the wanted value of a property that follows from other lists; nil: any.
 	Fact *bool
 
 	tags  []string

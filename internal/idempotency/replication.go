@@ -24,7 +24,7 @@ const (
 )
 
 // ErrUnreplicated says that a claim is only on a master that may have been replaced. A master
-// that hung or was cut off answers clients that have not heard of the new one. A retry is
+// that hung or was cut off answers clients that do not know the new one. A retry is
 // answered by the new master, or by this one a while later.
 var ErrUnreplicated = errors.New("no replica has the claim")
 

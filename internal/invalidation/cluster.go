@@ -22,7 +22,7 @@ const (
 	// heartbeatsPerLease is the number of heartbeats in the time of one lease.
 	heartbeatsPerLease = 5
 	// republishWindow is for how long an invalidation is published again to a new epoch. A
-	// client hears of another Redis master in less time.
+	// client finds another Redis master in less time.
 	republishWindow = time.Minute
 	// ackPoll is the interval in which a waiting replica reads the acknowledgements itself, in
 	// case one was lost.

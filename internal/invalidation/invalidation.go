@@ -150,7 +150,7 @@ func (i *Invalidator) Renew() {
 
 // Invalidate invalidates the slots, and spares what was loaded for the refresh. When it
 // returns nil, the invalidation holds on every replica and for all time. A replica that hangs
-// or died holds it up for a lease at most, and so does the first second of an epoch.
+// or has ended delays it for a lease at most, and so does the first second of an epoch.
 //
 // With an error, the invalidation holds in this process only. The error is ErrUnconfirmed,
 // after at most twice a lease, or ctx's, if that ends first. The other replicas are still told

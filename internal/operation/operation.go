@@ -106,8 +106,8 @@ func (t *State) Patience() *responsecache.Patience {
 	return &t.patience
 }
 
-// Stale returns how old the oldest of the stale answers is that the operation was served because the console failed,
-// was slow or asked to wait, and the reason. It returns an empty reason if there is none.
+// Stale returns the age of the oldest stale answer that the operation was served, and the reason: the console failed, was
+// slow or asked to wait. The reason is empty if there is no stale answer.
 func (t *State) Stale() (age time.Duration, reason StaleReason) {
 	for _, r := range t.Reads() {
 		if r.StaleReason != "" && (reason == "" || time.Since(r.Loaded) > age) {

@@ -44,8 +44,8 @@ type Options struct {
 	// its claim while it waits for the SSO.
 	Lease time.Duration
 	// Watch begins to watch a session, by its principal's name. The function that it returns
-	// tells what has been heard since of the session's end, through any replica. It must be
-	// quick. nil: nothing is heard.
+	// reports whether the session has ended since, through any replica. It must be quick. A nil
+	// Watch watches nothing.
 	Watch func(name string) (news func() Revocation)
 	// Now is the clock; default time.Now.
 	Now func() time.Time

@@ -22,8 +22,8 @@ func (unobserved) RetryRefused()               {}
 // ClassState is the state of a class at one moment.
 type ClassState struct {
 	Class Class
-	// InFlight is the number of calls that hold a place, Limit the number of places that there are at present, and Waiting
-	// the number of calls that wait for one.
+	// InFlight is the number of calls that hold a place. Limit is the present number of places. Waiting is the number of
+	// calls that wait for one.
 	InFlight, Limit, Waiting int
 	// Open is the number of operations whose breaker is open or half open.
 	Open int

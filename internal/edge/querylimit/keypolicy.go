@@ -18,8 +18,8 @@ import (
 type keyPolicy struct {
 	// reads maps each object type of the schema to the entity types that it reads.
 	reads map[string][]string
-	// fields maps fields of objects, such as Workflow.outdated, to the entity types that they read instead, and fields of
-	// filters, such as RobotFilter.withoutQueue, to those that they read as well.
+	// fields maps fields to the entity types that they read: a field of an object, such as Workflow.outdated, reads these
+	// instead; a field of a filter, such as RobotFilter.withoutQueue, reads these as well.
 	fields map[string][]string
 }
 
