@@ -88,7 +88,7 @@ func TestDashboardWithinABudget(t *testing.T) {
 		"Robots":     map[string]any{"company": company},
 		"SignIn":     map[string]any{"input": map[string]any{"username": username, "password": password}},
 		"Workflow":   map[string]any{"company": company, "department": dept, "workflow": workflow},
-	}, 250)
+	}, 300)
 	if len(documents) < 6 {
 		t.Errorf("%d documents", len(documents))
 	}
