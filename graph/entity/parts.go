@@ -13,6 +13,11 @@ func (w window[F]) list() window[F] {
 	return window[F]{scope: w.scope, filter: w.filter, ascending: w.ascending, count: maxOffset}
 }
 
+// unfiltered returns the whole list of the range's scope and order, without the filter.
+func (w window[F]) unfiltered() window[F] {
+	return window[F]{scope: w.scope, ascending: w.ascending}.list()
+}
+
 // gather records a range that a level of look-ahead asks for. It returns the parts that the range belongs to; nil: none.
 func (e *Loader[T, F]) gather(w window[F]) *parts[F] {
 	if w.ids != "" {
@@ -30,7 +35,7 @@ func (e *Loader[T, F]) gather(w window[F]) *parts[F] {
 	if e.k.Part == nil || e.k.Part(w.filter) == nil {
 		return nil
 	}
-	list := window[F]{scope: w.scope, ascending: w.ascending}.list()
+	list := w.unfiltered()
 	p := e.parts[list]
 	if p == nil || p.begun {
 		if e.parts == nil {
@@ -58,7 +63,7 @@ func (e *Loader[T, F]) source(w window[F], p *parts[F]) (list window[F], include
 	if p == nil {
 		return list, nil, false
 	}
-	list = window[F]{scope: w.scope, ascending: w.ascending}.list()
+	list = w.unfiltered()
 	walk, walked := e.walks[list]
 	if walked {
 		list = walk

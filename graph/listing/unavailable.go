@@ -14,6 +14,11 @@ type UnavailableDepartment struct {
 	Code string
 }
 
+// Unavailable returns the department that is missing because of err.
+func Unavailable(d *cc.Department, err error) *UnavailableDepartment {
+	return &UnavailableDepartment{Department: d, Code: string(fault.CodeOf(err))}
+}
+
 // IsUnavailable reports whether an error concerns one department, and not the operation.
 func IsUnavailable(err error) bool {
 	code := fault.CodeOf(err)

@@ -52,12 +52,9 @@ func (a Area) departments(ctx context.Context) ([]survey.Department, error) {
 	if err != nil {
 		return nil, err
 	}
-	only := make([]string, len(a.DepartmentIDs))
-	for i, id := range a.DepartmentIDs {
-		only[i] = scope.Lower(id)
-	}
-	if a.DepartmentIDs == nil {
-		only = nil
+	var only []string // nil: all
+	for _, id := range a.DepartmentIDs {
+		only = append(only, scope.Lower(id))
 	}
 	return survey.WholeCompany(company, only).Departments(l)
 }
@@ -93,7 +90,7 @@ func follow[T any](departments []survey.Department, t target, terms *terms[T]) (
 		if d.Err != nil {
 			failed = d.Err
 			if terms.counts {
-				terms.unavailable = append(terms.unavailable, &listing.UnavailableDepartment{Department: d.Entity, Code: string(fault.CodeOf(d.Err))})
+				terms.unavailable = append(terms.unavailable, listing.Unavailable(d.Entity, d.Err))
 			} else {
 				terms.refused = append(terms.refused, inDepartment(d.Scope, d.Err))
 			}
@@ -103,8 +100,13 @@ func follow[T any](departments []survey.Department, t target, terms *terms[T]) (
 		t.scope = d.Scope
 		targets = append(targets, t)
 	}
-	switch {
-	case len(targets) > 1:
+	if len(targets) == 0 && failed == nil {
+		failed = fault.New(fault.Forbidden, "the caller has neither role nor permission in any department of the company")
+	}
+	if len(targets) == 0 {
+		return nil, failed
+	}
+	if len(targets) > 1 {
 		key := sha256.New()
 		for _, t := range targets {
 			_, _ = io.WriteString(key, t.scope.CompanyID+" "+t.scope.DepartmentID+"\n") // a hash returns no error
@@ -113,11 +115,6 @@ func follow[T any](departments []survey.Department, t target, terms *terms[T]) (
 		for i := range targets {
 			targets[i].area = area
 		}
-	case len(targets) == 0 && failed == nil:
-		failed = fault.New(fault.Forbidden, "the caller has neither role nor permission in any department of the company")
 	}
-	if len(targets) > 0 {
-		return targets, nil
-	}
-	return nil, failed
+	return targets, nil
 }

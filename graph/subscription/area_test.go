@@ -159,7 +159,7 @@ func TestEventsOfACompany(t *testing.T) {
 }
 
 // TestDepartmentsThatRefuse verifies that a department that refuses ends no subscription of several departments, and that
-// an outage of all of them is told once.
+// an outage of all of them is reported once.
 func TestDepartmentsThatRefuse(t *testing.T) {
 	forbidden := fault.New(fault.Forbidden, "no")
 	c := newCompany(3)

@@ -9,7 +9,6 @@ import (
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/selection"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
-	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // countsEvent is the id of the events of counts. All events of a subscription tell of the same counts.
@@ -45,7 +44,7 @@ func robotCounts(s *subscriber[cc.Robot]) *listing.RobotCounts {
 	var oldest time.Time
 	for _, p := range s.polls {
 		if p.state == nil {
-			counts.Unavailable = append(counts.Unavailable, &listing.UnavailableDepartment{Department: s.departments[p.target.scope], Code: string(fault.CodeOf(p.failed))})
+			counts.Unavailable = append(counts.Unavailable, listing.Unavailable(s.departments[p.target.scope], p.failed))
 			continue
 		}
 		counts.Add(slices.Collect(maps.Values(p.state)), p.last.AsOf)

@@ -149,7 +149,7 @@ func (s *subscriber[T]) lose(p *poll[T], err error) {
 		return
 	}
 	if s.counts {
-		s.unavailable = append(s.unavailable, &listing.UnavailableDepartment{Department: s.departments[p.target.scope], Code: string(fault.CodeOf(err))})
+		s.unavailable = append(s.unavailable, listing.Unavailable(s.departments[p.target.scope], err))
 		s.pushPolled()
 		return
 	}

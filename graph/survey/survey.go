@@ -207,7 +207,7 @@ func (s *survey[T, F]) answered(each func(*part[T]) error) (parts []*part[T], mi
 		case s.area.isOne() || !listing.IsUnavailable(err):
 			return nil, nil, err
 		default:
-			missing = append(missing, &listing.UnavailableDepartment{Department: p.Entity, Code: string(fault.CodeOf(err))})
+			missing = append(missing, listing.Unavailable(p.Entity, err))
 		}
 	}
 	return parts, missing, nil

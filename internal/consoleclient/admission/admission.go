@@ -58,7 +58,7 @@ type Options struct {
 	Probe func(Class)
 	// Changed, if not nil, is called when the breaker of an operation opens and when it closes. It must not block.
 	Changed func(operation string, open bool)
-	// Observer, if not nil, is told of calls. It must not block.
+	// Observer, if not nil, receives calls. It must not block.
 	Observer Observer
 }
 

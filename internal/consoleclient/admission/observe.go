@@ -2,7 +2,7 @@ package admission
 
 import "time"
 
-// Observer is told of the calls of a Controller.
+// Observer receives the calls of a Controller.
 type Observer interface {
 	// Waited is called for each admitted call with the time that it waited for its place.
 	Waited(Class, time.Duration)
