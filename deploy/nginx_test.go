@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -12,8 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -122,50 +119,27 @@ func TestNginx(t *testing.T) {
 		t.Errorf("the stream begins with %q, %v", first, err)
 	}
 
-	loading, stop := context.WithCancel(t.Context())
-	var asked, failed atomic.Int64
-	var last atomic.Pointer[string]
-	var load sync.WaitGroup
-	for range 4 {
-		load.Go(func() {
-			for loading.Err() == nil {
-				resp, err := client.Get(url + "/graphql?query=%7Bqueues%7BtotalCount%7D%7D") // nginx sends a GET again
-				asked.Add(1)
-				text := ""
-				if err == nil {
-					var body []byte
-					body, err = io.ReadAll(resp.Body)
-					_ = resp.Body.Close() // it was read
-					text = resp.Status + " " + string(body)
-				}
-				if err != nil || !strings.Contains(text, `"totalCount"`) {
-					failed.Add(1)
-					last.Store(&text)
-				}
+	load := startLoad(t, client, url, sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0])
+	load.awaitMore(t, 50)
+	for range *restarts {
+		for i, g := range gateways {
+			g.terminate()
+			if err := g.cmd.Wait(); err != nil {
+				t.Errorf("the gateway ended with %v", err)
 			}
-		})
-	}
-	awaitAsked := func(more int64) {
-		for want := asked.Load() + more; asked.Load() < want; time.Sleep(10 * time.Millisecond) {
-			if t.Context().Err() != nil {
-				t.Fatal("no answers")
-			}
+			load.awaitMore(t, 50)
+			gateways[i] = start(i)
+			load.awaitMore(t, 50)
 		}
 	}
-	awaitAsked(50)
-	for i, g := range gateways {
-		g.terminate()
-		if err := g.cmd.Wait(); err != nil {
-			t.Errorf("the gateway ended with %v", err)
-		}
-		awaitAsked(50)
-		start(i)
-		awaitAsked(50)
+	load.stop()
+	asked, failed, executed := load.asked.Load(), load.failed.Load(), load.executed.Load()
+	t.Logf("%d requests, %d executions, %d failures", asked, executed, failed)
+	if failed > asked/10_000 {
+		t.Errorf("%d of %d requests failed, the last with %s", failed, asked, *load.lastFailure.Load())
 	}
-	stop()
-	load.Wait()
-	if n := failed.Load(); n != 0 {
-		t.Errorf("%d of %d requests failed, the last with %s", n, asked.Load(), *last.Load())
+	if jobs := int64(len(sim.Data().Jobs())); jobs < executed || jobs > executed+failed {
+		t.Errorf("%d jobs of %d executions that were answered and %d failures", jobs, executed, failed)
 	}
 }
 
