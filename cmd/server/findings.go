@@ -61,8 +61,8 @@ func (m recordingMapper) IsBool() bool {
 	return ok && b.IsBool()
 }
 
-// lines returns the findings of the selected command in the order of its flags, and then those of err, which is the
-// parser's error or nil.
+// lines returns the findings of the selected command in the order of its flags. Those of err, the parser's error or nil,
+// follow.
 func (f findings) lines(command *kong.Context, err error) []string {
 	var lines []string
 	if command == nil {

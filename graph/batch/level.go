@@ -7,8 +7,8 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// Access is the access of a resolver or of look-ahead to the reads of an operation. What look-ahead asks for waits
-// until its level is started. So the content of a batch does not depend on the speed of resolvers.
+// Access is the access of a resolver or of look-ahead to the reads of an operation. Reads of look-ahead wait
+// until their level is started. So the content of a batch does not depend on the speed of resolvers.
 type Access struct {
 	*Execution
 	level *Level // look-ahead's; nil for a resolver

@@ -227,8 +227,8 @@ func TestCountsThatAreWrong(t *testing.T) {
 	}
 }
 
-// TestAnyStretchWhateverTheCount: what is answered lies where it should, a stretch from the
-// beginning of the list misses nothing, and neither does any where the count is too large.
+// TestAnyStretchWhateverTheCount verifies that entities have their positions. A range from the
+// beginning of the list is complete. Every range is complete where the count is too large.
 func TestAnyStretchWhateverTheCount(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 400 {

@@ -112,9 +112,8 @@ func ofPackage[C any](to string, value func(*cc.Workflow, *cc.Package) *C, keys 
 	}}
 }
 
-// Types returns, by type and field, the types that fields of objects and of filters tell of, where the types of the fields
-// do not say so.
-// The loader of a Node checks its type.
+// Types returns, by type and field, the types from which a field's value is derived, if the field has another type. It
+// lists fields of objects and of filters. The loader of a Node checks its type.
 func Types() map[string][]string {
 	types := map[string][]string{
 		"WorkflowCounts.outdated": {"Package"},

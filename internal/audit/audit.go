@@ -1,5 +1,5 @@
-// Package audit writes who changed what. Each root field of a mutation that is executed has a line after its outcome
-// is known, and those that create, delete, upload or execute have one before anything is sent.
+// Package audit records changes and their callers. Each executed root field of a mutation has a line after its outcome
+// is known. Fields that create, delete, upload or execute also have one before anything is sent.
 package audit
 
 import (

@@ -147,8 +147,8 @@ func TestOperationsAreRefused(t *testing.T) {
 	})
 }
 
-// TestSharesOutliveTheirOperation verifies that the bytes of an operation are held while a shared call goes on, and that a
-// call of an ended operation has a share of its own.
+// TestSharesOutliveTheirOperation verifies that the bytes of an operation are held while a shared call goes on. A call of
+// an ended operation has a share of its own.
 func TestSharesOutliveTheirOperation(t *testing.T) {
 	t.Parallel()
 	p := bytepool.New(16 * mib)

@@ -128,7 +128,7 @@ const (
 	JobStatePaused
 )
 
-// What started a job.
+// Origins of a job.
 const (
 	JobStartupTypeUnknown JobStartupType = iota
 	JobStartupTypeManually

@@ -63,8 +63,8 @@ func TestLargeAnswersTakeMemory(t *testing.T) {
 	}
 }
 
-// TestWaitingForMemoryIsBounded verifies that a call waits for memory for 2 s in all, however long its own time is, and
-// that this time is not the console's. A sign-in does not wait.
+// TestWaitingForMemoryIsBounded verifies that a call waits for memory for at most 2 s in all. This time does not count
+// as the console's. A sign-in does not wait.
 func TestWaitingForMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -162,10 +162,10 @@ func (c Caching) lifetimes() (cachedconsole.Lifetimes, error) {
 }
 
 // openCache opens the response cache.
-func (g *Gateway) openCache(metrics *telemetry.Metrics) error {
+func (g *Gateway) openCache() error {
 	s := g.settings
 	// With replicas, memory is trusted only after the first reply of Redis.
-	metrics.CacheLeased(g.redis == nil || s.Cache == "off")
+	g.metrics.CacheLeased(g.redis == nil || s.Cache == "off")
 	if s.Cache == "off" {
 		return nil
 	}
@@ -184,7 +184,7 @@ func (g *Gateway) openCache(metrics *telemetry.Metrics) error {
 		Prefix:  responsecache.DefaultPrefix + hash(s.ConsoleURL) + ":",
 		Version: cachedconsole.Form(),
 		Observe: func(e responsecache.Event) {
-			observeCache(metrics, e)
+			observeCache(g.metrics, e)
 			if e.Type == responsecache.Leased && !e.Failed {
 				g.redisSeen.Store(true)
 			}
@@ -208,7 +208,7 @@ func (g *Gateway) openConsole() (err error) {
 }
 
 // openOperationCache opens the operation cache and adds it to the edge's options.
-func (g *Gateway) openOperationCache(o *edge.Options, metrics *telemetry.Metrics) (err error) {
+func (g *Gateway) openOperationCache(o *edge.Options) (err error) {
 	if g.cache == nil {
 		return nil
 	}
@@ -219,10 +219,10 @@ func (g *Gateway) openOperationCache(o *edge.Options, metrics *telemetry.Metrics
 		MaxBytes: g.settings.AnswerBytes,
 		Memory:   g.memory,
 		Observe: func(ctx context.Context, source accesslog.Source, answer *operation.Summary) {
-			metrics.Answer(string(source))
+			g.metrics.Answer(string(source))
 			if answer != nil {
 				client := clientOf(principal.FromContext(ctx))
-				metrics.Operation(telemetry.Operation{Client: client, Type: answer.Type, Name: answer.Name, Codes: answer.Codes})
+				g.metrics.Operation(telemetry.Operation{Client: client, Type: answer.Type, Name: answer.Name, Codes: answer.Codes})
 			}
 		},
 		Logger: g.log,

@@ -51,12 +51,12 @@ func (g *Gateway) openTransports() transports {
 }
 
 // newAdmission creates the admission of all calls over by.
-func (g *Gateway) newAdmission(by transports, metrics *telemetry.Metrics) *admission.Controller {
+func (g *Gateway) newAdmission(by transports) *admission.Controller {
 	controller := admission.New(admission.Options{
 		Places:   g.settings.ConsoleConcurrency,
 		Rate:     g.settings.ConsoleRate,
 		Wait:     g.settings.OperationTimeout,
-		Observer: admissionMetrics{metrics},
+		Observer: admissionMetrics{g.metrics},
 		Probe:    func(class admission.Class) { (&http.Client{Transport: by.of(class)}).CloseIdleConnections() },
 		Changed: func(operation string, open bool) {
 			if open {
@@ -66,7 +66,7 @@ func (g *Gateway) newAdmission(by transports, metrics *telemetry.Metrics) *admis
 			g.log.Info("calls of an operation work again", "operation", operation)
 		},
 	})
-	metrics.Admission(func() (all []telemetry.ClassState) {
+	g.metrics.Admission(func() (all []telemetry.ClassState) {
 		for _, s := range controller.State() {
 			all = append(all, telemetry.ClassState{Class: s.Class.String(), InFlight: s.InFlight, Limit: s.Limit, Waiting: s.Waiting, Open: s.Open})
 		}
@@ -99,7 +99,7 @@ func (g *Gateway) connectionLog(peer string) *telemetry.ConnectionLog {
 }
 
 // dialConsole creates the clients of the console.
-func (g *Gateway) dialConsole(metrics *telemetry.Metrics) error {
+func (g *Gateway) dialConsole() error {
 	if path := g.settings.ConsoleCAFile; path != "" {
 		var err error
 		if g.authorities, err = transport.OpenAuthorities(path); err != nil {
@@ -114,14 +114,14 @@ func (g *Gateway) dialConsole(metrics *telemetry.Metrics) error {
 		Transport:        by.reads,
 		WriteTransport:   by.writes,
 		FileTransport:    by.files,
-		Admission:        g.newAdmission(by, metrics),
+		Admission:        g.newAdmission(by),
 		Timeout:          s.ConsoleTimeout,
 		WriteTimeout:     s.ConsoleWriteTimeout,
 		UploadTimeout:    s.UploadTimeout,
 		MaxResponseBytes: s.ConsoleMaxResponseBytes,
 		Memory:           g.memory,
 		QueueCreatePath:  s.ConsoleQueueCreatePath,
-		Observe:          g.observeCalls(metrics),
+		Observe:          g.observeCalls(),
 		Trace:            g.traceCalls(),
 		Logger:           g.log,
 	}

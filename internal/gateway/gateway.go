@@ -111,26 +111,26 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if err = g.openSchema(); err != nil { //nolint:contextcheck // parsing documents belongs to no request
 		return nil, err
 	}
-	build, metrics := buildinfo.Read(), telemetry.NewMetrics(g.isMetricOperation)
-	g.metrics = metrics
-	g.parts.register(metrics)
-	metrics.Build(build.Version, build.Revision, build.Go)
+	build := buildinfo.Read()
+	g.metrics = telemetry.NewMetrics(g.isMetricOperation)
+	g.parts.register(g.metrics)
+	g.metrics.Build(build.Version, build.Revision, build.Go)
 	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, build.Version, transport.NewPool(1, rareIdleTimeout), log); err != nil {
 		return nil, err
 	}
 	if g.certificate, err = openCertificate(s.Listeners); err != nil {
 		return nil, err
 	}
-	if err := g.openAuditLog(metrics); err != nil {
+	if err := g.openAuditLog(); err != nil {
 		return nil, err
 	}
-	if err := g.openRedis(metrics); err != nil {
+	if err := g.openRedis(); err != nil {
 		return nil, err
 	}
-	if err := g.openCache(metrics); err != nil {
+	if err := g.openCache(); err != nil {
 		return nil, err
 	}
-	if err := g.dialConsole(metrics); err != nil {
+	if err := g.dialConsole(); err != nil {
 		return nil, err
 	}
 	if err := g.openConsole(); err != nil {
@@ -142,17 +142,17 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	}
 	g.openStore()
 	g.openSubscriptions(engine)
-	metrics.Watch(g.subscriptions.Subscriptions, g.subscriptions.Polls)
-	options := g.edgeOptions(engine, metrics, p)
+	g.metrics.Watch(g.subscriptions.Subscriptions, g.subscriptions.Polls)
+	options := g.edgeOptions(engine, p)
 	g.setIdentity(&options)
-	if err := g.openOperationCache(&options, metrics); err != nil {
+	if err := g.openOperationCache(&options); err != nil {
 		return nil, err
 	}
 	if g.public, err = listen(ctx, listenOptions{s.Listen, s.IdleTimeout, options.SlowReaders, g.certificate}, edge.New(options)); err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if s.AdminListen != "" {
-		admin, err := listen(ctx, listenOptions{address: s.AdminListen, idle: s.IdleTimeout}, g.adminHandler(metrics))
+		admin, err := listen(ctx, listenOptions{address: s.AdminListen, idle: s.IdleTimeout}, g.adminHandler())
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), g.public.Close())
 		}
@@ -172,7 +172,7 @@ func (g *Gateway) openSubscriptions(source subscription.Source) {
 }
 
 // edgeOptions returns the options of the public listener.
-func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics, p Page) edge.Options {
+func (g *Gateway) edgeOptions(engine *loader.Engine, p Page) edge.Options {
 	s := g.settings
 	options := edge.Options{
 		Schema:     g.executable(),
@@ -180,8 +180,8 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 		Extensions: []graphql.HandlerExtension{audit.Extension{Log: g.audit}, loader.Extension{
 			Engine:      engine,
 			CheckInput:  mutation.InputChecker(),
-			Closed:      func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
-			BudgetSpent: metrics.BudgetSpent,
+			Closed:      func(l *loader.Loaders) { g.metrics.Unplanned(l.Unplanned()) },
+			BudgetSpent: g.metrics.BudgetSpent,
 		}, subscription.Extension{}, trusteddocuments.Extension{List: g.documents}},
 		Documents:   g.documents,
 		Parsed:      g.parsed,
@@ -209,7 +209,7 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 		options.GraphiQL = &graphiql.Options{Examples: p.Examples, Notice: p.Notice}
 	}
 	options.Dashboard = p.Dashboard
-	g.observe(&options, metrics)
+	g.observe(&options)
 	return options
 }
 
@@ -226,7 +226,7 @@ func (g *Gateway) executable() graphql.ExecutableSchema {
 }
 
 // openRedis creates the Redis client. It does not connect yet.
-func (g *Gateway) openRedis(metrics *telemetry.Metrics) (err error) {
+func (g *Gateway) openRedis() (err error) {
 	if g.settings.RedisURL == "" {
 		return nil
 	}
@@ -234,7 +234,7 @@ func (g *Gateway) openRedis(metrics *telemetry.Metrics) (err error) {
 	if g.redis, err = dialRedis(g.settings.RedisURL, g.redisDialer); err != nil {
 		return err
 	}
-	g.redis.AddHook(metrics.RedisHook(g.observeRedis))
+	g.redis.AddHook(g.metrics.RedisHook(g.observeRedis))
 	return nil
 }
 
@@ -294,7 +294,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.logIdentity()
 	looking, stopLooking := context.WithCancel(ctx)
 	var ended sync.WaitGroup
-	ended.Go(func() { g.files.Run(looking, g.onHangup(looking)) })
+	hangups := g.onHangup(looking, &ended)
+	ended.Go(func() { g.files.Run(looking, hangups) })
 	if g.redis != nil {
 		ended.Go(func() { g.checkRedis(looking) })
 	}

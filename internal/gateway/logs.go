@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -16,7 +17,6 @@ import (
 	"github.com/consoleql/consoleql/internal/audit"
 	"github.com/consoleql/consoleql/internal/logqueue"
 	"github.com/consoleql/consoleql/internal/principal"
-	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
 // The queue of the access log. A line waits for others, so that a busy gateway writes many at once.
@@ -26,12 +26,12 @@ const (
 )
 
 // openAccessLog opens the access log; nil if it is off.
-func (g *Gateway) openAccessLog(metrics *telemetry.Metrics) *accesslog.Log {
+func (g *Gateway) openAccessLog() *accesslog.Log {
 	s := g.settings
 	if s.Stream == nil || s.AccessLog != "on" && s.AccessLog != "slow" {
 		return nil
 	}
-	g.accessLines = logqueue.New(s.Stream, logqueue.Options{Lines: accessLines, Delay: accessDelay, Lost: metrics.AccessLinesLost})
+	g.accessLines = logqueue.New(s.Stream, logqueue.Options{Lines: accessLines, Delay: accessDelay, Lost: g.metrics.AccessLinesLost})
 	l := &accesslog.Log{Handler: s.Stream.Handler(g.accessLines, slog.LevelInfo), Name: g.nameInLogs}
 	if s.AccessLog == "slow" {
 		l.Slow = max(s.SlowOperation, 1) // without a bound, each request is slow
@@ -40,7 +40,7 @@ func (g *Gateway) openAccessLog(metrics *telemetry.Metrics) *accesslog.Log {
 }
 
 // openAuditLog opens the audit log; nil if it is off.
-func (g *Gateway) openAuditLog(metrics *telemetry.Metrics) error {
+func (g *Gateway) openAuditLog() error {
 	s := g.settings
 	var sink io.Writer
 	var err error
@@ -63,7 +63,7 @@ func (g *Gateway) openAuditLog(metrics *telemetry.Metrics) error {
 		return err
 	}
 	g.auditLines = logqueue.New(sink, logqueue.Options{
-		Lines: auditLines, Wait: audit.Wait, Lost: metrics.AuditLinesLost,
+		Lines: auditLines, Wait: audit.Wait, Lost: g.metrics.AuditLinesLost,
 		Failed: func(err error) { g.log.Error("lines of the audit log cannot be written", "error", err) },
 	})
 	g.audit = audit.New(audit.Options{
@@ -75,13 +75,14 @@ func (g *Gateway) openAuditLog(metrics *telemetry.Metrics) error {
 // auditLines bounds the lines of the audit log that are not written yet.
 const auditLines = 1024
 
-// onHangup passes signals on until ctx is done, after it has opened the file of the audit log again.
-func (g *Gateway) onHangup(ctx context.Context) <-chan os.Signal {
+// onHangup passes signals on until ctx is done, after it has opened the file of the audit log again. Its goroutine
+// belongs to running.
+func (g *Gateway) onHangup(ctx context.Context, running *sync.WaitGroup) <-chan os.Signal {
 	if g.auditFile == nil || g.Hangups == nil {
 		return g.Hangups
 	}
 	next := make(chan os.Signal)
-	go func() {
+	running.Go(func() {
 		for {
 			select {
 			case <-ctx.Done():
@@ -98,7 +99,7 @@ func (g *Gateway) onHangup(ctx context.Context) <-chan os.Signal {
 				}
 			}
 		}
-	}()
+	})
 	return next
 }
 

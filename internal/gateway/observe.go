@@ -17,24 +17,24 @@ import (
 )
 
 // observe connects the edge to metrics and traces.
-func (g *Gateway) observe(o *edge.Options, metrics *telemetry.Metrics) {
+func (g *Gateway) observe(o *edge.Options) {
 	o.Observe = func(r edge.Request) {
 		if !r.Stream {
-			metrics.Request(r.Route, r.Method, r.Status, r.Duration)
+			g.metrics.Request(r.Route, r.Method, r.Status, r.Duration)
 		}
 		if r.Refused != "" {
-			metrics.Operation(telemetry.Operation{Client: clientOf(r.Principal), Codes: []string{r.Refused}})
+			g.metrics.Operation(telemetry.Operation{Client: clientOf(r.Principal), Codes: []string{r.Refused}})
 		}
 	}
 	o.ObserveOperation = func(op edge.Operation) {
-		metrics.Operation(telemetry.Operation{
+		g.metrics.Operation(telemetry.Operation{
 			Client: clientOf(op.Principal), Type: op.Type, Name: op.Name, Codes: op.Codes,
 			Executed: op.Duration > 0, Duration: op.Duration, ConsoleCalls: op.Calls,
 		})
 	}
 	o.SlowOperation = g.settings.SlowOperation
 	o.Around, o.Tracer = g.traces.Route("/graphql"), g.traces.Tracer()
-	o.Access, o.Audit = g.openAccessLog(metrics), g.audit
+	o.Access, o.Audit = g.openAccessLog(), g.audit
 	o.Client = g.settings.AuditClient == "on"
 	o.Proxies, _ = g.settings.proxies() // Validate has checked them
 }
@@ -87,10 +87,10 @@ func hostOf(base string) string {
 }
 
 // observeCalls returns an observer that records console calls in metrics and log.
-func (g *Gateway) observeCalls(metrics *telemetry.Metrics) func(context.Context, consoleclient.Call) {
+func (g *Gateway) observeCalls() func(context.Context, consoleclient.Call) {
 	return func(ctx context.Context, c consoleclient.Call) {
 		code := outcome(c)
-		metrics.Call(callerOf(ctx), c.Operation, c.Status, code, c.Duration)
+		g.metrics.Call(callerOf(ctx), c.Operation, c.Status, code, c.Duration)
 		g.parts.observeCall(c)
 		g.log.DebugContext(ctx, "console call", "operation", c.Operation, "status", c.Status, "duration_ms", accesslog.Milliseconds(c.Duration), "code", code)
 	}

@@ -178,9 +178,9 @@ func (g *Gateway) reachRedis(ctx context.Context) error {
 }
 
 // adminHandler returns the handler of the admin listener.
-func (g *Gateway) adminHandler(metrics *telemetry.Metrics) http.Handler {
+func (g *Gateway) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", metrics.Handler())
+	mux.Handle("/", g.metrics.Handler())
 	mux.Handle("GET /readyz", edge.ReadyHandler(g.readiness, true, g.log))
 	return mux
 }

@@ -17,8 +17,8 @@ const (
 	successesInRow = 20
 )
 
-// Part is one part. It logs one warning when the part begins to fail, with the cause, and one line when it works
-// again, with the duration and the number of failures. A few failures among many successes change nothing. A nil Part
+// Part is one part. It logs one warning with the cause when the part begins to fail. When the part works again, it logs
+// one line with the duration and the number of failures. A few failures among many successes change nothing. A nil Part
 // ignores all calls. It is safe for concurrent use.
 type Part struct {
 	name      string

@@ -43,21 +43,20 @@ type leaseState struct {
 // version knows two things. A lease given before it ends within the time of a lease. A lease
 // given after it belongs to a member that knows the version.
 type cluster struct {
-	log        *Log
-	logger     *slog.Logger
-	onLease    func(held bool)
-	client     redis.UniversalClient
-	scripts    scripts
-	id         string
-	keys       []string
-	news       string // the channel of invalidations
-	ackTo      string // the prefix of the members' own channels
-	lease      time.Duration
-	only       bool // no other replica exists
-	leaseState atomic.Pointer[leaseState]
-	// unreachable says that the last heartbeat failed.
-	unreachable atomic.Bool
-	single      atomic.Bool // no other member was there at the last renewal, and none has come since
+	log         *Log
+	logger      *slog.Logger
+	onLease     func(held bool)
+	client      redis.UniversalClient
+	scripts     scripts
+	id          string
+	keys        []string
+	news        string // the channel of invalidations
+	ackTo       string // the prefix of the members' own channels
+	lease       time.Duration
+	onlyReplica bool // no other replica exists
+	leaseState  atomic.Pointer[leaseState]
+	health      atomic.Uint32 // of the last heartbeat: healthUnknown, healthy or unhealthy
+	single      atomic.Bool   // no other member was there at the last renewal, and none has come since
 	wake        chan struct{}
 	mu          sync.Mutex
 	ackers      map[string]struct{}  // channels of the members that wait for this one
@@ -71,14 +70,11 @@ type cluster struct {
 	epoch       string    // the server's last known epoch
 	since       time.Time // when epoch became known here
 	contact     time.Time // when the server last answered
-	health      health
 }
 
-// health is the last reported state of the lease.
-type health uint8
-
+// Results of the last heartbeat.
 const (
-	healthUnknown health = iota
+	healthUnknown uint32 = iota
 	healthy
 	unhealthy
 )
@@ -103,7 +99,7 @@ type invalidation struct {
 
 func newCluster(o Options, log *Log, id string) *cluster {
 	return &cluster{
-		log: log, logger: o.Logger, onLease: o.OnLease, client: o.Redis, scripts: newScripts(), id: id, lease: o.Lease, only: o.OnlyReplica,
+		log: log, logger: o.Logger, onLease: o.OnLease, client: o.Redis, scripts: newScripts(), id: id, lease: o.Lease, onlyReplica: o.OnlyReplica,
 		keys: []string{o.Prefix + "{state}:ring", o.Prefix + "{state}:gens"},
 		news: o.Prefix + "news", ackTo: o.Prefix + "ack:",
 		wake:   make(chan struct{}, 1),
@@ -155,18 +151,17 @@ func (r *cluster) run(ctx context.Context) {
 // reportHealth calls OnLease and writes to the log when the lease begins and when renewing it
 // fails.
 func (r *cluster) reportHealth(ctx context.Context, err error) {
-	before, now := r.health, healthy
+	before, now := r.health.Load(), healthy
 	if err != nil {
 		now = unhealthy
 	}
-	r.unreachable.Store(err != nil)
 	if ctx.Err() != nil || before == now {
 		return
 	}
-	r.health = now
+	r.health.Store(now)
 	r.onLease(err == nil)
 	switch {
-	case err != nil && (r.only || r.single.Load()):
+	case err != nil && (r.onlyReplica || r.single.Load()):
 		r.logger.InfoContext(ctx, "invalidation: no lease; entries in memory stay in use until they expire", "error", err)
 	case err != nil:
 		r.logger.InfoContext(ctx, "invalidation: no lease, so every read asks the console", "error", err)
@@ -211,7 +206,7 @@ func (r *cluster) heartbeat(ctx context.Context) (bool, error) {
 			r.republish()
 			r.logger.WarnContext(ctx, "invalidation: a new epoch begins, so everything kept before is invalid")
 		}
-		r.log.catchUp(state.epoch, state.version, changed, r.only)
+		r.log.catchUp(state.epoch, state.version, changed, r.onlyReplica)
 		return false, nil
 	}
 	r.single.Store(len(state.rest) == 1 && state.rest[0] == "1")

@@ -127,7 +127,7 @@ func (i *Invalidator) Leased(now time.Time) bool {
 // at the last heartbeat: until an entry expires, it may miss a change through a replica that has
 // come since. Trusted takes no lock.
 func (i *Invalidator) Trusted(now time.Time) bool {
-	return i.cluster == nil || i.cluster.only || i.cluster.leased(now) || i.cluster.unreachable.Load() && i.cluster.single.Load()
+	return i.cluster == nil || i.cluster.onlyReplica || i.cluster.leased(now) || i.cluster.health.Load() == unhealthy && i.cluster.single.Load()
 }
 
 // Alone reports whether no other replica may keep anything: there is no Redis, or no other

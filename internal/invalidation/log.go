@@ -78,25 +78,22 @@ func (l *Log) Now() Snapshot {
 // Current reports whether no slot was invalidated after seq, as far as this process knows,
 // except for entries of the refresh.
 func (l *Log) Current(seq uint64, at []Slot, of RefreshID) bool {
-	if seq < l.floor.Load() {
-		return false
-	}
-	for _, s := range at {
-		if l.versions.hit(s, seq, of) {
-			return false
-		}
-	}
-	return true
+	return l.local(seq, at, of, (*versions).hit)
 }
 
 // Usable is Current without the Uncertain invalidations: an entry that is Usable may be served
 // where a load fails.
 func (l *Log) Usable(seq uint64, at []Slot, of RefreshID) bool {
+	return l.local(seq, at, of, (*versions).outdated)
+}
+
+// local reports whether hit holds for no slot of an entry in memory.
+func (l *Log) local(seq uint64, at []Slot, of RefreshID, hit func(*versions, Slot, uint64, RefreshID) bool) bool {
 	if seq < l.floor.Load() {
 		return false
 	}
 	for _, s := range at {
-		if l.versions.outdated(s, seq, of) {
+		if hit(&l.versions, s, seq, of) {
 			return false
 		}
 	}
@@ -220,7 +217,7 @@ type slotVersion struct {
 
 // catchUp applies all invalidations after the known version, up to the given one. A new epoch
 // makes everything that this process holds invalid, unless no other replica exists.
-func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion, only bool) {
+func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion, onlyReplica bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	shared := l.log.Load()
@@ -243,7 +240,7 @@ func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion, only 
 	}
 	if fresh {
 		l.log.Store(shared)
-		if !only {
+		if !onlyReplica {
 			l.floor.Store(l.seq.Add(1))
 		}
 	}

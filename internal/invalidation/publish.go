@@ -17,7 +17,7 @@ import (
 func (r *cluster) invalidate(ctx context.Context, at []Slot, of RefreshID) error {
 	a := &invalidation{slots: at, of: of, published: make(chan struct{})}
 	err := errUnreachable
-	if !r.unreachable.Load() {
+	if r.health.Load() != unhealthy {
 		err = r.publish(ctx, a)
 	}
 	if err != nil {

@@ -93,8 +93,8 @@ func (p Principal) WithKey(name string) Principal {
 	return p
 }
 
-// WithEnd returns p with the time from which it is not valid, zero if there is none, and a channel that is closed when
-// it ends earlier.
+// WithEnd returns p with the time from which it is not valid; zero: there is none. The channel is closed when p ends
+// earlier.
 func (p Principal) WithEnd(expires time.Time, revoked <-chan struct{}) Principal {
 	p.expires, p.revoked = expires.Round(0), revoked
 	return p

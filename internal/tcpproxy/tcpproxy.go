@@ -139,8 +139,8 @@ func (p *Proxy) Silence() (silenced int) {
 	return silenced
 }
 
-// Lose swallows all data, of the open connections and of new ones, until Pass is called. What was swallowed is lost, so
-// that connections of that time stay silent.
+// Lose swallows all data, of the open connections and of new ones, until Pass is called. Swallowed data
+// are lost, so connections of that time stay silent.
 func (p *Proxy) Lose() {
 	p.lossy.Store(true)
 	p.Silence()

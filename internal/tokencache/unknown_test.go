@@ -244,7 +244,7 @@ func TestServiceAccountIsBackSoon(t *testing.T) {
 }
 
 // TestRefusedPasswordIsTriedOnce verifies that all replicas with a common store try a refused
-// password once in an hour, also after restarts, and a new one at once.
+// password once in an hour, also after restarts. They try a new password at once.
 func TestRefusedPasswordIsTriedOnce(t *testing.T) {
 	for name, store := range map[string]func() tokencache.Store{
 		"shared": func() tokencache.Store { return newFlaky() },

@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
 )
 
-// TestSlowStreamsEnd verifies that a stream of HTTP/2 whose client reads nothing ends when the budget is exceeded, and
-// that other streams of its connection go on.
+// TestSlowStreamsEnd verifies that an HTTP/2 stream whose client reads nothing ends when the budget is exceeded. Other
+// streams of its connection go on.
 func TestSlowStreamsEnd(t *testing.T) {
 	t.Parallel()
 	const size = 12 << 20 // more than a client takes without being read

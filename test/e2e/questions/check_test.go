@@ -14,8 +14,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// check runs the documents of a manifest as the command check does, and fails the test unless each is answered with at most
-// maxCalls calls of the console.
+// check runs the documents of a manifest as the command check does. It fails the test unless each is answered with at
+// most maxCalls console calls.
 func check(t *testing.T, documents map[string]string, variables any, maxCalls int) {
 	t.Helper()
 	dir := t.TempDir()

@@ -13,8 +13,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestNodesAreReadAgain verifies that `nodes` reads each of the seven types in one batch per type, in the order of the
-// argument, whatever the scope of the request.
+// TestNodesAreReadAgain verifies that `nodes` reads each of the seven types in one batch per type, in any scope of
+// the request. The answer has the order of the argument.
 func TestNodesAreReadAgain(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.NoDefault)
