@@ -1,6 +1,7 @@
 package entity
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -86,11 +87,13 @@ const guessBelow = 3
 
 // fetch reads the missing entities of the group in the cheapest way: by lists with `Ids`, by pages of the list, or by
 // single gets. An entity does not exist if a get says so, or if an answer that honoured `Ids` lacks it. A list without `Ids`
-// may come from a cache and be older than the reference to the entity, so that its lack decides nothing.
-func (e *Loader[T, F]) fetch(g *group) {
+// may come from a cache and be older than the reference to the entity, so that its lack decides nothing. If lists fail,
+// old entities from the cache take their place.
+func (e *Loader[T, F]) fetch(ctx context.Context, g *group) {
 	if len(g.missing) > 1 {
 		// A list that is refused says nothing about its entities. Single gets follow. They do not follow a list that failed.
 		if err := e.fetchFromLists(g); err != nil && fault.CodeOf(err) != fault.Forbidden && (!refusesParameter(err) || isFailure(err)) {
+			e.addCached(ctx, g, err)
 			g.fail(err)
 			return
 		}

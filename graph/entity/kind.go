@@ -24,8 +24,8 @@ type Kind[T any, F comparable] struct {
 	List func(context.Context, scope.Scope, cc.List[F]) (*cc.Page[T], error)
 	Get  func(context.Context, scope.Scope, string) (*T, error)
 	// Cached returns those of the entities that a cache holds, without a call; nil: none. With complete set, it returns
-	// complete entities only.
-	Cached func(ctx context.Context, sc scope.Scope, ids []string, complete bool) []*T
+	// complete entities only. It returns fresh ones or, in place of a read that failed with because, old ones.
+	Cached func(ctx context.Context, sc scope.Scope, ids []string, complete bool, because error) []*T
 	// Keys give the values that lists are ordered by. Without CreatedAt, lists over departments are ordered by name.
 	Keys listing.Entity[T]
 	// Part returns whether an entity is in the list with a filter, if the entities tell that; it returns nil otherwise, and

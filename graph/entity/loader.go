@@ -247,7 +247,7 @@ func (e *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Resu
 	}
 	var lacking []*group
 	for _, g := range groups {
-		e.addCached(ctx, g)
+		e.addCached(ctx, g, nil)
 		if len(g.missing) > 0 {
 			missing += len(g.missing)
 			lacking = append(lacking, g)
@@ -257,7 +257,7 @@ func (e *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Resu
 		asked := distinct(keys)
 		t.AddBatch(operation.Batch{Kind: e.k.Name, Keys: asked, Kept: asked - missing})
 	}
-	parallel(len(lacking), func(i int) { e.fetch(lacking[i]) })
+	parallel(len(lacking), func(i int) { e.fetch(ctx, lacking[i]) })
 
 	results := make([]*dataloader.Result[*T], len(keys))
 	for i, k := range keys {
@@ -283,12 +283,13 @@ func distinct(keys []key) int {
 	return len(entities)
 }
 
-// addCached adds those of the group's entities that the cache holds.
-func (e *Loader[T, F]) addCached(ctx context.Context, g *group) {
+// addCached adds those of the group's entities that the cache holds: fresh ones or, in place of a read that failed with
+// because, old ones.
+func (e *Loader[T, F]) addCached(ctx context.Context, g *group, because error) {
 	if e.k.Cached == nil || len(g.missing) == 0 || e.x.Refusal() != nil {
 		return
 	}
-	e.Add(g.scope, e.k.Cached(ctx, g.scope, g.missing, g.complete)...)
+	e.Add(g.scope, e.k.Cached(ctx, g.scope, g.missing, g.complete, because)...)
 	e.removeFound(g)
 }
 

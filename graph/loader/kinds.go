@@ -37,11 +37,11 @@ type Console interface {
 // EntityCache is a Console that holds entities of earlier lists. Each method returns those of the entities that it holds, in
 // any order, without a call. With complete set, it returns complete entities only.
 type EntityCache interface {
-	CachedPackages(ctx context.Context, sc scope.Scope, ids []string, complete bool) []*cc.Package
-	CachedQueues(ctx context.Context, sc scope.Scope, ids []string, complete bool) []*cc.Queue
-	CachedRobots(ctx context.Context, sc scope.Scope, ids []string, complete bool) []*cc.Robot
-	CachedWorkflows(ctx context.Context, sc scope.Scope, ids []string, complete bool) []*cc.Workflow
-	CachedWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, complete bool) []*cc.WorkflowLayout
+	CachedPackages(ctx context.Context, sc scope.Scope, ids []string, complete bool, because error) []*cc.Package
+	CachedQueues(ctx context.Context, sc scope.Scope, ids []string, complete bool, because error) []*cc.Queue
+	CachedRobots(ctx context.Context, sc scope.Scope, ids []string, complete bool, because error) []*cc.Robot
+	CachedWorkflows(ctx context.Context, sc scope.Scope, ids []string, complete bool, because error) []*cc.Workflow
+	CachedWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, complete bool, because error) []*cc.WorkflowLayout
 }
 
 // kinds are the kinds that the console lists department by department.

@@ -100,6 +100,7 @@ type request[T any] struct {
 	load      func(context.Context) (T, error)
 	restore   func(T)
 	onLoaded  func(identity string, value T, whole responsecache.Container) // nil: none
+	fallback  func(identity string) bool                                    // responsecache.Read.HasFallback; nil: none
 }
 
 // key returns the cache key of the request for a principal.
@@ -160,6 +161,9 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 	var own atomic.Bool // a load may outlive its reader
 	r := q.readWith(opts, identity)
 	r.Patience = operation.FromContext(ctx).Patience()
+	if q.fallback != nil {
+		r.HasFallback = func() bool { return q.fallback(identity) }
+	}
 	r.Load = func(ctx context.Context) (T, error) {
 		own.Store(true)
 		if responsecache.InBackground(ctx) {
@@ -175,6 +179,9 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 		// The refused token may have been another token of the same user.
 		value, err = q.load(ctx)
 		info = responsecache.Info{Source: responsecache.Loaded}
+	}
+	if errors.Is(err, responsecache.ErrSlow) {
+		err = &fault.Error{Code: fault.UpstreamTimeout, Message: "the console takes long", Err: err}
 	}
 	if err != nil && info.Source == "" && own.Load() {
 		info.Source = responsecache.Loaded // the load failed

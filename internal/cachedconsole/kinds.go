@@ -267,27 +267,32 @@ func (c *Console) WorkflowLayout(ctx context.Context, sc scope.Scope, id string)
 	return one(ctx, c, &c.kinds.layouts, sc, id, c.Client.WorkflowLayout)
 }
 
-// CachedPackages returns those of the packages that memory holds; with their versions, if whole is set.
-func (c *Console) CachedPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Package {
-	return cachedEntities(ctx, c, &c.kinds.packages, sc, ids, whole)
+// CachedPackages returns those of the packages that memory holds; with their versions, if whole is set: fresh ones or, in place of a
+// read that failed with because, old ones.
+func (c *Console) CachedPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool, because error) []*cc.Package {
+	return cachedEntities(ctx, c, &c.kinds.packages, sc, ids, whole, because)
 }
 
-// CachedQueues returns those of the queues that memory holds.
-func (c *Console) CachedQueues(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Queue {
-	return cachedEntities(ctx, c, &c.kinds.queues, sc, ids, true)
+// CachedQueues returns those of the queues that memory holds: fresh ones or, in place of a
+// read that failed with because, old ones.
+func (c *Console) CachedQueues(ctx context.Context, sc scope.Scope, ids []string, _ bool, because error) []*cc.Queue {
+	return cachedEntities(ctx, c, &c.kinds.queues, sc, ids, true, because)
 }
 
-// CachedRobots returns those of the robots that memory holds.
-func (c *Console) CachedRobots(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Robot {
-	return cachedEntities(ctx, c, &c.kinds.robots, sc, ids, true)
+// CachedRobots returns those of the robots that memory holds: fresh ones or, in place of a
+// read that failed with because, old ones.
+func (c *Console) CachedRobots(ctx context.Context, sc scope.Scope, ids []string, _ bool, because error) []*cc.Robot {
+	return cachedEntities(ctx, c, &c.kinds.robots, sc, ids, true, because)
 }
 
-// CachedWorkflows returns those of the workflows that memory holds.
-func (c *Console) CachedWorkflows(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Workflow {
-	return cachedEntities(ctx, c, &c.kinds.workflows, sc, ids, true)
+// CachedWorkflows returns those of the workflows that memory holds: fresh ones or, in place of a
+// read that failed with because, old ones.
+func (c *Console) CachedWorkflows(ctx context.Context, sc scope.Scope, ids []string, _ bool, because error) []*cc.Workflow {
+	return cachedEntities(ctx, c, &c.kinds.workflows, sc, ids, true, because)
 }
 
-// CachedWorkflowLayouts returns those of the workflow layouts that memory holds.
-func (c *Console) CachedWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.WorkflowLayout {
-	return cachedEntities(ctx, c, &c.kinds.layouts, sc, ids, true)
+// CachedWorkflowLayouts returns those of the workflow layouts that memory holds: fresh ones or, in place of a
+// read that failed with because, old ones.
+func (c *Console) CachedWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, _ bool, because error) []*cc.WorkflowLayout {
+	return cachedEntities(ctx, c, &c.kinds.layouts, sc, ids, true, because)
 }

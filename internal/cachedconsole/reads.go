@@ -72,12 +72,19 @@ func page[T, F any](ctx context.Context, c *Console, k *listedKind[T], sc scope.
 	if filtered {
 		on = c.listed
 	}
-	v, _, err := ask(ctx, c, k.pages, request[*cc.Page[T]]{
+	q := request[*cc.Page[T]]{
 		operation: k.list(), kind: k.Name, scope: sc, params: l.Encode(), dependsOn: on,
 		load:     func(ctx context.Context) (*cc.Page[T], error) { return load(ctx, sc, l) },
 		restore:  restorePageScope[T](sc),
 		onLoaded: indexPage(k, sc),
-	})
+	}
+	if len(l.IDs) > 0 && k.one != nil {
+		q.fallback = func(identity string) bool {
+			found, _, _ := k.one.PeekStale(responsecache.Key{Principal: identity, Call: callOf(k.get(), sc)}, l.IDs, responsecache.ErrSlow)
+			return len(found) > 0
+		}
+	}
+	v, _, err := ask(ctx, c, k.pages, q)
 	return v, err
 }
 
@@ -155,13 +162,20 @@ func ownScope(sc scope.Scope, v any) (own scope.Scope, ok bool) {
 }
 
 // cachedEntities returns the entities of ids that memory holds, in any order. If whole is set, it returns complete entities only.
+// Fresh ones have no because. Otherwise it is the error of their read, in place of which old ones are returned.
 // It makes no call.
-func cachedEntities[T any](ctx context.Context, c *Console, k *listedKind[T], sc scope.Scope, ids []string, whole bool) []*T {
+func cachedEntities[T any](ctx context.Context, c *Console, k *listedKind[T], sc scope.Scope, ids []string, whole bool, because error) []*T {
 	p := principal.FromContext(ctx)
 	t := operation.FromContext(ctx)
-	identity := c.opts.Identity(p)
-	if k.one == nil || identity == "" || t.Options().Refresh || c.accepted(ctx, p) != nil {
+	identity, maxAge := c.opts.Identity(p), t.Options().MaxAge
+	if k.one == nil || identity == "" || t.Options().Refresh || because != nil && maxAge > 0 || c.accepted(ctx, p) != nil {
 		return nil
+	}
+	peek := func(at responsecache.Key, names []string) ([]*T, []string, responsecache.Info) {
+		if because != nil {
+			return k.one.PeekStale(at, names, because)
+		}
+		return k.one.Peek(at, names, maxAge)
 	}
 	began := time.Now()
 	names := make([]string, len(ids))
@@ -169,10 +183,10 @@ func cachedEntities[T any](ctx context.Context, c *Console, k *listedKind[T], sc
 		names[i] = scope.Lower(id)
 	}
 	at := responsecache.Key{Principal: identity, Call: callOf(k.get(), sc)}
-	found, missing, info := k.one.Peek(at, names, t.Options().MaxAge)
+	found, missing, info := peek(at, names)
 	if !whole && k.complete != nil && len(missing) > 0 {
 		at.Call += partial
-		more, _, other := k.one.Peek(at, missing, t.Options().MaxAge)
+		more, _, other := peek(at, missing)
 		if found = append(found, more...); len(more) > 0 && len(more) < len(found) {
 			other.Age = max(other.Age, info.Age)
 			other.Dependency = responsecache.Combine(info.Dependency, other.Dependency)

@@ -34,6 +34,7 @@ type work struct {
 	of       RefreshID
 	maxAge   time.Duration // 0: any
 	patience *Patience
+	reserve  func() bool // Read.HasFallback
 	load     func(ctx context.Context) (any, error)
 	encode   func(any) ([]byte, error)
 	decode   func([]byte) (any, error)
@@ -46,6 +47,9 @@ type work struct {
 	part     string        // the key's Part, whose index is index; empty: none
 	index    key
 }
+
+// hasFallback reports whether the reader has another answer if the load takes long.
+func (w *work) hasFallback() bool { return w.reserve != nil && w.reserve() }
 
 // acceptsLoadOf reports whether the load of other is young enough for w, too.
 func (w *work) acceptsLoadOf(other *work) bool {
@@ -91,7 +95,9 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 		c.reportServed(w, Loaded, time.Since(begun), err)
 		return value, Info{Source: Loaded, Age: time.Since(begun), Expires: begun}, err
 	}
-	if e := c.awaitPatiently(ctx, f, w); e != nil {
+	if e, slow := c.awaitPatiently(ctx, f, w); slow && e == nil {
+		return nil, Info{}, ErrSlow
+	} else if slow {
 		c.reportServed(w, Stale, 0, nil)
 		return e.value, Info{Source: Stale, Stale: true, Age: time.Since(e.begun), Expires: e.fresh, Dependency: e.dependency(), Because: ErrSlow}, nil
 	}

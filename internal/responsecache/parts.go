@@ -1,6 +1,7 @@
 package responsecache
 
 import (
+	"errors"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -168,13 +169,39 @@ func (v *View[T]) partOf(k Key) *entry {
 // Peek returns the parts of k that are fresh in memory and no older than maxAge, if that is
 // positive. It also returns the names of the other parts.
 func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, missing []string, info Info) {
-	c, now := v.cache, time.Now()
-	if v.policy.Life == 0 || k.Principal == "" || c.off.Load() || !c.trusted(now) {
+	now := time.Now()
+	return v.peek(k, names, now, Info{Source: Memory}, func(whole *entry, x *index) bool {
+		return now.Before(whole.begun.Add(v.policy.Life)) && youngEnough(whole.begun, now, maxAge) && v.cache.log.Current(whole.seq, x.slots, whole.of)
+	})
+}
+
+// PeekStale returns the parts of k in memory that replace the answer of a load that failed with
+// because, or that takes long (ErrSlow). It also returns the names of the other parts.
+func (v *View[T]) PeekStale(k Key, names []string, because error) (found []T, missing []string, info Info) {
+	if v.kind.Negative(because) || v.kind.Final(because) || v.kind.Refused(because) {
 		return nil, names, info
+	}
+	now := time.Now()
+	info = Info{Source: Stale, Stale: true, Because: because, Failed: because}
+	on := func(x *index) []invalidation.Slot { return x.hard }
+	if errors.Is(because, ErrSlow) {
+		info.Failed = nil
+		on = func(x *index) []invalidation.Slot { return x.slots }
+	}
+	return v.peek(k, names, now, info, func(whole *entry, x *index) bool {
+		return now.Before(whole.begun.Add(v.policy.Life+v.policy.StaleIfError)) && v.cache.log.Usable(whole.seq, on(x), whole.of)
+	})
+}
+
+// peek returns the parts of k that are in usable entries, and completes info.
+func (v *View[T]) peek(k Key, names []string, now time.Time, info Info, usable func(whole *entry, x *index) bool) (found []T, missing []string, _ Info) {
+	c := v.cache
+	if v.policy.Life == 0 || k.Principal == "" || c.off.Load() || !c.trusted(now) {
+		return nil, names, Info{}
 	}
 	x := c.index(v.indexKey(k))
 	if x == nil {
-		return nil, names, info
+		return nil, names, Info{}
 	}
 	var wholes []*entry
 	var known weak.Pointer[entry]
@@ -184,8 +211,7 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 		at := x.at[maphash.String(c.seed, name)]
 		if at.container != known {
 			known, whole = at.container, at.container.Value()
-			if whole != nil && (whole.gone.Load() || whole.err != nil || !now.Before(whole.begun.Add(v.policy.Life)) ||
-				!youngEnough(whole.begun, now, maxAge) || !c.log.Current(whole.seq, x.slots, whole.of)) {
+			if whole != nil && (whole.gone.Load() || whole.err != nil || !usable(whole, x)) {
 				whole = nil
 			}
 		}
@@ -204,21 +230,22 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 	}
 	x.mu.RUnlock()
 	if len(found) == 0 {
-		return nil, names, info
+		return nil, names, Info{}
 	}
-	c.observe(Event{Type: Served, Kind: v.kind.Name, Source: Memory})
-	return found, missing, v.infoOf(wholes, x.slots, now)
+	c.observe(Event{Type: Served, Kind: v.kind.Name, Source: info.Source})
+	info.Dependency = v.dependencyOf(wholes, x.slots)
+	info.Age, info.Expires = now.Sub(info.Dependency.begun), info.Dependency.expires
+	return found, missing, info
 }
 
-// infoOf returns the Info of parts of larger answers.
-func (v *View[T]) infoOf(wholes []*entry, at []invalidation.Slot, now time.Time) Info {
+// dependencyOf returns the Dependency of an answer that is made from parts of larger answers.
+func (v *View[T]) dependencyOf(wholes []*entry, at []invalidation.Slot) Dependency {
 	deps := make([]Dependency, len(wholes))
 	for i, e := range wholes {
 		deps[i] = Dependency{seq: e.seq, slots: at, of: e.of, expires: e.begun.Add(v.policy.Life), begun: e.begun}
 	}
-	all := deps[0]
-	if len(deps) > 1 {
-		all = Combine(deps...)
+	if len(deps) == 1 {
+		return deps[0]
 	}
-	return Info{Source: Memory, Age: now.Sub(all.begun), Expires: all.expires, Dependency: all}
+	return Combine(deps...)
 }

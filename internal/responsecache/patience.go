@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// ErrSlow is why an old answer was returned instead of waiting for the console any longer.
+// ErrSlow is why an old answer was returned instead of waiting for the console any longer. It is
+// the error of a read whose reader has such an answer itself (Read.HasFallback).
 var ErrSlow = errors.New("responsecache: the load takes long")
 
 // leastPatience is the least time that a read waits for its load.
@@ -17,31 +18,41 @@ const leastPatience = time.Second
 // reads share it: when one has waited in vain, no other waits. The zero Patience is whole.
 type Patience struct{ spent atomic.Bool }
 
-// awaitPatiently waits for a load. It returns an old entry if the load takes longer than the
-// patience of the operation, and nil if the load has ended. The load goes on. An entry that an
-// event or a change has outdated is not returned: its readers know of something newer.
-func (c *Cache) awaitPatiently(ctx context.Context, f *sharedLoad, w *work) *entry {
-	old := c.fallback(w, f.renews)
-	if old == nil || w.patience == nil || c.opts.Patience == 0 || w.refresh || w.maxAge > 0 {
-		return nil
+// awaitPatiently waits for a load. It reports slow if the load takes longer than the patience of
+// the operation, with an old entry or, without one, if the reader has another answer
+// (Read.HasFallback). The load goes on. An entry that an event or a change has outdated is not
+// returned: its readers know of something newer.
+func (c *Cache) awaitPatiently(ctx context.Context, f *sharedLoad, w *work) (old *entry, slow bool) {
+	old = c.fallback(w, f.renews)
+	if w.patience == nil || c.opts.Patience == 0 || w.refresh || w.maxAge > 0 || old == nil && !w.hasFallback() {
+		return nil, false
 	}
 	if !w.patience.spent.Load() {
-		timer := time.NewTimer(min(c.opts.Patience, max(leastPatience, 2*old.cost)))
+		pause := leastPatience
+		if old != nil {
+			pause = max(pause, 2*old.cost)
+		}
+		timer := time.NewTimer(min(c.opts.Patience, pause))
 		defer timer.Stop()
 		select {
 		case <-f.Done():
-			return nil
+			return nil, false
 		case <-ctx.Done():
-			return nil
+			return nil, false
 		case <-timer.C:
 		}
 	}
 	now := time.Now()
-	if !now.Before(old.fresh.Add(w.policy.StaleIfError)) || !c.trusted(now) || !c.log.Usable(old.seq, old.slots, old.of) {
-		return nil
+	if old != nil && (!now.Before(old.fresh.Add(w.policy.StaleIfError)) || !c.trusted(now) || !c.log.Usable(old.seq, old.slots, old.of)) {
+		old = nil
+	}
+	if old == nil && !w.hasFallback() {
+		return nil, false
 	}
 	w.patience.spent.Store(true)
-	old.failure.Store(&failure{now, ErrSlow})
+	if old != nil {
+		old.failure.Store(&failure{now, ErrSlow})
+	}
 	c.loads.mu.Lock()
 	f.detached = true
 	c.loads.mu.Unlock()
@@ -50,5 +61,5 @@ func (c *Cache) awaitPatiently(ctx context.Context, f *sharedLoad, w *work) *ent
 		defer cancel()
 		_, _ = f.Wait(ctx) // the entry is in memory then
 	})
-	return old
+	return old, true
 }

@@ -55,6 +55,24 @@ func TestPatience(t *testing.T) {
 			})
 		}
 	})
+	t.Run("without an old entry, for a reader that has another answer", func(t *testing.T) {
+		bubbleWith(t, options, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			con.takes = 8 * time.Second
+			one, begun := &Patience{}, time.Now()
+			for _, call := range []string{"a", "b"} { // the second does not wait
+				r := patient(con, one, call)
+				r.HasFallback = func() bool { return true }
+				if _, _, err := v.Get(t.Context(), r); !errors.Is(err, ErrSlow) || time.Since(begun) != time.Second {
+					t.Errorf("%v after %v, want %v after a second", err, time.Since(begun), ErrSlow)
+				}
+			}
+			r := patient(con, one, "c")
+			r.HasFallback = func() bool { return false }
+			if _, info, err := v.Get(t.Context(), r); err != nil || info.Source != Loaded {
+				t.Errorf("%+v, %v", info, err)
+			}
+		})
+	})
 	t.Run("none for what a change has outdated, for a refresh, or past the stale window", func(t *testing.T) {
 		bubbleWith(t, options, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 			want(t, v, con.read("a", "tag"), 1, Loaded)

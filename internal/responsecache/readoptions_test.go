@@ -1,6 +1,7 @@
 package responsecache
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +81,46 @@ func TestPeek(t *testing.T) {
 			t.Fatal(err)
 		}
 		peek("alice", 0)
+	})
+}
+
+// TestPeekStale verifies that old entities replace a failed load, within the time for that, unless they are outdated.
+func TestPeekStale(t *testing.T) {
+	failed := errors.New("the console failed")
+	bubble(t, Policy{Life: 10 * time.Second, StaleIfError: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		for _, part := range []string{"a", "b"} {
+			r := con.read("of ", "tag "+part)
+			r.Part = part
+			if _, _, err := v.Get(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		peek := func(principal string, n int, because error) {
+			t.Helper()
+			found, missing, info := v.PeekStale(Key{Principal: principal, Call: "of "}, []string{"a", "b", "c"}, because)
+			if len(found) != n || len(missing) != 3-n || n > 0 && (!info.Stale || info.Source != Stale || !errors.Is(info.Because, because)) {
+				t.Errorf("%v at hand, %v missing, %+v, want %d", found, missing, info, n)
+			}
+		}
+		time.Sleep(15 * time.Second)
+		peek("alice", 2, failed)
+		peek("alice", 2, ErrSlow)
+		peek("alice", 0, errMissing)
+		peek("alice", 0, errDenied)
+		peek("another", 0, failed)
+		if err := c.Invalidate(t.Context(), "tag a"); err != nil { // the tags of the first part are those of all
+			t.Fatal(err)
+		}
+		peek("alice", 0, failed)
+	})
+	bubble(t, Policy{Life: 10 * time.Second, StaleIfError: time.Minute}, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+		r := con.read("of ", "tag")
+		r.Part = "a"
+		want(t, v, r, 1, Loaded)
+		time.Sleep(70 * time.Second)
+		if found, _, _ := v.PeekStale(Key{Principal: "alice", Call: "of "}, []string{"a"}, failed); len(found) > 0 {
+			t.Errorf("%v after the time in which old answers are given", found)
+		}
 	})
 }
 

@@ -70,6 +70,9 @@ type Read[T any] struct {
 	RefreshID RefreshID
 	// Patience is shared by the reads of an operation; nil: the read waits for its load.
 	Patience *Patience
+	// HasFallback reports whether the reader has another answer, such as one of View.PeekStale.
+	// The read then fails with ErrSlow if its load takes longer than Patience. It may be nil.
+	HasFallback func() bool
 	// MaxAge, if positive, excludes stale entries, and entries whose load began longer ago.
 	// Polls use it, so that they share loads with each other.
 	MaxAge time.Duration
@@ -265,6 +268,7 @@ func (v *View[T]) work(r Read[T]) *work {
 		of:           r.RefreshID,
 		maxAge:       r.MaxAge,
 		patience:     r.Patience,
+		reserve:      r.HasFallback,
 		load:         func(ctx context.Context) (any, error) { return r.Load(ctx) },
 		encode: func(value any) ([]byte, error) {
 			typed, ok := value.(T)

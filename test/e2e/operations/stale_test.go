@@ -27,9 +27,10 @@ func TestStaleAnswersSaySo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = "on" })
-			const query = `{ robots { totalCount } }`
+			const query = `{ robots { totalCount } workflows(first: 50) { nodes { queue { name } robots { name } } } }`
 			w.Query(query, nil)
-			time.Sleep(3100 * time.Millisecond) // the life of robots, and while they are served stale and read anew
+			time.Sleep(3100 * time.Millisecond)                   // the life of robots, and while they are served stale and read anew
+			w.Query(`{ robots(first: 3) { nodes { id } } }`, nil) // some robots are fresh, so the others are another batch
 			defer w.Sim.Fail(nil, tt.fault)()
 			for range 3 {
 				resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"`+query+`"}`, map[string]string{"Content-Type": "application/json"})
