@@ -19,7 +19,9 @@ var restarts = flag.Int("restarts", 1, "how often TestNginx restarts each gatewa
 // load sends queries by GET and POST and, every twentieth time, a mutation.
 type load struct {
 	asked, executed, failed atomic.Int64
-	lastFailure             atomic.Pointer[string]
+
+	mu       sync.Mutex
+	failures []string // the first ones
 
 	end     context.CancelFunc
 	workers sync.WaitGroup
@@ -81,9 +83,12 @@ func (l *load) send(client *http.Client, req *http.Request, want string) {
 	}
 	switch ok := err == nil && strings.Contains(said, want); {
 	case !ok:
-		said = req.Method + ": " + said
 		l.failed.Add(1)
-		l.lastFailure.Store(&said)
+		l.mu.Lock()
+		if len(l.failures) < 20 {
+			l.failures = append(l.failures, fmt.Sprintf("%s: %.200s", req.Method, said))
+		}
+		l.mu.Unlock()
 	case want == `"jobs"`:
 		l.executed.Add(1)
 	}

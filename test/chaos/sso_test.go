@@ -84,6 +84,9 @@ func connectionRows() []row {
 
 // openConnection leaves an idle connection to the console, of the kind that the column's operation uses.
 func (w *world) openConnection() {
+	if w.column.run == nil { // no single operation
+		return
+	}
 	if w.column.read || w.column.stream {
 		w.Query(`{ queues(first: 1) { nodes { id } } }`, nil)
 		return
