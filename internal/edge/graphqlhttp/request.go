@@ -339,12 +339,21 @@ func CheckCharset(contentType string) error {
 
 // ReadBody reads the JSON body of a POST.
 func ReadBody(r *http.Request) (*Parameters, error) {
+	text, err := ReadText(r)
+	if err != nil {
+		return nil, err
+	}
+	return ParseParameters(text)
+}
+
+// ReadText reads the body of a request, whose bytes count for its reservation. RefuseBody describes its errors.
+func ReadText(r *http.Request) ([]byte, error) {
 	const most = 64 << 10 // bytes that are allocated in advance by Content-Length
 	into := bytes.NewBuffer(make([]byte, 0, min(max(0, r.ContentLength), most)+bytes.MinRead))
 	if _, err := into.ReadFrom(ReservationOf(r.Context()).Reader(r.Body)); err != nil {
 		return nil, err //nolint:wrapcheck // RefuseBody describes it
 	}
-	return ParseParameters(into.Bytes())
+	return into.Bytes(), nil
 }
 
 // IsJSON reports whether the body of a request is JSON.
