@@ -30,11 +30,13 @@ func resultOf(response []byte) *sdk.CallToolResult {
 		parts.Errors = []json.RawMessage{response}
 	}
 	result := &sdk.CallToolResult{IsError: len(parts.Errors) > 0}
-	text := string(response)
-	room := maxResult - frame - len(notice)
-	size := quotedBytes(text)
+	const room = maxResult - frame - len(notice)
+	size := len(response)
+	if size <= room { // a longer one is not encoded to find that out
+		size = quotedBytes(string(response))
+	}
 	if size <= room {
-		result.Content = []sdk.Content{&sdk.TextContent{Text: notice}, &sdk.TextContent{Text: text}}
+		result.Content = []sdk.Content{&sdk.TextContent{Text: notice}, &sdk.TextContent{Text: string(response)}}
 		if size+len(response) <= room {
 			result.StructuredContent = json.RawMessage(response)
 		}
@@ -43,9 +45,9 @@ func resultOf(response []byte) *sdk.CallToolResult {
 	// To be cut is no error: what is there holds, and the hint tells how to get the rest. Errors come first in a response.
 	const hint = "The data have %d bytes, of which only the first %d follow: they end in the middle, and are no valid JSON. " +
 		"Ask for less at a time: a smaller page with first, the next ones with after or offset, or a filter."
-	kept := cut(text, room-len(hint)-32)
+	kept := cut(response, room-len(hint)-32)
 	result.Content = []sdk.Content{
-		&sdk.TextContent{Text: notice}, &sdk.TextContent{Text: fmt.Sprintf(hint, len(text), len(kept))}, &sdk.TextContent{Text: kept},
+		&sdk.TextContent{Text: notice}, &sdk.TextContent{Text: fmt.Sprintf(hint, len(response), len(kept))}, &sdk.TextContent{Text: kept},
 	}
 	return result
 }
@@ -60,8 +62,8 @@ func quotedBytes(text string) int {
 }
 
 // cut returns the longest beginning of a text that has at most so many bytes as a JSON string.
-func cut(text string, most int) string {
-	text = text[:min(len(text), most)]
+func cut(response []byte, most int) string {
+	text := string(response[:min(len(response), most)])
 	n := sort.Search(len(text), func(n int) bool { return quotedBytes(text[:n+1]) > most })
 	return strings.ToValidUTF8(text[:n], "")
 }
