@@ -44,13 +44,17 @@ func TestSettingsOfIdentity(t *testing.T) {
 		args []string
 		says string
 	}{
-		"no such file":       {[]string{"--api-keys-file=/does/not/exist"}, "--api-keys-file"},
-		"a bad file":         {[]string{"--api-keys-file=" + file}, "keys, number 1: hash"},
-		"verification":       {[]string{"--verify-tokens=maybe"}, "verify-tokens"},
-		"a bad ring":         {[]string{"--redis-url=redis://127.0.0.1:1", "--token-keys=hunter2"}, "--token-keys: key 1"},
-		"two rings":          {[]string{"--token-keys=hunter2", "--token-keys-file=x"}, "either"},
-		"no ring in a file":  {[]string{"--token-keys-file=/does/not/exist"}, "--token-keys-file"},
-		"a session for ever": {[]string{"--session-lifetime=0s"}, "--session-lifetime"},
+		"no such file":               {[]string{"--api-keys-file=/does/not/exist"}, "--api-keys-file"},
+		"a bad file":                 {[]string{"--api-keys-file=" + file}, "keys, number 1: hash"},
+		"verification":               {[]string{"--verify-tokens=maybe"}, "verify-tokens"},
+		"a bad ring":                 {[]string{"--redis-url=redis://127.0.0.1:1", "--token-keys=hunter2"}, "--token-keys: key 1"},
+		"two rings":                  {[]string{"--token-keys=hunter2", "--token-keys-file=x"}, "either"},
+		"no ring in a file":          {[]string{"--token-keys-file=/does/not/exist"}, "--token-keys-file"},
+		"agents without credentials": {[]string{"--mcp=on", "--anonymous", "--username=a", "--password=b", "--trusted-documents=x"}, "--mcp does not go with --anonymous"},
+		"agents without documents":   {[]string{"--mcp=on"}, "--mcp needs --trusted-documents"},
+		"agents, documents off":      {[]string{"--mcp=on", "--trusted-documents=x", "--trusted-documents-mode=off"}, "--mcp needs --trusted-documents"},
+		"mutations without agents":   {[]string{"--mcp-mutations=A"}, "--mcp-mutations needs --mcp"},
+		"a session for ever":         {[]string{"--session-lifetime=0s"}, "--session-lifetime"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log e2e.LockedBuffer // go-redis may still log after the end

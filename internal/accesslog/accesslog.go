@@ -57,6 +57,7 @@ type Entry struct {
 	events     int    // of a stream
 	bytes      int64  // of the events
 	ended      bool
+	via        string // how the request came; empty: by GraphQL
 	address    string // of the client
 	agent      string // its user agent
 }
@@ -87,6 +88,26 @@ func BeginOperation(ctx context.Context) *Entry {
 
 // ID returns the id of the request or operation.
 func (e *Entry) ID() string { return e.id }
+
+// ComeVia records how the request came.
+func (e *Entry) ComeVia(way string) {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.via = way
+}
+
+// Via returns how the request came, such as "mcp"; empty: by GraphQL.
+func (e *Entry) Via() string {
+	if e == nil {
+		return ""
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.via
+}
 
 // Trace records the trace of the span in ctx, if there is one.
 func (e *Entry) Trace(ctx context.Context) {

@@ -97,7 +97,7 @@ func (l *Log) begin(ctx context.Context, mutation string, s operation.Summary) l
 		Operation: s.Name, Document: s.Document, RequestID: accesslog.RequestID(ctx),
 	}
 	if e := accesslog.FromContext(ctx); e != nil {
-		of.TraceID = e.TraceID()
+		of.TraceID, of.Via = e.TraceID(), e.Via()
 		if address, agent := e.Client(); address != "" || agent != "" {
 			of.Client = &client{address, agent}
 		}

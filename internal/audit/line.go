@@ -24,6 +24,7 @@ type line struct {
 	Document     string         `json:"document,omitempty"`
 	RequestID    string         `json:"request_id,omitempty"`
 	TraceID      string         `json:"trace_id,omitempty"`
+	Via          string         `json:"via,omitempty"` // mcp: an agent; empty: GraphQL
 	Outcome      fault.Outcome  `json:"outcome,omitempty"`
 	Code         fault.Code     `json:"code,omitempty"`
 	ConsoleCalls *int           `json:"console_calls,omitempty"`

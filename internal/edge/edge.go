@@ -26,6 +26,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
 	"github.com/consoleql/consoleql/internal/edge/transport"
+	"github.com/consoleql/consoleql/internal/mcp"
 	"github.com/consoleql/consoleql/internal/operationcache"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/quota"
@@ -64,6 +65,8 @@ type Options struct {
 	OperationCache *operationcache.Cache
 	// Documents are the trusted documents; nil: there are none.
 	Documents *trusteddocuments.List
+	// MCP are the trusted documents that agents run at /mcp; nil: there is no such endpoint.
+	MCP *mcp.Tools
 	// Parsed caches parsed documents; default: a new [querylimit.NewParsedDocuments].
 	Parsed graphql.Cache[*ast.QueryDocument]
 	// SharedTexts are the texts of automatic persisted queries that replicas share; nil: none.
@@ -101,8 +104,8 @@ type Options struct {
 	ObserveOperation func(Operation)
 	// SlowOperation is the duration above which an operation is logged as slow; 0: never.
 	SlowOperation time.Duration
-	// Around, if not nil, wraps the endpoint, for example with a span for each request.
-	Around func(http.Handler) http.Handler
+	// Around, if not nil, wraps the endpoint of a route, for example with a span for each request.
+	Around func(route string) func(http.Handler) http.Handler
 	// Tracer makes spans of operations; nil: there are none.
 	Tracer trace.Tracer
 	// Logger receives details that callers do not get; default: discarded.
@@ -153,7 +156,9 @@ func New(opts Options) http.Handler {
 		opts.Keepalive = 15 * time.Second
 	}
 	if opts.Around == nil {
-		opts.Around = func(h http.Handler) http.Handler { return h }
+		opts.Around = func(string) func(http.Handler) http.Handler {
+			return func(h http.Handler) http.Handler { return h }
+		}
 	}
 	opts.Limits = opts.Limits.WithDefaults()
 	if opts.Parsed == nil {
@@ -170,7 +175,11 @@ func New(opts Options) http.Handler {
 
 	r := chi.NewRouter()
 	r.Use(coalescedWrites, slowreader.Streams(opts.SlowReaders), s.closeWhileStopping, readDeadline(bodyTimeout), s.observe)
-	r.With(s.chain()...).Handle("/graphql", s.graphql())
+	graphql := s.graphql()
+	r.With(s.chain()...).Handle("/graphql", graphql)
+	if opts.MCP != nil {
+		r.With(s.agentChain()...).Handle("/mcp", s.agents(graphql))
+	}
 	get := func(path string, h http.HandlerFunc) {
 		r.Get(path, h)
 		r.Head(path, h)
@@ -196,8 +205,8 @@ func New(opts Options) http.Handler {
 // chain are the middlewares of the endpoint /graphql, the first one outermost.
 func (s *server) chain() []func(http.Handler) http.Handler {
 	return slices.Concat(
-		[]func(http.Handler) http.Handler{s.opts.Around, noStoreByDefault},
-		s.origins(),
+		[]func(http.Handler) http.Handler{s.opts.Around("/graphql"), noStoreByDefault},
+		s.origins(s.opts.Anonymous),
 		[]func(http.Handler) http.Handler{s.identify, s.admitTrace, s.countBody, s.limitBody, s.limitUploads, ignoreUpgrade, s.readParameters, s.admitSignIn},
 	)
 }

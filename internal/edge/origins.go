@@ -28,8 +28,8 @@ func ParseOrigin(s string) error {
 	return nil
 }
 
-// rebindingGuard protects callers without credentials against DNS rebinding: a page could have
-// its own host name resolve to this gateway. It checks the host of the request's Origin. If
+// rebindingGuard protects callers without credentials, and agents, against DNS rebinding: a page
+// could have its own host name resolve to this gateway. It checks the host of the request's Origin. If
 // there is none, it checks the Host header: browsers send no Origin with a same-origin GET,
 // and "null" on request. It accepts an https Origin, since its certificate proves the name.
 // Otherwise it accepts only names that are not in the public DNS, and the hosts of the allowed
@@ -52,7 +52,7 @@ func (s *server) rebindingGuard(next http.Handler) http.Handler {
 			own = r.TLS != nil || isLocal(host) || hosts[host] || showsCredentials(r.Header)
 		}
 		if !own {
-			graphqlhttp.WriteError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "callers need no credentials here: use the gateway by its address, by a local name, or by the name of one of the allowed origins; pages also over https"))
+			graphqlhttp.WriteError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "use the gateway by its address, by a local name, or by the name of one of the allowed origins; pages also over https"))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -119,8 +119,9 @@ func originOf(address string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// origins answers CORS requests: it allows the pages of the allowed origins, and no others.
-func (s *server) origins() []func(http.Handler) http.Handler {
+// origins answers CORS requests: it allows the pages of the allowed origins, and no others. An
+// endpoint that is guarded also judges the host.
+func (s *server) origins(guarded bool) []func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range s.opts.Origins {
 		if err := protection.AddTrustedOrigin(origin); err != nil {
@@ -128,7 +129,7 @@ func (s *server) origins() []func(http.Handler) http.Handler {
 		}
 	}
 	chain := []func(http.Handler) http.Handler{s.ownPages(protection)}
-	if s.opts.Anonymous {
+	if guarded {
 		chain = append(chain, s.rebindingGuard)
 	}
 	if len(s.opts.Origins) == 0 {

@@ -117,7 +117,7 @@ func (c check) documents() {
 		c.report.Fail(part, "%v", err)
 		return
 	}
-	list, err := c.openDocuments(served, querylimit.NewParsedDocuments(served), slog.New(slog.DiscardHandler))
+	list, err := c.openDocuments(served, querylimit.NewParsedDocuments(served), nil, slog.New(slog.DiscardHandler))
 	switch {
 	case err != nil:
 		c.report.Fail(part, "%v", err)

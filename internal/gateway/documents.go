@@ -9,7 +9,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/graph/schema"
+	"github.com/consoleql/consoleql/internal/buildinfo"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/mcp"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/trusteddocuments"
 )
@@ -33,15 +35,18 @@ func (s *Settings) loadSchema() (*ast.Schema, error) {
 	return schema.Load()
 }
 
-// openDocuments reads the trusted documents into a cache of parsed documents. It returns nil if there are none.
-func (s *Settings) openDocuments(served *ast.Schema, parsed graphql.Cache[*ast.QueryDocument], log *slog.Logger) (*trusteddocuments.List, error) {
+// openDocuments reads the trusted documents into a cache of parsed documents, and into tools. It returns nil if there are
+// none.
+func (s *Settings) openDocuments(served *ast.Schema, parsed graphql.Cache[*ast.QueryDocument], tools *mcp.Tools, log *slog.Logger) (*trusteddocuments.List, error) {
 	mode := s.documentsMode()
 	if mode == "" {
 		return nil, nil //nolint:nilnil // there is no list, and no error
 	}
-	return trusteddocuments.Open(trusteddocuments.Options{
-		Path: s.TrustedDocuments, Mode: mode, Schema: served, Limits: s.edgeLimits(), Parsed: parsed, Logger: log,
-	})
+	o := trusteddocuments.Options{Path: s.TrustedDocuments, Mode: mode, Schema: served, Limits: s.edgeLimits(), Parsed: parsed, Logger: log}
+	if tools != nil {
+		o.Loaded = tools.Load
+	}
+	return trusteddocuments.Open(o)
 }
 
 // openSchema loads the schema, creates the cache of parsed documents, and reads the trusted documents into it.
@@ -50,7 +55,10 @@ func (g *Gateway) openSchema() (err error) {
 		return err
 	}
 	g.parsed = querylimit.NewParsedDocuments(g.schema)
-	if g.documents, err = g.settings.openDocuments(g.schema, g.parsed, g.log); err != nil {
+	if g.settings.MCP == "on" {
+		g.tools = mcp.New(mcp.Options{Schema: g.schema, Mutations: g.settings.MCPMutations, Accepted: g.accepted, Version: buildinfo.Read().Version, Logger: g.log})
+	}
+	if g.documents, err = g.settings.openDocuments(g.schema, g.parsed, g.tools, g.log); err != nil {
 		return fmt.Errorf("--trusted-documents: %w", err)
 	}
 	return nil

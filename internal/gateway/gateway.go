@@ -39,6 +39,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/idempotency"
 	"github.com/consoleql/consoleql/internal/logqueue"
+	"github.com/consoleql/consoleql/internal/mcp"
 	"github.com/consoleql/consoleql/internal/operationcache"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/telemetry"
@@ -57,6 +58,7 @@ type Gateway struct {
 	keys           *apikey.File           // nil: none
 	keyring        *tokencache.Keyring    // nil: there are no token keys
 	documents      *trusteddocuments.List // nil: none
+	tools          *mcp.Tools             // nil: no agents
 	parsed         graphql.Cache[*ast.QueryDocument]
 	files          *textfile.Watcher // reloads files of keys, passwords and documents
 	Hangups        <-chan os.Signal  // each signal reloads the files; nil: none
@@ -184,6 +186,7 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, p Page) edge.Options {
 			BudgetSpent: g.metrics.BudgetSpent,
 		}, subscription.Extension{}, trusteddocuments.Extension{List: g.documents}},
 		Documents:   g.documents,
+		MCP:         g.tools,
 		Parsed:      g.parsed,
 		SDL:         schema.SDL(),
 		Anonymous:   s.Anonymous,

@@ -33,7 +33,7 @@ func (g *Gateway) observe(o *edge.Options) {
 		})
 	}
 	o.SlowOperation = g.settings.SlowOperation
-	o.Around, o.Tracer = g.traces.Route("/graphql"), g.traces.Tracer()
+	o.Around, o.Tracer = g.traces.Route, g.traces.Tracer()
 	o.Access, o.Audit = g.openAccessLog(), g.audit
 	o.Client = g.settings.AuditClient == "on"
 	o.Proxies, _ = g.settings.proxies() // Validate has checked them

@@ -121,8 +121,10 @@ type Limits struct {
 
 // Documents are the flags of trusted documents.
 type Documents struct {
-	TrustedDocuments     string `help:"Manifest of trusted documents, or a folder of manifests *.json: those of Apollo's generator (version 1), or objects of ids and texts as Relay and GraphQL Code Generator write them. It is read again when it changes, and on SIGHUP. Empty: there are none." placeholder:"PATH"`
-	TrustedDocumentsMode string `enum:",off,log,only" default:"" help:"Which documents run (off, log, only). off: all, and the setting --trusted-documents is ignored. log: all, and the log has a line for each that is not trusted, once an hour. only: trusted documents by id or text, and queries of __typename and the schema. The default is log where --trusted-documents is set." placeholder:"log"`
+	TrustedDocuments     string   `help:"Manifest of trusted documents, or a folder of manifests *.json: those of Apollo's generator (version 1), or objects of ids and texts as Relay and GraphQL Code Generator write them. It is read again when it changes, and on SIGHUP. Empty: there are none." placeholder:"PATH"`
+	TrustedDocumentsMode string   `enum:",off,log,only" default:"" help:"Which documents run (off, log, only). off: all, and the setting --trusted-documents is ignored. log: all, and the log has a line for each that is not trusted, once an hour. only: trusted documents by id or text, and queries of __typename and the schema. The default is log where --trusted-documents is set." placeholder:"log"`
+	MCP                  string   `name:"mcp" enum:"on,off" default:"off" help:"Whether agents run trusted documents as tools of the Model Context Protocol at /mcp (${enum}). Tools are the queries that have a description, their own or one in a file *.descriptions.json beside the manifest. Callers need an API key or a session."`
+	MCPMutations         []string `name:"mcp-mutations" help:"Names of the trusted mutations that are tools at /mcp, too, separated by commas. Their callers need an API key whose operations allow mutations." placeholder:"NAME,NAME"`
 }
 
 // documentsMode returns the mode of trusted documents; empty: there are none.
@@ -185,6 +187,9 @@ func (s *Settings) Validate() error {
 	must(s.DepartmentID == "" || s.CompanyID != "", "--department-id needs --company-id")
 	s.check(must)
 	must(s.TrustedDocuments != "" || s.TrustedDocumentsMode == "" || s.TrustedDocumentsMode == "off", "--trusted-documents-mode needs --trusted-documents")
+	must(s.MCP != "on" || s.documentsMode() != "", "--mcp needs --trusted-documents")
+	must(s.MCP != "on" || !s.Anonymous, "--mcp does not go with --anonymous: agents need credentials")
+	must(s.MCP == "on" || len(s.MCPMutations) == 0, "--mcp-mutations needs --mcp")
 	must(s.TokenKeys == "" || s.TokenKeysFile == "", "give either --token-keys or --token-keys-file")
 	_, err = s.lifetimes()
 	find(err)

@@ -90,7 +90,7 @@ func (t *Tracing) Tracer() trace.Tracer {
 // and its sender is not yet authenticated.
 func (t *Tracing) Route(route string) func(http.Handler) http.Handler {
 	if t == nil {
-		return nil
+		return func(h http.Handler) http.Handler { return h }
 	}
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

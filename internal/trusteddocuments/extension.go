@@ -8,12 +8,10 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"github.com/consoleql/consoleql/internal/apierror"
-	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
 )
 
-// Extension logs documents that run and are not trusted, or refuses them in the mode Only. A nil List does neither.
+// Extension logs documents that run and are not trusted. A nil List logs none.
 type Extension struct{ List *List }
 
 var _ interface {
@@ -27,15 +25,11 @@ func (Extension) ExtensionName() string { return "TrustedDocuments" }
 // Validate accepts every schema.
 func (Extension) Validate(graphql.ExecutableSchema) error { return nil }
 
-// MutateOperationContext logs the document of an operation, once an hour. In the mode Only, Resolve has refused the document
-// before; this check does not depend on how a transport reads its parameters.
+// MutateOperationContext logs the document of an operation, once an hour. In the mode Only, Resolve has refused it before.
 func (x Extension) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	l := x.List
 	if l == nil || l.trusts(op.RawQuery) {
 		return nil
-	}
-	if l.opts.Mode == Only {
-		return apierror.Refusal(fault.DocumentNotTrusted, "%s", notTrusted)
 	}
 	of := operation.Describe(op)
 	key := of.Document

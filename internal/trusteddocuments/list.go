@@ -42,6 +42,9 @@ type Options struct {
 	Limits querylimit.Limits
 	// Parsed gets the parsed documents.
 	Parsed graphql.Cache[*ast.QueryDocument]
+	// Loaded gets the named operations of the list whenever it is loaded, with the descriptions beside the manifests; nil:
+	// nobody needs them, and the descriptions are not read.
+	Loaded func([]Operation)
 	// Logger receives refused documents, and documents that ran and are not trusted.
 	Logger *slog.Logger
 }
@@ -75,32 +78,44 @@ func Open(o Options) (*List, error) {
 	return l, l.Reload()
 }
 
-// Paths returns the paths of the manifests.
+// Paths returns the paths of the manifests, and of the descriptions beside them, which need not exist.
 func (l *List) Paths() []string {
 	all, err := Manifests(l.opts.Path)
 	if err != nil {
 		return []string{l.opts.Path} // Reload returns the error
 	}
+	if l.opts.Loaded == nil {
+		return all
+	}
+	for _, manifest := range slices.Clone(all) {
+		all = append(all, DescriptionsFile(manifest))
+	}
 	return all
 }
 
 // Reload reads the manifests again, and parses and validates their documents. It logs and omits
-// documents that are invalid, and ids with two texts. If a manifest cannot be read, the present
-// list stays in force.
+// documents that are invalid, and ids with two texts. If a manifest or the descriptions beside it
+// cannot be read, the present list stays in force.
 func (l *List) Reload() error {
 	files, err := Manifests(l.opts.Path)
 	if err != nil {
 		return err
 	}
 	var entries []Entry
+	described := make(map[string]map[string]string, len(files))
 	for _, file := range files {
 		of, err := ReadManifest(file)
 		if err != nil {
 			return err
 		}
+		if l.opts.Loaded != nil {
+			if described[file], err = readDescriptions(file); err != nil {
+				return err
+			}
+		}
 		entries = append(entries, of...)
 	}
-	next, refused := l.load(entries)
+	next, parsed, refused := l.load(entries)
 	next.refused = len(refused)
 	for i, r := range refused {
 		if i == maxRefusals {
@@ -110,6 +125,9 @@ func (l *List) Reload() error {
 		l.opts.Logger.Error("a document is not trusted", "file", r.File, "id", r.ID, "name", r.Name, "error", r.reason)
 	}
 	l.current.Store(next)
+	if l.opts.Loaded != nil {
+		l.opts.Loaded(operationsOf(entries, parsed, described))
+	}
 	l.opts.Logger.Info("trusted documents", "mode", string(l.opts.Mode), "documents", len(next.byID), "refused", len(refused))
 	return nil
 }
@@ -120,17 +138,17 @@ type refusal struct {
 	reason string
 }
 
-// load validates entries. Each text is validated once.
-func (l *List) load(entries []Entry) (*documents, []refusal) {
-	next := &documents{byID: make(map[string]string), byHash: make(map[[sha256.Size]byte]string)}
-	var refused []refusal
+// load validates entries. Each text is validated once. parsed are the valid documents by their texts.
+func (l *List) load(entries []Entry) (next *documents, parsed map[string]*ast.QueryDocument, refused []refusal) {
+	next = &documents{byID: make(map[string]string), byHash: make(map[[sha256.Size]byte]string)}
+	parsed = make(map[string]*ast.QueryDocument)
 	checkID := IDChecker(entries)
-	reasons, names := make(map[string]string), make(map[string]bool)
+	reasons, names, valid := make(map[string]string), make(map[string]bool), make(map[string]*ast.QueryDocument)
 	for _, e := range entries {
 		id := strings.TrimPrefix(e.ID, hashPrefix)
 		reason, known := reasons[e.Text]
 		if !known {
-			reason = l.validate(e.Text, names)
+			valid[e.Text], reason = l.validate(e.Text, names)
 			reasons[e.Text] = reason
 		}
 		if bad := checkID(e); bad != "" {
@@ -142,9 +160,10 @@ func (l *List) load(entries []Entry) (*documents, []refusal) {
 		}
 		next.byID[id] = e.Text
 		next.byHash[sha256.Sum256([]byte(e.Text))] = e.Text
+		parsed[e.Text] = valid[e.Text]
 	}
 	next.names = slices.Sorted(maps.Keys(names))
-	return next, refused
+	return next, parsed, refused
 }
 
 // IDChecker returns a function that tells why the id of an entry names no document; empty: it names one.
@@ -172,10 +191,10 @@ func IDChecker(entries []Entry) func(Entry) string {
 
 // validate parses a document and adds the names of its operations. It returns the reason for
 // which the document is invalid; empty: it is valid.
-func (l *List) validate(text string, names map[string]bool) string {
+func (l *List) validate(text string, names map[string]bool) (*ast.QueryDocument, string) {
 	document, errs := querylimit.Parse(l.opts.Schema, text, l.opts.Limits)
 	if len(errs) > 0 {
-		return Reason(errs[0])
+		return nil, Reason(errs[0])
 	}
 	l.opts.Parsed.Add(context.Background(), text, document)
 	for _, op := range document.Operations {
@@ -183,7 +202,7 @@ func (l *List) validate(text string, names map[string]bool) string {
 			names[op.Name] = true
 		}
 	}
-	return ""
+	return document, ""
 }
 
 // Reason describes an error of the parser or the validator with its position.

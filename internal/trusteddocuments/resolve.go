@@ -30,7 +30,7 @@ func (l *List) resolve(p *graphqlhttp.Parameters) *fault.Error {
 	switch {
 	case id == "":
 		id = hash
-	case hash != "" && strings.TrimPrefix(hash, hashPrefix) != strings.TrimPrefix(id, hashPrefix):
+	case hash != "" && hash != strings.TrimPrefix(id, hashPrefix):
 		return fault.BadInput("documentId", "differs from the hash of the extension persistedQuery")
 	}
 	text, known := l.find(id)
@@ -49,9 +49,6 @@ func (l *List) resolve(p *graphqlhttp.Parameters) *fault.Error {
 		return nil
 	case known, only && p.DocumentID != "":
 		return fault.BadInput("query", "is not the text of the document that the request names")
-	case only && hash == "":
-		p.SetDocument(p.Query) // so that an extension that PersistedHash cannot read names no other text
-		return nil
 	default:
 		return nil // the extension compares a hash with its text
 	}

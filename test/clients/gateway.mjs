@@ -66,10 +66,13 @@ export async function simulate() {
 }
 
 // serve runs a gateway in front of a console, for callers without credentials.
-export async function serve(console, ...flags) {
+export const serve = (console, ...flags) => serveWithCredentials(console, '--anonymous', ...flags);
+
+// serveWithCredentials runs a gateway in front of a console, for callers with credentials.
+export async function serveWithCredentials(console, ...flags) {
   const { value, stop } = await start(
     [
-      'serve', '--listen=127.0.0.1:0', '--admin-listen=', '--log-format=json', '--anonymous',
+      'serve', '--listen=127.0.0.1:0', '--admin-listen=', '--log-format=json',
       `--console-url=${console.api}`, `--sso-url=${console.sso}`,
       `--username=${console.username}`, `--password=${console.password}`,
       `--company-id=${console.company}`, `--department-id=${console.department}`, ...flags,
@@ -83,5 +86,5 @@ export async function serve(console, ...flags) {
       }
     },
   );
-  return { url: `${value}/graphql`, stop };
+  return { url: `${value}/graphql`, origin: value, stop };
 }

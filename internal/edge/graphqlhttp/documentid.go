@@ -1,9 +1,10 @@
 package graphqlhttp
 
 import (
-	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -25,23 +26,39 @@ func (p *Parameters) setDocumentID(member, id string) error {
 	return nil
 }
 
-// PersistedHash returns the member sha256Hash of the extension persistedQuery. It is empty if
-// the extension is absent or malformed.
-func (p *Parameters) PersistedHash() string {
-	if !bytes.Contains(p.Extensions, []byte("persistedQuery")) {
-		return ""
+// readPersisted reads the extension persistedQuery. It refuses every form but the one of automatic persisted queries, so that
+// nothing else reads a hash where this function finds none. Further members are skipped: urql sends miss.
+func (p *Parameters) readPersisted() error {
+	if len(p.Extensions) == 0 {
+		return nil
 	}
-	var extensions struct {
-		PersistedQuery struct {
-			Version int    `json:"version"`
-			Hash    string `json:"sha256Hash"`
-		} `json:"persistedQuery"`
-	}
-	if json.Unmarshal(p.Extensions, &extensions, jsontext.AllowDuplicateNames(true)) != nil || extensions.PersistedQuery.Version != 1 {
-		return ""
-	}
-	return extensions.PersistedQuery.Hash
+	return ReadMembers(p.Extensions, []string{"persistedQuery"}, func(_ string, value jsontext.Value) error {
+		if value.Kind() == 'n' {
+			return nil
+		}
+		version := ""
+		err := ReadMembers(value, []string{"version", "sha256Hash"}, func(member string, value jsontext.Value) error {
+			if member == "version" {
+				version = string(value)
+				return nil
+			}
+			return ReadString(member, value, &p.persisted)
+		})
+		if err != nil || version != "1" || !isHash(p.persisted) {
+			p.persisted = ""
+			return fault.BadInput("extensions.persistedQuery", "is not an object of version, the number 1, and sha256Hash, 64 hexadecimal digits in lower case")
+		}
+		return nil
+	})
 }
+
+// isHash reports whether a text is a SHA-256 in hexadecimal, in lower case.
+func isHash(text string) bool {
+	return len(text) == hex.EncodedLen(sha256.Size) && strings.Trim(text, "0123456789abcdef") == ""
+}
+
+// PersistedHash returns the hash of the extension persistedQuery in hexadecimal; empty: there is none.
+func (p *Parameters) PersistedHash() string { return p.persisted }
 
 // SetDocument sets the text of the document that the request names. The extension
 // persistedQuery has no effect then.

@@ -47,28 +47,12 @@ func (p *Parameters) Hash() (hash [sha256.Size]byte, isPersisted, ok bool) {
 	switch {
 	case p.refusal != nil:
 		return hash, false, false
-	case len(p.Extensions) == 0, string(p.Extensions) == "null", p.resolved:
+	case p.persisted == "" || p.resolved:
 		return hash, false, p.Query != ""
 	}
-	var extensions struct {
-		PersistedQuery *struct {
-			Version int    `json:"version"`
-			Hash    string `json:"sha256Hash"`
-		} `json:"persistedQuery"`
+	var named [sha256.Size]byte
+	if _, err := hex.Decode(named[:], []byte(p.persisted)); err != nil { // readPersisted has checked it
+		return hash, true, false
 	}
-	if json.Unmarshal(p.Extensions, &extensions) != nil {
-		return hash, false, false
-	}
-	persisted := extensions.PersistedQuery
-	if persisted == nil {
-		return hash, false, p.Query != ""
-	}
-	named, err := hex.DecodeString(persisted.Hash)
-	if err != nil || len(named) != sha256.Size || hex.EncodeToString(named) != persisted.Hash || persisted.Version != 1 {
-		return hash, true, false // the extension refuses it
-	}
-	if p.Query != "" {
-		return hash, true, [sha256.Size]byte(named) == hash
-	}
-	return [sha256.Size]byte(named), true, true
+	return named, true, p.Query == "" || named == hash
 }

@@ -15,7 +15,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/graph/scalar"
@@ -35,6 +34,8 @@ type Parameters struct {
 	// Files are the files of a multipart request, by their path below the variables.
 	Files map[string]scalar.Upload
 
+	persisted string // the hash of the extension persistedQuery, in hexadecimal; empty: there is none
+
 	resolved bool         // Query is the text of the document that the request names
 	refusal  *fault.Error // nil: the operation may run
 }
@@ -44,8 +45,6 @@ const (
 	maxOperationName = 128
 	// maxEchoed bounds the caller's text in an error, in bytes.
 	maxEchoed = 128
-	// maxPersistedQuery bounds the extension persistedQuery, in bytes. It contains a hash.
-	maxPersistedQuery = 1024
 )
 
 // ByteOrderMark may precede a JSON text.
@@ -155,12 +154,12 @@ func object(member string, value jsontext.Value, into *jsontext.Value) error {
 	return nil
 }
 
-// check refuses parameters that no operation can have.
+// check refuses parameters that no operation can have, and reads the extension persistedQuery.
 func (p *Parameters) check() error {
 	if len(p.OperationName) > maxOperationName {
 		return fault.BadInput("operationName", "is longer than %d bytes", maxOperationName)
 	}
-	return nil
+	return p.readPersisted()
 }
 
 // malformed describes a JSON error and its position, without quoting the text.
@@ -260,27 +259,12 @@ func (p *Parameters) setText(name, value string) error {
 
 // Raw returns the parameters in gqlgen's form. The variables follow when the document is
 // known.
-func (p *Parameters) Raw() (*graphql.RawParams, error) {
+func (p *Parameters) Raw() *graphql.RawParams {
 	raw := &graphql.RawParams{Query: p.Query, OperationName: p.OperationName}
-	if len(p.Extensions) == 0 || p.resolved {
-		return raw, nil
+	if p.persisted != "" && !p.resolved {
+		raw.Extensions = map[string]any{"persistedQuery": map[string]any{"version": 1, "sha256Hash": p.persisted}}
 	}
-	var extensions struct {
-		PersistedQuery jsontext.Value `json:"persistedQuery"`
-	}
-	if err := json.Unmarshal(p.Extensions, &extensions, jsontext.AllowDuplicateNames(true)); err != nil {
-		return nil, fault.BadInput("extensions", "is not a JSON object")
-	}
-	persisted := extensions.PersistedQuery
-	if len(persisted) == 0 || persisted.Kind() == 'n' {
-		return raw, nil
-	}
-	var members map[string]any
-	if len(persisted) > maxPersistedQuery || json.Unmarshal(persisted, &members) != nil {
-		return nil, fault.BadInput("extensions.persistedQuery", "is not an object of version and sha256Hash")
-	}
-	raw.Extensions = map[string]any{"persistedQuery": members}
-	return raw, nil
+	return raw
 }
 
 type parametersKey struct{}
@@ -339,12 +323,21 @@ func CheckCharset(contentType string) error {
 
 // ReadBody reads the JSON body of a POST.
 func ReadBody(r *http.Request) (*Parameters, error) {
+	text, err := ReadText(r)
+	if err != nil {
+		return nil, err
+	}
+	return ParseParameters(text)
+}
+
+// ReadText reads the body of a request, whose bytes count for its reservation. RefuseBody describes its errors.
+func ReadText(r *http.Request) ([]byte, error) {
 	const most = 64 << 10 // bytes that are allocated in advance by Content-Length
 	into := bytes.NewBuffer(make([]byte, 0, min(max(0, r.ContentLength), most)+bytes.MinRead))
 	if _, err := into.ReadFrom(ReservationOf(r.Context()).Reader(r.Body)); err != nil {
 		return nil, err //nolint:wrapcheck // RefuseBody describes it
 	}
-	return ParseParameters(into.Bytes())
+	return into.Bytes(), nil
 }
 
 // IsJSON reports whether the body of a request is JSON.

@@ -167,28 +167,52 @@ func TestCheckCharset(t *testing.T) {
 	}
 }
 
+// TestPersistedQueriesOfExtensions verifies that there is one form of the extension, whichever way a request comes.
 func TestPersistedQueriesOfExtensions(t *testing.T) {
-	for name, tt := range map[string]struct {
-		extensions, want string
-		members          int
-	}{
-		"none":      {"", "", 0},
-		"others":    {`{"a":1,"a":2}`, "", 0},
-		"null":      {`{"persistedQuery":null}`, "", 0},
-		"one":       {`{"persistedQuery":{"version":1,"sha256Hash":"x"},"a":{}}`, "", 2},
-		"no object": {`{"persistedQuery":[]}`, "extensions.persistedQuery: is not an object of version and sha256Hash", 0},
-		"long":      {`{"persistedQuery":{"version":1,"sha256Hash":"` + strings.Repeat("0", 2000) + `"}}`, "extensions.persistedQuery: is not an object of version and sha256Hash", 0},
+	const form = "extensions.persistedQuery: is not an object of version, the number 1, and sha256Hash, 64 hexadecimal digits in lower case"
+	hash := strings.Repeat("0a", 32)
+	for name, tt := range map[string]struct{ extensions, want, hash string }{
+		"others":               {`{"a":1,"a":2}`, "", ""},
+		"null":                 {`{"persistedQuery":null}`, "", ""},
+		"one":                  {`{"persistedQuery":{"version":1,"sha256Hash":"` + hash + `"},"a":{}}`, "", hash},
+		"escaped":              {`{"persisted\u0051uery":{"version":1,"sha256H\u0061sh":"` + hash + `"}}`, "", hash},
+		"with miss, of urql":   {`{"persistedQuery":{"version":1,"sha256Hash":"` + hash + `","miss":true}}`, "", hash},
+		"no object":            {`{"persistedQuery":[]}`, form, ""},
+		"a text":               {`{"persistedQuery":"` + hash + `"}`, form, ""},
+		"empty":                {`{"persistedQuery":{}}`, form, ""},
+		"no hash":              {`{"persistedQuery":{"version":1}}`, form, ""},
+		"no version":           {`{"persistedQuery":{"sha256Hash":"` + hash + `"}}`, form, ""},
+		"another version":      {`{"persistedQuery":{"version":2,"sha256Hash":"` + hash + `"}}`, form, ""},
+		"a version as a text":  {`{"persistedQuery":{"version":"1","sha256Hash":"` + hash + `"}}`, form, ""},
+		"a version as a float": {`{"persistedQuery":{"version":1.0,"sha256Hash":"` + hash + `"}}`, form, ""},
+		"upper case":           {`{"persistedQuery":{"version":1,"sha256Hash":"` + strings.ToUpper(hash) + `"}}`, form, ""},
+		"a prefix":             {`{"persistedQuery":{"version":1,"sha256Hash":"sha256:` + hash + `"}}`, form, ""},
+		"short":                {`{"persistedQuery":{"version":1,"sha256Hash":"` + hash[1:] + `"}}`, form, ""},
+		"long":                 {`{"persistedQuery":{"version":1,"sha256Hash":"` + strings.Repeat("0", 2000) + `"}}`, form, ""},
+		"a hash of a number":   {`{"persistedQuery":{"version":1,"sha256Hash":1}}`, form, ""},
+		"a hash of null":       {`{"persistedQuery":{"version":1,"sha256Hash":null}}`, form, ""},
+		"names in other case":  {`{"persistedQuery":{"Version":1,"SHA256HASH":"` + hash + `"}}`, form, ""},
+		"two hashes":           {`{"persistedQuery":{"version":1,"sha256Hash":"` + hash + `","sha256Hash":"` + hash + `"}}`, form, ""},
+		"twice":                {`{"persistedQuery":null,"persistedQuery":{"version":1,"sha256Hash":"` + hash + `"}}`, "persistedQuery: is there more than once", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			raw, err := (&Parameters{Extensions: []byte(tt.extensions)}).Raw()
-			if verdictOf(err) != tt.want {
-				t.Fatalf("%q, want %q", verdictOf(err), tt.want)
+			one, err := ParseParameters([]byte(`{"extensions":` + tt.extensions + `}`))
+			two, other := ParseQueryString("extensions=" + url.QueryEscape(tt.extensions))
+			if verdictOf(err) != tt.want || verdictOf(other) != tt.want {
+				t.Fatalf("%q and %q, want %q", verdictOf(err), verdictOf(other), tt.want)
 			}
 			if err != nil {
 				return
 			}
-			if members, _ := raw.Extensions["persistedQuery"].(map[string]any); len(members) != tt.members {
-				t.Errorf("got %v", raw.Extensions)
+			for _, p := range []*Parameters{one, two} {
+				members, _ := p.Raw().Extensions["persistedQuery"].(map[string]any)
+				if p.PersistedHash() != tt.hash || (members == nil) != (tt.hash == "") || members != nil && (members["sha256Hash"] != tt.hash || len(members) != 2) {
+					t.Errorf("%q, %v", p.PersistedHash(), members)
+				}
+				p.SetDocument("{ a }")
+				if extensions := p.Raw().Extensions; extensions != nil {
+					t.Errorf("beside a trusted document: %v", extensions)
+				}
 			}
 		})
 	}

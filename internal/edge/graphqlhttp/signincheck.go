@@ -22,17 +22,11 @@ func (s SignInCheck) OnlySignsIn(ctx context.Context, p *Parameters) bool {
 	case p.refusal != nil:
 		return false
 	case query == "":
-		raw, err := p.Raw()
-		if err != nil {
-			return false
-		}
-		persisted, _ := raw.Extensions["persistedQuery"].(map[string]any)
-		hash, _ := persisted["sha256Hash"].(string)
-		if hash == "" {
+		if p.persisted == "" {
 			return false
 		}
 		var known bool
-		if query, known = s.Persisted.Get(ctx, hash); !known {
+		if query, known = s.Persisted.Get(ctx, p.persisted); !known {
 			return true
 		}
 	}

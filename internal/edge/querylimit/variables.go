@@ -61,10 +61,7 @@ func (e executor) CreateOperationContext(ctx context.Context, given *graphql.Raw
 	if refused := p.Refusal(); refused != nil {
 		return &graphql.OperationContext{}, gqlerror.List{graphqlhttp.RequestError(refused)}
 	}
-	raw, err := p.Raw()
-	if err != nil {
-		return &graphql.OperationContext{}, gqlerror.List{graphqlhttp.RequestError(err)}
-	}
+	raw := p.Raw()
 	raw.Headers, raw.ReadTime = given.Headers, given.ReadTime
 	v := &variables{Parameters: p, params: raw}
 	op, errs := e.GraphExecutor.CreateOperationContext(context.WithValue(ctx, variablesKey{}, v), raw)

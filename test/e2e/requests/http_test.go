@@ -76,7 +76,7 @@ func TestRequestsThatAreNoOperation(t *testing.T) {
 		{"PUT", "PUT", "/graphql", `{"query":"{ __typename }"}`, e2e.JSONBody, "BAD_USER_INPUT"},
 		{"APQ of junk", "POST", "/graphql", `{"extensions":{"persistedQuery":"` + secret + `"}}`, e2e.JSONBody, "BAD_USER_INPUT"},
 		{"APQ of another version", "POST", "/graphql", `{"extensions":{"persistedQuery":{"version":2,"sha256Hash":"` + secret + `"}}}`, e2e.JSONBody, "BAD_USER_INPUT"},
-		{"APQ of another text", "POST", "/graphql", `{"query":"{ __typename }","extensions":{"persistedQuery":{"version":1,"sha256Hash":"` + secret + `"}}}`, e2e.JSONBody, "BAD_USER_INPUT"},
+		{"APQ of another text", "POST", "/graphql", `{"query":"{ __typename }","extensions":{"persistedQuery":{"version":1,"sha256Hash":"` + strings.Repeat("0", 64) + `"}}}`, e2e.JSONBody, "BAD_USER_INPUT"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			resp, body := w.Send(tt.method, tt.path, tt.body, tt.header)

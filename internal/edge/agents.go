@@ -1,0 +1,70 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/consoleql/consoleql/internal/accesslog"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+)
+
+// agentChain are the middlewares of the endpoint /mcp, the first one outermost.
+func (s *server) agentChain() []func(http.Handler) http.Handler {
+	return slices.Concat(
+		[]func(http.Handler) http.Handler{s.opts.Around("/mcp"), noStoreByDefault, viaMCP},
+		s.origins(true),
+		[]func(http.Handler) http.Handler{s.identify, s.admitAgent, s.countBody, s.limitBody},
+	)
+}
+
+// viaMCP marks the request for the audit log.
+func viaMCP(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		accesslog.FromContext(r.Context()).ComeVia("mcp")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// admitAgent refuses callers who have neither an API key nor a session.
+func (s *server) admitAgent(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.opts.MCP.Admit(r.Context()); err != nil {
+			s.refuseCredentials(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// agents returns the handler of the endpoint /mcp, whose tools run through the handler of /graphql.
+func (s *server) agents(graphql http.Handler) http.Handler {
+	return s.opts.MCP.Handler(func(ctx context.Context, p *graphqlhttp.Parameters) []byte {
+		s.opts.Documents.Resolve(p)
+		r, err := http.NewRequestWithContext(graphqlhttp.WithParameters(ctx, p), http.MethodPost, "/graphql", http.NoBody)
+		if err != nil { // method and path are constant
+			return nil
+		}
+		r.Header.Set("Content-Type", graphqlhttp.TypeJSON)
+		r.Header.Set("Accept", graphqlhttp.TypeJSON)
+		answered := bodyRecorder{header: make(http.Header)}
+		graphql.ServeHTTP(&answered, r)
+		return answered.body.Bytes()
+	})
+}
+
+// bodyRecorder records the body of a response.
+type bodyRecorder struct {
+	header http.Header
+	body   bytes.Buffer
+}
+
+// Header returns the header, which nobody reads.
+func (r *bodyRecorder) Header() http.Header { return r.header }
+
+// WriteHeader ignores the status, which the errors in the body tell, too.
+func (r *bodyRecorder) WriteHeader(int) {}
+
+// Write records a part of the body.
+func (r *bodyRecorder) Write(p []byte) (int, error) { return r.body.Write(p) }

@@ -1,0 +1,100 @@
+package mcp
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// members calls each with the members of an object of arguments; none if there is no object. It refuses a repeated name.
+func members(arguments jsontext.Value, each func(name string, value jsontext.Value) error) error {
+	if len(arguments) == 0 || arguments.Kind() == 'n' {
+		return nil
+	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(arguments), jsontext.AllowDuplicateNames(true))
+	if begin, err := dec.ReadToken(); err != nil || begin.Kind() != '{' {
+		return fault.BadInput("arguments", "is not a JSON object")
+	}
+	seen := make(map[string]bool)
+	for dec.PeekKind() != '}' {
+		token, err := dec.ReadToken()
+		if err != nil {
+			return fmt.Errorf("read a name: %w", err)
+		}
+		name := token.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			return fmt.Errorf("read an argument: %w", err)
+		}
+		if seen[name] {
+			return fault.BadInput(graphqlhttp.Truncate(name), "is there more than once")
+		}
+		if err := each(name, value); err != nil {
+			return err
+		}
+		seen[name] = true // after each, which refuses other names than those of the tool
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return fmt.Errorf("read the end of the arguments: %w", err)
+	}
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return fault.BadInput("arguments", "is not a JSON object")
+	}
+	return nil
+}
+
+// variables returns the variables of the operation for the arguments of a call. The execution decodes them by their types.
+func (of *tool) variables(arguments jsontext.Value) (jsontext.Value, error) {
+	given := make(map[string]jsontext.Value)
+	key := ""
+	err := members(arguments, func(name string, value jsontext.Value) error {
+		isVariable, known := of.arguments[name]
+		switch {
+		case !known:
+			return fault.BadInput(graphqlhttp.Truncate(name), "is no argument of %s", of.Name)
+		case isVariable:
+			given[name] = value.Clone()
+			return nil
+		case value.Kind() == 'n':
+			return nil
+		default:
+			return graphqlhttp.ReadString(name, value, &key)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if key != "" {
+		given[of.keyed] = withKey(given[of.keyed], key)
+	}
+	return object(given)
+}
+
+// object encodes a JSON object.
+func object(of map[string]jsontext.Value) (jsontext.Value, error) {
+	text, err := json.Marshal(of, json.Deterministic(true), jsontext.AllowDuplicateNames(true))
+	if err != nil {
+		return nil, fmt.Errorf("encode the variables: %w", err)
+	}
+	return text, nil
+}
+
+// withKey returns an input with the idempotency key. It returns what is no object as it is. The execution refuses that, and an
+// input that has a key of its own.
+func withKey(input jsontext.Value, key string) jsontext.Value {
+	member, err := jsontext.AppendQuote([]byte(`{"`+idempotencyKey+`":`), key)
+	if err != nil || input.Kind() != '{' {
+		return input
+	}
+	if rest := bytes.TrimSpace(input[1:]); rest[0] != '}' {
+		member = append(member, ',')
+	}
+	return append(member, input[1:]...)
+}
