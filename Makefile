@@ -74,7 +74,7 @@ chaos: ## Fail every part in front of every kind of operation, compare with what
 	go test -count=1 -parallel 12 -timeout 30m ./test/chaos -all -write
 
 rotation: ## Let four gateways and 200 callers rotate tokens of one second 200 times, with and without kills (6 minutes)
-	go test -count=1 -run TestTokensRotate -v -timeout 30m ./test/e2e/identity -expiries 200 -token-life 1s -think-time 0
+	go test -count=1 -run TestTokensRotate -v -timeout 30m ./test/e2e/identity -expiries 200 -token-life 1s -think-time 0 -kill-period 5s
 
 build: ## Build the release binary into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/consoleql ./cmd/server

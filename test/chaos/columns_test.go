@@ -3,8 +3,6 @@ package chaos
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"strings"
 	"time"
 
 	"github.com/consoleql/consoleql/test/e2e"
@@ -52,12 +50,7 @@ func (w *world) ask(query string) cell {
 
 // post sends an operation; its answer is nil if the connection was lost.
 func (w *world) post(query string) *e2e.Answer {
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.URL+"/graphql", strings.NewReader(string(e2e.Encode(w.t, map[string]string{"query": query}))))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	a, err := w.Do(req)
+	a, err := w.AskContext(w.t.Context(), query, e2e.Request{})
 	if err != nil {
 		w.t.Logf("the answer was lost: %v", err)
 		return nil

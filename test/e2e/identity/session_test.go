@@ -181,7 +181,7 @@ func TestSessionsAreShared(t *testing.T) {
 	if out := b.Ask(`mutation { signOut { ok } }`, e2e.Request{Header: session}); len(out.Errors) > 0 {
 		t.Fatalf("answered %s", out.Body)
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(e2e.Timeout); ; time.Sleep(50 * time.Millisecond) {
 		answered := ask(a)
 		if len(answered.Errors) == 1 && answered.Errors[0].Extensions.Code == "UNAUTHENTICATED" {
 			break

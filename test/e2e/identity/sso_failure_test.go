@@ -122,19 +122,8 @@ func TestSessionsOutliveReplicas(t *testing.T) {
 	})
 	sim.ResetCounts()
 	e2e.Await(t, "the end of a replica", func() bool {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, a.URL+"/graphql", strings.NewReader(e2e.FleetQuery))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/json")
-		for name, value := range session.Header {
-			req.Header.Set(name, value)
-		}
-		resp, err := a.Http.Do(req)
-		if err != nil {
-			return true
-		}
-		return resp.Body.Close() != nil
+		_, err := a.AskContext(t.Context(), e2e.FleetQuery, session)
+		return err != nil
 	})
 	hanging.Wait()
 	heal()

@@ -46,6 +46,7 @@ type attack struct {
 // the released binary with a container's memory. The process survives, and meanwhile answers
 // another caller.
 func TestRequestsDoNotExhaustTheMemory(t *testing.T) {
+	t.Parallel()
 	alias := strings.Repeat("n", 150_000)
 	rows := func(lists int, fields string) string {
 		return graphqlBody(`{ ` + aliased(lists, 4, "workflows(first: 500) { nodes { ...F } }") + `} fragment F on Workflow { ` + fields + `}`)
