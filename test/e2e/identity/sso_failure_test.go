@@ -153,7 +153,11 @@ func TestIdleSessionsOfRefusedTokens(t *testing.T) {
 	for i, session := range sessions {
 		asking.Go(func() {
 			<-begin
-			a := w.Ask(`{ viewer { userName } robots(first: 1) { totalCount } queues(first: 1) { totalCount } }`, session)
+			var a e2e.Answer
+			e2e.Await(t, "a session that Redis answers in time", func() bool {
+				a = w.Ask(`{ viewer { userName } robots(first: 1) { totalCount } queues(first: 1) { totalCount } }`, session)
+				return len(a.Errors) == 0 || a.Errors[0].Extensions.Code != "UPSTREAM_UNAVAILABLE"
+			})
 			if len(a.Errors) > 0 || !strings.Contains(string(a.Data), u.Username) {
 				t.Errorf("session %d is answered %s", i, a.Body)
 			}
