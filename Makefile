@@ -16,10 +16,10 @@ help: ## Explain these words
 demo: ## Serve the graph in front of a simulated console
 	go run ./cmd/server demo
 
-# Many tests wait, so that four packages at a time keep two cores busy.
+# Many tests wait, so that three packages with six tests each keep two cores busy.
 test: ## Install what the tests need and run all of them, with the race detector
 	@./scripts/install-test-needs
-	go test -race -shuffle=on -p 4 -timeout 20m ./...
+	go test -race -shuffle=on -p 3 -parallel 6 -timeout 20m ./...
 
 clients: build ## Run clients that people use against the gateway: Apollo, urql, graphql-ws, graphql-sse, Relay, undici (needs Node.js and npm)
 	cd test/clients && npm ci --no-audit --no-fund && npm test
@@ -76,7 +76,7 @@ chaos: ## Fail every part in front of every kind of operation, compare with what
 	go test -count=1 -parallel 12 -timeout 30m ./test/chaos -all -write
 
 rotation: ## Let four gateways and 200 callers rotate tokens of one second 200 times, with and without kills (6 minutes)
-	go test -count=1 -run TestTokensRotate -v -timeout 30m ./test/e2e/identity -expiries 200 -token-life 1s -think-time 0
+	go test -count=1 -run TestTokensRotate -v -timeout 30m ./test/e2e/identity -expiries 200 -token-life 1s -think-time 0 -kill-period 5s
 
 build: ## Build the release binary into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/consoleql ./cmd/server

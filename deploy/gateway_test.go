@@ -12,48 +12,27 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/binarytest"
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
-// directory is the folder of the gateway's binary.
-var directory string
+// release is the gateway's program.
+var release binarytest.Release
 
 func TestMain(m *testing.M) {
-	code := 1
-	var err error
-	if directory, err = os.MkdirTemp("", "consoleql-deploy"); err == nil {
-		code = m.Run()
-		err = os.RemoveAll(directory)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
+	code := m.Run()
+	release.Remove()
 	os.Exit(code)
 }
-
-// binary builds the gateway, once for all tests.
-var binary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(directory, "consoleql")
-	if out, err := exec.Command("go", "build", "-o", path, "../cmd/server").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the gateway: %w\n%s", err, out)
-	}
-	return path, nil
-})
 
 // consoleql returns a command of the gateway with only the given settings.
 func consoleql(t *testing.T, settings map[string]string, args ...string) *exec.Cmd {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, args...)
+	cmd := exec.Command(release.Binary(t), args...)
 	for _, line := range os.Environ() {
 		if !strings.HasPrefix(line, "CONSOLEQL_") {
 			cmd.Env = append(cmd.Env, line)
@@ -130,7 +109,7 @@ func serve(t *testing.T, sim *consolesim.Server, settings map[string]string) *ga
 		_ = g.cmd.Wait()
 	})
 	listening := regexp.MustCompile(`(?s)"url":"(http://[^"]+)".*"admin_address":"([^"]+)"`)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		said, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -145,10 +124,10 @@ func serve(t *testing.T, sim *consolesim.Server, settings map[string]string) *ga
 	}
 }
 
-// get requests a URL; 0 is the status without an answer in time.
-func (g *gateway) get(url string, timeout time.Duration) (status int, body string) {
+// get requests a URL; 0 is the status without an answer.
+func (g *gateway) get(url string) (status int, body string) {
 	g.t.Helper()
-	client := http.Client{Timeout: timeout}
+	client := http.Client{Timeout: time.Minute}
 	resp, err := client.Get(url)
 	if err != nil {
 		return 0, err.Error()

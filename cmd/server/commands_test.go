@@ -45,7 +45,7 @@ func start(t *testing.T, want string, args ...string) *runningCommand {
 			t.Errorf("%v: exit status %d\n%s", args, code, s.log)
 		}
 	})
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.out.String()+s.log.String(), want); {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(s.out.String()+s.log.String(), want); {
 		if time.Now().After(deadline) {
 			t.Fatalf("%v did not print %q\n%s\n%s", args, want, s.out, s.log)
 		}

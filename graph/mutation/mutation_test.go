@@ -118,7 +118,7 @@ func TestOutcomeWithoutAnAnswer(t *testing.T) {
 		"not answered in time": {executed(t, func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body) // otherwise the client's end is not detected
 			<-r.Context().Done()
-		}, func(o *cc.Options) { o.Timeout = 50 * time.Millisecond }), idempotency.Unknown},
+		}, func(o *cc.Options) { o.WriteTimeout = 50 * time.Millisecond }), idempotency.Unknown},
 		"answered with no jobs but a page": {executed(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }), idempotency.Unknown},
 		"refused by the gateway itself": {executed(t, never, func(o *cc.Options) {
 			o.Permit = func(context.Context, scope.Scope) error { return fault.New(fault.Forbidden, "not with this key") }

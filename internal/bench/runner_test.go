@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/consoleql/consoleql/internal/binarytest"
 )
 
 // TestMain lets the test binary act as the ceiling's process.
@@ -30,13 +30,11 @@ func TestMain(m *testing.M) {
 // that no load generator is needed.
 func TestRunner(t *testing.T) {
 	ctx := t.Context()
-	binary := filepath.Join(t.TempDir(), "consoleql")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "../../cmd/server").CombinedOutput(); err != nil {
-		t.Fatalf("build the gateway: %v\n%s", err, out)
-	}
+	var release binarytest.Release
+	t.Cleanup(release.Remove)
 	ops := []string{"list", "join"}
 	r, err := NewRunner(ctx, Options{
-		Binary: binary, Warm: time.Second, Measure: time.Second, MixedWarm: time.Second, Mixed: time.Second, Rate: 100, Every: 10, Principals: 3,
+		Binary: release.Binary(t), Warm: time.Second, Measure: time.Second, MixedWarm: time.Second, Mixed: time.Second, Rate: 100, Every: 10, Principals: 3,
 	}, ops, []time.Duration{0})
 	if err != nil {
 		t.Fatal(err)

@@ -84,7 +84,7 @@ func newExecutor(t testing.TB, s idempotency.Store, o idempotency.Options) *idem
 	t.Helper()
 	k := idempotency.New(s, o)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := k.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
@@ -156,7 +156,7 @@ func receive[T any](t testing.TB, c <-chan T, what string) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%s does not come", what)
 	}
 	var none T

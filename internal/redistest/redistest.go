@@ -20,7 +20,7 @@ import (
 
 const (
 	// readyTimeout bounds the start and the stop of a server.
-	readyTimeout = 10 * time.Second
+	readyTimeout = time.Minute
 	// maxPortAttempts bounds the attempts to find a port, because another process may take a free one.
 	maxPortAttempts = 5
 )

@@ -3,10 +3,9 @@ package chaos
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"strings"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
@@ -52,12 +51,7 @@ func (w *world) ask(query string) cell {
 
 // post sends an operation; its answer is nil if the connection was lost.
 func (w *world) post(query string) *e2e.Answer {
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.URL+"/graphql", strings.NewReader(string(e2e.Encode(w.t, map[string]string{"query": query}))))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	a, err := w.Do(req)
+	a, err := w.AskContext(w.t.Context(), query, e2e.Request{})
 	if err != nil {
 		w.t.Logf("the answer was lost: %v", err)
 		return nil
@@ -90,8 +84,14 @@ func (w *world) listCold() cell {
 	return w.ask(listQuery)
 }
 
+// usualTime is how long the console takes for a list that is kept. The patience of the next read is twice that time, so
+// that a busy machine does not exhaust it.
+const usualTime = 1500 * time.Millisecond
+
 func (w *world) listWarm() cell {
+	stop := w.Sim.Fail(e2e.ForPath("/openapi/robots"), consolesim.Fault{Delay: usualTime})
 	w.Query(listQuery, nil)
+	stop()
 	time.Sleep(2 * lifetime)
 	w.start()
 	return w.ask(listQuery)

@@ -21,17 +21,21 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/consoleql/consoleql/examples/dashboard"
+	"github.com/consoleql/consoleql/internal/binarytest"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
+
+// Release is the released program, built from the present code.
+var Release binarytest.Release
 
 // RunTests runs the tests of a package, checks for leaked goroutines, and ends the process.
 // TestMain calls it.
 func RunTests(m *testing.M) {
 	telemetry.SilenceLibraries()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		Release.remove()
+		Release.Remove()
 		os.Exit(code)
 	}))
 }
@@ -176,33 +180,42 @@ type Request struct {
 // Ask sends a query and decodes the answer. It is safe for concurrent use.
 func (w *World) Ask(query string, r Request) Answer {
 	w.T.Helper()
+	a, err := w.AskContext(w.T.Context(), query, r)
+	if err != nil {
+		w.T.Errorf("%v: %s", err, a.Body)
+	}
+	return a
+}
+
+// AskContext is Ask for callers that leave, or whose connection may be lost: it does not fail the test.
+func (w *World) AskContext(ctx context.Context, query string, r Request) (Answer, error) {
 	body, err := json.Marshal(map[string]any{"query": query, "variables": r.Variables})
 	if err != nil {
-		w.T.Error(err)
+		return Answer{}, err
 	}
-	req, err := http.NewRequestWithContext(w.T.Context(), http.MethodPost, w.URL+"/graphql", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL+"/graphql", bytes.NewReader(body))
 	if err != nil {
-		w.T.Error(err)
-		return Answer{}
+		return Answer{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	for name, value := range r.Header {
 		req.Header.Set(name, value)
 	}
+	return w.Do(req)
+}
+
+// Do sends a request and decodes the answer.
+func (w *World) Do(req *http.Request) (Answer, error) {
 	resp, err := w.Http.Do(req)
 	if err != nil {
-		w.T.Error(err)
-		return Answer{}
+		return Answer{}, err
 	}
 	defer resp.Body.Close()
 	a := Answer{Status: resp.StatusCode}
 	if a.Body, err = io.ReadAll(resp.Body); err != nil {
-		w.T.Error(err)
+		return a, err
 	}
-	if err := json.Unmarshal(a.Body, &a); err != nil {
-		w.T.Errorf("answer is no JSON: %s", a.Body)
-	}
-	return a
+	return a, json.Unmarshal(a.Body, &a)
 }
 
 // Query sends a query and decodes the data into out. Any error fails the test.

@@ -1,15 +1,12 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -52,7 +49,7 @@ func StartProcess(t *testing.T, binary string, sim *consolesim.Server, redisURL 
 		_ = p.Cmd.Wait()
 	})
 	listening := regexp.MustCompile(`(?s)"url":"(http://[^"]+)".*"admin_address":"([^"]+)"`)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(Timeout); ; time.Sleep(5 * time.Millisecond) {
 		if found := listening.FindStringSubmatch(p.Log.String()); found != nil {
 			p.World = &World{T: t, Sim: sim, URL: found[1], Adm: "http://" + found[2], Http: client}
 			return p
@@ -68,24 +65,13 @@ const Execute = "POST /openapi/workflows/{workflowId}/execute"
 // ExecuteOnce executes a workflow at one of the gateways. It returns the answer's body, or the
 // code of the error, or nothing if the gateway died.
 func ExecuteOnce(p *Process, workflow, key string) (body, code string) {
-	query := fmt.Sprintf(`{"query":"mutation { executeWorkflow(input: {id: \"%s\", priority: 7, idempotencyKey: \"%s\"}) { jobs { id name state createdAt priority } } }"}`, workflow, key)
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, p.URL+"/graphql", strings.NewReader(query))
-	if err != nil {
+	query := fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q, priority: 7, idempotencyKey: %q}) { jobs { id name state createdAt priority } } }`, workflow, key)
+	a, err := p.AskContext(context.Background(), query, Request{})
+	switch {
+	case err != nil:
 		return "", ""
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := p.Http.Do(req)
-	if err != nil {
-		return "", ""
-	}
-	defer resp.Body.Close()
-	var raw bytes.Buffer
-	if _, err := raw.ReadFrom(resp.Body); err != nil {
-		return "", ""
-	}
-	var a Answer
-	if json.Unmarshal(raw.Bytes(), &a) == nil && len(a.Errors) > 0 {
+	case len(a.Errors) > 0:
 		return "", a.Errors[0].Extensions.Code + " " + a.Errors[0].Message
 	}
-	return raw.String(), ""
+	return string(a.Body), ""
 }

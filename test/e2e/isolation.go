@@ -38,9 +38,17 @@ func (w *World) FirstEvent(ctx context.Context, query string, header map[string]
 	return Answer{}, lines.Err()
 }
 
-// WithAndWithoutCache runs a test with and without caches.
+// WithAndWithoutCache runs a test with and without caches, in parallel with each other and with other tests.
 func WithAndWithoutCache(t *testing.T, test func(t *testing.T, caching func(*gateway.Settings, *consolesim.Server))) {
 	t.Helper()
-	t.Run("cache off", func(t *testing.T) { test(t, func(*gateway.Settings, *consolesim.Server) {}) })
-	t.Run("cache on", func(t *testing.T) { test(t, WithCache) })
+	t.Parallel()
+	for name, caching := range map[string]func(*gateway.Settings, *consolesim.Server){
+		"cache off": func(*gateway.Settings, *consolesim.Server) {},
+		"cache on":  WithCache,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, caching)
+		})
+	}
 }

@@ -1,12 +1,7 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"io"
-	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -80,36 +75,19 @@ func (f *Fleet) Load(ctx context.Context, callers int, think time.Duration, head
 	wait.Wait()
 }
 
-const FleetQuery = `{"query":"{ viewer { userName } }"}`
+const FleetQuery = `{ viewer { userName } }`
 
+// Ask sends FleetQuery to a process. check returns what is wrong with the answer; nil: there must be no error.
 func (f *Fleet) Ask(m *member, header map[string]string, check func(Answer) string) {
 	wrong := func() string {
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, m.URL+"/graphql", strings.NewReader(FleetQuery))
-		if err != nil {
+		a, err := m.AskContext(context.Background(), FleetQuery, Request{Header: header})
+		switch {
+		case err != nil:
 			return err.Error()
-		}
-		req.Header.Set("Content-Type", "application/json")
-		for name, value := range header {
-			req.Header.Set(name, value)
-		}
-		resp, err := m.Http.Do(req)
-		if err != nil {
-			return err.Error()
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			return err.Error()
-		}
-		var a Answer
-		if err := json.NewDecoder(bytes.NewReader(body)).Decode(&a); err != nil {
-			return err.Error()
-		}
-		if len(a.Errors) > 0 && check == nil {
-			return string(body)
-		}
-		if check != nil {
+		case check != nil:
 			return check(a)
+		case len(a.Errors) > 0:
+			return string(a.Body)
 		}
 		return ""
 	}

@@ -24,10 +24,15 @@ func Login(u consolesim.User) map[string]any {
 	return map[string]any{"u": u.Username, "p": u.Password}
 }
 
-// SignIn starts a session of the user and returns headers with its token.
+// SignIn starts a session of the user and returns headers with its token. It tries again while the gateway says that it
+// cannot keep sessions at the moment, as on a busy machine with a slow Redis.
 func (w *World) SignIn(u consolesim.User) map[string]string {
 	w.T.Helper()
-	a := w.Ask(SignInMutation, Request{Variables: Login(u), Header: ScopeHeader(u.CompanyIDs[0], "")})
+	var a Answer
+	Await(w.T, "a sign-in", func() bool {
+		a = w.Ask(SignInMutation, Request{Variables: Login(u), Header: ScopeHeader(u.CompanyIDs[0], "")})
+		return len(a.Errors) == 0 || a.Errors[0].Extensions.Outcome != "NOT_SENT"
+	})
 	if len(a.Errors) > 0 {
 		w.T.Fatalf("%s cannot sign in: %s", u.Username, a.Body)
 	}

@@ -60,6 +60,7 @@ func (w *World) UploadChunked(query string, file io.Reader) (Answer, error) {
 	return w.Post200(r, contentType)
 }
 
+// Post200 sends a body of a content type to the endpoint.
 func (w *World) Post200(body io.Reader, contentType string) (Answer, error) {
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.URL+"/graphql", body)
 	if err != nil {
@@ -67,19 +68,6 @@ func (w *World) Post200(body io.Reader, contentType string) (Answer, error) {
 	}
 	req.Header.Set("Content-Type", contentType)
 	return w.Do(req)
-}
-
-func (w *World) Do(req *http.Request) (Answer, error) {
-	resp, err := w.Http.Do(req)
-	if err != nil {
-		return Answer{}, err
-	}
-	defer resp.Body.Close()
-	a := Answer{Status: resp.StatusCode}
-	if a.Body, err = io.ReadAll(resp.Body); err != nil {
-		return a, err
-	}
-	return a, json.Unmarshal(a.Body, &a)
 }
 
 // RandomFile returns n incompressible bytes and their hash.

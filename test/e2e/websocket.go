@@ -142,13 +142,16 @@ func StoppedClock(o consolesim.Options) consolesim.Options {
 	return o
 }
 
-// Await fails the test unless the condition becomes true.
+// Await fails the test unless the condition becomes true. It asks again after 5 ms, and then less and less often, so that
+// a long wait takes little CPU.
 func Await(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(Timeout); !is(); time.Sleep(5 * time.Millisecond) {
+	pause := 5 * time.Millisecond
+	for deadline := time.Now().Add(Timeout); !is(); time.Sleep(pause) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: not within %v", what, Timeout)
 		}
+		pause = min(pause*5/4, 100*time.Millisecond)
 	}
 }
 

@@ -220,33 +220,17 @@ func TestAClientThatLeaves(t *testing.T) {
 		}, consolesim.Fault{})
 		return func() { close(held); heal() }, func() bool { return len(arrived) > 0 }
 	}
-	body, err := json.Marshal(map[string]string{"query": e2e.ListQuery})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ask := func(ctx context.Context) (int, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL+"/graphql", strings.NewReader(string(body)))
-		if err != nil {
-			return 0, err
-		}
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := w.Http.Do(req)
-		if err != nil {
-			return 0, err
-		}
-		return resp.StatusCode, resp.Body.Close()
-	}
 	renew()
 	release, waiting := hold()
 	first, leave := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
-	clients.Go(func() { _, _ = ask(first) })
+	clients.Go(func() { _, _ = w.AskContext(first, e2e.ListQuery, e2e.Request{}) })
 	e2e.Await(t, "the first client's call", waiting)
 	stays := make(chan error, 1)
 	clients.Go(func() {
-		status, err := ask(t.Context())
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("status %d", status)
+		a, err := w.AskContext(t.Context(), e2e.ListQuery, e2e.Request{})
+		if err == nil && a.Status != http.StatusOK {
+			err = fmt.Errorf("status %d", a.Status)
 		}
 		stays <- err
 	})

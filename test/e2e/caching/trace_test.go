@@ -322,13 +322,14 @@ func TestTraceOfCallsInVain(t *testing.T) {
 	})
 	w.Query(`{ robots { totalCount } }`, nil)
 	time.Sleep(60 * time.Millisecond)
-	defer w.Sim.Fail(nil, consolesim.Fault{Status: 503})()
+	// This status is not retried: retries may outlast the patience of the read on a busy machine.
+	defer w.Sim.Fail(nil, consolesim.Fault{Status: 500})()
 	told, a := w.Trace(`{ robots { totalCount } }`)
 	x := told.Extensions.Consoleql
 	if len(a.Errors) > 0 || len(x.Calls) != 1 || x.ConsoleCalls != 1 {
 		t.Fatalf("%s", a.Body)
 	}
-	if c := x.Calls[0]; c.Source != "stale" || c.Status != 503 || c.Code != "UPSTREAM_UNAVAILABLE" || c.AgeMs == nil {
+	if c := x.Calls[0]; c.Source != "stale" || c.Status != 500 || c.Code != "UPSTREAM_UNAVAILABLE" || c.AgeMs == nil {
 		t.Errorf("%+v", c)
 	}
 	if f := told.Extensions.Freshness["robots"]; !f.Stale || f.AgeMs < 50 {

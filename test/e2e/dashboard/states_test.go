@@ -196,7 +196,7 @@ func TestBrowserIsAccessible(t *testing.T) {
 	t.Parallel()
 	axe, err := os.ReadFile(axePath)
 	if err != nil {
-		t.Skip("axe-core is missing: run npm ci in examples/dashboard/web")
+		t.Fatalf("this test needs axe-core, which `make test` installs: %v", err)
 	}
 	w := world(t)
 	d := w.Sim.Data()

@@ -94,7 +94,6 @@ func changeRobots(ctx context.Context, sim *consolesim.Server, sides [2]*side) {
 // order. They use their own tokens, sessions and API keys, through two gateways with a common
 // Redis. No answer may contain an id or a name of the other principal.
 func TestNobodySeesAnothersAnswers(t *testing.T) {
-	t.Parallel()
 	e2e.WithAndWithoutCache(t, nobodySeesAnothers)
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -95,18 +94,7 @@ func TestSecretsOfPrincipals(t *testing.T) {
 	})
 	d := w.Sim.Data()
 	secrets = append(secrets, key, keyHeader["X-Api-Key"], "the-wrong-password", "cqk_a-wrong-key-of-some-length")
-	var mu sync.Mutex
-	var answers strings.Builder
-	keep := func(body []byte) {
-		mu.Lock()
-		defer mu.Unlock()
-		answers.Write(body)
-	}
-	ask := func(query string, r e2e.Request) { keep(w.Ask(query, r).Body) }
-	post := func(body string, header map[string]string) {
-		_, answered := w.Send(http.MethodPost, "/graphql", body, e2e.MergeHeaders(e2e.JSONBody, header))
-		keep(answered)
-	}
+	r := &recorder{World: w}
 	var sessions []map[string]string
 	for _, u := range d.Users() {
 		session := w.SignIn(u) // its answer may contain its token
@@ -117,8 +105,8 @@ func TestSecretsOfPrincipals(t *testing.T) {
 		var wait sync.WaitGroup
 		for _, header := range append(sessions, keyHeader, nil) {
 			wait.Go(func() {
-				for until := time.Now().Add(d); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
-					ask(`{ viewer { userName } workflows(first: 2) { nodes { name } } }`, e2e.Request{Header: header})
+				for until := time.Now().Add(d); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+					r.ask(`{ viewer { userName } workflows(first: 2) { nodes { name } } }`, e2e.Request{Header: header})
 				}
 			})
 		}
@@ -133,35 +121,35 @@ func TestSecretsOfPrincipals(t *testing.T) {
 		return name
 	}
 	for _, u := range d.Users() {
-		ask(e2e.SignInMutation, e2e.Request{Variables: map[string]any{"u": u.Username, "p": "the-wrong-password"}})
-		ask(e2e.SignInMutation, e2e.Request{Variables: map[string]any{"u": u.Password, "p": u.Password}})
+		r.ask(e2e.SignInMutation, e2e.Request{Variables: map[string]any{"u": u.Username, "p": "the-wrong-password"}})
+		r.ask(e2e.SignInMutation, e2e.Request{Variables: map[string]any{"u": u.Password, "p": u.Password}})
 		for _, password := range []string{u.Password, w.Sim.Token(u.Username)} {
 			// Passwords in all wrong places and forms.
-			post(`{"query":"mutation { signIn(input: {username: \"u\", password: `+literal(password)+`}) { sessionToken } }"}`, nil)
-			post(`{"query":"mutation { signIn(input: {username: \"u\", pass: \"`+password+`\"}) { sessionToken } }"}`, nil)
-			post(`{"query":"mutation { signIn(input: {username: \"u\", password: [\"`+password+`\"]}) { sessionToken } }"}`, nil)
-			post(`{"query":"mutation { signIn(input: {username: \"u\", password: \"`+password+`\" }) { nonsense } }"}`, nil)
-			post(`{"query":"mutation { signIn(input: {username: \"u\", password: \"`+password+` }) { sessionToken } }"}`, nil)
-			post(`{"query":"mutation { signIn(input: \"`+password+`\") { sessionToken } }"}`, nil)
-			post(`{"query":"mutation { signIn(input: `+literal(password)+`) { sessionToken } }"}`, nil)
-			post(`{"query":"mutation { signIn(\"`+password+`\") { sessionToken } }"}`, nil)
-			post(`{"query":"mutation { signIn(input: {username: \"u\", password: }) { sessionToken } } \"`+password+`\""}`, nil)
-			post(`{"query":"\"`+password+`\""}`, nil)
-			post(`{"query":"mutation($i: SignInInput!) { signIn(input: $i) { sessionToken } }","variables":{"i":{"username":"u","password":{"is":"`+password+`"}}}}`, nil)
-			post(`{"query":"mutation($i: SignInInput!) { signIn(input: $i) { sessionToken } }","variables":{"i":"`+password+`"}}`, nil)
-			post(`{"query":"{ viewer { name } }"}`, map[string]string{"X-Api-Key": password})
+			r.post(`{"query":"mutation { signIn(input: {username: \"u\", password: `+literal(password)+`}) { sessionToken } }"}`, nil)
+			r.post(`{"query":"mutation { signIn(input: {username: \"u\", pass: \"`+password+`\"}) { sessionToken } }"}`, nil)
+			r.post(`{"query":"mutation { signIn(input: {username: \"u\", password: [\"`+password+`\"]}) { sessionToken } }"}`, nil)
+			r.post(`{"query":"mutation { signIn(input: {username: \"u\", password: \"`+password+`\" }) { nonsense } }"}`, nil)
+			r.post(`{"query":"mutation { signIn(input: {username: \"u\", password: \"`+password+` }) { sessionToken } }"}`, nil)
+			r.post(`{"query":"mutation { signIn(input: \"`+password+`\") { sessionToken } }"}`, nil)
+			r.post(`{"query":"mutation { signIn(input: `+literal(password)+`) { sessionToken } }"}`, nil)
+			r.post(`{"query":"mutation { signIn(\"`+password+`\") { sessionToken } }"}`, nil)
+			r.post(`{"query":"mutation { signIn(input: {username: \"u\", password: }) { sessionToken } } \"`+password+`\""}`, nil)
+			r.post(`{"query":"\"`+password+`\""}`, nil)
+			r.post(`{"query":"mutation($i: SignInInput!) { signIn(input: $i) { sessionToken } }","variables":{"i":{"username":"u","password":{"is":"`+password+`"}}}}`, nil)
+			r.post(`{"query":"mutation($i: SignInInput!) { signIn(input: $i) { sessionToken } }","variables":{"i":"`+password+`"}}`, nil)
+			r.post(`{"query":"{ viewer { name } }"}`, map[string]string{"X-Api-Key": password})
 			resp, body := w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(`mutation { signIn(input: {username: "u", password: "`+password+`"}) { sessionToken } }`), "", nil)
 			if resp.StatusCode < 400 {
 				t.Errorf("signIn by GET: status %d", resp.StatusCode)
 			}
-			keep(body)
+			r.keep(body)
 		}
 	}
-	post(`{"query":"{ viewer { name } }"}`, map[string]string{"X-Api-Key": "cqk_a-wrong-key-of-some-length"})
-	post(`{"query":"{ viewer { name } }"}`, e2e.MergeHeaders(keyHeader, sessions[0]))
-	post(`{"query":"{ viewer { name } }"}`, e2e.Bearer(secrets[len(secrets)-1]+"x"))
+	r.post(`{"query":"{ viewer { name } }"}`, map[string]string{"X-Api-Key": "cqk_a-wrong-key-of-some-length"})
+	r.post(`{"query":"{ viewer { name } }"}`, e2e.MergeHeaders(keyHeader, sessions[0]))
+	r.post(`{"query":"{ viewer { name } }"}`, e2e.Bearer(secrets[len(secrets)-1]+"x"))
 	for _, fault := range []consolesim.Fault{{Status: 500}, {Drop: true}, {Status: 401}, {Body: []byte(`{"access_token": {}}`)}} {
-		disarm := w.Sim.Fail(func(r *http.Request) bool { return r.URL.Path == "/connect/token" }, fault)
+		disarm := w.Sim.Fail(func(q *http.Request) bool { return q.URL.Path == "/connect/token" }, fault)
 		busy(2 * time.Second)
 		disarm()
 	}
@@ -169,21 +157,10 @@ func TestSecretsOfPrincipals(t *testing.T) {
 	busy(3 * time.Second)
 	store.Restart()
 	busy(3 * time.Second)
-	ask(`mutation { signOut { ok } }`, e2e.Request{Header: w.SignIn(d.SoloUser())})
+	r.ask(`mutation { signOut { ok } }`, e2e.Request{Header: w.SignIn(d.SoloUser())})
 
-	places := map[string]string{"Redis": dumped + redisDump(t, store), "answers": answers.String(), "logs": w.Logs.String()}
-	for _, path := range []string{"/metrics", "/debug/pprof/goroutine?debug=2"} {
-		resp, err := w.Http.Get(w.Adm + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil || len(text) < 1000 {
-			t.Fatalf("%s: %d bytes, %v", path, len(text), err)
-		}
-		places[path] = string(text)
-	}
+	places := r.places()
+	places["Redis"] = dumped + redisDump(t, store)
 	spans := traces.After(w)
 	places["traces"] = string(traces.Raw)
 	config, err := exec.Command(e2e.Release.Binary(t), "config", "--token-keys="+key, "--api-keys-file="+k.Write()).CombinedOutput()

@@ -12,20 +12,26 @@ import (
 
 // The size of the rotation tests. `make rotation` uses the full size.
 var (
-	expiries   = flag.Int("expiries", 6, "through how many expiries of a token the rotation tests go")
+	expiries   = flag.Int("expiries", 3, "through how many expiries of a token the rotation tests go")
 	tokenLife  = flag.Duration("token-life", 2*time.Second, "how long a token of the rotation tests lives, in whole seconds")
-	thinkTime  = flag.Duration("think-time", 200*time.Millisecond, "how long a caller of the rotation tests pauses between two requests")
-	killPeriod = flag.Duration("kill-period", 5*time.Second, "how often a process of the rotation tests is killed")
+	thinkTime  = flag.Duration("think-time", 500*time.Millisecond, "how long a caller of the rotation tests pauses between two requests")
+	killPeriod = flag.Duration("kill-period", 2*time.Second, "how often a process of the rotation tests is killed")
 )
 
 // TestTokensRotateOnce sends requests from fifty callers to each of four processes while their
 // token expires repeatedly. Each expiry costs one refresh, no refresh token is used twice, and
 // no caller gets an error.
-func TestTokensRotateOnce(t *testing.T) { rotate(t, 0) }
+func TestTokensRotateOnce(t *testing.T) {
+	t.Parallel()
+	rotate(t, 0)
+}
 
 // TestTokensRotateThroughKills kills a process every few seconds. A kill costs at most one
 // login, and only callers of the killed process get errors.
-func TestTokensRotateThroughKills(t *testing.T) { rotate(t, *killPeriod) }
+func TestTokensRotateThroughKills(t *testing.T) {
+	t.Parallel()
+	rotate(t, *killPeriod)
+}
 
 func rotate(t *testing.T, period time.Duration) {
 	const processes, callers = 4, 50

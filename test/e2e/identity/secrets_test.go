@@ -2,11 +2,9 @@ package identity
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,79 +22,52 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 		s.ConsoleTimeout, s.SlowOperation = 800*time.Millisecond, time.Nanosecond
 	})
 	d := w.Sim.Data()
-	var mu sync.Mutex
-	var answers strings.Builder
-	keep := func(body []byte) {
-		mu.Lock()
-		defer mu.Unlock()
-		answers.Write(body)
-	}
-	ask := func(query string, r e2e.Request) { keep(w.Ask(query, r).Body) }
-	post := func(body string, header map[string]string) {
-		_, answered := w.Send(http.MethodPost, "/graphql", body, e2e.MergeHeaders(e2e.JSONBody, header))
-		keep(answered)
-	}
-
+	r := &recorder{World: w}
 	everything := w.QueryOfAllTypes()
-	ask(everything, e2e.Request{})
+	r.ask(everything, e2e.Request{})
 	for _, u := range d.Users() {
-		ask(everything, e2e.Request{Header: e2e.MergeHeaders(w.TokenHeader(u.Username), e2e.ScopeHeader(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]]))})
+		r.ask(everything, e2e.Request{Header: e2e.MergeHeaders(w.TokenHeader(u.Username), e2e.ScopeHeader(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]]))})
 		// Secrets in wrong places.
 		token := w.Sim.Token(u.Username)
 		for _, secret := range []string{token, u.Password} {
-			post(`{"query":"{ __typename }","variables":{"password":"`+secret+`"`, nil)
-			post(`{"query":"query($password: String) { companies(name: $password) { id } }","variables":{"password":{"is":"`+secret+`"}}}`, nil)
-			post(`{"query":"query($n: Int) { workflows(first: $n) { totalCount } }","variables":{"n":"`+secret+`"}}`, nil)
-			post(`{"query":"{ __typename }","operationName":7,"extensions":"`+secret+`"}`, nil)
-			post(`{"query":"{ __typename }"}`, map[string]string{"Authorization": "Basic " + secret})
-			post(`{"query":"{ __typename }"}`, map[string]string{"Authorization": "Bearer  " + secret + " " + secret})
-			post(`{"query":"{ __typename }"}`, map[string]string{"X-Api-Key": secret})
-			post(`{"query":"{ viewer { name } }"}`, map[string]string{"Authorization": "Bearer " + secret})
-			post(`password=`+secret, map[string]string{"Content-Type": "text/plain"})
+			r.post(`{"query":"{ __typename }","variables":{"password":"`+secret+`"`, nil)
+			r.post(`{"query":"query($password: String) { companies(name: $password) { id } }","variables":{"password":{"is":"`+secret+`"}}}`, nil)
+			r.post(`{"query":"query($n: Int) { workflows(first: $n) { totalCount } }","variables":{"n":"`+secret+`"}}`, nil)
+			r.post(`{"query":"{ __typename }","operationName":7,"extensions":"`+secret+`"}`, nil)
+			r.post(`{"query":"{ __typename }"}`, map[string]string{"Authorization": "Basic " + secret})
+			r.post(`{"query":"{ __typename }"}`, map[string]string{"Authorization": "Bearer  " + secret + " " + secret})
+			r.post(`{"query":"{ __typename }"}`, map[string]string{"X-Api-Key": secret})
+			r.post(`{"query":"{ viewer { name } }"}`, map[string]string{"Authorization": "Bearer " + secret})
+			r.post(`password=`+secret, map[string]string{"Content-Type": "text/plain"})
 			_, answered := w.Send(http.MethodGet, "/graphql?"+url.Values{"query": {"{ __typename }"}, "variables": {secret}, "access_token": {secret}}.Encode(), "", nil)
-			keep(answered)
+			r.keep(answered)
 		}
 	}
 	for _, fault := range []consolesim.Fault{
 		{Status: 500, Detail: "broken"}, {Status: 401}, {Status: 403}, {Status: 429, Header: http.Header{"Retry-After": {"1"}}}, {Drop: true},
 		{Truncate: true}, {Body: []byte("garbage")}, {Delay: 2 * time.Second}, {Status: 302, Header: http.Header{"Location": {"http://127.0.0.1:1/"}}},
 	} {
-		disarm := w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi") }, fault)
-		ask(e2e.JoinQuery, e2e.Request{})
-		ask(e2e.JoinQuery, e2e.Request{Header: w.TokenHeader("demo")})
+		disarm := w.Sim.Fail(func(q *http.Request) bool { return strings.HasPrefix(q.URL.Path, "/openapi") }, fault)
+		r.ask(e2e.JoinQuery, e2e.Request{})
+		r.ask(e2e.JoinQuery, e2e.Request{Header: w.TokenHeader("demo")})
 		disarm()
 	}
 	w.Sim.ExpireTokens()
 	w.Sim.RevokeRefreshTokens()
-	ask(e2e.JoinQuery, e2e.Request{})
+	r.ask(e2e.JoinQuery, e2e.Request{})
 
-	answered, logs := answers.String(), w.Logs.String()
-	for path := range map[string]bool{"/metrics": true, "/debug/pprof/goroutine?debug=2": true} {
-		resp, err := w.Http.Get(w.Adm + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil || resp.StatusCode != http.StatusOK || len(text) < 1000 {
-			t.Fatalf("%s: %s, %d bytes, %v", path, resp.Status, len(text), err)
-		}
-		logs += string(text)
-	}
+	places := r.places()
 	spans := traces.After(w)
-	if len(answered) < 1<<19 || strings.Count(logs, "console call") < 100 || strings.Count(logs, "slow operation") < 20 || len(spans) < 200 {
-		t.Fatalf("not much of a run: answers of %d bytes, logs of %d, %d spans", len(answered), len(logs), len(spans))
+	places["traces"] = string(traces.Raw)
+	if logs := places["logs"]; len(places["answers"]) < 1<<19 || strings.Count(logs, "console call") < 100 || strings.Count(logs, "slow operation") < 20 || len(spans) < 200 {
+		t.Fatalf("not much of a run: answers of %d bytes, logs of %d, %d spans", len(places["answers"]), len(logs), len(spans))
 	}
 	secrets := d.Secrets()
 	if len(secrets) < 200 {
 		t.Fatalf("only %d secrets", len(secrets))
 	}
-	for _, secret := range secrets {
-		for name, where := range map[string]string{"the answers hold": answered, "the logs or the admin listener hold": logs, "the traces hold": string(traces.Raw)} {
-			if at := strings.Index(where, secret); at >= 0 {
-				t.Errorf("%s a secret: …%s…", name, strings.ReplaceAll(where[max(0, at-200):at], "\n", " "))
-			}
-		}
+	for _, leak := range leaks(places, secrets) {
+		t.Errorf("a secret stands in %s", leak)
 	}
 }
 

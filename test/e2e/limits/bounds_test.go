@@ -8,6 +8,7 @@ import (
 	whole "github.com/99designs/gqlgen/graphql/introspection"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
@@ -134,6 +135,8 @@ func TestIntrospectionIsBounded(t *testing.T) {
 			here.Query(query, nil)
 		})
 	}
+	// A low bound is exceeded sooner.
+	bounded := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.MaxAnswerValues = 20_000 })
 	const every = " fragment F on __Type { name description fields { name description args { name description type { name kind ofType { name kind } } } type { name } } }"
 	for name, tt := range map[string]struct{ query, code string }{
 		"all of it, often":       {"{ " + aliased(100, 3, "__schema { types { ...F } }") + " }" + every, "QUERY_TOO_COMPLEX"},
@@ -146,11 +149,11 @@ func TestIntrospectionIsBounded(t *testing.T) {
 		"types of types, spread": {"{ __schema { types { ...A } } } fragment A on __Type { fields { type { ...B } } } fragment B on __Type { fields { type { fields { name } } } }", "GRAPHQL_VALIDATION_FAILED"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := w.Ask(tt.query, e2e.Request{})
+			a := bounded.Ask(tt.query, e2e.Request{})
 			if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != tt.code {
 				t.Errorf("%d errors: %.500s", len(a.Errors), a.Body)
 			}
 		})
 	}
-	w.CheckRefusedByAllTransports("{ "+aliased(11, 3, "__schema { types { ...F } }")+" }"+every, "QUERY_TOO_COMPLEX")
+	bounded.CheckRefusedByAllTransports("{ "+aliased(11, 3, "__schema { types { ...F } }")+" }"+every, "QUERY_TOO_COMPLEX")
 }

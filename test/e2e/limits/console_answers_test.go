@@ -17,6 +17,7 @@ import (
 // The released binary is within its bound of memory at its default settings, and answers or refuses each read, while
 // another caller is answered.
 func TestLargeConsoleAnswersDoNotExhaustTheMemory(t *testing.T) {
+	t.Parallel()
 	read := func(i int) string {
 		return graphqlBody(fmt.Sprintf(`{ workflows(first: 500, filter: {name: "large %d"}) { nodes { id description } } }`, i))
 	}

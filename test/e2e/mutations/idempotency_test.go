@@ -2,7 +2,6 @@ package mutations
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -138,17 +137,11 @@ func TestStoppingWaitsForExecutions(t *testing.T) {
 		return false
 	}, consolesim.Fault{})()
 	ctx, leave := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL+"/graphql", strings.NewReader(fmt.Sprintf(`{"query": %s}`, e2e.Encode(t, w.Execution("k")))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		if resp, err := w.Http.Do(req); err == nil {
-			_ = resp.Body.Close()
-			t.Errorf("answered with status %d", resp.StatusCode)
+		if a, err := w.AskContext(ctx, w.Execution("k"), e2e.Request{}); err == nil {
+			t.Errorf("answered %s", a.Body)
 		}
 	}()
 	<-arrived

@@ -36,11 +36,7 @@ func TestSlowOperationsAreLogged(t *testing.T) {
 	defer leave()
 	left := make(chan error, 1)
 	go func() {
-		req, err := http.NewRequestWithContext(gone, http.MethodPost, w.URL+"/graphql", strings.NewReader(`{"query":"query Left { queues { nodes { id } } }"}`))
-		if err == nil {
-			req.Header.Set("Content-Type", "application/json")
-			_, err = w.Do(req)
-		}
+		_, err := w.AskContext(gone, `query Left { queues { nodes { id } } }`, e2e.Request{})
 		left <- err
 	}()
 	e2e.Await(t, "the call", func() bool { return w.Calls()["GET /openapi/queues"] > 0 })

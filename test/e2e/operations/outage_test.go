@@ -132,7 +132,7 @@ func TestKilledWithTheAnswer(t *testing.T) {
 	defer disarm()
 	var callers sync.WaitGroup
 	asking := f.Sim.Counts()["POST /connect/token"] + 2
-	for deadline := time.Now().Add(20 * time.Second); f.Sim.Counts()["POST /connect/token"] < asking; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(e2e.Timeout); f.Sim.Counts()["POST /connect/token"] < asking; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the tokens are not renewed")
 		}
@@ -141,7 +141,7 @@ func TestKilledWithTheAnswer(t *testing.T) {
 	}
 	f.Kill(0)
 	callers.Wait()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(e2e.Timeout); ; time.Sleep(20 * time.Millisecond) {
 		if _, refreshes, _, _ := f.Grants(); refreshes == 2 {
 			break
 		}
@@ -152,7 +152,7 @@ func TestKilledWithTheAnswer(t *testing.T) {
 	disarm()
 	// The old tokens serve until they expire. Then the account logs in, and the session is
 	// over.
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(e2e.Timeout); ; time.Sleep(20 * time.Millisecond) {
 		f.Ask(second, nil, asDemo)
 		var over bool
 		f.Ask(second, session, func(a e2e.Answer) string {
@@ -199,30 +199,15 @@ func TestAHangingSSOTakesNothingFromTheConsole(t *testing.T) {
 	defer cancel()
 	for i := range 300 {
 		signIns.Go(func() {
-			body := fmt.Sprintf(`{"query":%q,"variables":{"u":"user%d","p":"p"}}`, e2e.SignInMutation, i)
-			req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL+"/graphql", strings.NewReader(body))
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			req.Header.Set("Content-Type", "application/json")
-			if resp, err := w.Http.Do(req); err == nil {
-				_ = resp.Body.Close() // too many concurrent sign-ins are refused
-			}
+			// Too many concurrent sign-ins are refused.
+			_, _ = w.AskContext(ctx, e2e.SignInMutation, e2e.Request{Variables: map[string]any{"u": fmt.Sprint("user", i), "p": "p"}})
 		})
 	}
 	e2e.Await(t, "sign-ins under way", func() bool { return w.Calls()["POST /connect/token"] > places })
 	// No sign-in ends before the test does.
 	asking, stop := context.WithTimeout(t.Context(), e2e.Timeout)
 	defer stop()
-	req, err := http.NewRequestWithContext(asking, http.MethodPost, w.URL+"/graphql", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, value := range e2e.MergeHeaders(e2e.JSONBody, caller) {
-		req.Header.Set(name, value)
-	}
-	if a, err := w.Do(req); err != nil || len(a.Errors) > 0 {
+	if a, err := w.AskContext(asking, `{ robots { totalCount } }`, e2e.Request{Header: caller}); err != nil || len(a.Errors) > 0 {
 		t.Errorf("%s, %v", a.Body, err)
 	}
 }

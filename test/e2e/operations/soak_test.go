@@ -29,6 +29,7 @@ var soakTime = flag.Duration("soak", 6*time.Second, "how long TestSoak loads a g
 // the first fifth of the time, neither its memory nor its goroutines may grow. No operation
 // may fail.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -154,16 +155,7 @@ func (s *soak) Load(d time.Duration) {
 
 // Answered sends an operation and returns its error.
 func (s *soak) Answered(ctx context.Context, operation string, into any) error {
-	body, err := json.Marshal(map[string]string{"query": operation})
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/graphql", strings.NewReader(string(body)))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	a, err := s.Do(req)
+	a, err := s.AskContext(ctx, operation, e2e.Request{})
 	if err != nil {
 		return err
 	}

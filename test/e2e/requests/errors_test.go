@@ -2,7 +2,6 @@ package requests
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -115,13 +114,7 @@ func TestCallerThatGoesAway(t *testing.T) {
 	w := e2e.NewWorld(t, consolesim.Options{Latency: 100 * time.Millisecond})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL+"/graphql", strings.NewReader(fmt.Sprintf(`{"query":%q}`, e2e.JoinQuery)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if resp, err := w.Http.Do(req); err == nil {
-		resp.Body.Close()
+	if _, err := w.AskContext(ctx, e2e.JoinQuery, e2e.Request{}); err == nil {
 		t.Fatal("answered before the console could")
 	}
 	time.Sleep(300 * time.Millisecond)

@@ -18,6 +18,7 @@ const maxUploadGrowth = 64 << 20
 // TestLargeUploadIsStreamed sends a large file through a gateway process, with the length in
 // the request or in input.size. It measures the process's memory and its files.
 func TestLargeUploadIsStreamed(t *testing.T) {
+	t.Parallel()
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
@@ -36,12 +34,7 @@ func TestSlowUploadsTakeNoPlaces(t *testing.T) {
 			}
 			for range 3 {
 				ctx, cancel := context.WithTimeout(t.Context(), e2e.Timeout)
-				req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL+"/graphql", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
-				if err != nil {
-					t.Fatal(err)
-				}
-				req.Header.Set("Content-Type", "application/json")
-				if a, err := w.Do(req); err != nil || len(a.Errors) > 0 {
+				if a, err := w.AskContext(ctx, `{ robots { totalCount } }`, e2e.Request{}); err != nil || len(a.Errors) > 0 {
 					t.Errorf("beside an upload, a query is answered with %s, %v", a.Body, err)
 				}
 				cancel()
