@@ -15,7 +15,7 @@ import (
 // TestIdleSubscribersAreSmall verifies how many goroutines and bytes an idle subscriber costs the
 // released binary.
 func TestIdleSubscribersAreSmall(t *testing.T) {
-	const subscribers, goroutines, bytes = 400, 3, 52 << 10
+	const subscribers, goroutines, bytes = 400, 1, 26 << 10
 	sim := e2e.NewSim(t, consolesim.Options{})
 	p := e2e.StartProcess(t, e2e.Release.Binary(t), sim, "", "CONSOLEQL_CACHE=on")
 	robot := sim.Data().RobotIDs(sim.Data().MainDepartmentID())[0]
