@@ -143,6 +143,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	g.openStore()
 	g.openSubscriptions(engine)
 	metrics.Watch(g.subscriptions.Subscriptions, g.subscriptions.Polls)
+	metrics.AnswerMemory(g.memory.Used, g.memory.Waiting)
 	options := g.edgeOptions(engine, metrics, p)
 	g.setIdentity(&options)
 	if err := g.openOperationCache(&options, metrics); err != nil {
