@@ -44,7 +44,11 @@ func (x Extension) InterceptOperation(ctx context.Context, next graphql.Operatio
 		return next(ctx)
 	}
 	ctx, closeLoaders := x.begin(ctx)
-	defer closeLoaders() // next returns when the subscription has begun
+	begun := FromContext(ctx)
+	defer func() { // next returns when the subscription has begun
+		closeLoaders()
+		*begun = Loaders{} // gqlgen keeps ctx for as long as the subscription lasts
+	}()
 	return next(ctx)
 }
 

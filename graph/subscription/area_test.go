@@ -99,7 +99,7 @@ func told(s *subscriber[cc.Robot], wait time.Duration) (all []string) {
 	time.Sleep(wait)
 	synctest.Wait()
 	for {
-		e, ok, over := s.take()
+		e, ok, over := s.take(nil)
 		switch {
 		case ok && e.err != nil:
 			all = append(all, string(fault.CodeOf(e.err)))

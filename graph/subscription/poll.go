@@ -86,7 +86,8 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets .
 		return nil, err
 	}
 	g.mu.Lock()
-	s := &subscriber[T]{terms: terms, g: g, wake: make(chan struct{}, 1)}
+	s := &subscriber[T]{terms: terms, g: g}
+	s.watch()
 	joined := g.join(targets)
 	s.polls = slices.Clone(joined)
 	for _, err := range terms.refused {

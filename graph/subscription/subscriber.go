@@ -11,6 +11,7 @@ import (
 	"github.com/consoleql/consoleql/graph/listing"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -40,10 +41,11 @@ type subscriber[T any] struct {
 	g       *pollGroups[T]
 	polls   []*poll[T]
 	pending []event[T]
-	wake    chan struct{} // holds a token if there may be new events
-	over    bool          // no event follows the pending ones
-	reason  error         // the reason why it never began
+	wake    func() // called at the next event, and then removed; nil: nobody waits
+	over    bool   // no event follows the pending ones
+	reason  error  // the reason why it never began
 	left    bool
+	unwatch []func() bool // end the watch over the credentials
 }
 
 // event is a change or an error.
@@ -85,36 +87,50 @@ func (s *subscriber[T]) finish(err error) {
 }
 
 func (s *subscriber[T]) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	if wake := s.wake; wake != nil {
+		s.wake = nil
+		wake()
 	}
 }
 
-// next waits for the next event, and returns io.EOF at the end. A subscription ends when its
-// credentials expire or are revoked.
+// next waits for the next event, and returns io.EOF at the end. A subscription with an operation.Idle does not wait: the
+// error is io.EOF, and the Idle is woken by the next event.
 func (s *subscriber[T]) next(ctx context.Context) (event[T], error) {
-	var expired <-chan time.Time
-	if at, known := s.principal.Expires(); known {
-		timer := time.NewTimer(time.Until(at))
-		defer timer.Stop()
-		expired = timer.C
-	}
+	idle := operation.IdleOf(ctx)
 	for {
-		if e, ok, over := s.take(); ok {
+		var woken chan struct{}
+		var wake func()
+		if idle != nil {
+			wake = idle.Wake
+		} else {
+			woken = make(chan struct{})
+			wake = func() { close(woken) }
+		}
+		e, ok, over := s.take(wake)
+		switch {
+		case ok:
 			return e, e.err
-		} else if over {
+		case over:
+			return event[T]{}, io.EOF
+		case idle != nil:
+			idle.Waiting = true
 			return event[T]{}, io.EOF
 		}
 		select {
-		case <-s.wake:
-		case <-expired:
-			s.refuse("the credentials have expired")
-		case <-s.principal.Revoked():
-			s.refuse("the API key was removed or changed")
+		case <-woken:
 		case <-ctx.Done():
 			return event[T]{}, io.EOF
 		}
+	}
+}
+
+// watch ends the subscription when its credentials expire or are revoked. The caller holds the lock.
+func (s *subscriber[T]) watch() {
+	if revoked := s.principal.Revoked(); revoked != nil {
+		s.unwatch = append(s.unwatch, context.AfterFunc(revoked, func() { s.refuse("the API key was removed or changed") }))
+	}
+	if at, known := s.principal.Expires(); known {
+		s.unwatch = append(s.unwatch, time.AfterFunc(time.Until(at), func() { s.refuse("the credentials have expired") }).Stop)
 	}
 }
 
@@ -178,10 +194,14 @@ func (s *subscriber[T]) hasElsewhere(p *poll[T], id string) bool {
 	return slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q != p && q.state[id] != nil })
 }
 
-func (s *subscriber[T]) take() (e event[T], ok, over bool) {
+// take returns the next event, if there is one. Otherwise, unless the subscription is over, wake is called at the next one.
+func (s *subscriber[T]) take(wake func()) (e event[T], ok, over bool) {
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
 	if len(s.pending) == 0 {
+		if !s.over {
+			s.wake = wake
+		}
 		return e, false, s.over
 	}
 	e, s.pending = s.pending[0], s.pending[1:]
@@ -211,7 +231,11 @@ func (s *subscriber[T]) leave() {
 	if s.left {
 		return
 	}
-	s.left = true
+	s.left, s.over = true, true
+	for _, stop := range s.unwatch {
+		stop()
+	}
+	s.signal()
 	s.g.service.subscriptions.Add(-1)
 	s.g.service.places.Release(s.principal.Caller())
 	s.leavePolls()

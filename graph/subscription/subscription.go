@@ -18,6 +18,7 @@ import (
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/quota"
 	"github.com/consoleql/consoleql/internal/responsecache"
@@ -309,7 +310,7 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], r request[T, E]) (<-
 	context.AfterFunc(ctx, s.leave)
 	return serve(ctx, r.selected, func(ctx context.Context) (delivery[E], error) {
 		e, err := s.next(ctx)
-		if errors.Is(err, io.EOF) {
+		if idle := operation.IdleOf(ctx); errors.Is(err, io.EOF) && (idle == nil || !idle.Waiting) {
 			s.leave()
 		}
 		if err != nil {

@@ -132,7 +132,7 @@ func names(t *testing.T, s *subscriber[cc.Robot], n int) []string {
 // silent fails the test if an event waits for the subscriber.
 func silent(t *testing.T, s *subscriber[cc.Robot]) {
 	t.Helper()
-	if e, ok, over := s.take(); ok || over {
+	if e, ok, over := s.take(nil); ok || over {
 		t.Errorf("something waits: %+v, over %v", e, over)
 	}
 }

@@ -7,6 +7,7 @@ package apikey
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -55,7 +56,7 @@ type Keys struct {
 type hashedKey struct {
 	hash      [sha256.Size]byte
 	principal principal.Principal
-	revoked   chan struct{} // closed when the key is removed or changed
+	revoke    context.CancelFunc // when the key is removed or changed
 }
 
 // Find returns the principal of a key that has not expired. It takes constant time, whether or not the key exists.
@@ -290,9 +291,9 @@ func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
 	if err != nil {
 		return err
 	}
-	revoked := make(chan struct{})
+	revoked, revoke := context.WithCancel(context.Background())
 	k.keys = append(k.keys, hashedKey{
-		hash: [sha256.Size]byte(hash), principal: principal.ForAccount(account, limits).WithKey(f.Name).WithEnd(expires, revoked), revoked: revoked,
+		hash: [sha256.Size]byte(hash), principal: principal.ForAccount(account, limits).WithKey(f.Name).WithEnd(expires, revoked), revoke: revoke,
 	})
 	return nil
 }

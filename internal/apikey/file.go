@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"sync/atomic"
@@ -42,15 +43,15 @@ func (f *File) Reload() error {
 	}
 	ended := next.keepPrincipals(f.keys.Load())
 	f.keys.Store(next)
-	for _, revoked := range ended {
-		close(revoked)
+	for _, revoke := range ended {
+		revoke()
 	}
 	return nil
 }
 
-// keepPrincipals copies the principals of unchanged keys from before. It returns the channels of the other principals of
-// before.
-func (k *Keys) keepPrincipals(before *Keys) (ended []chan struct{}) {
+// keepPrincipals copies the principals of unchanged keys from before. It returns functions that revoke the other principals
+// of before.
+func (k *Keys) keepPrincipals(before *Keys) (ended []context.CancelFunc) {
 	if before == nil {
 		return nil
 	}
@@ -63,7 +64,7 @@ func (k *Keys) keepPrincipals(before *Keys) (ended []chan struct{}) {
 			k.keys[i] = b
 			continue
 		}
-		ended = append(ended, b.revoked)
+		ended = append(ended, b.revoke)
 	}
 	return ended
 }

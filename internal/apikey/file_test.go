@@ -123,7 +123,7 @@ func TestRevocation(t *testing.T) {
 			}
 			revoked := false
 			select {
-			case <-p.Revoked():
+			case <-p.Revoked().Done():
 				revoked = true
 			default:
 			}

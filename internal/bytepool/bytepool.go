@@ -2,8 +2,9 @@
 // that are made of it.
 //
 // An operation takes bytes as it reads and encodes, and gives all of them back at its end. Small operations never wait.
-// A large one waits for its bytes in order of arrival. The first in line is always given what it needs, however much that
-// is: it waits for nobody, so that operations that hold bytes and need more cannot block each other.
+// A large one waits for its bytes. Those that hold some go first, in their order, and then the callers take turns. The first
+// is always given what it needs, however much that is: it waits for nobody, so that operations that hold bytes and need
+// more cannot block each other.
 package bytepool
 
 import (
@@ -14,6 +15,8 @@ import (
 	"sync/atomic"
 
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/turns"
 )
 
 const (
@@ -34,9 +37,10 @@ var ErrBusy = errors.New("bytepool: no memory for a large answer")
 type Pool struct {
 	bytes int64
 
-	mu   sync.Mutex
-	used int64
-	line []*Share // large operations in order of arrival, with and without bytes
+	mu      sync.Mutex
+	used    int64
+	holders []*Share            // large operations with bytes, in the order in which they were given the first ones
+	waiting turns.Queue[*Share] // those without
 }
 
 // New returns a pool of that many bytes; 0: DefaultBytes.
@@ -57,17 +61,34 @@ func (p *Pool) Used() int64 {
 	return p.used
 }
 
+// Waiting returns the number of operations that wait for bytes.
+func (p *Pool) Waiting() int {
+	if p == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := p.waiting.Len()
+	for _, s := range p.holders {
+		if s.wanted > s.given.Load() {
+			n++
+		}
+	}
+	return n
+}
+
 // Share is what one operation holds. Its calls of the console hold it too, since a shared call may outlive the operation
 // that began it. A nil Share counts nothing.
 type Share struct {
 	pool    *Pool
+	caller  string
 	taken   atomic.Int64
 	given   atomic.Int64 // changed under pool.mu
 	refused atomic.Bool
 
 	// Guarded by pool.mu:
 	holders int
-	inLine  bool
+	queued  *turns.Item[*Share] // in pool.waiting; nil: it is not there
 	wanted  int64
 	changed chan struct{} // closed when more is given; nil: nobody waits
 }
@@ -89,7 +110,7 @@ func (p *Pool) Begin(ctx context.Context) (_ context.Context, _ *Share, end func
 	if s := FromContext(ctx); s != nil && s.join() {
 		return ctx, s, s.end
 	}
-	s := &Share{pool: p, holders: 1}
+	s := &Share{pool: p, caller: principal.Caller(ctx), holders: 1}
 	return context.WithValue(ctx, contextKey{}, s), s, s.end
 }
 
@@ -110,10 +131,11 @@ func (s *Share) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.holders--
-	if s.holders > 0 || !s.inLine {
+	if s.holders > 0 {
 		return
 	}
-	p.line = slices.DeleteFunc(p.line, func(other *Share) bool { return other == s })
+	s.leave()
+	p.holders = slices.DeleteFunc(p.holders, func(other *Share) bool { return other == s })
 	p.used -= s.given.Load()
 	p.give()
 }
@@ -159,7 +181,16 @@ func (s *Share) refuse() {
 	defer s.pool.mu.Unlock()
 	s.refused.Store(true)
 	s.wanted = s.given.Load()
+	s.leave()
 	s.notify()
+}
+
+// leave removes the share from those that wait for their first bytes. The caller holds pool.mu.
+func (s *Share) leave() {
+	if s.queued != nil {
+		s.pool.waiting.Remove(s.queued)
+		s.queued = nil
+	}
 }
 
 // notify wakes those who wait for the operation's bytes. The caller holds pool.mu.
@@ -176,9 +207,8 @@ func (s *Share) want(wanted int64) <-chan struct{} {
 	p := s.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !s.inLine {
-		s.inLine = true
-		p.line = append(p.line, s)
+	if s.queued == nil && s.given.Load() == 0 {
+		s.queued = p.waiting.Push(s.caller, s)
 	}
 	s.wanted = max(s.wanted, wanted)
 	p.give()
@@ -191,24 +221,32 @@ func (s *Share) want(wanted int64) <-chan struct{} {
 	return s.changed
 }
 
-// give gives bytes to the operations that want some, in their order. The caller holds mu.
+// give gives bytes to the operations that want some: to those that hold some, and then to the others. The caller holds mu.
 func (p *Pool) give() {
-	for i, s := range p.line {
-		given := s.given.Load()
-		if s.wanted <= given {
-			continue
-		}
-		more := max(s.wanted-given, step)
-		if given == 0 {
-			more = max(more, first)
-		}
-		if i > 0 && p.used+more > p.bytes {
+	for i, s := range p.holders {
+		if more := s.wanted - s.given.Load(); more > 0 && !p.grant(s, max(more, step), i == 0) {
 			return
 		}
-		p.used += more
-		s.given.Store(given + more)
-		s.notify()
 	}
+	for s, ok := p.waiting.First(); ok; s, ok = p.waiting.First() {
+		if !p.grant(s, max(s.wanted, first), len(p.holders) == 0) {
+			return
+		}
+		p.waiting.Next(func(caller string) bool { return caller == s.caller })
+		s.queued = nil
+		p.holders = append(p.holders, s)
+	}
+}
+
+// grant gives more bytes to an operation if they are free, or in any case. The caller holds mu.
+func (p *Pool) grant(s *Share, more int64, anyCase bool) bool {
+	if !anyCase && p.used+more > p.bytes {
+		return false
+	}
+	p.used += more
+	s.given.Add(more)
+	s.notify()
+	return true
 }
 
 // Busy returns the error of an operation that is refused memory.

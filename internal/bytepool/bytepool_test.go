@@ -9,6 +9,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/bytepool"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
 )
 
 const mib = 1 << 20
@@ -85,6 +86,43 @@ func TestLargeOperationsWaitInOrder(t *testing.T) {
 		third.end()
 		if used := p.Used(); used != 0 {
 			t.Errorf("%d bytes are used at the end", used)
+		}
+	})
+}
+
+// TestCallersTakeTurns verifies that a caller waits for one operation of each other caller, however many of them wait.
+func TestCallersTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := bytepool.New(8 * mib)
+		as := func(name string) operation {
+			ctx, share, end := p.Begin(principal.NewContext(t.Context(), principal.ForAccount(name, nil)))
+			return operation{t, ctx, share, end}
+		}
+		holder := as("flood")
+		holder.has(holder.take(8*mib), "the holder")
+		var flood []operation
+		var taken []<-chan error
+		for range 20 {
+			o := as("flood")
+			flood, taken = append(flood, o), append(taken, o.take(8*mib))
+		}
+		other := as("another")
+		wanted := other.take(8 * mib)
+		if n := p.Waiting(); n != 21 {
+			t.Errorf("%d operations wait", n)
+		}
+		holder.end()
+		flood[0].has(taken[0], "the first of the flood")
+		other.waits(wanted, "the other caller")
+		flood[0].end()
+		other.has(wanted, "the other caller, after one of the flood")
+		other.end()
+		for i, o := range flood[1:] {
+			o.has(taken[i+1], "the flood")
+			o.end()
+		}
+		if p.Waiting() != 0 || p.Used() != 0 {
+			t.Errorf("%d wait and %d bytes are used at the end", p.Waiting(), p.Used())
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/consoleql/consoleql/internal/budget"
 	"github.com/consoleql/consoleql/internal/bytepool"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
 )
@@ -82,6 +83,42 @@ func TestSharedLoadWithoutMemory(t *testing.T) {
 	}
 	if err := <-joined; err != nil {
 		t.Errorf("the small one: %v", err)
+	}
+}
+
+// TestSharedLoadThatIsRefused checks that an operation sends a call itself if it joined the load of another one, which was
+// refused for a reason of its own.
+func TestSharedLoadThatIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, refused := range map[string]*admission.RefusedError{
+		"no place until its end":  {Reason: admission.Busy},
+		"its caller has too many": {Reason: admission.Crowded, Caller: "another"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, nil)
+			list := func(ctx context.Context) error {
+				_, err := f.console.Queues(ctx, f.scope, cc.List[cc.QueueFilter]{PageSize: 5})
+				return err
+			}
+			owner := f.owner()
+			joined := make(chan error, 1)
+			first := context.WithValue(context.WithValue(owner, refusal{}, error(refused)), beforeToken{}, func() {
+				go func() { joined <- list(owner) }()
+				time.Sleep(50 * time.Millisecond) // lets the second reader join; a late reader starts its own load with the same outcome
+			})
+			sent := f.calls(func() {
+				if err := list(first); !errors.Is(err, refused) {
+					t.Errorf("the first: %v", err)
+				}
+				if err := <-joined; err != nil {
+					t.Errorf("the second: %v", err)
+				}
+			})
+			if sent != 1 {
+				t.Errorf("%d calls", sent)
+			}
+		})
 	}
 }
 

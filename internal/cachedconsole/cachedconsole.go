@@ -190,17 +190,19 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 }
 
 // concernsOther reports whether a joined load may have failed for a reason that does not concern the operation of ctx: the
-// budget of another one is exceeded, it has no memory, or too many operations of another caller wait. An operation that has
-// sent calls is not refused for those that wait.
+// budget of another one is exceeded, it has no memory, it waited for a place until its end, or too many operations of
+// another caller wait. An operation that has sent calls is not refused for those that wait.
 func concernsOther(ctx context.Context, err error) bool {
 	var refused *admission.RefusedError
 	switch {
 	case errors.Is(err, budget.ErrExceeded), errors.Is(err, bytepool.ErrBusy):
 		return true
-	case !errors.As(err, &refused) || refused.Reason != admission.Crowded:
+	case !errors.As(err, &refused):
 		return false
+	case refused.Reason == admission.Busy:
+		return true
 	}
-	return refused.Caller != principal.Caller(ctx) || budget.FromContext(ctx).Started()
+	return refused.Reason == admission.Crowded && (refused.Caller != principal.Caller(ctx) || budget.FromContext(ctx).Started())
 }
 
 // accepted returns an error if the principal has ended. Service accounts never end.

@@ -43,9 +43,15 @@ type beforeToken struct{}
 // tokens returns the token of each principal.
 type tokens struct{}
 
+// refusal is the context key of an error with which the request for a token fails.
+type refusal struct{}
+
 func (tokens) Token(ctx context.Context) (string, error) {
 	if before, ok := ctx.Value(beforeToken{}).(func()); ok {
 		before()
+	}
+	if err, ok := ctx.Value(refusal{}).(error); ok {
+		return "", err
 	}
 	return principal.FromContext(ctx).Token(), nil
 }

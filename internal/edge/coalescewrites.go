@@ -75,9 +75,12 @@ func (w *coalescingWriter) Flush() {
 	_ = http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// hijackedBytes is the size of each buffer of a connection that was taken over. A WebSocket
-// has its buffers as long as its client stays, and most messages are short.
-const hijackedBytes = 1 << 10
+// The sizes of the buffers of a connection that was taken over, in bytes. A WebSocket
+// has its buffers as long as its client stays. Most messages are short, and clients send few.
+const (
+	hijackedReadBytes  = 256
+	hijackedWriteBytes = 1 << 10
+)
 
 // Hijack takes over the connection, as http.Hijacker, with smaller buffers than net/http's.
 func (w *coalescingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -87,7 +90,7 @@ func (w *coalescingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	n := both.Reader.Buffered()
 	if n == 0 {
-		return conn, bufio.NewReadWriter(bufio.NewReaderSize(conn, hijackedBytes), bufio.NewWriterSize(conn, hijackedBytes)), nil
+		return conn, bufio.NewReadWriter(bufio.NewReaderSize(conn, hijackedReadBytes), bufio.NewWriterSize(conn, hijackedWriteBytes)), nil
 	}
 	return conn, both, nil
 }

@@ -145,6 +145,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	g.openStore()
 	g.openSubscriptions(engine)
 	g.metrics.Watch(g.subscriptions.Subscriptions, g.subscriptions.Polls)
+	g.metrics.AnswerMemory(g.memory.Used, g.memory.Waiting)
 	options := g.edgeOptions(engine, p)
 	g.setIdentity(&options)
 	if err := g.openOperationCache(&options); err != nil {

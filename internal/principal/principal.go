@@ -56,7 +56,7 @@ type Principal struct {
 	account string
 	key     string // name of the API key
 	expires time.Time
-	revoked <-chan struct{}
+	revoked context.Context //nolint:containedctx // its end is that of the API key
 	limits  *Limits
 }
 
@@ -93,9 +93,9 @@ func (p Principal) WithKey(name string) Principal {
 	return p
 }
 
-// WithEnd returns p with the time from which it is not valid; zero: there is none. The channel is closed when p ends
-// earlier.
-func (p Principal) WithEnd(expires time.Time, revoked <-chan struct{}) Principal {
+// WithEnd returns p with the time from which it is not valid; zero: there is none. The context is done when p ends
+// earlier; nil: it does not.
+func (p Principal) WithEnd(expires time.Time, revoked context.Context) Principal {
 	p.expires, p.revoked = expires.Round(0), revoked
 	return p
 }
@@ -154,9 +154,9 @@ func (p Principal) Limits() *Limits { return p.limits }
 // must end by then. An unverified token's expiry is not trusted, and a session's end shows when its token is requested.
 func (p Principal) Expires() (time.Time, bool) { return p.expires, !p.expires.IsZero() }
 
-// Revoked returns a channel that is closed when the API key is removed or changed; nil: never. Subscriptions must end
+// Revoked returns a context that is done when the API key is removed or changed; nil: never. Subscriptions must end
 // then.
-func (p Principal) Revoked() <-chan struct{} { return p.revoked }
+func (p Principal) Revoked() context.Context { return p.revoked }
 
 // String returns the name.
 func (p Principal) String() string { return p.name }

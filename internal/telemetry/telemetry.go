@@ -141,6 +141,19 @@ func (m *Metrics) Watch(subscriptions, polls func() int64) {
 		}, func() float64 { return float64(polls()) }))
 }
 
+// AnswerMemory registers gauges for the bytes that large answers hold, and for the operations that wait for some.
+func (m *Metrics) AnswerMemory(used func() int64, waiting func() int) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "consoleql_answer_memory_bytes",
+			Help: "Memory that large answers hold, from the bytes of the console to the encoded answer.",
+		}, func() float64 { return float64(used()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "consoleql_answer_memory_waiting",
+			Help: "Operations with large answers that wait for memory.",
+		}, func() float64 { return float64(waiting()) }))
+}
+
 // Handler serves metrics and profiles for the admin listener. It must not be public.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()

@@ -275,7 +275,7 @@ func (k *class) breakerOf(operation string) *breaker {
 func (c *Controller) dispatch() {
 	now := time.Now()
 	for _, k := range c.classes {
-		for k.queue.len > 0 && c.free(k) {
+		for k.queue.Len() > 0 && c.free(k) {
 			if k.shared && c.rate != nil && c.rate.TokensAt(now) < 1 {
 				c.dispatchLater()
 				break
@@ -350,7 +350,7 @@ func (c *Controller) Pause(of Class, d time.Duration) {
 	if until := time.Now().Add(d); until.After(k.paused) {
 		k.paused = until
 		k.limit.restart()
-		for k.queue.len > 0 {
+		for k.queue.Len() > 0 {
 			k.queue.next(func(string) bool { return true }).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
 		}
 	}

@@ -14,16 +14,7 @@ import (
 
 // executor executes operations with their variables, for every transport. gqlgen's transports
 // get parameters without variables.
-type executor struct {
-	graphql.GraphExecutor
-	// parameters returns those of the operation; nil: the context has them.
-	parameters func() *graphqlhttp.Parameters
-}
-
-// NewExecutor returns exec for operations whose parameters come from parameters.
-func NewExecutor(exec graphql.GraphExecutor, parameters func() *graphqlhttp.Parameters) graphql.GraphExecutor {
-	return executor{exec, parameters}
-}
+type executor struct{ graphql.GraphExecutor }
 
 // parsed is the maximum ratio of a parsed document's memory to its text, for a list of
 // one-digit numbers. Fields with short names need half of it.
@@ -45,16 +36,13 @@ type variablesTransport struct{ graphql.Transport }
 
 // Do answers the request.
 func (t variablesTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	t.Transport.Do(w, r, executor{GraphExecutor: exec})
+	t.Transport.Do(w, r, executor{exec})
 }
 
 // CreateOperationContext creates an operation from the parameters. It decodes the variables by
 // their declared types as soon as the document is known.
 func (e executor) CreateOperationContext(ctx context.Context, given *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	p, ok := graphqlhttp.ParametersOf(ctx)
-	if e.parameters != nil {
-		p, ok = e.parameters(), true
-	}
 	if !ok {
 		return e.GraphExecutor.CreateOperationContext(ctx, given)
 	}

@@ -38,8 +38,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestComplete verifies that credentials come from one place.
-func TestComplete(t *testing.T) {
+// TestInitPayload verifies that credentials come from one place.
+func TestInitPayload(t *testing.T) {
 	for payload, want := range map[string]bool{
 		"":                                     true,
 		"null":                                 true,
@@ -52,7 +52,7 @@ func TestComplete(t *testing.T) {
 		"[]":                                   false,
 		`"a"`:                                  false,
 	} {
-		if got := (envelope{Type: "connection_init", Payload: []byte(payload)}).complete(); got != want {
+		if _, got := initPayload([]byte(payload)); got != want {
 			t.Errorf("%s: %v", payload, got)
 		}
 	}

@@ -3,15 +3,25 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/slowreader"
+	"github.com/consoleql/consoleql/internal/operation"
+	"github.com/consoleql/consoleql/internal/principal"
 )
 
 // pipes is a listener of in-memory connections, for synctest.
@@ -39,6 +49,43 @@ func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
 	return near, nil
 }
 
+// anyone identifies every caller.
+type anyone struct{ authenticator }
+
+func (anyone) Principal(context.Context, http.Header) (principal.Principal, error) {
+	return principal.DefaultService(), nil
+}
+
+func (anyone) TraceMode(*http.Request) (operation.TraceMode, error) { return operation.Untraced, nil }
+
+// openSocket returns a client's end of a WebSocket. Call it in a bubble of synctest.
+func openSocket(t *testing.T, exec graphql.GraphExecutor, o Options) *websocket.Conn {
+	t.Helper()
+	o.Authenticator, o.Documents, o.Streams, o.Keepalive = anyone{}, noDocuments{}, &Streams{}, time.Hour
+	o.Limits, o.Logger = o.Limits.WithDefaults(), slog.New(slog.DiscardHandler)
+	listener := pipes{make(chan net.Conn), make(chan struct{})}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { webSocket{o}.Do(w, r, exec) })}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	client := &http.Client{Transport: &http.Transport{DialContext: listener.dial, DisableKeepAlives: true}}
+	conn, _, err := websocket.Dial(t.Context(), "ws://pipe/", &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{subprotocol}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	return conn
+}
+
+// say sends messages. It is safe to call on another goroutine than the test's.
+func say(t *testing.T, conn *websocket.Conn, messages ...string) {
+	t.Helper()
+	for _, m := range messages {
+		if err := conn.Write(t.Context(), websocket.MessageText, []byte(m)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestASocketThatSaysNothingIsClosed verifies the timeout of connection_init.
 func TestASocketThatSaysNothingIsClosed(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -49,36 +96,15 @@ func TestASocketThatSaysNothingIsClosed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				listener := pipes{make(chan net.Conn), make(chan struct{})}
-				server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}})
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					c := newSocket(r.Context(), conn, time.Hour, graphqlhttp.ReservationOf(r.Context()), noDocuments{})
-					defer c.end()
-					for err == nil {
-						_, _, err = c.NextReader()
-					}
-				})}
-				go func() { _ = server.Serve(listener) }()
-				defer server.Close()
-				client := &http.Client{Transport: &http.Transport{DialContext: listener.dial, DisableKeepAlives: true}}
-				conn, _, err := websocket.Dial(t.Context(), "ws://pipe/", &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{subprotocol}})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer func() { _ = conn.CloseNow() }()
+				conn := openSocket(t, nil, Options{})
 				if tt.says != "" {
-					if err := conn.Write(t.Context(), websocket.MessageText, []byte(tt.says)); err != nil {
-						t.Fatal(err)
-					}
+					say(t, conn, tt.says)
 				}
 				began := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				var closed websocket.CloseError
+				var err error
 				for err == nil {
 					_, _, err = conn.Read(ctx)
 				}
@@ -88,4 +114,88 @@ func TestASocketThatSaysNothingIsClosed(t *testing.T) {
 			})
 		})
 	}
+}
+
+// responding is an executor whose operations have a fixed response.
+type responding struct {
+	graphql.GraphExecutor
+	response graphql.Response
+	panics   bool
+}
+
+func (responding) CreateOperationContext(context.Context, *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	recovered := func(context.Context, any) error { return apierror.InternalError() }
+	return &graphql.OperationContext{Operation: &ast.OperationDefinition{Operation: ast.Query}, RecoverFunc: recovered}, nil
+}
+
+func (e responding) DispatchOperation(ctx context.Context, _ *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+	if e.panics {
+		panic("a failure")
+	}
+	return graphql.OneShot(&e.response), ctx
+}
+
+const subscribe = `{"id":"%d","type":"subscribe","payload":{"query":"{ a }"}}`
+
+// TestMessagesOfAnOperation verifies that a response has data only if the operation was executed, and that a panic ends
+// only its operation.
+func TestMessagesOfAnOperation(t *testing.T) {
+	errs := gqlerror.List{{Message: "m", Extensions: map[string]any{"requestId": "x"}}}
+	const shown = `"errors":[{"message":"m","extensions":{"requestId":"ID"}}]`
+	for name, tt := range map[string]struct {
+		exec  responding
+		first string
+		more  []string
+	}{
+		"data":                  {responding{response: graphql.Response{Data: []byte(`{"a":1}`)}}, `{"type":"next","id":"1","payload":{"data":{"a":1}}}`, []string{`{"type":"complete","id":"1"}`}},
+		"not executed":          {responding{response: graphql.Response{Errors: errs}}, `{"type":"next","id":"1","payload":{` + shown + `}}`, []string{`{"type":"complete","id":"1"}`}},
+		"null by its execution": {responding{response: graphql.Response{Errors: errs, Data: []byte("null")}}, `{"type":"next","id":"1","payload":{` + shown + `,"data":null}}`, []string{`{"type":"complete","id":"1"}`}},
+		"a panic":               {responding{panics: true}, `{"type":"error","id":"1","payload":[{"message":"internal error","extensions":{"code":"INTERNAL","requestId":"ID"}}]}`, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				conn := openSocket(t, tt.exec, Options{})
+				go say(t, conn, `{"type":"connection_init"}`, fmt.Sprintf(subscribe, 1))
+				requestID := regexp.MustCompile(`"requestId":"[A-Z0-9]{26}"`)
+				for _, want := range append([]string{`{"type":"connection_ack"}`, tt.first}, append(tt.more, `{"type":"pong"}`)...) {
+					if want == `{"type":"pong"}` {
+						go say(t, conn, `{"type":"ping"}`)
+					}
+					_, got, err := conn.Read(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got := requestID.ReplaceAllString(string(got), `"requestId":"ID"`); got != want {
+						t.Errorf("%s\nwant %s", got, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestWaitingResponses: a response counts until it is sent, and a socket that does not read is cut off.
+func TestWaitingResponses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := &slowreader.Budget{Bytes: 10 << 10}
+		conn := openSocket(t, responding{response: graphql.Response{Data: []byte(`"` + strings.Repeat("a", 8<<10) + `"`)}}, Options{SlowReaders: budget})
+		say(t, conn, `{"type":"connection_init"}`)
+		if _, _, err := conn.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		say(t, conn, fmt.Sprintf(subscribe, 1))
+		synctest.Wait()
+		if held := budget.Held(); held != 8<<10+2 {
+			t.Errorf("%d bytes are held", held)
+		}
+		say(t, conn, fmt.Sprintf(subscribe, 2), fmt.Sprintf(subscribe, 3))
+		synctest.Wait()
+		if held := budget.Held(); held != 0 {
+			t.Errorf("%d bytes are held", held)
+		}
+		var err error
+		for err == nil {
+			_, _, err = conn.Read(t.Context())
+		}
+	})
 }

@@ -1,13 +1,49 @@
 package transport
 
-// drop ends an operation that gqlgen has not received.
-func (c *socket) drop(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if op := c.operations[id]; op != nil {
-		delete(c.operations, id)
-		close(op.ended)
-	}
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/accesslog"
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// maxOperations bounds the concurrent operations of a connection. Each of them may have a goroutine. A dashboard needs
+// some hundred subscriptions.
+const maxOperations = 1000
+
+// shownKey is the API key and the scope with which a connection was opened.
+type shownKey struct {
+	key   string
+	scope scope.Scope
+}
+
+// operating is an operation that the client has started.
+type operating struct {
+	c     *socket
+	id    string
+	ended chan struct{} // closed when its id can be used again
+	left  bool          // the client has completed it; guarded by the socket's lock
+
+	// What follows is set when the operation is created.
+	op    *graphql.OperationContext
+	entry *accesslog.Entry
+	stop  context.CancelFunc
+	idle  operation.Idle
+
+	mu        sync.Mutex              // held while the operation executes
+	ctx       context.Context         //nolint:containedctx // of the responses
+	responses graphql.ResponseHandler // nil: the operation has not begun
 }
 
 // beginning is the result of a client's attempt to start an operation.
@@ -21,39 +57,161 @@ const (
 
 // begin registers an operation, unless its id is in use or the connection has too many. An id
 // can be used again soon after its operation has ended.
-func (c *socket) begin(id string) beginning {
+func (c *socket) begin(id string) (*operating, beginning) {
 	for {
 		c.mu.Lock()
 		old, others := c.operations[id], len(c.operations)
 		if old == nil && others < maxOperations {
-			c.operations[id] = &running{ended: make(chan struct{})}
+			op := &operating{c: c, id: id, ended: make(chan struct{}), stop: func() {}}
+			c.operations[id] = op
 			c.mu.Unlock()
-			return begun
+			return op, begun
 		}
 		left := old != nil && old.left
 		c.mu.Unlock()
 		switch {
 		case old == nil:
-			return tooMany
+			return nil, tooMany
 		case !left:
-			return idInUse
+			return nil, idInUse
 		}
-		select {
-		case <-old.ended:
-		case <-c.ctx.Done():
-			return idInUse
-		}
+		<-old.ended // its context has ended
 	}
 }
 
-// leave marks an operation that the client has completed.
-func (c *socket) leave(id string) (known bool) {
+// remove removes an operation. Its id can be used again.
+func (c *socket) remove(op *operating) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	delete(c.operations, op.id)
+	close(op.ended)
+}
+
+// leave ends an operation that the client has completed.
+func (c *socket) leave(id string) {
+	c.mu.Lock()
 	op := c.operations[id]
-	if op == nil || op.left {
-		return false
+	if op != nil {
+		op.left = true
 	}
-	op.left = true
-	return true
+	c.mu.Unlock()
+	if op != nil {
+		op.stop()
+	}
+}
+
+// start creates and begins an operation.
+func (c *socket) start(op *operating, p *graphqlhttp.Parameters) {
+	read := graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}
+	op.entry, op.op = accesslog.BeginOperation(c.ctx), &graphql.OperationContext{}
+	ctx, errs := c.identity(accesslog.NewContext(graphql.StartOperationTrace(c.ctx), op.entry), p)
+	if len(errs) == 0 {
+		op.op, errs = c.exec.CreateOperationContext(graphqlhttp.WithParameters(ctx, p), &graphql.RawParams{ReadTime: read})
+	}
+	ctx = graphql.WithOperationContext(ctx, op.op)
+	if len(errs) > 0 {
+		op.refuse(ctx, errs)
+		return
+	}
+	op.idle.Wake = func() { go op.answer() }
+	op.ctx, op.stop = context.WithCancel(operation.WithIdle(ctx, &op.idle))
+	go op.answer()
+}
+
+// identity returns ctx with the permissions that the caller's API key has now. The file of keys may have changed since the
+// connection was opened. While the caller's token is refused, operations may only sign in.
+func (c *socket) identity(ctx context.Context, p *graphqlhttp.Parameters) (context.Context, gqlerror.List) {
+	check := graphqlhttp.SignInCheck{Persisted: c.o.Persisted, Tokens: c.o.Limits.Tokens}
+	if refused := graphqlhttp.RefusalOf(ctx); refused != nil && !check.OnlySignsIn(ctx, p) {
+		c.o.Audit.Refused(ctx, fault.CodeOf(refused.Err))
+		return ctx, gqlerror.List{graphqlhttp.RequestError(refused.Err)}
+	}
+	if c.shown == nil {
+		return ctx, nil
+	}
+	who, err := c.o.Authenticator.Holder(c.shown.key)
+	if err != nil {
+		c.o.Audit.Refused(ctx, fault.CodeOf(err))
+		return ctx, gqlerror.List{apierror.Refusal(fault.CodeOf(err), "%s", err.Error())}
+	}
+	return graphqlhttp.WithIdentity(ctx, who, c.shown.scope), nil
+}
+
+// refuse answers an operation that is not executed. A document that is not valid has an `error`, which no `complete`
+// follows.
+func (op *operating) refuse(ctx context.Context, errs gqlerror.List) {
+	response := responseWithRequestID(op.c.exec.DispatchError(ctx, errs), op.entry.ID())
+	op.c.o.Access.Operation(ctx, op.entry, false)
+	if errcode.GetErrorKind(errs) == errcode.KindProtocol {
+		op.c.remove(op)
+		op.c.writeErrors(op.id, response.Errors)
+		return
+	}
+	op.next(response)
+	op.complete()
+}
+
+// answer sends the responses of the operation that are there. It ends the operation after the last one.
+func (op *operating) answer() {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	defer func() {
+		v := recover()
+		switch {
+		case v != nil:
+			op.fail(v)
+		case !op.idle.Waiting:
+			cancelled := op.ctx.Err() != nil && op.op.Operation.Operation != ast.Subscription // clients end subscriptions
+			op.c.o.Access.Operation(op.ctx, op.entry, cancelled)
+			op.complete()
+			op.stop()
+		}
+	}()
+	op.idle.Waiting = false
+	if op.responses == nil {
+		op.responses, op.ctx = op.c.exec.DispatchOperation(op.ctx, op.op)
+	}
+	for response := op.responses(op.ctx); response != nil; response = op.responses(op.ctx) {
+		op.entry.Sent(len(response.Data))
+		op.next(responseWithRequestID(response, op.entry.ID()))
+	}
+}
+
+// fail ends an operation whose execution has panicked.
+func (op *operating) fail(v any) {
+	defer op.stop()
+	var told *gqlerror.Error
+	if !errors.As(op.op.Recover(op.ctx, v), &told) {
+		told = apierror.InternalError()
+	}
+	heard := op.c.hears(op)
+	if op.c.remove(op); heard {
+		op.c.writeErrors(op.id, withRequestID(gqlerror.List{told}, op.entry.ID()))
+	}
+}
+
+// hears reports whether the client gets messages of an operation. Nothing follows the client's own `complete`.
+func (c *socket) hears(op *operating) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !op.left && !c.shutting && !c.ended
+}
+
+// next sends a response. It counts until it is sent: the responses of all operations wait for the same connection.
+func (op *operating) next(response *graphql.Response) {
+	if !op.c.hears(op) {
+		return
+	}
+	waiting := op.c.o.SlowReaders.Begin(len(response.Data), func() { _ = op.c.conn.CloseNow() })
+	defer waiting.End()
+	payload, _ := graphqlhttp.EncodeResponse(response) // gqlgen's data are valid JSON
+	op.c.write("next", op.id, payload)
+}
+
+// complete removes the operation, and sends `complete` unless the connection ends or the client has sent one.
+func (op *operating) complete() {
+	heard := op.c.hears(op)
+	if op.c.remove(op); heard {
+		op.c.write("complete", op.id, nil)
+	}
 }

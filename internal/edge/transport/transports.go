@@ -56,7 +56,7 @@ func List(o Options) []graphql.Transport {
 	}
 	return []graphql.Transport{
 		options{},
-		webSocket{o},
+		querylimit.WithVariables(webSocket{o}),
 		querylimit.WithVariables(sse{o.Streams, o.Keepalive, queries, o.OperationCache, o.Logger}),
 		querylimit.WithVariables(queries[0]),
 		querylimit.WithVariables(queries[1]),

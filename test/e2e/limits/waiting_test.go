@@ -13,10 +13,11 @@ import (
 )
 
 // TestWaitingOperationsOfACallerAreBounded: while the console hangs, some operations of a caller are at the console and
-// admission.MaxWaiting wait. Those beyond are told when to come again. Another caller is answered.
+// admission.MaxWaiting wait. Those beyond are told when to come again. All operations of another caller are answered
+// before a further call of the first one begins.
 func TestWaitingOperationsOfACallerAreBounded(t *testing.T) {
 	t.Parallel()
-	const places, perCaller, beyond = 4, 3, 10
+	const places, perCaller, beyond, others = 4, 3, 10, 20
 	gate := make(chan struct{})
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleConcurrency = places }, e2e.Proxy(t, func(r *http.Request) {
 		if strings.HasPrefix(r.URL.Query().Get("Name"), "flood") {
@@ -54,8 +55,17 @@ func TestWaitingOperationsOfACallerAreBounded(t *testing.T) {
 		t.Errorf("the console was called %d times", n)
 	}
 	owner, _ := w.Sim.DefaultUser()
-	if a := ask("other", w.TokenHeader(owner)); strings.Contains(string(a.body), "errors") {
-		t.Errorf("another caller is told %s", a.body)
+	header, other := w.TokenHeader(owner), make(chan answered)
+	for i := range others {
+		go func() { other <- ask(fmt.Sprint("other ", i), header) }()
+	}
+	for range others {
+		if a := <-other; strings.Contains(string(a.body), "errors") {
+			t.Errorf("another caller is told %s", a.body)
+		}
+	}
+	if n := w.Calls()[e2e.Queues]; n < others || n > perCaller+others {
+		t.Errorf("the console was called %d times before the first caller was answered", n)
 	}
 	close(gate)
 	for range total - beyond {

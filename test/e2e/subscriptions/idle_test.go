@@ -16,7 +16,7 @@ import (
 // released binary.
 func TestIdleSubscribersAreSmall(t *testing.T) {
 	t.Parallel()
-	const subscribers, goroutines, bytes = 400, 3, 52 << 10
+	const subscribers, goroutines, bytes = 400, 1, 26 << 10
 	sim := e2e.NewSim(t, consolesim.Options{})
 	p := e2e.StartProcess(t, e2e.Release.Binary(t), sim, "", "CONSOLEQL_CACHE=on")
 	robot := sim.Data().RobotIDs(sim.Data().MainDepartmentID())[0]
