@@ -204,20 +204,6 @@ func (w *World) AskContext(ctx context.Context, query string, r Request) (Answer
 	return w.Do(req)
 }
 
-// Do sends a request and decodes the answer.
-func (w *World) Do(req *http.Request) (Answer, error) {
-	resp, err := w.Http.Do(req)
-	if err != nil {
-		return Answer{}, err
-	}
-	defer resp.Body.Close()
-	a := Answer{Status: resp.StatusCode}
-	if a.Body, err = io.ReadAll(resp.Body); err != nil {
-		return a, err
-	}
-	return a, json.Unmarshal(a.Body, &a)
-}
-
 // Query sends a query and decodes the data into out. Any error fails the test.
 func (w *World) Query(query string, out any) {
 	w.T.Helper()

@@ -1,5 +1,11 @@
 package e2e
 
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+)
+
 var JSONBody = map[string]string{"Content-Type": "application/json"}
 
 // SendGraphQL sends an HTTP request and decodes the GraphQL answer.
@@ -9,4 +15,18 @@ func (w *World) SendGraphQL(method, path, body string, header map[string]string)
 	a := Decode[Answer](w.T, text)
 	a.Status, a.Body = resp.StatusCode, text
 	return a
+}
+
+// Do sends a request and decodes the answer.
+func (w *World) Do(req *http.Request) (Answer, error) {
+	resp, err := w.Http.Do(req)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close()
+	a := Answer{Status: resp.StatusCode}
+	if a.Body, err = io.ReadAll(resp.Body); err != nil {
+		return a, err
+	}
+	return a, json.Unmarshal(a.Body, &a)
 }
