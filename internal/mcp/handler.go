@@ -115,7 +115,7 @@ func (t *Tools) methods(execute Execute) sdk.Middleware {
 	return func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(ctx context.Context, method string, request sdk.Request) (result sdk.Result, err error) {
 			if of, ok := ctx.Value(requestKey{}).(context.Context); ok && method == "tools/call" {
-				ctx = of
+				ctx = of //nolint:contextcheck // that of the HTTP request, with which the execution ends
 			}
 			defer func() {
 				if v := recover(); v != nil { // the SDK runs methods on goroutines that recover nothing
@@ -160,7 +160,7 @@ func (t *Tools) call(ctx context.Context, execute Execute, params *sdk.CallToolP
 		params = &sdk.CallToolParamsRaw{}
 	}
 	all := t.visible(principal.FromContext(ctx))
-	name, arguments := params.Name, jsontext.Value(params.Arguments)
+	name, arguments := params.Name, jsontext.Value(params.Arguments) //nolint:unconvert // they are two types before Go 1.27
 	if len(all) > maxListed {
 		switch name {
 		case searchOperations:

@@ -22,7 +22,7 @@ func load(t *testing.T, sources []*ast.Source, text string) (*ast.Schema, *ast.O
 	if err != nil {
 		t.Fatal(err)
 	}
-	document, errs := gqlparser.LoadQuery(s, text)
+	document, errs := gqlparser.LoadQueryWithRules(s, text, nil)
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
