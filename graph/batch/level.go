@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"math"
 	"slices"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -46,9 +45,6 @@ type Level struct {
 
 // After calls f on a goroutine when the batches of the level have been sent.
 func (l *Level) After(f func()) { l.after = append(l.after, f) }
-
-// Size is how many reads were gathered and not yet started.
-func (l *Level) Size() int { return len(l.reads) }
 
 // Excess is the error of an operation that exceeds its budget, nil if it does not.
 func (l *Level) Excess() *fault.Error { return l.excess }
@@ -99,15 +95,6 @@ func (l *Level) Refuse(following int) {
 		r.fail(l.excess)
 	}
 	l.clear()
-}
-
-// Allowance returns how many calls of a level may be sent before all of them are known. It is an eighth of the calls
-// that the operation may still send.
-func (l *Level) Allowance() int {
-	if b := l.x.budget; b.Limit() > 0 {
-		return (b.Limit() - b.Begun()) / 8
-	}
-	return math.MaxInt
 }
 
 // Start starts the reads.

@@ -1,5 +1,7 @@
 package entity
 
+import "github.com/consoleql/consoleql/internal/fault"
+
 // parts counts the ranges of a level of look-ahead that are parts of one list, such as the workflows of each queue. The
 // lock of the loader guards it.
 type parts[F comparable] struct {
@@ -84,6 +86,8 @@ func (e *Loader[T, F]) readRange(w window[F], p *parts[F]) (*view[T], error) {
 	switch {
 	case err != nil && (e.x.Budget().Err() != nil || e.x.Context().Err() != nil):
 		return nil, err // the operation ends
+	case fault.CodeOf(err) == fault.Forbidden:
+		return nil, err // each part of the list is refused
 	case err != nil || list.cut:
 		return e.read(w) // another part of the list may be what fails
 	}

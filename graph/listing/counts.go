@@ -2,6 +2,8 @@ package listing
 
 import (
 	"io"
+	"iter"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,40 +44,74 @@ type RobotStatusCount struct {
 	Count  int
 }
 
+// RobotTally counts the robots of one list. It does not change, so that several counts can share it.
+type RobotTally struct {
+	byStatus []int       // by rank
+	beats    []time.Time // the last heartbeats, oldest first
+	never    int         // robots without a heartbeat
+}
+
+// NewRobotTally counts robots.
+func NewRobotTally(robots iter.Seq[*cc.Robot]) *RobotTally {
+	t := &RobotTally{byStatus: make([]int, len(Statuses()))}
+	for r := range robots {
+		t.byStatus[rank(r.Status)-1]++
+		if r.LastHeartbeatTime == "" {
+			t.never++
+			continue
+		}
+		t.beats = append(t.beats, r.LastHeartbeatTime.Time())
+	}
+	slices.SortFunc(t.beats, time.Time.Compare)
+	return t
+}
+
+// Total is the number of the robots.
+func (t *RobotTally) Total() int { return t.never + len(t.beats) }
+
+// Silent counts the robots whose last heartbeat is more than a number of seconds before now, or that never had one.
+func (t *RobotTally) Silent(now time.Time, seconds int) int {
+	older, _ := slices.BinarySearchFunc(t.beats, now.Add(-time.Duration(seconds)*time.Second), time.Time.Compare)
+	return t.never + older
+}
+
 // RobotCounts are counts of robots.
 type RobotCounts struct {
 	Count
 	// ByStatus has a row for each status, in the order of the schema.
 	ByStatus []*RobotStatusCount
 
-	silences []time.Duration // since the heartbeats
-	never    int             // robots without a heartbeat
+	lists []talliedList
 }
 
-// Add counts the robots of a list, which the console answered at now.
-func (c *RobotCounts) Add(robots []*cc.Robot, now time.Time) {
-	if c.ByStatus == nil {
-		for _, s := range Statuses() {
-			c.ByStatus = append(c.ByStatus, &RobotStatusCount{Status: s})
-		}
+// talliedList is the tally of a list, which the console answered at asOf.
+type talliedList struct {
+	tally *RobotTally
+	asOf  time.Time
+}
+
+// NewRobotCounts returns counts without any list.
+func NewRobotCounts(c Count) *RobotCounts {
+	counts := &RobotCounts{Count: c}
+	for _, s := range Statuses() {
+		counts.ByStatus = append(counts.ByStatus, &RobotStatusCount{Status: s})
 	}
-	for _, r := range robots {
-		c.ByStatus[rank(r.Status)-1].Count++
-		if r.LastHeartbeatTime == "" {
-			c.never++
-			continue
-		}
-		c.silences = append(c.silences, now.Sub(r.LastHeartbeatTime.Time()))
+	return counts
+}
+
+// Add adds the robots of a list, which the console answered at asOf. It does not change Total.
+func (c *RobotCounts) Add(t *RobotTally, asOf time.Time) {
+	c.lists = append(c.lists, talliedList{t, asOf})
+	for i, n := range t.byStatus {
+		c.ByStatus[i].Count += n
 	}
 }
 
 // Silent counts the robots whose last heartbeat is older than a number of seconds, or that never had one.
 func (c *RobotCounts) Silent(seconds int) int {
-	n := c.never
-	for _, silence := range c.silences {
-		if silence > time.Duration(seconds)*time.Second {
-			n++
-		}
+	n := 0
+	for _, list := range c.lists {
+		n += list.tally.Silent(list.asOf, seconds)
 	}
 	return n
 }

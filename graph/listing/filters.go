@@ -54,13 +54,13 @@ func (f RobotFilter) Split() (cc.RobotFilter, Conditions[cc.Robot]) {
 		c.keep(func(r *cc.Robot, _ time.Time) bool { return slices.Contains(f.Status, r.Status) })
 	}
 	if f.SilentFor != nil {
-		c.keep(func(r *cc.Robot, now time.Time) bool { return silent(r, now, *f.SilentFor) })
+		c.keep(func(r *cc.Robot, now time.Time) bool { return Silent(r, now, *f.SilentFor) })
 	}
 	return f.RobotFilter, c
 }
 
-// silent reports whether a robot's last heartbeat is more than a number of seconds before now, or there was none.
-func silent(r *cc.Robot, now time.Time, seconds int) bool {
+// Silent reports whether a robot's last heartbeat is more than a number of seconds before now, or there was none.
+func Silent(r *cc.Robot, now time.Time, seconds int) bool {
 	return r.LastHeartbeatTime == "" || now.Sub(r.LastHeartbeatTime.Time()) > time.Duration(seconds)*time.Second
 }
 

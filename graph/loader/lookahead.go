@@ -2,7 +2,6 @@ package loader
 
 import (
 	"context"
-	"iter"
 	"runtime/debug"
 	"slices"
 
@@ -158,27 +157,24 @@ func (k *prefetcher) descend() {
 	}
 }
 
-// descendLevel walks the next level and starts its reads.
+// descendLevel walks the next level and starts its reads. It waits for all fields of the level first: whether a range of
+// a list needs a call depends on what else the level reads of the list.
 func (k *prefetcher) descendLevel() {
 	fields := k.next
 	k.next = nil
 	k.waits, k.recent = k.waits[k.recent:], len(k.waits)-k.recent
-	level := k.l.Level()
-	allowance := level.Allowance()
-	for p, objects := range k.answered(fields) {
+	for _, p := range fields {
+		objects := p.objects()
 		if p.more() {
 			k.advance(p)
 		} else {
 			k.walk(p.to, p.below, objects, p.path)
 		}
-		if allowance -= level.Size(); allowance >= 0 {
-			level.Start()
-		}
 	}
 	k.startLevel()
 }
 
-// startLevel starts the remaining reads of a level.
+// startLevel starts the reads of a level.
 func (k *prefetcher) startLevel() {
 	k.check()
 	k.l.Level().Start()
@@ -213,29 +209,6 @@ func (k *prefetcher) finish() {
 		}
 	}
 	_ = k.l.Budget().Exceed(excess) // the resolvers report it
-}
-
-// answered yields the fields of a level with their objects, each as soon as it is answered.
-func (k *prefetcher) answered(level []pending) iter.Seq2[pending, []any] {
-	return func(yield func(pending, []any) bool) {
-		if len(level) == 1 {
-			yield(level[0], level[0].objects())
-			return
-		}
-		objects := make([][]any, len(level))
-		done := make(chan int, len(level))
-		for i, p := range level {
-			go k.guard(func() {
-				defer func() { done <- i }()
-				objects[i] = p.objects()
-			})
-		}
-		for range level {
-			if i := <-done; !yield(level[i], objects[i]) {
-				return
-			}
-		}
-	}
 }
 
 // objects waits for the answers and returns each object in them once.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
@@ -37,11 +38,21 @@ func (p *poll[T]) publish(pollCtx context.Context, found entity.Snapshot[T], see
 	p.g.mu.Lock()
 	first := p.state == nil
 	changes := p.changes(found)
-	concerned := p.concerns(changes)
+	counted, before := p.counted(), p.tally
+	p.asOf = found.AsOf
 	p.g.mu.Unlock()
 
-	if differ != nil {
-		concerned = differ(cachedconsole.PollResult[T]{
+	var tally *listing.RobotTally
+	if counted {
+		tally = p.tallyAfter(changes, before)
+	}
+	p.g.mu.Lock()
+	concerned := p.concerns(changes)
+	counts := slices.ContainsFunc(p.subscribers, func(s *subscriber[T]) bool { return len(s.silences) > 0 })
+	p.g.mu.Unlock()
+
+	if differ != nil { // kept answers may tell of other silences, though their entities are the same
+		concerned = counts || differ(cachedconsole.PollResult[T]{
 			Entities: found.Entities, Missing: found.Missing, Dependency: seen,
 			All: found.Whole && p.target.ids == "" && p.target.queueID == "",
 		})
@@ -60,8 +71,11 @@ func (p *poll[T]) publish(pollCtx context.Context, found entity.Snapshot[T], see
 	p.apply(changes, first)
 	p.seen = seen
 	found.Entities = nil
-	p.last = found
+	p.last, p.tally = found, tally
 	p.unexpired = !concerned && (p.unexpired || !first && len(changes) > 0)
+	if concerned {
+		p.expired = found.AsOf
+	}
 }
 
 // changes compares the found entities with the state. The caller holds the lock.
@@ -115,7 +129,7 @@ func (p *poll[T]) removed(found entity.Snapshot[T], there map[string]struct{}) [
 // holds the lock.
 func (p *poll[T]) concerns(changes []change[T]) bool {
 	return p.state != nil && slices.ContainsFunc(p.subscribers, func(s *subscriber[T]) bool {
-		return slices.ContainsFunc(changes, func(c change[T]) bool {
+		return s.fallsSilent(p.tally, p.last.AsOf, p.asOf) || slices.ContainsFunc(changes, func(c change[T]) bool {
 			_, ok := s.event(p, c)
 			return ok
 		})
@@ -155,7 +169,7 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 		switch {
 		case first:
 			s.begin(p.state)
-		case s.silences:
+		case s.fallsSilent(p.tally, p.last.AsOf, p.asOf):
 			s.pushPolled()
 		}
 	}
@@ -175,6 +189,9 @@ func (s *subscriber[T]) event(p *poll[T], c change[T]) (e event[T], ok bool) {
 		return e, true
 	}
 	d := s.differ(c.before, c.now)
+	if d == same && s.silenceDiffers(p, c.before, c.now) {
+		d = differs
+	}
 	e.unsure = d == unsure
 	return e, d != same
 }
@@ -214,13 +231,21 @@ func (p *poll[T]) expire(ctx context.Context, seen responsecache.Dependency) {
 	}
 }
 
-// catchUp expires answers older than previous polls, which concerned no subscriber then.
-func (p *poll[T]) catchUp(ctx context.Context, caller principal.Principal) {
+// catchUp expires answers older than previous polls, which concerned no subscriber before s.
+func (p *poll[T]) catchUp(ctx context.Context, s *subscriber[T]) {
 	p.g.mu.Lock()
 	behind, seen := p.unexpired, p.seen
-	p.unexpired = false
+	if p.state != nil && len(s.silences) > 0 {
+		if p.tally == nil {
+			p.tally = p.g.tally(maps.Values(p.state))
+		}
+		behind = behind || s.fallsSilent(p.tally, p.expired, p.last.AsOf)
+	}
+	if behind {
+		p.unexpired, p.expired = false, p.last.AsOf
+	}
 	p.g.mu.Unlock()
 	if behind {
-		p.expire(principal.NewContext(ctx, caller), seen)
+		p.expire(principal.NewContext(ctx, s.principal), seen)
 	}
 }

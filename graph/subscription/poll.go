@@ -3,11 +3,13 @@ package subscription
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
@@ -23,6 +25,9 @@ type pollGroups[T any] struct {
 	service *Service
 	id      func(*T) string
 	fetch   func(ctx context.Context, t target, polls int) (entity.Snapshot[T], error)
+	// tally and silent count entities, for a kind that has counts.
+	tally  func(iter.Seq[*T]) *listing.RobotTally
+	silent func(v *T, now time.Time, seconds int) bool
 	// compare and expire are methods of Cache; nil: there is no cache.
 	compare func(ctx context.Context, sc scope.Scope) func(cachedconsole.PollResult[T]) bool
 	expire  func(ctx context.Context, sc scope.Scope, polled responsecache.Dependency) error
@@ -61,6 +66,9 @@ type poll[T any] struct {
 
 	state     map[string]*T            // by lower-case id; nil before the first success
 	last      entity.Snapshot[T]       // the last result, without its entities
+	asOf      time.Time                // of the result that is being published
+	tally     *listing.RobotTally      // of state, if a subscriber follows counts
+	expired   time.Time                // asOf of the result that last expired older answers
 	failed    error                    // the error of the last poll
 	gone      map[string]*T            // removed entities in their last state
 	absent    map[string]int           // by entity, the number of consecutive complete polls that lack it
@@ -115,7 +123,7 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets .
 		return nil, err
 	}
 	for _, p := range joined {
-		p.catchUp(ctx, terms.principal)
+		p.catchUp(ctx, s)
 	}
 	return s, nil
 }

@@ -28,7 +28,7 @@ type terms[T any] struct {
 	all       bool                            // every type of event; false: only events with a changed entity
 	initial   bool                            // begins with the present entities
 	counts    bool                            // one event for all changes of a poll, in place of those of entities
-	silences  bool                            // counts change with time: an event after each poll
+	silences  []int                           // ages of heartbeats, in seconds, whose counts change with time
 	// departments of an area with several departments, by their scope
 	departments map[scope.Scope]*cc.Department
 	unavailable []*listing.UnavailableDepartment // departments that counts lack

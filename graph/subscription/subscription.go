@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
@@ -118,6 +119,7 @@ func New(source Source, opts Options) *Service {
 	s.stop, s.close = context.WithCancel(context.Background())
 	s.robots = &pollGroups[cc.Robot]{
 		service: s, polls: make(map[target]*poll[cc.Robot]), lists: make(map[target]*list), id: func(r *cc.Robot) string { return r.ID },
+		tally: listing.NewRobotTally, silent: listing.Silent,
 		fetch: func(ctx context.Context, t target, polls int) (entity.Snapshot[cc.Robot], error) {
 			seen, err := source.RobotsNow(ctx, t.scope, t.asked(), t.queueID, polls)
 			return only(seen, t.list(), func(r *cc.Robot) string { return r.ID }), err

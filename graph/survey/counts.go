@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"slices"
 	"time"
 
 	"github.com/consoleql/consoleql/graph/entity"
@@ -21,10 +22,9 @@ func RobotCounts(l *loader.Loaders, area Area, queue string, s selection.Set) lo
 		if err != nil {
 			return nil, err
 		}
-		counts := &listing.RobotCounts{Count: countOf(parts, missing)}
-		counts.Add(nil, time.Time{})
+		counts := listing.NewRobotCounts(countOf(parts, missing))
 		for _, p := range parts {
-			counts.Add(p.head.Items, p.head.AsOf)
+			counts.Add(listing.NewRobotTally(slices.Values(p.head.Items)), p.head.AsOf)
 		}
 		return counts, nil
 	}, loader.Itself[listing.RobotCounts])

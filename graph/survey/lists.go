@@ -42,8 +42,8 @@ func List[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *enti
 		return loader.One[entity.Connection[T]](batch.Ready(entity.NewConnection[T](nil, 0, 0, 0)))
 	}
 	walks := !q.Plain()
-	if !walks && keys.CreatedAt == nil && !area.isOne() {
-		q.OrderBy, walks = &entity.OrderBy{Field: listing.Name, Direction: entity.SortOrderAsc}, needs.Nodes
+	if q.OrderBy == nil && keys.CreatedAt == nil && !area.isOne() {
+		q.OrderBy, walks = &entity.OrderBy{Field: listing.Name, Direction: entity.SortOrderAsc}, walks || needs.Nodes
 	}
 	x := &survey[T, F]{area: area, of: of, withFact: q.Conditions.Fact != nil, options: entity.HeadOptions[F]{
 		Filter: r.Filter, Ascending: r.Ascending, Whole: walks, Strict: walks, IDs: q.Conditions.IDs, Complete: needs.Complete,

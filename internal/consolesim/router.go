@@ -155,6 +155,7 @@ func (s *Server) handler(routes []*route, latency time.Duration) http.Handler {
 		}
 		status = out.status
 		s.log.finish(c.entry, status)
+		w.Header().Set("Date", c.now().UTC().Format(http.TimeFormat)) // the clock of the robots' heartbeats
 		out.write(c.ctx(), w, fault)
 	})
 }

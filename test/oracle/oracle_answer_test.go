@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -23,8 +23,9 @@ type execution struct {
 	fallback  requestScope // scope in the settings
 	fragments ast.FragmentDefinitionList
 	variables map[string]any
-	payload   any      // value of a mutation's payload
-	failures  []string // path and code of each
+	payload   any       // value of a mutation's payload
+	now       time.Time // of the console
+	failures  []string  // path and code of each
 }
 
 // record is a JSON object in the order of its members.
@@ -68,6 +69,12 @@ func (q *execution) value(v *ast.Value) (any, bool) {
 		return v.Raw == "true", true
 	case ast.NullValue:
 		return nil, true
+	case ast.ListValue:
+		list := make([]any, len(v.Children))
+		for i, child := range v.Children {
+			list[i], _ = q.value(child.Value)
+		}
+		return list, true
 	case ast.ObjectValue:
 		fields := make(map[string]any)
 		for _, child := range v.Children {
@@ -106,8 +113,11 @@ func (q *execution) included(directives ast.DirectiveList) bool {
 	return true
 }
 
-// collect collects the fields of a selection by response key, in order.
-func (q *execution) collect(set ast.SelectionSet, keys *[]string, fields map[string][]*ast.Field) {
+// applies reports whether a fragment on a type or interface is for objects of typ.
+func applies(on, typ string) bool { return on == "" || on == typ || on == "Node" }
+
+// collect collects the fields of a selection on objects of typ by response key, in order.
+func (q *execution) collect(typ string, set ast.SelectionSet, keys *[]string, fields map[string][]*ast.Field) {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
@@ -119,12 +129,12 @@ func (q *execution) collect(set ast.SelectionSet, keys *[]string, fields map[str
 			}
 			fields[s.Alias] = append(fields[s.Alias], s)
 		case *ast.InlineFragment:
-			if q.included(s.Directives) {
-				q.collect(s.SelectionSet, keys, fields)
+			if q.included(s.Directives) && applies(s.TypeCondition, typ) {
+				q.collect(typ, s.SelectionSet, keys, fields)
 			}
 		case *ast.FragmentSpread:
-			if q.included(s.Directives) {
-				q.collect(q.fragments.ForName(s.Name).SelectionSet, keys, fields)
+			if f := q.fragments.ForName(s.Name); q.included(s.Directives) && applies(f.TypeCondition, typ) {
+				q.collect(typ, f.SelectionSet, keys, fields)
 			}
 		}
 	}
@@ -135,7 +145,7 @@ func (q *execution) object(def *ast.Definition, of consoleObject, sets []ast.Sel
 	var keys []string
 	fields := make(map[string][]*ast.Field)
 	for _, set := range sets {
-		q.collect(set, &keys, fields)
+		q.collect(def.Name, set, &keys, fields)
 	}
 	out, whole := record{}, true
 	for _, key := range keys {
@@ -169,7 +179,7 @@ func (q *execution) unused(connections []*ast.Field) bool {
 	var keys []string
 	fields := make(map[string][]*ast.Field)
 	for _, f := range connections {
-		q.collect(f.SelectionSet, &keys, fields)
+		q.collect(f.Definition.Type.Name(), f.SelectionSet, &keys, fields)
 	}
 	return !slices.ContainsFunc(keys, func(key string) bool { return fields[key][0].Name != "__typename" })
 }
@@ -186,6 +196,10 @@ func (q *execution) complete(t *ast.Type, v any, in requestScope, fields []*ast.
 	if t.Elem != nil {
 		list := []any{}
 		for i, element := range v.([]any) {
+			if err, failed := element.(refusal); failed {
+				q.failures = append(q.failures, fmt.Sprint(path, ".", i, " ", err))
+				element = nil
+			}
 			x, ok := q.complete(t.Elem, element, in, fields, fmt.Sprint(path, ".", i), false)
 			if !ok {
 				return nil, !t.NonNull
@@ -195,10 +209,13 @@ func (q *execution) complete(t *ast.Type, v any, in requestScope, fields []*ast.
 		return list, true
 	}
 	def := q.schema.Types[t.NamedType]
-	if def.Kind != ast.Object {
+	if def.Kind != ast.Object && def.Kind != ast.Interface {
 		return leaf(def, v), true
 	}
 	of, ok := v.(consoleObject)
+	if def.Kind == ast.Interface {
+		def = q.schema.Types[of.typ]
+	}
 	if !ok {
 		of = entityOf(v.(map[string]any), in)
 	}
@@ -286,58 +303,6 @@ func (q *execution) scope() (requestScope, error) {
 	}
 	at.department = viewer.(consoleObject).text("assigneddepartmentid")
 	return at, nil
-}
-
-// connection reads a whole list. implied is the filter of the list's parent.
-func (q *execution) connection(at requestScope, path string, f *ast.Field, implied ...string) (any, error) {
-	args := q.arguments(f)
-	first, ok := args["first"].(int)
-	if !ok {
-		first = 20
-	}
-	offset, _ := args["offset"].(int)
-	after, resumed := args["after"].(string)
-	if resumed {
-		offset = positionAt(after) + 1
-	}
-	query := url.Values{"IsDesc": {strconv.FormatBool(args["order"] != "ASC")}}
-	filter, _ := args["filter"].(map[string]any)
-	for name, v := range filter {
-		if text, _ := v.(string); text != "" {
-			query.Set(name, text)
-		}
-	}
-	other := false // the filter has another id than the parent
-	for i := 0; i < len(implied); i += 2 {
-		own := query.Get(implied[i])
-		for name := range query {
-			if strings.EqualFold(name, implied[i]) {
-				own = query.Get(name)
-				query.Del(name)
-			}
-		}
-		other = other || own != "" && !strings.EqualFold(own, implied[i+1])
-		query.Set(implied[i], implied[i+1])
-	}
-	var all []any
-	if !other {
-		var err error
-		if all, err = q.list(q.user, at, path, query); err != nil {
-			return nil, err
-		}
-	}
-	nodes := all[min(offset, len(all)):min(offset+first, len(all))]
-	edges := make([]any, len(nodes))
-	for i := range nodes {
-		edges[i] = consoleObject{fields: map[string]any{"cursor": cursor(offset + i), "node": nodes[i]}}
-	}
-	info := map[string]any{"hasnextpage": offset+len(nodes) < len(all), "haspreviouspage": offset > 0 && len(all) > 0}
-	if len(nodes) > 0 {
-		info["startcursor"], info["endcursor"] = cursor(offset), cursor(offset+len(nodes)-1)
-	}
-	return consoleObject{fields: map[string]any{
-		"edges": edges, "nodes": nodes, "pageinfo": consoleObject{fields: info}, "totalcount": json.Number(strconv.Itoa(len(all))),
-	}}, nil
 }
 
 // cursor returns the cursor of a position. Clients cannot construct it, but the gateway's

@@ -47,6 +47,7 @@ func (r refusal) Error() string { return string(r) }
 type consoleObject struct {
 	fields map[string]any
 	in     requestScope
+	typ    string // of a node
 }
 
 func (e consoleObject) text(field string) string {
@@ -56,7 +57,7 @@ func (e consoleObject) text(field string) string {
 
 // entityOf returns an object in its own scope or, without one, in the request's.
 func entityOf(fields map[string]any, from requestScope) consoleObject {
-	e := consoleObject{fields, from}
+	e := consoleObject{fields: fields, in: from}
 	if company := e.text("companyid"); company != "" {
 		e.in.company = company
 	}

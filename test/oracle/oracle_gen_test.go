@@ -2,11 +2,11 @@ package oracle
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -52,19 +52,27 @@ type fragment struct {
 // names contains possible values of arguments.
 type names struct {
 	ids   map[string][]string // by the field that accepts them
+	nodes map[string][]string // nodeIds by type
 	parts []string            // parts of names
 }
 
 func namesOf(data *consolesim.Data) *names {
-	n := &names{ids: make(map[string][]string), parts: []string{"", "0", "A", "·", "报", "erp", "no such name", "%", "&Name=x", "\u00e9"}}
+	n := &names{ids: make(map[string][]string), nodes: make(map[string][]string), parts: []string{"", "0", "A", "·", "报", "erp", "no such name", "%", "&Name=x", "\u00e9"}}
+	var at requestScope
 	add := func(field string, times int, ids ...string) {
 		for range times {
 			n.ids[field] = append(n.ids[field], ids...)
 		}
+		typ := strings.ToUpper(field[:1]) + field[1:]
+		for _, id := range ids {
+			n.nodes[typ] = append(n.nodes[typ], nodeID(typ, consoleObject{fields: map[string]any{"id": id}, in: at}))
+		}
 	}
 	for _, c := range data.Companies() {
+		at = requestScope{company: c.ID}
 		add("company", 1, c.ID)
 		for _, d := range data.Departments(c.ID) {
+			at.department = d.ID
 			times := 1 // repetitions of each id, so that most are of the main department
 			if d.ID == data.MainDepartmentID() {
 				times = 3
@@ -79,7 +87,7 @@ func namesOf(data *consolesim.Data) *names {
 	}
 	for _, id := range n.ids["package"] {
 		p, _ := data.Package(id)
-		add("version", 1, p.Latest().ID, p.Versions[0].ID)
+		n.ids["version"] = append(n.ids["version"], p.Latest().ID, p.Versions[0].ID)
 		n.parts = append(n.parts, p.Name, strings.ToUpper(strings.ToValidUTF8(p.Name[:len(p.Name)/2], "")))
 	}
 	return n
@@ -139,6 +147,27 @@ func (g *generator) selection(def *ast.Definition, depth, times int) string {
 	return "{ " + strings.Join(parts, " ") + " }"
 }
 
+// isComputed reports whether the gateway computes a field from lists.
+func isComputed(def *ast.Definition, f *ast.FieldDefinition) bool {
+	return strings.HasSuffix(f.Type.Name(), "Counts") || f.Name == "unused" || f.Name == "outdated" ||
+		def.Name == "Company" && f.Arguments.ForName("departmentIds") != nil ||
+		slices.Contains([]string{"Robot.workflows", "Robot.queues", "Workflow.layouts"}, def.Name+"."+f.Name)
+}
+
+// composite reports whether a field needs a selection.
+func (g *generator) composite(f *ast.FieldDefinition) bool {
+	kind := g.schema.Types[f.Type.Name()].Kind
+	return kind == ast.Object || kind == ast.Interface
+}
+
+// nodeSelection generates a selection on the interface Node. It selects fields of one type only: those of several types
+// may not be merged.
+func (g *generator) nodeSelection(depth, times int) string {
+	typ := oneOf(g, slices.Sorted(maps.Keys(g.names.nodes))...)
+	parts := []string{"__typename", "nodeId" + g.condition(), "... on " + typ + g.condition() + " " + g.selection(g.schema.Types[typ], depth+1, times)}
+	return "{ " + strings.Join(parts[g.IntN(2):], " ") + " }"
+}
+
 // fragment returns a new or existing fragment on a type.
 func (g *generator) fragment(def *ast.Definition, depth, times int) string {
 	for _, f := range g.fragments {
@@ -166,17 +195,16 @@ func (g *generator) condition() string {
 // field selects a field of a type with its selection, sometimes twice.
 func (g *generator) field(def *ast.Definition, depth, times int) []string {
 	fields := slices.DeleteFunc(slices.Clone(def.Fields), func(f *ast.FieldDefinition) bool {
-		composite := g.schema.Types[f.Type.Name()].Kind == ast.Object
-		return strings.HasPrefix(f.Name, "__") || g.schema.Types[f.Type.Name()].Kind == ast.Interface || composite && (depth >= deepest || g.spent > heaviest || g.selected > longest || times > widest)
-	})
-	fields = slices.DeleteFunc(fields, func(f *ast.FieldDefinition) bool {
-		return strings.HasSuffix(f.Type.Name(), "Counts") || f.Name == "unavailable" || def.Name == "Company" && f.Arguments.ForName("departmentIds") != nil
+		full := depth >= deepest || g.spent > heaviest || g.selected > longest || times > widest
+		return strings.HasPrefix(f.Name, "__") || g.composite(f) && full
 	})
 	// Relations are fewer than plain fields, but more interesting.
-	onward := slices.DeleteFunc(slices.Clone(fields), func(f *ast.FieldDefinition) bool {
-		return g.schema.Types[f.Type.Name()].Kind != ast.Object
-	})
-	if len(onward) > 0 && g.percent(40) {
+	onward := slices.DeleteFunc(slices.Clone(fields), func(f *ast.FieldDefinition) bool { return !g.composite(f) })
+	computed := slices.DeleteFunc(slices.Clone(fields), func(f *ast.FieldDefinition) bool { return !isComputed(def, f) })
+	switch {
+	case len(computed) > 0 && g.percent(20):
+		fields = computed
+	case len(onward) > 0 && g.percent(40):
 		fields = onward
 	}
 	if len(fields) == 0 {
@@ -200,8 +228,11 @@ func (g *generator) field(def *ast.Definition, depth, times int) []string {
 	}
 	head += args
 	below := g.schema.Types[f.Type.Name()]
-	if below.Kind != ast.Object {
+	switch {
+	case !g.composite(f):
 		return []string{head + g.condition()}
+	case below.Kind == ast.Interface:
+		return []string{head + g.condition() + " " + g.nodeSelection(depth+1, times*n)}
 	}
 	parts := []string{head + g.condition() + " " + g.selection(below, depth+1, times*n)}
 	if g.selected < longest && g.percent(12) {
@@ -210,107 +241,21 @@ func (g *generator) field(def *ast.Definition, depth, times int) []string {
 	return parts
 }
 
-// arguments writes a field's arguments and returns the maximum number of its objects.
-func (g *generator) arguments(f *ast.FieldDefinition, times int) (text string, n int) {
-	n = map[string]int{
-		"companies": 3, "departments": 12, "children": 3, "versions": 6, "robots": 3, "arguments": 4,
-	}[f.Name]
-	n = max(n, 1)
-	if f.Arguments.ForName("first") != nil {
-		return g.listArguments(f, times)
-	}
-	var parts []string
-	if f.Arguments.ForName("id") != nil {
-		parts = append(parts, "id: "+g.id(f.Name, "ID!"))
-	}
-	if f.Arguments.ForName("name") != nil && g.percent(40) {
-		parts = append(parts, "name: "+g.string("String"))
-	}
-	return inParentheses(parts), n
-}
-
-func inParentheses(parts []string) string {
-	if len(parts) == 0 {
-		return ""
-	}
-	return "(" + strings.Join(parts, ", ") + ")"
-}
-
-func (g *generator) listArguments(f *ast.FieldDefinition, times int) (text string, n int) {
-	var parts []string
-	room := max(1, widest/times)
-	n = 20
-	if room < n || g.percent(70) {
-		n = g.IntN(min(room, 10) + 1)
-		if g.percent(15) {
-			n = g.IntN(room + 1)
-		}
-		parts = append(parts, "first: "+g.generate("Int", strconv.Itoa(n), n))
-	}
-	if g.percent(25) {
-		at := g.IntN(oneOf(g, 6, 30, 80))
-		if g.percent(50) {
-			parts = append(parts, "after: "+g.generate("String", strconv.Quote(cursor(at)), cursor(at)))
-		} else {
-			parts = append(parts, "offset: "+g.generate("Int", strconv.Itoa(at), at))
-		}
-	}
-	if g.percent(30) {
-		order := oneOf(g, "ASC", "DESC")
-		parts = append(parts, "order: "+g.generate("SortOrder", order, order))
-	}
-	if g.percent(25) {
-		parts = append(parts, "filter: "+g.filter(g.schema.Types[f.Arguments.ForName("filter").Type.Name()]))
-	}
-	for _, name := range []string{"order", "filter", "after", "offset"} {
-		if g.percent(3) && !slices.ContainsFunc(parts, func(p string) bool { return strings.HasPrefix(p, name) }) {
-			parts = append(parts, name+": "+g.none(f.Arguments.ForName(name).Type.Name()))
-		}
-	}
-	g.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
-	return inParentheses(parts), max(n, 1)
-}
-
-// filter writes some fields of a filter.
-func (g *generator) filter(def *ast.Definition) string {
-	var parts []string
-	for range 1 + g.IntN(2) {
-		f := def.Fields[g.IntN(len(def.Fields))]
-		if f.Type.Elem != nil || strings.HasPrefix(f.Name, "triggered") || slices.Contains([]string{"Boolean", "Int"}, f.Type.Name()) {
-			continue // conditions of the gateway
-		}
-		if slices.ContainsFunc(parts, func(p string) bool { return strings.HasPrefix(p, f.Name+":") }) {
-			continue
-		}
-		var text string
-		switch {
-		case g.percent(8):
-			text = g.none(f.Type.Name())
-		case f.Type.Name() == "ID":
-			text = g.id(map[string]string{"associatedQueueId": "queue", "packageId": "package", "packageVersionId": "version"}[f.Name], "ID")
-		case f.Type.Name() == "DateTime":
-			at := time.Date(2024, 1, 8, 8, 0, 0, 0, time.UTC).Add(time.Duration(g.IntN(700*24)) * time.Hour)
-			value := at.In(time.FixedZone("", oneOf(g, 0, 0, 8*3600, -5400))).Format(time.RFC3339)
-			text = g.generate("DateTime", strconv.Quote(value), value)
-		default:
-			text = g.string("String")
-		}
-		parts = append(parts, f.Name+": "+text)
-	}
-	return "{" + strings.Join(parts, ", ") + "}"
-}
-
 // id writes an id for the field: of an entity here or elsewhere, or of none.
 func (g *generator) id(field, typ string) string {
-	ids := g.names.ids[field]
-	id := ids[g.IntN(len(ids))]
+	id := g.anyID(field)
+	return g.generate(typ, strconv.Quote(id), id)
+}
+
+func (g *generator) anyID(field string) string {
+	id := oneOf(g, g.names.ids[field]...)
 	switch g.IntN(20) {
 	case 0:
-		id = e2e.UnknownID
+		return e2e.UnknownID
 	case 1:
-		id = strings.ToUpper(id)
+		return strings.ToUpper(id)
 	}
-	return g.generate(typ, strconv.Quote(id), id)
+	return id
 }
 
 func (g *generator) string(typ string) string {

@@ -3,6 +3,7 @@ package oracle
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -23,6 +24,47 @@ func nodeID(typ string, of consoleObject) string {
 		raw = append(raw, guid...)
 	}
 	return base64.RawURLEncoding.EncodeToString(append(raw, typ...))
+}
+
+// node returns the object of a nodeId.
+func (q *execution) node(text string) (any, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil, err
+	}
+	guid := func(i int) string {
+		s := hex.EncodeToString(raw[1+16*i : 17+16*i])
+		return strings.Join([]string{s[:8], s[8:12], s[12:16], s[16:20], s[20:]}, "-")
+	}
+	at, id, typ := requestScope{guid(0), guid(1)}, guid(2), string(raw[49:])
+	var v any
+	switch typ {
+	case "Company":
+		v, err = q.company(q.user, id)
+	case "Department":
+		v, err = q.department(q.user, at.company, id)
+	default:
+		v, err = q.one(q.user, at, strings.ToLower(typ)+"s", id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	found := v.(consoleObject)
+	found.typ = typ
+	return found, nil
+}
+
+// nodes returns the objects of nodeIds, and the errors of those that cannot be had.
+func (q *execution) nodes(ids []string) []any {
+	all := make([]any, len(ids))
+	for i, id := range ids {
+		v, err := q.node(id)
+		if err != nil && !errors.Is(err, refusal("NOT_FOUND")) {
+			v = err
+		}
+		all[i] = v
+	}
+	return all
 }
 
 // ofRobot returns the queues of a robot, or the workflows bound to it or to one of them.

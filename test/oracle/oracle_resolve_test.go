@@ -18,7 +18,8 @@ var contents = map[string]string{
 // resolve returns the value of a field; null for a single entity that does not exist.
 func (q *execution) resolve(def *ast.Definition, of consoleObject, f *ast.Field) (any, error) {
 	v, err := q.resolved(def, of, f)
-	list := f.Definition.Type.Elem != nil || strings.HasSuffix(f.Definition.Type.Name(), "Connection")
+	name := f.Definition.Type.Name()
+	list := f.Definition.Type.Elem != nil || strings.HasSuffix(name, "Connection") || strings.HasSuffix(name, "Counts")
 	if !list && errors.Is(err, refusal("NOT_FOUND")) {
 		return nil, nil
 	}
@@ -42,6 +43,9 @@ func (q *execution) resolved(def *ast.Definition, of consoleObject, f *ast.Field
 	}
 	switch f.Name {
 	case "department":
+		if def.Name == "UnavailableDepartment" {
+			break
+		}
 		return q.department(q.user, of.in.company, of.in.department)
 	case "company":
 		return q.company(q.user, of.in.company)
@@ -55,6 +59,10 @@ func (q *execution) resolved(def *ast.Definition, of consoleObject, f *ast.Field
 		return q.ofPackage(of, f)
 	case "Workflow":
 		return q.ofWorkflow(of, f)
+	case "RobotCounts":
+		if f.Name == "silent" {
+			return q.silent(of.fields["robots"].([]any), q.arguments(f)["seconds"].(int)), nil
+		}
 	}
 	switch def.Name + "." + f.Name {
 	case "PackageVersion.package":
@@ -63,6 +71,8 @@ func (q *execution) resolved(def *ast.Definition, of consoleObject, f *ast.Field
 		return q.connection(of.in, "workflows", f, "packageVersionId", of.text("id"))
 	case "Queue.robots", "Queue.workflows":
 		return q.connection(of.in, f.Name, f, "associatedQueueId", of.text("id"))
+	case "Queue.robotCounts":
+		return q.counts(f.Name, []place{{at: of.in}}, url.Values{"AssociatedQueueId": {of.text("id")}})
 	case "WorkflowLayoutNode.workflow":
 		return q.optional(q.user, of.in, "workflows", of.text("workflowid"))
 	case "CompanyUser.assignedDepartment":
@@ -83,6 +93,10 @@ func (q *execution) root(f *ast.Field) (any, error) {
 		return listed(q.companies(q.user, name))
 	case "company":
 		return q.company(q.user, q.id(f))
+	case "node":
+		return q.node(q.arguments(f)["nodeId"].(string))
+	case "nodes":
+		return q.nodes(textsOf(q.arguments(f)["nodeIds"])), nil
 	}
 	switch f.Name {
 	case "viewer", "rootDepartment", "department":
@@ -91,6 +105,9 @@ func (q *execution) root(f *ast.Field) (any, error) {
 	at, err := q.scope()
 	if err != nil {
 		return nil, err
+	}
+	if strings.HasSuffix(f.Name, "Counts") {
+		return q.counts(f.Name, []place{{at: at}}, url.Values{})
 	}
 	return q.content(at, f)
 }
@@ -128,6 +145,16 @@ func (q *execution) ofCompany(of consoleObject, f *ast.Field) (any, error) {
 		}
 		return all[0], nil
 	}
+	if path := contents[f.Name]; path != "" || strings.HasSuffix(f.Name, "Counts") {
+		places, err := q.departmentsOf(company, q.arguments(f)["departmentIds"])
+		if err != nil {
+			return nil, err
+		}
+		if path == "" {
+			return q.counts(f.Name, places, url.Values{})
+		}
+		return q.companyList(places, path, f)
+	}
 	return of.fields[strings.ToLower(f.Name)], nil
 }
 
@@ -142,6 +169,12 @@ func (q *execution) ofDepartment(of consoleObject, f *ast.Field) (any, error) {
 			return nil, err
 		}
 		return all[i], nil
+	}
+	if strings.HasSuffix(f.Name, "Counts") {
+		if q.arguments(f)["subtree"] == true {
+			return q.counts(f.Name, q.below(of), url.Values{})
+		}
+		return q.counts(f.Name, []place{{at: of.in}}, url.Values{})
 	}
 	if contents[f.Name] != "" {
 		return q.content(of.in, f)

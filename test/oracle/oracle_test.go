@@ -20,6 +20,7 @@ import (
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/internal/redistest"
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
@@ -35,14 +36,12 @@ func TestAnswersMatchTheOracle(t *testing.T) {
 	t.Parallel()
 	type options = consolesim.Options
 	type dialect = consolesim.Dialect
-	for name, tt := range map[string]struct {
-		console options
-		adjust  []func(*gateway.Settings, *consolesim.Server)
-	}{
-		"uncached":          {},
-		"cached":            {adjust: []func(*gateway.Settings, *consolesim.Server){e2e.WithCache}},
-		"small pages":       {options{PageClamp: 10, NoIDs: true, NoAssociatedRobotIDs: true}, []func(*gateway.Settings, *consolesim.Server){e2e.WithCache}},
-		"as the document":   {options{Dialect: dialect{PascalKeys: true, NoExtraFields: true, WrapSingle: true, DeleteReturnsEntity: true}}, []func(*gateway.Settings, *consolesim.Server){e2e.WithCache}},
+	for name, tt := range map[string]arrangement{
+		"uncached":          {console: options{Irregular: true}},
+		"cached":            {console: options{Irregular: true}, cached: true},
+		"two replicas":      {console: options{Irregular: true}, cached: true, replicas: true},
+		"small pages":       {console: options{PageClamp: 10, NoIDs: true, NoAssociatedRobotIDs: true}, cached: true},
+		"as the document":   {console: options{Irregular: true, Dialect: dialect{PascalKeys: true, NoExtraFields: true, WrapSingle: true, DeleteReturnsEntity: true}}, cached: true},
 		"numbers for names": {console: options{PageClamp: 25, UnknownEnums: true, Dialect: dialect{EnumIntegers: true, ConditionIntegers: true, BareSingle: true, EmptyExecute: true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,12 +51,18 @@ func TestAnswersMatchTheOracle(t *testing.T) {
 				seed = rand.Uint64()
 			}
 			for end := time.Now().Add(*oracleTime); ; seed++ {
-				if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { newComparison(t, seed, tt.console, tt.adjust...).run(6) }) || time.Now().After(end) {
+				if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { newComparison(t, seed, tt).run(6) }) || time.Now().After(end) {
 					return
 				}
 			}
 		})
 	}
+}
+
+// arrangement is a console with gateways in front of it.
+type arrangement struct {
+	console          consolesim.Options
+	cached, replicas bool
 }
 
 // maxErrors is how many errors an answer lists.
@@ -70,7 +75,10 @@ type comparison struct {
 	oracle  *oracle
 	target  *targetDepartment
 	names   *names
-	clock   atomic.Int64 // milliseconds of the console's clock
+	worlds  []*e2e.World // replicas, of which World is one
+	cached  bool
+	began   time.Time
+	clock   atomic.Int64 // milliseconds of the console's clock since it began
 	earlier []request
 	counts  struct{ asked, failing, changed, refused int }
 }
@@ -95,15 +103,31 @@ func (l *targetDepartment) packages() []string  { return l.data.PackageIDs(l.id)
 func (l *targetDepartment) robots() []string    { return l.data.RobotIDs(l.id) }
 func (l *targetDepartment) layouts() []string   { return l.data.LayoutIDs(l.id) }
 
-func newComparison(t *testing.T, seed uint64, console consolesim.Options, adjust ...func(*gateway.Settings, *consolesim.Server)) *comparison {
+func newComparison(t *testing.T, seed uint64, a arrangement) *comparison {
 	t.Helper()
-	c := &comparison{Rand: rand.New(rand.NewPCG(seed, 1))}
+	c := &comparison{Rand: rand.New(rand.NewPCG(seed, 1)), cached: a.cached, began: time.Now().Truncate(time.Second)}
 	// Robots change at whole seconds. The clock advances by a millisecond with each change, so
 	// that robots stay equal.
-	began := time.Now().Truncate(time.Second)
-	console.Now = func() time.Time { return began.Add(time.Duration(c.clock.Load()) * time.Millisecond) }
+	console := a.console
+	console.Now = func() time.Time { return c.began.Add(time.Duration(c.clock.Load()) * time.Millisecond) }
 	console.Seed = 1 + seed%3
-	c.World = e2e.NewWorld(t, console, append(adjust, func(s *gateway.Settings, _ *consolesim.Server) { s.LogLevel = "warn" })...)
+	redis := ""
+	if a.replicas {
+		redis = redistest.Start(t).URL()
+	}
+	adjust := func(s *gateway.Settings, sim *consolesim.Server) {
+		s.LogLevel, s.RedisURL = "warn", redis
+		s.CompanyID, s.DepartmentID = sim.Data().MainCompanyID(), sim.Data().MainDepartmentID()
+		s.Username, s.Password = sim.DefaultUser()
+		if a.cached {
+			e2e.WithCache(s, sim)
+		}
+	}
+	c.World = e2e.NewWorld(t, console, adjust)
+	c.worlds = []*e2e.World{c.World}
+	if a.replicas {
+		c.worlds = append(c.worlds, c.SecondGateway(adjust))
+	}
 	parsed, err := gqlparser.LoadSchema(schema.Sources()...)
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +212,8 @@ func (c *comparison) answers(requests []request) []e2e.Answer {
 	answers := make([]e2e.Answer, len(requests))
 	var all sync.WaitGroup
 	for i, q := range requests {
-		all.Go(func() { answers[i] = c.Ask(q.text, e2e.Request{Header: q.header, Variables: q.variables}) })
+		w := c.worlds[c.IntN(len(c.worlds))]
+		all.Go(func() { answers[i] = w.Ask(q.text, e2e.Request{Header: q.header, Variables: q.variables}) })
 	}
 	all.Wait()
 	return answers
@@ -198,6 +223,10 @@ func (c *comparison) answers(requests []request) []e2e.Answer {
 // query that was answered before must show the change afterwards.
 func (c *comparison) change() {
 	c.T.Helper()
+	if !c.cached && c.IntN(3) == 0 {
+		c.changeRobots()
+		return
+	}
 	m := c.generator().mutation(c.target)
 	q, witness := request{operation: m.operation}, request{operation: c.generator().witness(m)}
 	c.compareAll([]request{witness})
@@ -219,7 +248,18 @@ func (c *comparison) change() {
 		m.ids = []string{made[m.field].Created.ID}
 	}
 	c.compare(q, a, m)
-	c.compareAll([]request{witness})
+	for _, w := range c.worlds {
+		c.compare(witness, w.Ask(witness.text, e2e.Request{Variables: witness.variables}), change{})
+	}
+}
+
+// changeRobots changes the status of some robots at the console, which a gateway without cache shows at once.
+func (c *comparison) changeRobots() {
+	for range 3 {
+		g := c.generator()
+		c.Sim.SetRobotStatus(oneOf(g, c.target.robots()...), oneOf(g, "Disconnected", "Ready", "Busy", ""))
+	}
+	c.oracle.forget()
 }
 
 // compare compares an answer with the oracle's: data and errors.
@@ -231,7 +271,7 @@ func (c *comparison) compare(q request, a e2e.Answer, m change) {
 	}
 	data := c.Sim.Data()
 	e := &execution{
-		oracle: c.oracle, user: q.user, named: q.named, fragments: doc.Fragments,
+		oracle: c.oracle, user: q.user, named: q.named, fragments: doc.Fragments, now: c.began,
 		fallback: requestScope{data.MainCompanyID(), data.MainDepartmentID()},
 	}
 	if e.user == "" {
@@ -297,6 +337,10 @@ func difference(want, got any, path string) string {
 			}
 		}
 		if ok && len(want) == len(got) {
+			return ""
+		}
+	case anyTime:
+		if text, ok := got.(string); ok && !moment(text).IsZero() {
 			return ""
 		}
 	default:

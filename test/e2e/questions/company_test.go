@@ -1,6 +1,7 @@
 package questions
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"testing"
@@ -72,19 +73,18 @@ func TestCompanyWideLists(t *testing.T) {
 	if got.Company.Robots.TotalCount != len(robots) || len(got.Company.Robots.Nodes) != min(500, len(robots)) {
 		t.Errorf("%d of %d robots", got.Company.Robots.TotalCount, len(robots))
 	}
-	if !slices.IsSortedFunc(got.Company.Robots.Nodes, func(a, b struct{ ID, Name string }) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		if a.Name > b.Name {
-			return 1
-		}
-		return 0
-	}) {
+	byName := func(a, b struct{ ID, Name string }) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	}
+	if !slices.IsSortedFunc(got.Company.Robots.Nodes, byName) {
 		t.Error("the robots are not ordered by name")
 	}
 	if diff := gocmp.Diff(e2e.Counts{e2e.Companies: 1, e2e.Tree: 1, e2e.Robots: len(departments)}, w.Calls()); diff != "" {
 		t.Errorf("console calls, - wanted + made:\n%s", diff)
+	}
+	w.Query(fmt.Sprintf(`{ company(id: %q) { robots(filter: {silentFor: 0}, first: 500) { nodes { id name } } } }`, company), &got)
+	if nodes := got.Company.Robots.Nodes; len(nodes) < 2 || !slices.IsSortedFunc(nodes, byName) {
+		t.Errorf("%d robots with a condition are not ordered by name", len(nodes))
 	}
 	if n := w.Unplanned(); n != "0" {
 		t.Errorf("look-ahead overlooked %s loads", n)

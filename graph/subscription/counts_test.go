@@ -1,0 +1,125 @@
+package subscription
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/consoleql/consoleql/graph/entity"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// beating is a company whose robots beat at some times.
+type beating struct {
+	*company
+
+	beats map[string]time.Time // by robot
+}
+
+func (b *beating) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
+	s, err := b.company.RobotsNow(ctx, sc, ids, queueID, polls)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range s.Entities {
+		r.LastHeartbeatTime = cc.DateTime(b.beats[r.ID].UTC().Format(time.RFC3339Nano))
+	}
+	return s, err
+}
+
+// TestRobotsFallSilent verifies that robots that fall silent are told of, and that answers from before are expired first.
+// Heartbeats that change no count are not told of.
+func TestRobotsFallSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &beating{newCompany(3), map[string]time.Time{"rd000": time.Now(), "rd001": time.Now(), "rd002": time.Now().Add(-time.Hour)}}
+		w := New(c, Options{Interval: time.Second})
+		defer w.Close()
+		expired := make(map[string]int) // by department
+		w.robots.expire = func(_ context.Context, sc scope.Scope, _ responsecache.Dependency) error {
+			c.change(func() { expired[sc.DepartmentID]++ })
+			return nil
+		}
+		s, err := followAll(t, w, c.company, terms[cc.Robot]{all: true, counts: true, silences: []int{20}, differ: func(before, now *cc.Robot) difference {
+			if before.Status != now.Status {
+				return differs
+			}
+			return same
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		check := func(what string, wait time.Duration, events, silent int, expiries map[string]int) {
+			t.Helper()
+			c.change(func() { clear(expired) })
+			if got := len(told(s, wait)); got != events {
+				t.Errorf("%s: %d events, want %d", what, got, events)
+			}
+			if got := robotCounts(s).Silent(20); got != silent {
+				t.Errorf("%s: %d are silent, want %d", what, got, silent)
+			}
+			c.change(func() {
+				for _, d := range []string{"d000", "d001", "d002"} {
+					if expired[d] != expiries[d] {
+						t.Errorf("%s: %s was expired %d times, want %d", what, d, expired[d], expiries[d])
+					}
+				}
+			})
+		}
+		check("first", 0, 1, 1, nil)
+		check("soon", 10*time.Second, 0, 1, nil)
+		c.change(func() { c.beats["rd000"] = time.Now() })
+		check("a heartbeat", 5*time.Second, 0, 1, nil)
+		check("late", 10*time.Second, 1, 2, map[string]int{"d001": 1})
+		c.change(func() { c.beats["rd001"] = time.Now() })
+		check("again", 3*time.Second, 1, 1, map[string]int{"d001": 1})
+
+		other, err := followAll(t, w, c.company, terms[cc.Robot]{all: true, counts: true, silences: []int{30 * 60, 90 * 60}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := robotCounts(other).Silent(90 * 60); got != 0 {
+			t.Errorf("%d are silent", got)
+		}
+	})
+}
+
+// TestTalliesFollowTheState compares the tallies of polls with the states, which change at random moments.
+func TestTalliesFollowTheState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompany(3)
+		w := New(c, Options{Interval: time.Second})
+		defer w.Close()
+		if _, err := followAll(t, w, c, terms[cc.Robot]{all: true}); err != nil { // the polls count nothing yet
+			t.Fatal(err)
+		}
+		s, err := followAll(t, w, c, terms[cc.Robot]{all: true, counts: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for step, change := range []func(){
+			func() {},
+			func() { c.robots["d000"]["new"] = cc.RobotStatusBusy },
+			func() { c.robots["d001"]["rd001"] = cc.RobotStatusBusy },
+			func() { delete(c.robots["d000"], "rd000") },
+			func() { c.robots["d002"], c.robots["d001"] = c.robots["d001"], c.robots["d002"] },
+		} {
+			c.change(change)
+			told(s, 5*time.Second)
+			counts := robotCounts(s)
+			total, busy := 0, 0
+			for _, robots := range c.robots {
+				for _, status := range robots {
+					total++
+					if status == cc.RobotStatusBusy {
+						busy++
+					}
+				}
+			}
+			if counts.Total != total || counts.ByStatus[2].Count != busy {
+				t.Errorf("step %d: %d robots, %d busy; want %d, %d", step, counts.Total, counts.ByStatus[2].Count, total, busy)
+			}
+		}
+	})
+}
