@@ -95,7 +95,7 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets .
 	}
 	g.mu.Lock()
 	s := &subscriber[T]{terms: terms, g: g}
-	s.watch()
+	s.watch() //nolint:contextcheck // the context is that of the credentials
 	joined := g.join(targets)
 	s.polls = slices.Clone(joined)
 	for _, err := range terms.refused {

@@ -95,7 +95,7 @@ func (p Principal) WithKey(name string) Principal {
 
 // WithEnd returns p with the time from which it is not valid; zero: there is none. The context is done when p ends
 // earlier; nil: it does not.
-func (p Principal) WithEnd(expires time.Time, revoked context.Context) Principal {
+func (p Principal) WithEnd(expires time.Time, revoked context.Context) Principal { //nolint:revive // it is a value, not the context of the call
 	p.expires, p.revoked = expires.Round(0), revoked
 	return p
 }

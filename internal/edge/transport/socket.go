@@ -69,7 +69,7 @@ func newSocket(conn *websocket.Conn, r *http.Request, exec graphql.GraphExecutor
 			c.close(statusInitTimeout, "Connection initialisation timeout")
 		}
 	})
-	c.beat = time.AfterFunc(o.Keepalive, c.ping) //nolint:contextcheck // the socket has its context
+	c.beat = time.AfterFunc(o.Keepalive, c.ping)
 	return c
 }
 

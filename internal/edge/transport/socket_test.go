@@ -130,7 +130,7 @@ func (responding) CreateOperationContext(context.Context, *graphql.RawParams) (*
 
 func (e responding) DispatchOperation(ctx context.Context, _ *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
 	if e.panics {
-		panic("a failure")
+		panic("a failure") //nolint:forbidigo // as a resolver may
 	}
 	return graphql.OneShot(&e.response), ctx
 }

@@ -108,13 +108,13 @@ func (c *socket) start(op *operating, p *graphqlhttp.Parameters) {
 	if len(errs) == 0 {
 		op.op, errs = c.exec.CreateOperationContext(graphqlhttp.WithParameters(ctx, p), &graphql.RawParams{ReadTime: read})
 	}
-	ctx = graphql.WithOperationContext(ctx, op.op)
+	op.ctx = graphql.WithOperationContext(ctx, op.op)
 	if len(errs) > 0 {
-		op.refuse(ctx, errs)
+		op.refuse(errs)
 		return
 	}
 	op.idle.Wake = func() { go op.answer() }
-	op.ctx, op.stop = context.WithCancel(operation.WithIdle(ctx, &op.idle))
+	op.ctx, op.stop = context.WithCancel(operation.WithIdle(op.ctx, &op.idle))
 	go op.answer()
 }
 
@@ -139,9 +139,9 @@ func (c *socket) identity(ctx context.Context, p *graphqlhttp.Parameters) (conte
 
 // refuse answers an operation that is not executed. A document that is not valid has an `error`, which no `complete`
 // follows.
-func (op *operating) refuse(ctx context.Context, errs gqlerror.List) {
-	response := responseWithRequestID(op.c.exec.DispatchError(ctx, errs), op.entry.ID())
-	op.c.o.Access.Operation(ctx, op.entry, false)
+func (op *operating) refuse(errs gqlerror.List) {
+	response := responseWithRequestID(op.c.exec.DispatchError(op.ctx, errs), op.entry.ID())
+	op.c.o.Access.Operation(op.ctx, op.entry, false)
 	if errcode.GetErrorKind(errs) == errcode.KindProtocol {
 		op.c.remove(op)
 		op.c.writeErrors(op.id, response.Errors)

@@ -25,7 +25,7 @@ const subprotocol = "graphql-transport-ws"
 // initTimeout bounds how long a client may take to send connection_init.
 const initTimeout = 10 * time.Second
 
-// webSocket answers operations over WebSockets. gqlgen's transport has four goroutines for each subscription, and does not
+// webSocket answers operations over WebSockets. gqlgen's transport keeps goroutines for idle subscriptions, and does not
 // enforce the protocol.
 type webSocket struct{ o Options }
 
