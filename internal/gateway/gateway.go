@@ -338,6 +338,9 @@ func (g *Gateway) drain(ctx context.Context) error {
 	g.log.Info("stopping")
 	ctx, cancel := context.WithTimeout(ctx, g.settings.ShutdownTimeout)
 	defer cancel()
+	if err := g.public.tcp.Drain(ctx, Reachable(g.public.Addr().String())); err != nil {
+		g.log.Info("connections that were not accepted yet may be lost", "error", err)
+	}
 	err := errors.Join(g.streams.Shutdown(ctx), g.public.server.Shutdown(ctx))
 	if g.Admin != nil {
 		err = errors.Join(err, g.Admin.server.Shutdown(ctx))

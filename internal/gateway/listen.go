@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/edge/drain"
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
 )
 
 // httpListener is an HTTP server with its listener.
 type httpListener struct {
 	net.Listener
+	tcp    *drain.Listener
 	server *http.Server
 }
 
@@ -60,7 +62,8 @@ func listen(ctx context.Context, o listenOptions, h http.Handler) (httpListener,
 	if o.certificate != nil {
 		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: o.certificate.get}
 	}
-	return httpListener{edge.CoalesceWrites(l, o.slowReaders), server}, nil
+	tcp := drain.New(l)
+	return httpListener{edge.CoalesceWrites(tcp, o.slowReaders), tcp, server}, nil
 }
 
 // serve serves until the server is closed.
@@ -69,7 +72,7 @@ func (l httpListener) serve() error {
 	if l.server.TLSConfig != nil {
 		serve = func(on net.Listener) error { return l.server.ServeTLS(on, "", "") }
 	}
-	if err := serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := serve(l.Listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		return err //nolint:wrapcheck // the server's text is clear
 	}
 	return nil

@@ -1,0 +1,63 @@
+// Package drain closes a TCP listener without losing connections that wait to be accepted.
+package drain
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+)
+
+// Listener is a listener that Drain can close. The kernel resets connections that wait in its queue when it is closed. A
+// proxy cannot repeat a request that it has sent on one of them.
+type Listener struct {
+	net.Listener
+
+	mu     sync.Mutex
+	last   net.Addr      // of the connection after which the listener is closed; nil: none
+	closed chan struct{} // closed with the listener by Accept
+}
+
+// New returns a Listener over l.
+func New(l net.Listener) *Listener {
+	return &Listener{Listener: l, closed: make(chan struct{})}
+}
+
+// Accept implements net.Listener. Its error is net.ErrClosed after Drain.
+func (l *Listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the caller inspects it
+	}
+	l.mu.Lock()
+	last := l.last
+	l.mu.Unlock()
+	if last == nil || c.RemoteAddr().String() != last.String() {
+		return c, nil
+	}
+	_ = l.Close() // before anything else: connections that come now are refused instead of reset
+	_ = c.Close() // nothing was sent
+	close(l.closed)
+	return nil, net.ErrClosed
+}
+
+// Drain closes the listener after every earlier connection has been accepted. It needs a goroutine that calls Accept. The
+// queue keeps the order of connections, so Drain connects to address, which is that of the listener, as the last one.
+func (l *Listener) Drain(ctx context.Context, address string) error {
+	l.mu.Lock()
+	last, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err == nil {
+		l.last = last.LocalAddr()
+	}
+	l.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("drain: connect as the last client: %w", err)
+	}
+	defer last.Close()
+	select {
+	case <-l.closed:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("drain: wait for the last connection: %w", context.Cause(ctx))
+	}
+}
