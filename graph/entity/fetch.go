@@ -183,18 +183,41 @@ func (e *Loader[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], er
 		answers[i] = answer{first, absent, err}
 	})
 	e.removeFound(g)
+	errs := make([]error, len(answers))
+	for i, a := range answers {
+		errs[i] = a.err
+	}
+	if err := decisive(errs...); err != nil {
+		return nil, err
+	}
 	for _, a := range answers {
-		if a.first != nil || a.err != nil {
-			return a.first, a.err
+		if a.first != nil {
+			return a.first, nil
 		}
 		g.remove(a.absent)
 	}
 	return nil, nil
 }
 
+// decisive returns the error that decides about several pages: the first refusal of the caller, or else the first error. Old
+// entities must not replace what the console refuses.
+func decisive(errs ...error) error {
+	var first error
+	for _, err := range errs {
+		switch code := fault.CodeOf(err); {
+		case err == nil:
+		case code == fault.Unauthenticated || code == fault.Forbidden:
+			return err
+		case first == nil:
+			first = err
+		}
+	}
+	return first
+}
+
 // idsPage returns the page with the entities of a group that have the ids.
 func (e *Loader[T, F]) idsPage(g *group, ids []string) pageKey[F] {
-	return pageKey[F]{scope: g.scope, filter: e.filter(g), ids: strings.Join(ids, ","), size: roomFor(len(ids), e.pageSize())}
+	return pageKey[F]{scope: g.scope, filter: e.filter(g), ids: strings.Join(ids, ","), size: roomFor(len(ids), e.pageSize()), fallback: true}
 }
 
 // askIDs reads one chunk. An answer with any other id shows that the console does not know `Ids`. It is then the first
@@ -231,7 +254,7 @@ func (e *Loader[T, F]) askIDs(g *group, ids []string) (first *firstPage[T], abse
 	if n := page.Served; n > 0 && n < page.Count {
 		e.observeClamp(n)
 		of := func(i int) pageKey[F] {
-			return pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, index: i + 1, size: n}
+			return pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, index: i + 1, size: n, fallback: true}
 		}
 		rest := pageCount(page.Count, n) - 1
 		if err := e.admitPages(rest, of); err != nil {
@@ -239,7 +262,7 @@ func (e *Loader[T, F]) askIDs(g *group, ids []string) (first *firstPage[T], abse
 		}
 		errs := make([]error, rest)
 		parallel(rest, func(i int) { _, errs[i] = e.page(of(i)) })
-		return nil, nil, errors.Join(errs...)
+		return nil, nil, decisive(errs...)
 	}
 	if e.getsDecide || !e.knowsIDs() || page.Count != len(page.List) {
 		return nil, nil, nil
@@ -360,7 +383,7 @@ func (e *Loader[T, F]) scanList(g *group, first *firstPage[T]) error {
 	errs := make([]error, rest)
 	parallel(rest, func(i int) { _, errs[i] = e.page(of(i)) })
 	e.removeFound(g)
-	return errors.Join(errs...)
+	return decisive(errs...)
 }
 
 // scanCost is the cost of reading a list of n entities, in calls.

@@ -12,6 +12,7 @@ import (
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/capabilities"
 	"github.com/consoleql/consoleql/graph/selection"
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
@@ -328,6 +329,7 @@ type pageKey[F comparable] struct {
 	ascending   bool
 	ids         string // joined by commas
 	index, size int
+	fallback    bool // the reader takes old entities if the page fails
 }
 
 // list returns the request of the page.
@@ -341,7 +343,12 @@ func (k pageKey[F]) list() cc.List[F] {
 
 // readPage returns the read of a page.
 func (e *Loader[T, F]) readPage(k pageKey[F]) func(ctx context.Context) (*cc.Page[T], error) {
-	return func(ctx context.Context) (*cc.Page[T], error) { return e.k.List(ctx, k.scope, k.list()) }
+	return func(ctx context.Context) (*cc.Page[T], error) {
+		if k.fallback {
+			ctx = cachedconsole.WithFallback(ctx)
+		}
+		return e.k.List(ctx, k.scope, k.list())
+	}
 }
 
 // page reads one page of a list and waits for it.

@@ -57,10 +57,13 @@ func silencesOf(s selection.Set) ([]int, error) {
 	return silences, nil
 }
 
-// robotCounts returns the counts of the states of the subscriber's polls.
+// robotCounts returns the counts of the states of the subscriber's polls; nil after the credentials were refused.
 func robotCounts(s *subscriber[cc.Robot]) *listing.RobotCounts {
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
+	if s.reason != nil && len(s.polls) == 0 {
+		return nil
+	}
 	counts := listing.NewRobotCounts(listing.Count{Precision: listing.Exact, Unavailable: slices.Clone(s.unavailable)})
 	var oldest time.Time
 	for _, p := range s.polls {

@@ -75,6 +75,11 @@ func TestRobotsFallSilent(t *testing.T) {
 		c.change(func() { c.beats["rd001"] = time.Now() })
 		check("again", 3*time.Second, 1, 1, map[string]int{"d001": 1})
 
+		s.refuse("the key was removed")
+		if got := robotCounts(s); got != nil {
+			t.Errorf("counts %+v after the credentials were refused", got)
+		}
+
 		other, err := followAll(t, w, c.company, terms[cc.Robot]{all: true, counts: true, silences: []int{30 * 60, 90 * 60}})
 		if err != nil {
 			t.Fatal(err)

@@ -311,14 +311,18 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], r request[T, E]) (<-
 	}
 	context.AfterFunc(ctx, s.leave)
 	return serve(ctx, r.selected, func(ctx context.Context) (delivery[E], error) {
-		e, err := s.next(ctx)
-		if idle := operation.IdleOf(ctx); errors.Is(err, io.EOF) && (idle == nil || !idle.Waiting) {
-			s.leave()
+		for {
+			e, err := s.next(ctx)
+			if idle := operation.IdleOf(ctx); errors.Is(err, io.EOF) && (idle == nil || !idle.Waiting) {
+				s.leave()
+			}
+			if err != nil {
+				return delivery[E]{}, err
+			}
+			if value := r.value(s, e); value != nil {
+				return delivery[E]{value: value, entity: e.id, unsure: e.unsure}, nil
+			}
 		}
-		if err != nil {
-			return delivery[E]{}, err
-		}
-		return delivery[E]{value: r.value(s, e), entity: e.id, unsure: e.unsure}, nil
 	}), nil
 }
 

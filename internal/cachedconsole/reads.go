@@ -64,6 +64,14 @@ func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string,
 	return v, err
 }
 
+type fallbackKey struct{}
+
+// WithFallback returns a context for lists with IDs whose reader takes old entities (such as CachedRobots) in place of a
+// list that fails. A list then fails also if it takes long, and memory has all of its entities.
+func WithFallback(ctx context.Context) context.Context {
+	return context.WithValue(ctx, fallbackKey{}, true)
+}
+
 // page returns a page of a list. A filtered list depends on every kind.
 func page[T, F any](ctx context.Context, c *Console, k *listedKind[T], sc scope.Scope, l cc.List[F], filtered bool,
 	load func(context.Context, scope.Scope, cc.List[F]) (*cc.Page[T], error),
@@ -78,10 +86,9 @@ func page[T, F any](ctx context.Context, c *Console, k *listedKind[T], sc scope.
 		restore:  restorePageScope[T](sc),
 		onLoaded: indexPage(k, sc),
 	}
-	if len(l.IDs) > 0 && k.one != nil {
+	if len(l.IDs) > 0 && k.one != nil && ctx.Value(fallbackKey{}) != nil {
 		q.fallback = func(identity string) bool {
-			found, _, _ := k.one.PeekStale(responsecache.Key{Principal: identity, Call: callOf(k.get(), sc)}, l.IDs, responsecache.ErrSlow)
-			return len(found) > 0
+			return k.one.HasStale(responsecache.Key{Principal: identity, Call: callOf(k.get(), sc)}, l.IDs)
 		}
 	}
 	v, _, err := ask(ctx, c, k.pages, q)
@@ -163,12 +170,12 @@ func ownScope(sc scope.Scope, v any) (own scope.Scope, ok bool) {
 
 // cachedEntities returns the entities of ids that memory holds, in any order. If whole is set, it returns complete entities only.
 // Fresh ones have no because. Otherwise it is the error of their read, in place of which old ones are returned.
-// It makes no call.
+// It makes no call. A reader without an operation.State cannot tell that entities are old, and gets fresh ones only.
 func cachedEntities[T any](ctx context.Context, c *Console, k *listedKind[T], sc scope.Scope, ids []string, whole bool, because error) []*T {
 	p := principal.FromContext(ctx)
 	t := operation.FromContext(ctx)
 	identity, maxAge := c.opts.Identity(p), t.Options().MaxAge
-	if k.one == nil || identity == "" || t.Options().Refresh || because != nil && maxAge > 0 || c.accepted(ctx, p) != nil {
+	if k.one == nil || identity == "" || t.Options().Refresh || because != nil && (maxAge > 0 || t == nil) || c.accepted(ctx, p) != nil {
 		return nil
 	}
 	peek := func(at responsecache.Key, names []string) ([]*T, []string, responsecache.Info) {

@@ -170,9 +170,13 @@ func (v *View[T]) partOf(k Key) *entry {
 // positive. It also returns the names of the other parts.
 func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, missing []string, info Info) {
 	now := time.Now()
-	return v.peek(k, names, now, Info{Source: Memory}, func(whole *entry, x *index) bool {
+	found, missing, info = v.peek(k, names, now, Info{Source: Memory}, func(whole *entry, x *index) bool {
 		return now.Before(whole.begun.Add(v.policy.Life)) && youngEnough(whole.begun, now, maxAge) && v.cache.log.Current(whole.seq, x.slots, whole.of)
 	})
+	if len(found) > 0 {
+		v.cache.observe(Event{Type: Served, Kind: v.kind.Name, Source: info.Source})
+	}
+	return found, missing, info
 }
 
 // PeekStale returns the parts of k in memory that replace the answer of a load that failed with
@@ -182,15 +186,30 @@ func (v *View[T]) PeekStale(k Key, names []string, because error) (found []T, mi
 		return nil, names, info
 	}
 	now := time.Now()
-	info = Info{Source: Stale, Stale: true, Because: because, Failed: because}
-	on := func(x *index) []invalidation.Slot { return x.hard }
-	if errors.Is(because, ErrSlow) {
-		info.Failed = nil
-		on = func(x *index) []invalidation.Slot { return x.slots }
+	found, missing, info = v.peek(k, names, now, Info{Source: Stale, Stale: true, Because: because}, v.replaces(because, now))
+	if len(found) > 0 {
+		v.cache.observe(Event{Type: Served, Kind: v.kind.Name, Source: info.Source})
 	}
-	return v.peek(k, names, now, info, func(whole *entry, x *index) bool {
-		return now.Before(whole.begun.Add(v.policy.Life+v.policy.StaleIfError)) && v.cache.log.Usable(whole.seq, on(x), whole.of)
-	})
+	return found, missing, info
+}
+
+// replaces returns whether the parts of an entry replace a load that failed with because. After ErrSlow, an entry that an
+// event has outdated does not.
+func (v *View[T]) replaces(because error, now time.Time) func(*entry, *index) bool {
+	return func(whole *entry, x *index) bool {
+		on := x.hard
+		if errors.Is(because, ErrSlow) {
+			on = x.slots
+		}
+		return now.Before(whole.begun.Add(v.policy.Life+v.policy.StaleIfError)) && v.cache.log.Usable(whole.seq, on, whole.of)
+	}
+}
+
+// HasStale reports whether PeekStale returns all parts of k in place of a load that takes long.
+func (v *View[T]) HasStale(k Key, names []string) bool {
+	now := time.Now()
+	found, missing, _ := v.peek(k, names, now, Info{}, v.replaces(ErrSlow, now))
+	return len(found) > 0 && len(missing) == 0
 }
 
 // peek returns the parts of k that are in usable entries, and completes info.
@@ -232,7 +251,6 @@ func (v *View[T]) peek(k Key, names []string, now time.Time, info Info, usable f
 	if len(found) == 0 {
 		return nil, names, Info{}
 	}
-	c.observe(Event{Type: Served, Kind: v.kind.Name, Source: info.Source})
 	info.Dependency = v.dependencyOf(wholes, x.slots)
 	info.Age, info.Expires = now.Sub(info.Dependency.begun), info.Dependency.expires
 	return found, missing, info

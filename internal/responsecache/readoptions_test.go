@@ -103,6 +103,11 @@ func TestPeekStale(t *testing.T) {
 			}
 		}
 		time.Sleep(15 * time.Second)
+		for _, names := range [][]string{{"a", "b"}, {"a", "b", "c"}, {"c"}, nil} {
+			if got, want := v.HasStale(Key{Principal: "alice", Call: "of "}, names), len(names) == 2; got != want {
+				t.Errorf("has all of %q: %t, want %t", names, got, want)
+			}
+		}
 		peek("alice", 2, failed)
 		peek("alice", 2, ErrSlow)
 		peek("alice", 0, errMissing)

@@ -70,7 +70,7 @@ type Read[T any] struct {
 	RefreshID RefreshID
 	// Patience is shared by the reads of an operation; nil: the read waits for its load.
 	Patience *Patience
-	// HasFallback reports whether the reader has another answer, such as one of View.PeekStale.
+	// HasFallback reports whether the reader has another answer, such as that of View.PeekStale.
 	// The read then fails with ErrSlow if its load takes longer than Patience. It may be nil.
 	HasFallback func() bool
 	// MaxAge, if positive, excludes stale entries, and entries whose load began longer ago.

@@ -43,7 +43,8 @@ type socket struct {
 	open      chan struct{} // closed when the client has identified itself, or the connection has ended
 	initTimer *time.Timer
 	beat      *time.Timer    // sends the next ping
-	tasks     sync.WaitGroup // pings
+	tasks     sync.WaitGroup // pings and operations
+	writing   sync.Mutex     // held while a message is sent
 	closing   sync.WaitGroup
 
 	mu          sync.Mutex
@@ -51,6 +52,7 @@ type socket struct {
 	identified  bool                  // open is closed
 	shutting    bool                  // a close frame is being sent
 	ended       bool                  // no close frame follows
+	awaited     bool                  // tasks are not added any more
 	operations  map[string]*operating // by operation id
 }
 
@@ -157,7 +159,21 @@ func (c *socket) end() {
 	c.mu.Unlock()
 	c.closing.Wait()      // waits at most 5 s for the client
 	_ = c.conn.CloseNow() // no effect after a close handshake
+	c.mu.Lock()
+	c.awaited = true
+	c.mu.Unlock()
 	c.tasks.Wait()
+}
+
+// run calls f on a goroutine for which the end of the socket waits, unless it has begun to.
+func (c *socket) run(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.awaited {
+		go f()
+		return
+	}
+	c.tasks.Go(f)
 }
 
 func (c *socket) isInitialised() bool {
@@ -166,11 +182,18 @@ func (c *socket) isInitialised() bool {
 	return c.initialised
 }
 
-// send sends a message, and reports whether it could.
+// send sends a message, and reports whether it could. Each message has its own time, which begins after those before it. The
+// connection ends with a message that could not be sent: a client must not miss one of several.
 func (c *socket) send(message []byte) bool {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	ctx, cancel := context.WithTimeout(c.base, writeTimeout)
 	defer cancel()
-	return c.conn.Write(ctx, websocket.MessageText, message) == nil
+	if c.conn.Write(ctx, websocket.MessageText, message) == nil {
+		return true
+	}
+	_ = c.conn.CloseNow() // it may be closed
+	return false
 }
 
 // refuse closes the connection with a close code and a reason. It returns false.

@@ -33,7 +33,9 @@ type operating struct {
 	c     *socket
 	id    string
 	ended chan struct{} // closed when its id can be used again
-	left  bool          // the client has completed it; guarded by the socket's lock
+	// Guarded by the socket's lock:
+	left   bool // the client has completed it
+	ending bool // its last message is being sent
 
 	// What follows is set when the operation is created.
 	op    *graphql.OperationContext
@@ -67,15 +69,15 @@ func (c *socket) begin(id string) (*operating, beginning) {
 			c.mu.Unlock()
 			return op, begun
 		}
-		left := old != nil && old.left
+		ends := old != nil && (old.left || old.ending)
 		c.mu.Unlock()
 		switch {
 		case old == nil:
 			return nil, tooMany
-		case !left:
+		case !ends:
 			return nil, idInUse
 		}
-		<-old.ended // its context has ended
+		<-old.ended // soon: its context has ended, or its last message is being sent
 	}
 }
 
@@ -113,9 +115,9 @@ func (c *socket) start(op *operating, p *graphqlhttp.Parameters) {
 		op.refuse(errs)
 		return
 	}
-	op.idle.Wake = func() { go op.answer() }
+	op.idle.Wake = func() { op.c.run(op.answer) }
 	op.ctx, op.stop = context.WithCancel(operation.WithIdle(op.ctx, &op.idle))
-	go op.answer()
+	c.run(op.answer)
 }
 
 // identity returns ctx with the permissions that the caller's API key has now. The file of keys may have changed since the
@@ -143,8 +145,7 @@ func (op *operating) refuse(errs gqlerror.List) {
 	response := responseWithRequestID(op.c.exec.DispatchError(op.ctx, errs), op.entry.ID())
 	op.c.o.Access.Operation(op.ctx, op.entry, false)
 	if errcode.GetErrorKind(errs) == errcode.KindProtocol {
-		op.c.remove(op)
-		op.c.writeErrors(op.id, response.Errors)
+		op.end(func() { op.c.writeErrors(op.id, response.Errors) })
 		return
 	}
 	op.next(response)
@@ -184,10 +185,8 @@ func (op *operating) fail(v any) {
 	if !errors.As(op.op.Recover(op.ctx, v), &told) {
 		told = apierror.InternalError()
 	}
-	heard := op.c.hears(op)
-	if op.c.remove(op); heard {
-		op.c.writeErrors(op.id, withRequestID(gqlerror.List{told}, op.entry.ID()))
-	}
+	op.c.o.Access.Operation(op.ctx, op.entry, false)
+	op.end(func() { op.c.writeErrors(op.id, withRequestID(gqlerror.List{told}, op.entry.ID())) })
 }
 
 // hears reports whether the client gets messages of an operation. Nothing follows the client's own `complete`.
@@ -208,10 +207,20 @@ func (op *operating) next(response *graphql.Response) {
 	op.c.write("next", op.id, payload)
 }
 
-// complete removes the operation, and sends `complete` unless the connection ends or the client has sent one.
+// complete sends `complete`, unless the connection ends or the client has sent one, and removes the operation.
 func (op *operating) complete() {
+	op.end(func() { op.c.write("complete", op.id, nil) })
+}
+
+// end calls write, which sends the last message if the client gets one, and removes the operation. Until then its id cannot be
+// used again, so that the message ends no other operation.
+func (op *operating) end(write func()) {
+	defer op.c.remove(op)
 	heard := op.c.hears(op)
-	if op.c.remove(op); heard {
-		op.c.write("complete", op.id, nil)
+	op.c.mu.Lock()
+	op.ending = true
+	op.c.mu.Unlock()
+	if heard {
+		write()
 	}
 }
