@@ -2,9 +2,11 @@ package browsertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/chromedp"
 )
 
@@ -53,10 +55,11 @@ func wait(ctx context.Context, what, condition string) error {
 	defer ticker.Stop()
 	for {
 		holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool](condition))
-		if err != nil {
+		var refused *cdproto.Error
+		if err != nil && (!errors.As(err, &refused) || ctx.Err() != nil) { // Chromium refuses while the page is replaced
 			return fmt.Errorf("wait until %s: %w", what, err)
 		}
-		if holds {
+		if err == nil && holds {
 			return nil
 		}
 		select {
