@@ -38,7 +38,7 @@ func Check(ctx context.Context, s *Settings, r *compatibility.Report) {
 	defer cancel()
 	c := check{s, r}
 	authorities := c.files() //nolint:contextcheck // parsing documents belongs to no request
-	accounts := c.accounts()
+	accounts := c.accounts() //nolint:contextcheck // keys outlive the check
 	client := &http.Client{
 		Transport: transport.New(transport.Options{Idle: 1, Authorities: authorities}), Timeout: s.ConsoleTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -132,7 +132,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if err := g.openCache(); err != nil {
 		return nil, err
 	}
-	if err := g.dialConsole(); err != nil {
+	if err := g.dialConsole(); err != nil { //nolint:contextcheck // keys outlive the start
 		return nil, err
 	}
 	if err := g.openConsole(); err != nil {

@@ -35,7 +35,7 @@ const (
 )
 
 // soakQueries are the reads of TestSoak. Nothing changes their answers.
-var soakQueries = []string{ //nolint:gochecknoglobals // constant
+var soakQueries = []string{
 	listQuery, joinQuery, `{ queues { totalCount } viewer { userName } }`, `{ packages(first: 20) { nodes { name versions { version } } } }`,
 	`{ workflows(first: 50) { nodes { id package { name } queue { name } robots { name } } } }`,
 }
@@ -179,7 +179,8 @@ func (s *soak) count(query string, a *e2e.Answer) {
 
 // change changes the queue and executes the workflow, one at a time.
 func (s *soak) change(ctx context.Context) {
-	for e2e.Sleep(ctx, 200*time.Millisecond); ctx.Err() == nil; e2e.Sleep(ctx, 200*time.Millisecond) {
+	for ctx.Err() == nil {
+		_ = e2e.Sleep(ctx, 200*time.Millisecond)
 		version := s.attempted.Add(1)
 		if a := s.post(fmt.Sprintf(`mutation { updateQueue(input: {id: %q, description: "%d"}) { queue { id } } }`, s.queue, version)); a != nil && len(a.Errors) == 0 {
 			s.acknowledged.Store(version)
