@@ -77,7 +77,7 @@ func TestRequests(t *testing.T) {
 		"a body that is too long":      {call(long, ""), nil, 413, "more than the 1048576"},
 		"a long name":                  {call(long[:1<<19], ""), nil, 400, "params.name"},
 		"a long method":                {`{"jsonrpc":"2.0","id":1,"method":"` + long[:1<<19] + `"}`, nil, 400, "method"},
-		"a name of numbers":            {call("Viewer", `,"_meta":"`+long[:1<<19]+`"`), nil, 400, "params._meta"},
+		"meta as a text":               {call("Viewer", `,"_meta":"`+long[:1<<19]+`"`), nil, 400, "params._meta"},
 		"wrong parameters":             {`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":{"a":"` + long[:3<<10] + `"}}}`, nil, 200, "error"},
 		"a name of a prototype":        {call("__proto__", ""), nil, 200, "no tool that you may run"},
 		"a name in other case":         {call("viewer", ""), nil, 200, "no tool that you may run"},
