@@ -86,6 +86,30 @@ func (s *setUp) redis(name, value string) {
 	s.args["redis-url"] = store.URL()
 }
 
+// agents turns the endpoint for agents on, with a manifest and the descriptions beside it.
+func (s *setUp) agents(descriptions string) {
+	s.t.Helper()
+	manifest := s.file(`{"1":"query Viewer { viewer { id } }","2":"mutation Remove($id: ID!) { deleteQueue(input: {id: $id}) { deletedId } }"}`)
+	if err := os.WriteFile(manifest+".descriptions.json", []byte(descriptions), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.args["trusted-documents"], s.args["mcp"], s.args["anonymous"] = manifest, "on", "false"
+}
+
+// TestCheckOfTools verifies that the report names mutations that are no tools.
+func TestCheckOfTools(t *testing.T) {
+	t.Parallel()
+	for names, want := range map[string]string{"Remove": "", "Remove,Absent,Viewer": `no mutations that can be tools: ["Absent" "Viewer"]`} {
+		s := newSetUp(t, consolesim.Options{})
+		s.agents(`{"Viewer":"Reads.","Remove":"Removes."}`)
+		s.args["mcp-mutations"] = names
+		code, report, log := s.check()
+		if code != 0 || !strings.Contains(report, "2 documents") || !strings.Contains(report, want) || strings.Contains(report, "--mcp-mutations") != (want != "") {
+			t.Errorf("%s: exit status %d, report:\n%s%s", names, code, report, log)
+		}
+	}
+}
+
 // TestCheckOfWrongSetUps verifies that the report names what is wrong, and that it holds no secret.
 func TestCheckOfWrongSetUps(t *testing.T) {
 	t.Parallel()
@@ -138,9 +162,10 @@ func TestCheckOfWrongSetUps(t *testing.T) {
 		"certificate": {func(s *setUp) {
 			s.args["tls-cert-file"], s.args["tls-key-file"] = s.file("no"), s.file("no")
 		}, "--tls-cert-file: "},
-		"audit file": {func(s *setUp) { s.args["audit-log"] = "/does/not/exist" }, "--audit-log: "},
-		"documents":  {func(s *setUp) { s.args["trusted-documents"] = "/does/not/exist.json" }, "--trusted-documents: "},
-		"settings":   {func(s *setUp) { s.args["console-timeout"] = "soon" }, "settings: --console-timeout"},
+		"audit file":   {func(s *setUp) { s.args["audit-log"] = "/does/not/exist" }, "--audit-log: "},
+		"documents":    {func(s *setUp) { s.args["trusted-documents"] = "/does/not/exist.json" }, "--trusted-documents: "},
+		"descriptions": {func(s *setUp) { s.agents("no JSON") }, "descriptions.json is no JSON object"},
+		"settings":     {func(s *setUp) { s.args["console-timeout"] = "soon" }, "settings: --console-timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

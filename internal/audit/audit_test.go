@@ -14,9 +14,11 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/graph/schema"
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/audit"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/logqueue"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
@@ -92,6 +94,34 @@ func TestRefusals(t *testing.T) {
 		check(1, 1, 4, 2, 1)
 		l.Close()
 		check(1, 1, 4, 2, 1, 2)
+	})
+}
+
+// TestRefusalsByWay verifies that refusals of one actor are counted by the way of the requests.
+func TestRefusalsByWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &sink{}
+		l := audit.New(audit.Options{Sink: s, Hash: func(string) string { return "hash" }})
+		graphql := principal.NewContext(t.Context(), principal.ForAccount("a", nil).WithKey("one"))
+		agent := accesslog.Begin(&http.Request{}, http.Header{})
+		agent.ComeVia("mcp")
+		mcp := accesslog.NewContext(graphql, agent)
+		for range 2 {
+			l.Refused(graphql, fault.Forbidden)
+			l.RefusedOperation(mcp, "deleteQueue", operation.Summary{Name: "DeleteQueue"}, fault.Forbidden)
+			l.RefusedOperation(mcp, "deleteQueue", operation.Summary{Name: "DeleteQueue"}, fault.Forbidden)
+		}
+		l.Close()
+		counts := make(map[string]float64)
+		for _, line := range s.lines {
+			via, _ := line["via"].(string)
+			n, _ := line["refusals"].(float64)
+			counts[via] += n
+		}
+		if len(s.lines) != 4 || counts[""] != 2 || counts["mcp"] != 4 {
+			t.Errorf("%v in %v", counts, s.lines)
+		}
 	})
 }
 

@@ -62,6 +62,6 @@ func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	if fields := graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Mutation"}); len(fields) > 0 {
 		mutation = fields[0].Name
 	}
-	x.Log.refusedOperation(ctx, mutation, operation.Describe(op), codeOf(resp.Errors[0]))
+	x.Log.RefusedOperation(ctx, mutation, operation.Describe(op), codeOf(resp.Errors[0]))
 	return resp
 }

@@ -9,37 +9,43 @@ import (
 	"github.com/consoleql/consoleql/internal/operation"
 )
 
-// refusalInterval is the least time between two lines about refusals of one actor.
+// refusalInterval is the least time between two lines about refusals of one origin.
 const refusalInterval = time.Second
 
-// maxActors bounds the actors that are told apart; the others share lines.
-const maxActors = 1000
+// maxOrigins bounds the origins that are told apart; the others of one way share lines.
+const maxOrigins = 1000
 
-// refusals writes at most one line per actor and second. A line counts the refusals since the one before.
+// refusals writes at most one line per origin and second. A line counts the refusals since the one before.
 type refusals struct {
 	write func(line)
 
-	mu     sync.Mutex
-	actors map[actor]*refused
-	closed bool
+	mu      sync.Mutex
+	origins map[origin]*refused
+	closed  bool
 }
 
-// refused holds the refusals of an actor since its last line.
+// origin is an actor, and the way of its requests.
+type origin struct {
+	actor actor
+	via   string
+}
+
+// refused holds the refusals of an origin since its last line.
 type refused struct {
 	count int
 	last  line
 	timer *time.Timer
 }
 
-// add writes a refusal, or keeps it until the actor's interval ends.
+// add writes a refusal, or keeps it until the interval of its origin ends.
 func (r *refusals) add(of line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	who := of.Actor
-	if _, known := r.actors[who]; !known && len(r.actors) >= maxActors {
-		who = actor{}
+	who := origin{of.Actor, of.Via}
+	if _, known := r.origins[who]; !known && len(r.origins) >= maxOrigins {
+		who.actor = actor{}
 	}
-	if held := r.actors[who]; held != nil {
+	if held := r.origins[who]; held != nil {
 		held.count++
 		held.last = of
 		return
@@ -49,23 +55,23 @@ func (r *refusals) add(of line) {
 	if r.closed {
 		return
 	}
-	if r.actors == nil {
-		r.actors = make(map[actor]*refused)
+	if r.origins == nil {
+		r.origins = make(map[origin]*refused)
 	}
 	held := &refused{}
 	held.timer = time.AfterFunc(refusalInterval, func() { r.flush(who, held) })
-	r.actors[who] = held
+	r.origins[who] = held
 }
 
 // flush ends an interval. If there were refusals in it, their line begins the next one.
-func (r *refusals) flush(who actor, held *refused) {
+func (r *refusals) flush(who origin, held *refused) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.actors[who] != held {
+	if r.closed || r.origins[who] != held {
 		return
 	}
 	if held.count == 0 {
-		delete(r.actors, who)
+		delete(r.origins, who)
 		return
 	}
 	r.writeHeld(held)
@@ -83,12 +89,12 @@ func (r *refusals) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	for who, held := range r.actors {
+	for who, held := range r.origins {
 		held.timer.Stop()
 		if held.count > 0 {
 			r.writeHeld(held)
 		}
-		delete(r.actors, who)
+		delete(r.origins, who)
 	}
 }
 
@@ -106,7 +112,9 @@ func (l *Log) Refused(ctx context.Context, code fault.Code) {
 	}
 }
 
-// refusedOperation records a mutation of which nothing is executed.
-func (l *Log) refusedOperation(ctx context.Context, mutation string, s operation.Summary, code fault.Code) {
-	l.refuse(l.begin(ctx, mutation, s), code)
+// RefusedOperation records a mutation of which nothing is executed. mutation is its first root field.
+func (l *Log) RefusedOperation(ctx context.Context, mutation string, s operation.Summary, code fault.Code) {
+	if l != nil {
+		l.refuse(l.begin(ctx, mutation, s), code)
+	}
 }

@@ -6,8 +6,12 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/vektah/gqlparser/v2/ast"
+
 	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 )
 
 // agentChain are the middlewares of the endpoint /mcp, the first one outermost.
@@ -40,18 +44,39 @@ func (s *server) admitAgent(next http.Handler) http.Handler {
 
 // agents returns the handler of the endpoint /mcp, whose tools run through the handler of /graphql.
 func (s *server) agents(graphql http.Handler) http.Handler {
-	return s.opts.MCP.Handler(func(ctx context.Context, p *graphqlhttp.Parameters) []byte {
-		s.opts.Documents.Resolve(p)
-		r, err := http.NewRequestWithContext(graphqlhttp.WithParameters(ctx, p), http.MethodPost, "/graphql", http.NoBody)
-		if err != nil { // method and path are constant
-			return nil
-		}
-		r.Header.Set("Content-Type", graphqlhttp.TypeJSON)
-		r.Header.Set("Accept", graphqlhttp.TypeJSON)
-		answered := bodyRecorder{header: make(http.Header)}
-		graphql.ServeHTTP(&answered, r)
-		return answered.body.Bytes()
-	})
+	return s.opts.MCP.Handler(toolRunner{s, graphql})
+}
+
+// toolRunner implements mcp.Runner.
+type toolRunner struct {
+	*server
+	handler http.Handler // of /graphql
+}
+
+// Execute executes an operation by a request of /graphql, which the middlewares have admitted.
+func (t toolRunner) Execute(ctx context.Context, p *graphqlhttp.Parameters) []byte {
+	t.opts.Documents.Resolve(p)
+	r, err := http.NewRequestWithContext(graphqlhttp.WithParameters(ctx, p), http.MethodPost, "/graphql", http.NoBody)
+	if err != nil { // method and path are constant
+		return nil
+	}
+	r.Header.Set("Content-Type", graphqlhttp.TypeJSON)
+	r.Header.Set("Accept", graphqlhttp.TypeJSON)
+	answered := bodyRecorder{header: make(http.Header)}
+	t.handler.ServeHTTP(&answered, r)
+	return answered.body.Bytes()
+}
+
+// Refused records a refused call in the access log, and one of a mutation in the audit log.
+func (t toolRunner) Refused(ctx context.Context, s operation.Summary, field string, code fault.Code) {
+	e := accesslog.FromContext(ctx)
+	if s.Type != "" {
+		e.Executed(&s)
+	}
+	e.Refused(string(code))
+	if s.Type == string(ast.Mutation) {
+		t.opts.Audit.RefusedOperation(ctx, field, s, code)
+	}
 }
 
 // bodyRecorder records the body of a response.

@@ -63,11 +63,10 @@ type check struct {
 func (c check) files() *transport.Authorities {
 	var authorities *transport.Authorities
 	if c.ConsoleCAFile != "" {
-		var err error
-		if authorities, err = transport.OpenAuthorities(c.ConsoleCAFile); err != nil {
+		if opened, err := transport.OpenAuthorities(c.ConsoleCAFile); err != nil {
 			c.report.Fail("--console-ca-file", "%v", err)
-			authorities = nil
 		} else {
+			authorities = opened
 			c.report.OK("--console-ca-file", "it can be read")
 		}
 	}
@@ -117,7 +116,7 @@ func (c check) documents() {
 		c.report.Fail(part, "%v", err)
 		return
 	}
-	list, err := c.openDocuments(served, querylimit.NewParsedDocuments(served), nil, slog.New(slog.DiscardHandler))
+	list, tools, err := c.openDocuments(served, querylimit.NewParsedDocuments(served), nil, slog.New(slog.DiscardHandler))
 	switch {
 	case err != nil:
 		c.report.Fail(part, "%v", err)
@@ -126,6 +125,9 @@ func (c check) documents() {
 		c.report.Warn(part, "%d documents are not trusted: the log of serve names them", list.Refused())
 	default:
 		c.report.OK(part, "%d documents", list.Len())
+	}
+	if names := tools.Missing(); err == nil && len(names) > 0 {
+		c.report.Warn("--mcp-mutations", "no mutations that can be tools: %q", names)
 	}
 }
 

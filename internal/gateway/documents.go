@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -19,12 +20,11 @@ import (
 // isMetricOperation reports whether metrics tell operations of that name apart: it is configured, or one of the first
 // names of trusted documents for which the configured ones leave room.
 func (g *Gateway) isMetricOperation(name string) bool {
-	configured := g.settings.MetricOperations
-	if slices.Contains(configured, name) {
+	if slices.Contains(g.settings.MetricOperations, name) {
 		return true
 	}
 	i, trusted := slices.BinarySearch(g.documents.Names(), name)
-	return trusted && i < telemetry.MaxOperationNames-len(configured)
+	return trusted && i < telemetry.MaxOperationNames-len(g.settings.MetricOperations)
 }
 
 // loadSchema returns the schema that the settings serve.
@@ -35,18 +35,19 @@ func (s *Settings) loadSchema() (*ast.Schema, error) {
 	return schema.Load()
 }
 
-// openDocuments reads the trusted documents into a cache of parsed documents, and into tools. It returns nil if there are
-// none.
-func (s *Settings) openDocuments(served *ast.Schema, parsed graphql.Cache[*ast.QueryDocument], tools *mcp.Tools, log *slog.Logger) (*trusteddocuments.List, error) {
+// openDocuments reads the trusted documents into a cache of parsed documents. The tools are nil where there are no agents.
+func (s *Settings) openDocuments(served *ast.Schema, parsed graphql.Cache[*ast.QueryDocument], accepted func(context.Context) error, log *slog.Logger) (list *trusteddocuments.List, tools *mcp.Tools, err error) {
 	mode := s.documentsMode()
 	if mode == "" {
-		return nil, nil //nolint:nilnil // there is no list, and no error
+		return nil, nil, nil
 	}
 	o := trusteddocuments.Options{Path: s.TrustedDocuments, Mode: mode, Schema: served, Limits: s.edgeLimits(), Parsed: parsed, Logger: log}
-	if tools != nil {
+	if s.MCP == "on" {
+		tools = mcp.New(mcp.Options{Schema: served, Mutations: s.MCPMutations, Accepted: accepted, Version: buildinfo.Read().Version, Logger: log})
 		o.Loaded = tools.Load
 	}
-	return trusteddocuments.Open(o)
+	list, err = trusteddocuments.Open(o)
+	return list, tools, err //nolint:wrapcheck // the callers name the setting
 }
 
 // openSchema loads the schema, creates the cache of parsed documents, and reads the trusted documents into it.
@@ -55,10 +56,7 @@ func (g *Gateway) openSchema() (err error) {
 		return err
 	}
 	g.parsed = querylimit.NewParsedDocuments(g.schema)
-	if g.settings.MCP == "on" {
-		g.tools = mcp.New(mcp.Options{Schema: g.schema, Mutations: g.settings.MCPMutations, Accepted: g.accepted, Version: buildinfo.Read().Version, Logger: g.log})
-	}
-	if g.documents, err = g.settings.openDocuments(g.schema, g.parsed, g.tools, g.log); err != nil {
+	if g.documents, g.tools, err = g.settings.openDocuments(g.schema, g.parsed, g.accepted, g.log); err != nil {
 		return fmt.Errorf("--trusted-documents: %w", err)
 	}
 	return nil

@@ -1,5 +1,4 @@
-// Package gateway is the whole service as a value: New puts its parts together and listens, Run serves until its
-// context ends.
+// Package gateway is the whole service as a value: New puts its parts together and listens, Run serves until ctx ends.
 package gateway
 
 import (

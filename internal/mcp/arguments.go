@@ -74,11 +74,11 @@ func (of *tool) variables(arguments jsontext.Value) (jsontext.Value, error) {
 	if key != "" {
 		given[of.keyed] = withKey(given[of.keyed], key)
 	}
-	return object(given)
+	return encode(given)
 }
 
-// object encodes a JSON object.
-func object(of map[string]jsontext.Value) (jsontext.Value, error) {
+// encode encodes a JSON object.
+func encode(of map[string]jsontext.Value) (jsontext.Value, error) {
 	text, err := json.Marshal(of, json.Deterministic(true), jsontext.AllowDuplicateNames(true))
 	if err != nil {
 		return nil, fmt.Errorf("encode the variables: %w", err)

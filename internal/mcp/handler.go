@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -18,11 +17,18 @@ import (
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-// Execute executes an operation as the caller in ctx, and returns the response of GraphQL as JSON.
-type Execute func(ctx context.Context, p *graphqlhttp.Parameters) []byte
+// Runner runs the calls of tools, as the caller in their context.
+type Runner interface {
+	// Execute executes an operation, and returns the response of GraphQL as JSON.
+	Execute(ctx context.Context, p *graphqlhttp.Parameters) []byte
+	// Refused records a call of which nothing is executed. s has the type and the name of the tool's operation, and field its
+	// first root field; they are empty where the call names no tool.
+	Refused(ctx context.Context, s operation.Summary, field string, code fault.Code)
+}
 
 // instructions tell an agent about the tools.
 const instructions = "The tools are reviewed operations on a console for robotic process automation. " +
@@ -44,11 +50,11 @@ func (t *Tools) Admit(ctx context.Context) error {
 }
 
 // Handler returns the handler of the endpoint: stateless streamable HTTP. Callers must have been admitted.
-func (t *Tools) Handler(execute Execute) http.Handler {
+func (t *Tools) Handler(runner Runner) http.Handler {
 	server := sdk.NewServer(&sdk.Implementation{Name: "ConsoleQL", Version: t.opts.Version}, &sdk.ServerOptions{
 		Instructions: instructions, Capabilities: &sdk.ServerCapabilities{Tools: &sdk.ToolCapabilities{}},
 	})
-	server.AddReceivingMiddleware(t.methods(execute))
+	server.AddReceivingMiddleware(t.methods(runner))
 	streamable := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server }, &sdk.StreamableHTTPOptions{
 		Stateless: true, JSONResponse: true,
 		DisableLocalhostProtection: true, // the edge judges Host and Origin, and a proxy may run on the same machine
@@ -75,43 +81,34 @@ func (t *Tools) Handler(execute Execute) http.Handler {
 		ctx := context.WithValue(r.Context(), requestKey{}, r.Context())
 		r = r.WithContext(ctx)
 		r.Body = io.NopCloser(bytes.NewReader(text))
-		streamable.ServeHTTP(w, r)
+		streamable.ServeHTTP(noStore{w}, r)
 	})
 }
+
+// noStore sets Cache-Control: no-store, which the SDK replaces by directives that let caches store an answer.
+type noStore struct{ http.ResponseWriter }
+
+// WriteHeader sends the header.
+func (w noStore) WriteHeader(status int) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write writes a part of the body.
+func (w noStore) Write(p []byte) (int, error) {
+	w.Header().Set("Cache-Control", "no-store")
+	return w.ResponseWriter.Write(p) //nolint:wrapcheck // it is the error of the writer
+}
+
+// Unwrap returns the writer for http.ResponseController.
+func (w noStore) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // requestKey is the key of the context of the HTTP request. The contexts that the SDK gives to methods have its values, and
 // do not end with it.
 type requestKey struct{}
 
-// maxID bounds the id of a message, in bytes.
-const maxID = 256
-
-// checkMessage refuses a body that is not one message, or whose members could be read in two ways.
-func checkMessage(text []byte) error {
-	if !utf8.Valid(text) {
-		return fault.BadInput("", "the message is not encoded in UTF-8")
-	}
-	if kind := jsontext.NewDecoder(bytes.NewBuffer(text)).PeekKind(); kind == '[' {
-		return fault.BadInput("", "messages are not sent together: send each in a request of its own")
-	}
-	err := graphqlhttp.ReadMembers(text, []string{"jsonrpc", "id", "method", "params"}, func(member string, value jsontext.Value) error {
-		switch {
-		case member == "id" && len(value) > maxID:
-			return fault.BadInput("id", "is longer than %d bytes", maxID)
-		case member == "params" && value.Kind() == '{':
-			return graphqlhttp.ReadMembers(value, []string{"name", "arguments", "_meta"}, func(string, jsontext.Value) error { return nil })
-		}
-		return nil
-	})
-	var told *fault.Error
-	if errors.As(err, &told) && told.Message == apierror.NotAnOperation {
-		return fault.BadInput("", "the request body is not a JSON object of jsonrpc, id, method and params")
-	}
-	return err
-}
-
 // methods handles the methods that concern tools, and refuses those of other features.
-func (t *Tools) methods(execute Execute) sdk.Middleware {
+func (t *Tools) methods(runner Runner) sdk.Middleware {
 	return func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(ctx context.Context, method string, request sdk.Request) (result sdk.Result, err error) {
 			if of, ok := ctx.Value(requestKey{}).(context.Context); ok && method == "tools/call" {
@@ -127,7 +124,7 @@ func (t *Tools) methods(execute Execute) sdk.Middleware {
 			case *sdk.ListToolsParams:
 				return t.list(ctx, params)
 			case *sdk.CallToolParamsRaw:
-				return t.call(ctx, execute, params)
+				return t.call(ctx, runner, params)
 			}
 			if method == "initialize" || method == "ping" || method == "server/discover" || strings.HasPrefix(method, "notifications/") {
 				return next(ctx, method, request)
@@ -155,31 +152,49 @@ func (t *Tools) list(ctx context.Context, params *sdk.ListToolsParams) (*sdk.Lis
 }
 
 // call runs a tool. The error is one of the protocol; what an agent can mend is a result.
-func (t *Tools) call(ctx context.Context, execute Execute, params *sdk.CallToolParamsRaw) (*sdk.CallToolResult, error) {
+func (t *Tools) call(ctx context.Context, runner Runner, params *sdk.CallToolParamsRaw) (*sdk.CallToolResult, error) {
 	if params == nil {
 		params = &sdk.CallToolParamsRaw{}
 	}
-	all := t.visible(principal.FromContext(ctx))
+	caller := principal.FromContext(ctx)
+	all := t.visible(caller)
 	name, arguments := params.Name, jsontext.Value(params.Arguments) //nolint:unconvert // they are two types before Go 1.27
+	runs := false
 	if len(all) > maxListed {
+		var result *sdk.CallToolResult
+		var refused *fault.Error
 		switch name {
 		case searchOperations:
-			return search(all, arguments), nil
+			if result, refused = search(all, arguments); refused == nil {
+				return result, nil
+			}
 		case runOperation:
-			var refused *fault.Error
-			if name, arguments, refused = readRun(arguments); refused != nil {
-				return refusal(refused), nil
-			}
-			if of := find(all, name); of != nil {
-				return of.run(ctx, execute, arguments, "arguments."), nil
-			}
-			return refusal(fault.BadInput("name", "%q is no operation that you may run: look for one with %s", graphqlhttp.Truncate(name), searchOperations)), nil
+			runs = true
+			name, arguments, refused = readRun(arguments)
+		}
+		if refused != nil {
+			runner.Refused(ctx, operation.Summary{}, "", refused.Code)
+			return refusal(refused), nil
 		}
 	}
-	if of := find(all, name); of != nil {
-		return of.run(ctx, execute, arguments, ""), nil
+	of := find(*t.current.Load(), name)
+	if of == nil || !of.permits(caller) { // the log tells them apart, and the caller learns of no tool that it may not run
+		of.refused(ctx, runner, fault.Forbidden)
+		if runs {
+			return refusal(fault.BadInput("name", "%q is no operation that you may run: look for one with %s", graphqlhttp.Truncate(name), searchOperations)), nil
+		}
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("%q is no tool that you may run", graphqlhttp.Truncate(name))}
 	}
-	return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("%q is no tool that you may run", graphqlhttp.Truncate(name))}
+	return of.run(ctx, runner, arguments), nil
+}
+
+// refused records that the tool is not run. A tool that is nil is not found, whichever code is given.
+func (of *tool) refused(ctx context.Context, runner Runner, code fault.Code) {
+	if of == nil {
+		runner.Refused(ctx, operation.Summary{}, "", fault.NotFound)
+		return
+	}
+	runner.Refused(ctx, operation.Summary{Type: string(of.kind), Name: of.Name}, of.roots[0], code)
 }
 
 // find returns the tool of that name, or nil.
@@ -192,22 +207,24 @@ func find(all []*tool, name string) *tool {
 	return nil
 }
 
-// run executes the operation of the tool. below precedes the names of arguments in errors.
-func (of *tool) run(ctx context.Context, execute Execute, arguments jsontext.Value, below string) *sdk.CallToolResult {
+// run executes the operation of the tool.
+func (of *tool) run(ctx context.Context, runner Runner, arguments jsontext.Value) *sdk.CallToolResult {
 	variables, err := of.variables(arguments)
 	if err != nil {
-		var told *fault.Error
-		if !errors.As(err, &told) {
-			told = fault.BadInput("", "the arguments are not a JSON object")
-		}
-		if told.Argument != "" {
-			named := *told
-			named.Argument = below + told.Argument
-			told = &named
-		}
+		told := toldOf(err)
+		of.refused(ctx, runner, told.Code)
 		return refusal(told)
 	}
-	return resultOf(execute(ctx, &graphqlhttp.Parameters{DocumentID: of.document, OperationName: of.Name, Variables: variables}))
+	return resultOf(runner.Execute(ctx, &graphqlhttp.Parameters{DocumentID: of.document, OperationName: of.Name, Variables: variables}))
+}
+
+// toldOf returns the error that a caller is told about arguments.
+func toldOf(err error) *fault.Error {
+	var told *fault.Error
+	if !errors.As(err, &told) {
+		told = fault.BadInput("arguments", "is not a JSON object")
+	}
+	return told
 }
 
 // refusal is the result of a call that executes nothing.

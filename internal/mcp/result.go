@@ -33,11 +33,11 @@ func resultOf(response []byte) *sdk.CallToolResult {
 	const room = maxResult - frame - len(notice)
 	size := len(response)
 	if size <= room { // a longer one is not encoded to find that out
-		size = quotedBytes(string(response))
+		size = encodedBytes(string(response))
 	}
 	if size <= room {
 		result.Content = []sdk.Content{&sdk.TextContent{Text: notice}, &sdk.TextContent{Text: string(response)}}
-		if size+len(response) <= room {
+		if size+encodedBytes(json.RawMessage(response)) <= room {
 			result.StructuredContent = json.RawMessage(response)
 		}
 		return result
@@ -52,18 +52,18 @@ func resultOf(response []byte) *sdk.CallToolResult {
 	return result
 }
 
-// quotedBytes returns the length of a text as a JSON string.
-func quotedBytes(text string) int {
-	quoted, err := json.Marshal(text)
-	if err != nil { // a string can be encoded
-		return maxResult + len(text)
+// encodedBytes returns the length of a text, or of JSON, as the SDK encodes it. Both get longer: <, > and & are escaped.
+func encodedBytes[T string | json.RawMessage](of T) int {
+	encoded, err := json.Marshal(of)
+	if err != nil { // both can be encoded
+		return maxResult + len(of)
 	}
-	return len(quoted)
+	return len(encoded)
 }
 
 // cut returns the longest beginning of a text that has at most so many bytes as a JSON string.
 func cut(response []byte, most int) string {
 	text := string(response[:min(len(response), most)])
-	n := sort.Search(len(text), func(n int) bool { return quotedBytes(text[:n+1]) > most })
+	n := sort.Search(len(text), func(n int) bool { return encodedBytes(text[:n+1]) > most })
 	return strings.ToValidUTF8(text[:n], "")
 }

@@ -13,13 +13,13 @@ import (
 // TestResults verifies that no result is longer than 64 KiB, whatever its characters are, and that each is valid.
 func TestResults(t *testing.T) {
 	t.Parallel()
-	for _, piece := range []string{"a", `\"`, "机", "😀", "<", `\u0001`} {
-		for _, size := range []int{1, 20 << 10, 31 << 10, 33 << 10, 60 << 10, 64 << 10, 70 << 10, 1 << 20} {
+	for _, piece := range []string{"a", `\"`, "机", "😀", "<", "&", "\u2028", `\u0001`} {
+		for _, size := range []int{1, 5 << 10, 8 << 10, 9 << 10, 10 << 10, 20 << 10, 31 << 10, 33 << 10, 60 << 10, 64 << 10, 70 << 10, 1 << 20} {
 			for _, errs := range []string{"", `"errors":[{"message":"m"}],`} {
 				response := fmt.Sprintf(`{%s"data":{"name":%q}}`, errs, "")
 				response = strings.Replace(response, `""`, `"`+strings.Repeat(piece, size/len(piece))+`"`, 1)
 				result := resultOf([]byte(response))
-				text, err := json.Marshal(result)
+				text, err := json.Marshal(result) // as the SDK sends it
 				if err != nil || len(text) > maxResult || result.IsError != (errs != "") {
 					t.Errorf("%q × %d: %d bytes, error %v, %v", piece, size, len(text), result.IsError, err)
 				}

@@ -184,8 +184,8 @@ func (s schemas) object(def *ast.Definition) (jsonSchema, error) {
 	return reference, nil
 }
 
-// keyedVariable returns the only variable of a mutation that has a member idempotencyKey; empty: there is none, or the
-// operation has a variable of that name.
+// keyedVariable returns the only variable of a mutation that has a member idempotencyKey; empty: there is none, it has a
+// default, which a key would replace, or the operation has a variable of that name.
 func keyedVariable(graph *ast.Schema, operation *ast.OperationDefinition) string {
 	found := ""
 	for _, v := range operation.VariableDefinitions {
@@ -194,7 +194,7 @@ func keyedVariable(graph *ast.Schema, operation *ast.OperationDefinition) string
 		case v.Variable == idempotencyKey:
 			return ""
 		case def == nil || def.Kind != ast.InputObject || def.Fields.ForName(idempotencyKey) == nil:
-		case found != "":
+		case found != "", v.DefaultValue != nil:
 			return ""
 		default:
 			found = v.Variable

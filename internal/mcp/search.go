@@ -3,7 +3,6 @@ package mcp
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,8 +70,8 @@ func readRun(arguments jsontext.Value) (name string, of jsontext.Value, refused 
 	if err == nil && name == "" {
 		err = fault.BadInput("name", "is missing")
 	}
-	if err != nil && !errors.As(err, &refused) {
-		refused = fault.BadInput("", "the arguments are not a JSON object")
+	if err != nil {
+		refused = toldOf(err)
 	}
 	return name, of, refused
 }
@@ -86,7 +85,7 @@ type found struct {
 }
 
 // search returns the tools that have the most words of a query.
-func search(all []*tool, arguments jsontext.Value) *sdk.CallToolResult {
+func search(all []*tool, arguments jsontext.Value) (*sdk.CallToolResult, *fault.Error) {
 	var query string
 	if err := members(arguments, func(member string, value jsontext.Value) error {
 		if member != "query" {
@@ -94,11 +93,7 @@ func search(all []*tool, arguments jsontext.Value) *sdk.CallToolResult {
 		}
 		return graphqlhttp.ReadString(member, value, &query)
 	}); err != nil {
-		var told *fault.Error
-		if !errors.As(err, &told) {
-			told = fault.BadInput("", "the arguments are not a JSON object")
-		}
-		return refusal(told)
+		return nil, toldOf(err)
 	}
 	matching := ranked(all, query)
 	operations, size := []found{}, 0
@@ -114,9 +109,9 @@ func search(all []*tool, arguments jsontext.Value) *sdk.CallToolResult {
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(map[string]any{"operations": operations, "matching": len(matching)}); err != nil { // its values are texts
-		return refusal(fault.New(fault.Internal, "internal error"))
+		return nil, fault.New(fault.Internal, "internal error")
 	}
-	return resultOf(bytes.TrimSpace(text.Bytes()))
+	return resultOf(bytes.TrimSpace(text.Bytes())), nil
 }
 
 // maxWords bounds the words of a query that count.

@@ -91,13 +91,24 @@ func (t *Tools) Load(operations []trusteddocuments.Operation) {
 			mutations++
 		}
 	}
+	t.current.Store(&all)
+	for _, name := range t.Missing() {
+		t.opts.Logger.Warn("--mcp-mutations names no mutation that can be a tool", "name", name)
+	}
+	t.opts.Logger.Info("tools of the endpoint /mcp", "tools", len(all), "mutations", mutations)
+}
+
+// Missing returns the names of Options.Mutations that are no tools. Nil Tools miss none.
+func (t *Tools) Missing() (names []string) {
+	if t == nil {
+		return nil
+	}
 	for _, name := range t.opts.Mutations {
-		if !slices.ContainsFunc(all, func(of *tool) bool { return of.Name == name && of.kind == ast.Mutation }) {
-			t.opts.Logger.Warn("--mcp-mutations names no mutation that can be a tool", "name", name)
+		if of := find(*t.current.Load(), name); of == nil || of.kind != ast.Mutation {
+			names = append(names, name)
 		}
 	}
-	t.current.Store(&all)
-	t.opts.Logger.Info("tools of the endpoint /mcp", "tools", len(all), "mutations", mutations)
+	return names
 }
 
 // make makes the tool of a name. It returns nil if there is none, and the reason if that may surprise.

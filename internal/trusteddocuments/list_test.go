@@ -266,9 +266,9 @@ func TestResolve(t *testing.T) {
 	}{
 		"documentId":                {`"documentId":"a"`, viewer, map[*trusteddocuments.List]fault.Code{only: ok, log: ok, none: notFound}},
 		"doc_id":                    {`"doc_id":"a"`, viewer, map[*trusteddocuments.List]fault.Code{only: ok, log: ok, none: notFound}},
-		"persisted":                 {persisted(hashOf(viewer)), viewer, map[*trusteddocuments.List]fault.Code{only: ok, log: ok}},
-		"two names of one":          {`"documentId":"sha256:` + hashOf(viewer) + `","doc_id":"sha256:` + hashOf(viewer) + `",` + persisted(hashOf(viewer)), viewer, map[*trusteddocuments.List]fault.Code{only: ok, log: ok}},
-		"two names":                 {`"documentId":"a",` + persisted(hashOf(packages)), "", map[*trusteddocuments.List]fault.Code{only: bad, log: bad, none: bad}},
+		"persisted":                 {persisted("a"), viewer, map[*trusteddocuments.List]fault.Code{only: ok, log: ok}},
+		"two names of one":          {`"documentId":"sha256:a","doc_id":"sha256:a",` + persisted("a"), viewer, map[*trusteddocuments.List]fault.Code{only: ok, log: ok}},
+		"two names":                 {`"documentId":"a",` + persisted("b"), "", map[*trusteddocuments.List]fault.Code{only: bad, log: bad, none: bad}},
 		"unknown":                   {`"documentId":"c"`, "", map[*trusteddocuments.List]fault.Code{only: notFound, log: notFound, none: notFound}},
 		"unknown, persisted":        {persisted(hashOf(foreign)), "", map[*trusteddocuments.List]fault.Code{only: notFound, log: ok, none: ok}},
 		"persisted, escaped":        {`"extensions":{"persisted\u0051uery":{"version":1,"sha256Hash":"` + hashOf(foreign) + `"}}`, "", map[*trusteddocuments.List]fault.Code{only: notFound, log: ok, none: ok}},
@@ -282,7 +282,16 @@ func TestResolve(t *testing.T) {
 		"id and other text":         {`"documentId":"a","query":` + quote(packages), "", map[*trusteddocuments.List]fault.Code{only: bad, log: bad}},
 		"id and foreign text":       {`"documentId":"a","query":` + quote(foreign), "", map[*trusteddocuments.List]fault.Code{only: notTrusted, log: bad}},
 		"unknown id, trusted text":  {`"documentId":"c","query":` + quote(viewer), viewer, map[*trusteddocuments.List]fault.Code{only: bad, log: ok, none: ok}},
-		"persisted and other text":  {`"query":` + quote(packages) + "," + persisted(hashOf(viewer)), "", map[*trusteddocuments.List]fault.Code{only: bad, log: bad}},
+		"persisted and other text":  {`"query":` + quote(packages) + "," + persisted("a"), "", map[*trusteddocuments.List]fault.Code{only: bad, log: bad}},
+		"persisted by its hash":     {persisted(hashOf(viewer)), viewer, map[*trusteddocuments.List]fault.Code{only: ok, log: ok, none: ok}},
+		"persisted with a prefix":   {persisted("sha256:" + hashOf(viewer)), viewer, map[*trusteddocuments.List]fault.Code{only: ok, log: ok, none: notFound}},
+		"persisted, no hash":        {persisted("c"), "", map[*trusteddocuments.List]fault.Code{only: notFound, log: notFound, none: notFound}},
+		"persisted, SHA-1":          {persisted(strings.Repeat("0a", 20)), "", map[*trusteddocuments.List]fault.Code{only: notFound, log: notFound, none: notFound}},
+		"persisted, and its text":   {`"query":` + quote(viewer) + "," + persisted("a"), viewer, map[*trusteddocuments.List]fault.Code{only: ok, log: ok, none: bad}},
+		"no hash, trusted text":     {`"query":` + quote(viewer) + "," + persisted("c"), "", map[*trusteddocuments.List]fault.Code{only: bad, log: bad, none: bad}},
+		"no hash, foreign text":     {`"query":` + quote(foreign) + "," + persisted("c"), "", map[*trusteddocuments.List]fault.Code{only: notTrusted, log: bad, none: bad}},
+		"persisted, foreign text":   {`"query":` + quote(foreign) + "," + persisted("a"), "", map[*trusteddocuments.List]fault.Code{only: notTrusted, log: bad, none: bad}},
+		"two names, no hashes":      {`"documentId":"c","query":` + quote(viewer) + "," + persisted("c"), "", map[*trusteddocuments.List]fault.Code{only: bad, log: bad, none: bad}},
 		"__typename":                {`"query":"{__typename}"`, "{__typename}", map[*trusteddocuments.List]fault.Code{only: ok, closed: ok, log: ok}},
 		"named __typename":          {`"query":"query  Health\n{ __typename }"`, "query  Health\n{ __typename }", map[*trusteddocuments.List]fault.Code{only: ok, closed: ok}},
 		"__typename and more":       {`"query":"{ __typename viewer { id } }"`, "", map[*trusteddocuments.List]fault.Code{only: notTrusted}},
@@ -304,6 +313,9 @@ func TestResolve(t *testing.T) {
 				var got fault.Code
 				if p.Refusal() != nil {
 					got = fault.CodeOf(p.Refusal())
+				}
+				if _, _, runs := p.Hash(); runs && (got != ok || p.Query == "" && !p.PersistsByHash()) {
+					t.Errorf("%q, and a cached answer is looked for", got)
 				}
 				if got != want || got == ok && p.Query != tt.text && strings.Contains(tt.request, `"a"`) {
 					t.Errorf("%q, want %q; it runs %q", got, want, p.Query)

@@ -25,20 +25,21 @@ func (l *List) Resolve(p *graphqlhttp.Parameters) {
 
 func (l *List) resolve(p *graphqlhttp.Parameters) *fault.Error {
 	only := l != nil && l.opts.Mode == Only
-	hash := p.PersistedHash()
+	persisted := p.PersistedID()
 	id := p.DocumentID
 	switch {
 	case id == "":
-		id = hash
-	case hash != "" && hash != strings.TrimPrefix(id, hashPrefix):
+		id = persisted
+	case persisted != "" && strings.TrimPrefix(persisted, hashPrefix) != strings.TrimPrefix(id, hashPrefix):
 		return fault.BadInput("documentId", "differs from the hash of the extension persistedQuery")
 	}
 	text, known := l.find(id)
+	automatic := persisted == "" || p.PersistsByHash()
 	switch {
 	case p.Query == "" && known:
 		p.SetDocument(text)
 		return nil
-	case p.Query == "" && (!only && p.DocumentID == "" || id == "" && len(p.Extensions) == 0):
+	case p.Query == "" && (!only && automatic && p.DocumentID == "" || id == "" && len(p.Extensions) == 0):
 		return nil // an automatic persisted query, or nothing
 	case p.Query == "":
 		return fault.New(fault.PersistedQueryNotFound, "PersistedQueryNotFound")
@@ -49,6 +50,8 @@ func (l *List) resolve(p *graphqlhttp.Parameters) *fault.Error {
 		return nil
 	case known, only && p.DocumentID != "":
 		return fault.BadInput("query", "is not the text of the document that the request names")
+	case !automatic:
+		return fault.BadInput("extensions.persistedQuery.sha256Hash", "is neither the id of a trusted document nor the SHA-256 of the text in hexadecimal")
 	default:
 		return nil // the extension compares a hash with its text
 	}

@@ -26,8 +26,11 @@ func (p *Parameters) setDocumentID(member, id string) error {
 	return nil
 }
 
+// maxPersistedID bounds the member sha256Hash, in bytes. Manifests may have other ids than hashes.
+const maxPersistedID = 1024
+
 // readPersisted reads the extension persistedQuery. It refuses every form but the one of automatic persisted queries, so that
-// nothing else reads a hash where this function finds none. Further members are skipped: urql sends miss.
+// nothing else reads an id where this function finds none. Further members are skipped: urql sends miss.
 func (p *Parameters) readPersisted() error {
 	if len(p.Extensions) == 0 {
 		return nil
@@ -44,21 +47,23 @@ func (p *Parameters) readPersisted() error {
 			}
 			return ReadString(member, value, &p.persisted)
 		})
-		if err != nil || version != "1" || !isHash(p.persisted) {
+		if err != nil || version != "1" || p.persisted == "" || len(p.persisted) > maxPersistedID {
 			p.persisted = ""
-			return fault.BadInput("extensions.persistedQuery", "is not an object of version, the number 1, and sha256Hash, 64 hexadecimal digits in lower case")
+			return fault.BadInput("extensions.persistedQuery", "is not an object of version, the number 1, and sha256Hash, a string of 1 to %d bytes", maxPersistedID)
 		}
 		return nil
 	})
 }
 
-// isHash reports whether a text is a SHA-256 in hexadecimal, in lower case.
-func isHash(text string) bool {
-	return len(text) == hex.EncodedLen(sha256.Size) && strings.Trim(text, "0123456789abcdef") == ""
-}
+// PersistedID returns the member sha256Hash of the extension persistedQuery; empty: there is none. Where it is no hash, it may
+// be the id of a trusted document.
+func (p *Parameters) PersistedID() string { return p.persisted }
 
-// PersistedHash returns the hash of the extension persistedQuery in hexadecimal; empty: there is none.
-func (p *Parameters) PersistedHash() string { return p.persisted }
+// PersistsByHash reports whether the extension persistedQuery has a SHA-256 in hexadecimal, in lower case: the name of an
+// automatic persisted query.
+func (p *Parameters) PersistsByHash() bool {
+	return len(p.persisted) == hex.EncodedLen(sha256.Size) && strings.Trim(p.persisted, "0123456789abcdef") == ""
+}
 
 // SetDocument sets the text of the document that the request names. The extension
 // persistedQuery has no effect then.

@@ -49,10 +49,10 @@ func (p *Parameters) Hash() (hash [sha256.Size]byte, isPersisted, ok bool) {
 		return hash, false, false
 	case p.persisted == "" || p.resolved:
 		return hash, false, p.Query != ""
-	}
-	var named [sha256.Size]byte
-	if _, err := hex.Decode(named[:], []byte(p.persisted)); err != nil { // readPersisted has checked it
+	case !p.PersistsByHash():
 		return hash, true, false
 	}
+	var named [sha256.Size]byte
+	_, _ = hex.Decode(named[:], []byte(p.persisted)) // it is a hash
 	return named, true, p.Query == "" || named == hash
 }

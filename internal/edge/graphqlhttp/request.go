@@ -34,7 +34,7 @@ type Parameters struct {
 	// Files are the files of a multipart request, by their path below the variables.
 	Files map[string]scalar.Upload
 
-	persisted string // the hash of the extension persistedQuery, in hexadecimal; empty: there is none
+	persisted string // the member sha256Hash of the extension persistedQuery; empty: there is none
 
 	resolved bool         // Query is the text of the document that the request names
 	refusal  *fault.Error // nil: the operation may run

@@ -169,7 +169,7 @@ func TestCheckCharset(t *testing.T) {
 
 // TestPersistedQueriesOfExtensions verifies that there is one form of the extension, whichever way a request comes.
 func TestPersistedQueriesOfExtensions(t *testing.T) {
-	const form = "extensions.persistedQuery: is not an object of version, the number 1, and sha256Hash, 64 hexadecimal digits in lower case"
+	const form = "extensions.persistedQuery: is not an object of version, the number 1, and sha256Hash, a string of 1 to 1024 bytes"
 	hash := strings.Repeat("0a", 32)
 	for name, tt := range map[string]struct{ extensions, want, hash string }{
 		"others":               {`{"a":1,"a":2}`, "", ""},
@@ -185,10 +185,13 @@ func TestPersistedQueriesOfExtensions(t *testing.T) {
 		"another version":      {`{"persistedQuery":{"version":2,"sha256Hash":"` + hash + `"}}`, form, ""},
 		"a version as a text":  {`{"persistedQuery":{"version":"1","sha256Hash":"` + hash + `"}}`, form, ""},
 		"a version as a float": {`{"persistedQuery":{"version":1.0,"sha256Hash":"` + hash + `"}}`, form, ""},
-		"upper case":           {`{"persistedQuery":{"version":1,"sha256Hash":"` + strings.ToUpper(hash) + `"}}`, form, ""},
-		"a prefix":             {`{"persistedQuery":{"version":1,"sha256Hash":"sha256:` + hash + `"}}`, form, ""},
-		"short":                {`{"persistedQuery":{"version":1,"sha256Hash":"` + hash[1:] + `"}}`, form, ""},
-		"long":                 {`{"persistedQuery":{"version":1,"sha256Hash":"` + strings.Repeat("0", 2000) + `"}}`, form, ""},
+		"upper case":           {`{"persistedQuery":{"version":1,"sha256Hash":"` + strings.ToUpper(hash) + `"}}`, "", strings.ToUpper(hash)},
+		"a prefix":             {`{"persistedQuery":{"version":1,"sha256Hash":"sha256:` + hash + `"}}`, "", "sha256:" + hash},
+		"SHA-1":                {`{"persistedQuery":{"version":1,"sha256Hash":"` + hash[:40] + `"}}`, "", hash[:40]},
+		"an id":                {`{"persistedQuery":{"version":1,"sha256Hash":"Robots"}}`, "", "Robots"},
+		"the longest":          {`{"persistedQuery":{"version":1,"sha256Hash":"` + strings.Repeat("0", 1024) + `"}}`, "", strings.Repeat("0", 1024)},
+		"no text":              {`{"persistedQuery":{"version":1,"sha256Hash":""}}`, form, ""},
+		"long":                 {`{"persistedQuery":{"version":1,"sha256Hash":"` + strings.Repeat("0", 1025) + `"}}`, form, ""},
 		"a hash of a number":   {`{"persistedQuery":{"version":1,"sha256Hash":1}}`, form, ""},
 		"a hash of null":       {`{"persistedQuery":{"version":1,"sha256Hash":null}}`, form, ""},
 		"names in other case":  {`{"persistedQuery":{"Version":1,"SHA256HASH":"` + hash + `"}}`, form, ""},
@@ -206,8 +209,11 @@ func TestPersistedQueriesOfExtensions(t *testing.T) {
 			}
 			for _, p := range []*Parameters{one, two} {
 				members, _ := p.Raw().Extensions["persistedQuery"].(map[string]any)
-				if p.PersistedHash() != tt.hash || (members == nil) != (tt.hash == "") || members != nil && (members["sha256Hash"] != tt.hash || len(members) != 2) {
-					t.Errorf("%q, %v", p.PersistedHash(), members)
+				if p.PersistedID() != tt.hash || (members == nil) != (tt.hash == "") || members != nil && (members["sha256Hash"] != tt.hash || len(members) != 2) {
+					t.Errorf("%q, %v", p.PersistedID(), members)
+				}
+				if _, _, ok := p.Hash(); ok != (tt.hash == hash) {
+					t.Errorf("%q is a hash: %v", tt.hash, ok)
 				}
 				p.SetDocument("{ a }")
 				if extensions := p.Raw().Extensions; extensions != nil {

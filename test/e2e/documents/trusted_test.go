@@ -106,25 +106,28 @@ func TestTransportsAndModes(t *testing.T) {
 	const upload = e2e.UploadQuery
 	path := manifest(t, filepath.Join(t.TempDir(), "manifest.json"), map[string]string{"viewer": trusted, "sha256:" + hashOf(upload): upload})
 	for mode, want := range map[string]map[string]string{
-		"only": {"unknown id": "PERSISTED_QUERY_NOT_FOUND", "unknown hash": "PERSISTED_QUERY_NOT_FOUND", "foreign": "DOCUMENT_NOT_TRUSTED", "invalid": "DOCUMENT_NOT_TRUSTED", "other text": "DOCUMENT_NOT_TRUSTED"},
-		"log":  {"unknown id": "PERSISTED_QUERY_NOT_FOUND", "unknown hash": "PERSISTED_QUERY_NOT_FOUND", "invalid": "GRAPHQL_PARSE_FAILED", "other text": "BAD_USER_INPUT"},
-		"off":  {"id": "PERSISTED_QUERY_NOT_FOUND", "doc_id": "PERSISTED_QUERY_NOT_FOUND", "unknown id": "PERSISTED_QUERY_NOT_FOUND", "unknown hash": "PERSISTED_QUERY_NOT_FOUND", "invalid": "GRAPHQL_PARSE_FAILED"},
+		"only": {"no hash": "PERSISTED_QUERY_NOT_FOUND", "no hash, and a text": "BAD_USER_INPUT", "unknown id": "PERSISTED_QUERY_NOT_FOUND", "unknown hash": "PERSISTED_QUERY_NOT_FOUND", "foreign": "DOCUMENT_NOT_TRUSTED", "invalid": "DOCUMENT_NOT_TRUSTED", "other text": "DOCUMENT_NOT_TRUSTED"},
+		"log":  {"no hash": "PERSISTED_QUERY_NOT_FOUND", "no hash, and a text": "BAD_USER_INPUT", "unknown id": "PERSISTED_QUERY_NOT_FOUND", "unknown hash": "PERSISTED_QUERY_NOT_FOUND", "invalid": "GRAPHQL_PARSE_FAILED", "other text": "BAD_USER_INPUT"},
+		"off":  {"persisted": "PERSISTED_QUERY_NOT_FOUND", "no hash": "PERSISTED_QUERY_NOT_FOUND", "no hash, and a text": "BAD_USER_INPUT", "id": "PERSISTED_QUERY_NOT_FOUND", "doc_id": "PERSISTED_QUERY_NOT_FOUND", "unknown id": "PERSISTED_QUERY_NOT_FOUND", "unknown hash": "PERSISTED_QUERY_NOT_FOUND", "invalid": "GRAPHQL_PARSE_FAILED"},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			sim := e2e.NewSim(t, consolesim.Options{})
 			p := e2e.NewProcess(t, sim, "", "CONSOLEQL_TRUSTED_DOCUMENTS="+path, "CONSOLEQL_TRUSTED_DOCUMENTS_MODE="+mode)
 			for name, members := range map[string]map[string]any{
-				"id":           {"documentId": "viewer"},
-				"doc_id":       {"doc_id": "viewer"},
-				"unknown id":   {"documentId": "other"},
-				"unknown hash": {"extensions": persisted(hashOf("other"))},
-				"text":         {"query": trusted},
-				"foreign":      {"query": foreign},
-				"invalid":      {"query": invalid},
-				"other text":   {"query": foreign, "documentId": "viewer"},
-				"__typename":   {"query": "{ __typename }"},
-				"the schema":   {"query": "{ __schema { queryType { name } } }"},
+				"id":                  {"documentId": "viewer"},
+				"doc_id":              {"doc_id": "viewer"},
+				"unknown id":          {"documentId": "other"},
+				"unknown hash":        {"extensions": persisted(hashOf("other"))},
+				"persisted":           {"extensions": persisted("viewer")},
+				"no hash":             {"extensions": persisted("other")},
+				"no hash, and a text": {"query": trusted, "extensions": persisted("other")},
+				"text":                {"query": trusted},
+				"foreign":             {"query": foreign},
+				"invalid":             {"query": invalid},
+				"other text":          {"query": foreign, "documentId": "viewer"},
+				"__typename":          {"query": "{ __typename }"},
+				"the schema":          {"query": "{ __schema { queryType { name } } }"},
 			} {
 				for transport, send := range transports {
 					if transport == "multipart" {
@@ -223,7 +226,7 @@ func TestAnswersOfIds(t *testing.T) {
 	if etag := first.Header.Get("ETag"); etag == "" || etag != second.Header.Get("ETag") || first.Header.Get("Cache-Control") != second.Header.Get("Cache-Control") || !strings.Contains(first.Header.Get("Cache-Control"), "max-age") {
 		t.Errorf("%v, %v", first.Header, second.Header)
 	}
-	resp, _ := w.Send(http.MethodGet, "/graphql?"+queryString(t, map[string]any{"extensions": persisted(hashOf(trusted))}), "", map[string]string{"If-None-Match": first.Header.Get("ETag")})
+	resp, _ := w.Send(http.MethodGet, "/graphql?"+queryString(t, map[string]any{"extensions": persisted("viewer")}), "", map[string]string{"If-None-Match": first.Header.Get("ETag")})
 	if resp.StatusCode != http.StatusNotModified {
 		t.Errorf("status %d", resp.StatusCode)
 	}

@@ -75,7 +75,10 @@ func TestRequests(t *testing.T) {
 		"no UTF-8":                     {`{"jsonrpc":"2.0","id":"` + "\xff" + `","method":"ping"}`, nil, 400, "UTF-8"},
 		"a long id":                    {`{"jsonrpc":"2.0","id":"` + long[:300] + `","method":"ping"}`, nil, 400, "longer than"},
 		"a body that is too long":      {call(long, ""), nil, 413, "more than the 1048576"},
-		"a long name":                  {call(long[:1<<19], ""), nil, 200, "no tool that you may run"},
+		"a long name":                  {call(long[:1<<19], ""), nil, 400, "params.name"},
+		"a long method":                {`{"jsonrpc":"2.0","id":1,"method":"` + long[:1<<19] + `"}`, nil, 400, "method"},
+		"meta as a text":               {call("Viewer", `,"_meta":"`+long[:1<<19]+`"`), nil, 400, "params._meta"},
+		"wrong parameters":             {`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":{"a":"` + long[:3<<10] + `"}}}`, nil, 200, "error"},
 		"a name of a prototype":        {call("__proto__", ""), nil, 200, "no tool that you may run"},
 		"a name in other case":         {call("viewer", ""), nil, 200, "no tool that you may run"},
 		"a text instead of a name":     {call("{ viewer { userName } }", ""), nil, 200, "no tool that you may run"},
@@ -102,6 +105,9 @@ func TestRequests(t *testing.T) {
 		resp := f.post("all", tt.body, tt.header)
 		if resp.status != tt.status || !strings.Contains(string(resp.body), tt.says) {
 			t.Errorf("%s: %d %.300s", name, resp.status, resp.body)
+		}
+		if got := resp.header.Values("Cache-Control"); len(got) != 1 || got[0] != "no-store" {
+			t.Errorf("%s: Cache-Control %q", name, got)
 		}
 		if resp.header.Get("Mcp-Session-Id") != "" || len(resp.body) > 8<<10 {
 			t.Errorf("%s: session %q, %d bytes", name, resp.header.Get("Mcp-Session-Id"), len(resp.body))

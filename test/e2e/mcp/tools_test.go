@@ -137,7 +137,6 @@ func TestMutations(t *testing.T) {
 
 // TestPermissions verifies that a key reads what it may read, and that no caller is given the answers of another.
 func TestPermissions(t *testing.T) {
-	t.Parallel()
 	e2e.WithAndWithoutCache(t, func(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
 		f := newFixture(t, consolesim.Options{}, caching)
 		viewer := func(key string) string {
@@ -206,9 +205,11 @@ func TestManyTools(t *testing.T) {
 		t.Errorf("%s", a.Body)
 	}
 	for argument, arguments := range map[string]map[string]any{
-		"arguments.frist": {"name": "ListRobots", "arguments": map[string]any{"frist": 1}},
-		"name":            {"name": "DeleteQueue"},
-		"frist":           {"name": "ListRobots", "frist": 1},
+		"frist":     {"name": "ListRobots", "arguments": map[string]any{"frist": 1}},
+		"first":     {"name": "ListRobots", "arguments": map[string]any{"first": "two"}},
+		"arguments": {"name": "ListRobots", "arguments": "{}"},
+		"name":      {"name": "DeleteQueue"},
+		"second":    {"name": "ListRobots", "second": 1},
 	} {
 		if a := call(t, agent, "run_operation", arguments); !a.isError || f.OnlyError(a.Answer).Extensions.Argument != argument {
 			t.Errorf("%s: %s", argument, a.Body)
