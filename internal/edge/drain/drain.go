@@ -16,11 +16,21 @@ type Listener struct {
 	mu     sync.Mutex
 	last   net.Addr      // of the connection after which the listener is closed; nil: none
 	closed chan struct{} // closed with the listener by Accept
+
+	once sync.Once
+	err  error // of the first Close
 }
 
 // New returns a Listener over l.
 func New(l net.Listener) *Listener {
 	return &Listener{Listener: l, closed: make(chan struct{})}
+}
+
+// Close implements net.Listener. Further calls return the result of the first one: http.Server.Shutdown closes a listener
+// that Drain has closed.
+func (l *Listener) Close() error {
+	l.once.Do(func() { l.err = l.Listener.Close() })
+	return l.err
 }
 
 // Accept implements net.Listener. Its error is net.ErrClosed after Drain.

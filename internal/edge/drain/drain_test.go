@@ -56,6 +56,9 @@ func TestDrain(t *testing.T) {
 		_ = c.Close() // only its existence matters
 		t.Error("the listener accepts connections after Drain")
 	}
+	if err := l.Close(); err != nil {
+		t.Errorf("a drained listener is closed: %v", err)
+	}
 	if l.Drain(t.Context(), address) == nil {
 		t.Error("a closed listener was drained again")
 	}
