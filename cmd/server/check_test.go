@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/internal/documentcheck"
 )
 
-// manifests is the folder of the manifests that client generators wrote, with example variables beside them.
+// manifests is the folder of generated manifests and their example variables.
 const manifests = "../../internal/trusteddocuments/testdata"
 
 // check runs the command, and returns its exit status and what it has printed.

@@ -86,7 +86,7 @@ func (s *setUp) redis(name, value string) {
 	s.args["redis-url"] = store.URL()
 }
 
-// agents turns the endpoint for agents on, with a manifest and the descriptions beside it.
+// agents enables the endpoint for agents with a manifest and its descriptions.
 func (s *setUp) agents(descriptions string) {
 	s.t.Helper()
 	manifest := s.file(`{"1":"query Viewer { viewer { id } }","2":"mutation Remove($id: ID!) { deleteQueue(input: {id: $id}) { deletedId } }"}`)

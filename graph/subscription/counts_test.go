@@ -29,7 +29,7 @@ func (b *beating) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, q
 	return s, err
 }
 
-// TestRobotsFallSilent verifies that robots that fall silent are told of, and that answers from before are expired first.
+// TestRobotsFallSilent verifies that a robot that falls silent causes an event, and that older answers are expired first.
 // Heartbeats that change no count are not told of.
 func TestRobotsFallSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 // refusalInterval is the least time between two lines about refusals of one origin.
 const refusalInterval = time.Second
 
-// maxOrigins bounds the origins that are told apart; the others of one way share lines.
+// maxOrigins bounds the origins with lines of their own. Further origins with the same via share a line.
 const maxOrigins = 1000
 
 // refusals writes at most one line per origin and second. A line counts the refusals since the one before.

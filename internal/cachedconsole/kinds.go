@@ -267,32 +267,28 @@ func (c *Console) WorkflowLayout(ctx context.Context, sc scope.Scope, id string)
 	return one(ctx, c, &c.kinds.layouts, sc, id, c.Client.WorkflowLayout)
 }
 
-// CachedPackages returns those of the packages that memory holds; with their versions, if whole is set: fresh ones or, in place of a
-// read that failed with because, old ones.
+// CachedPackages returns those of the packages that memory holds; with their versions, if whole is set. They are fresh. If
+// because is the error of a failed read, they may be old.
 func (c *Console) CachedPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool, because error) []*cc.Package {
 	return cachedEntities(ctx, c, &c.kinds.packages, sc, ids, whole, because)
 }
 
-// CachedQueues returns those of the queues that memory holds: fresh ones or, in place of a
-// read that failed with because, old ones.
+// CachedQueues returns those of the queues that memory holds, as CachedPackages does.
 func (c *Console) CachedQueues(ctx context.Context, sc scope.Scope, ids []string, _ bool, because error) []*cc.Queue {
 	return cachedEntities(ctx, c, &c.kinds.queues, sc, ids, true, because)
 }
 
-// CachedRobots returns those of the robots that memory holds: fresh ones or, in place of a
-// read that failed with because, old ones.
+// CachedRobots returns those of the robots that memory holds, as CachedPackages does.
 func (c *Console) CachedRobots(ctx context.Context, sc scope.Scope, ids []string, _ bool, because error) []*cc.Robot {
 	return cachedEntities(ctx, c, &c.kinds.robots, sc, ids, true, because)
 }
 
-// CachedWorkflows returns those of the workflows that memory holds: fresh ones or, in place of a
-// read that failed with because, old ones.
+// CachedWorkflows returns those of the workflows that memory holds, as CachedPackages does.
 func (c *Console) CachedWorkflows(ctx context.Context, sc scope.Scope, ids []string, _ bool, because error) []*cc.Workflow {
 	return cachedEntities(ctx, c, &c.kinds.workflows, sc, ids, true, because)
 }
 
-// CachedWorkflowLayouts returns those of the workflow layouts that memory holds: fresh ones or, in place of a
-// read that failed with because, old ones.
+// CachedWorkflowLayouts returns those of the workflow layouts that memory holds, as CachedPackages does.
 func (c *Console) CachedWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, _ bool, because error) []*cc.WorkflowLayout {
 	return cachedEntities(ctx, c, &c.kinds.layouts, sc, ids, true, because)
 }

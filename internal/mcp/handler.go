@@ -218,7 +218,7 @@ func (of *tool) run(ctx context.Context, runner Runner, arguments jsontext.Value
 	return resultOf(runner.Execute(ctx, &graphqlhttp.Parameters{DocumentID: of.document, OperationName: of.Name, Variables: variables}))
 }
 
-// toldOf returns the error that a caller is told about arguments.
+// toldOf returns the error about arguments that the caller receives.
 func toldOf(err error) *fault.Error {
 	var told *fault.Error
 	if !errors.As(err, &told) {
