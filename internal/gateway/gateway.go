@@ -340,7 +340,7 @@ func (g *Gateway) drain(ctx context.Context) error {
 	if err := g.public.tcp.Drain(ctx, Reachable(g.public.Addr().String())); err != nil {
 		g.log.Info("connections that were not accepted yet may be lost", "error", err)
 	}
-	err := errors.Join(g.streams.Shutdown(ctx), g.public.server.Shutdown(ctx))
+	err := errors.Join(g.streams.Shutdown(ctx), g.public.tcp.Shutdown(ctx, g.public.server))
 	if g.Admin != nil {
 		err = errors.Join(err, g.Admin.server.Shutdown(ctx))
 	}

@@ -47,6 +47,7 @@ func listen(ctx context.Context, o listenOptions, h http.Handler) (httpListener,
 	if err != nil {
 		return httpListener{}, err
 	}
+	tcp := drain.New(l)
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(o.certificate != nil)
@@ -54,6 +55,7 @@ func listen(ctx context.Context, o listenOptions, h http.Handler) (httpListener,
 	server := &http.Server{
 		Handler:           h,
 		ConnContext:       edge.ConnContext,
+		ConnState:         tcp.ConnState,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       o.idle,
 		Protocols:         &protocols,
@@ -62,7 +64,6 @@ func listen(ctx context.Context, o listenOptions, h http.Handler) (httpListener,
 	if o.certificate != nil {
 		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: o.certificate.get}
 	}
-	tcp := drain.New(l)
 	return httpListener{edge.CoalesceWrites(tcp, o.slowReaders), tcp, server}, nil
 }
 

@@ -1,21 +1,26 @@
-// Package drain closes a TCP listener without losing connections that wait to be accepted.
+// Package drain ends an HTTP server without losing requests of connections that were opened just before. A proxy cannot
+// repeat a request that it has sent.
 package drain
 
 import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"sync"
+	"time"
 )
 
-// Listener is a listener that Drain can close. The kernel resets connections that wait in its queue when it is closed. A
-// proxy cannot repeat a request that it has sent on one of them.
+// Listener is a listener that Drain can close. The kernel resets connections that wait in its queue when it is closed.
+// http.Server.Shutdown drops requests that it reads after its begin.
 type Listener struct {
 	net.Listener
 
 	mu     sync.Mutex
-	last   net.Addr      // of the connection after which the listener is closed; nil: none
-	closed chan struct{} // closed with the listener by Accept
+	last   net.Addr              // of the connection after which the listener is closed; nil: none
+	closed chan struct{}         // closed with the listener by Accept
+	busy   map[net.Conn]struct{} // connections that have a request under way, or have not sent one yet
+	idle   chan struct{}         // closed when busy becomes empty; nil: nothing waits for it
 
 	once sync.Once
 	err  error // of the first Close
@@ -23,7 +28,7 @@ type Listener struct {
 
 // New returns a Listener over l.
 func New(l net.Listener) *Listener {
-	return &Listener{Listener: l, closed: make(chan struct{})}
+	return &Listener{Listener: l, closed: make(chan struct{}), busy: make(map[net.Conn]struct{})}
 }
 
 // Close implements net.Listener. Further calls return the result of the first one: http.Server.Shutdown closes a listener
@@ -70,4 +75,43 @@ func (l *Listener) Drain(ctx context.Context, address string) error {
 	case <-ctx.Done():
 		return fmt.Errorf("drain: wait for the last connection: %w", context.Cause(ctx))
 	}
+}
+
+// ConnState observes connections, as http.Server.ConnState.
+func (l *Listener) ConnState(c net.Conn, state http.ConnState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if state == http.StateNew || state == http.StateActive {
+		l.busy[c] = struct{}{}
+		return
+	}
+	delete(l.busy, c)
+	if len(l.busy) == 0 && l.idle != nil {
+		close(l.idle)
+		l.idle = nil
+	}
+}
+
+// firstRequest bounds how long a stopping server waits for connections. Some clients open connections in advance.
+const firstRequest = 5 * time.Second
+
+// Shutdown shuts a server of the listener down after Drain. It first waits until no connection has a request under way, and
+// each has sent its first one, for 5 s at most: net/http waits as long for new connections.
+func (l *Listener) Shutdown(ctx context.Context, server *http.Server) error {
+	l.mu.Lock()
+	if len(l.busy) > 0 && l.idle == nil {
+		l.idle = make(chan struct{})
+	}
+	idle := l.idle
+	l.mu.Unlock()
+	if idle != nil {
+		limit := time.NewTimer(firstRequest)
+		defer limit.Stop()
+		select {
+		case <-idle:
+		case <-limit.C:
+		case <-ctx.Done():
+		}
+	}
+	return server.Shutdown(ctx) //nolint:wrapcheck // the server's
 }

@@ -1,9 +1,12 @@
 package drain_test
 
 import (
+	"bufio"
 	"errors"
 	"net"
+	"net/http"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -61,5 +64,58 @@ func TestDrain(t *testing.T) {
 	}
 	if l.Drain(t.Context(), address) == nil {
 		t.Error("a closed listener was drained again")
+	}
+}
+
+// TestShutdown verifies that a request is answered whose connection had sent nothing when the server began to stop.
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := drain.New(tcp)
+	accepted := make(chan struct{}, 2)
+	server := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(http.StatusNoContent)
+		}),
+		ConnState: func(c net.Conn, s http.ConnState) {
+			l.ConnState(c, s)
+			if s == http.StateNew {
+				accepted <- struct{}{}
+			}
+		},
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	<-accepted
+	if err := l.Drain(t.Context(), l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-served; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the server ended with %v", err)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- l.Shutdown(t.Context(), server) }()
+	select {
+	case err := <-stopped:
+		t.Fatalf("the server stopped before the request: %v", err)
+	case <-time.After(20 * time.Millisecond): // a server that does not wait has stopped by now
+	}
+	if _, err := c.Write([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != http.StatusNoContent {
+		t.Errorf("received %v, %v", resp, err)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 }
