@@ -30,7 +30,7 @@ var (
 const (
 	soakLoad      = 0.7
 	mostFailures  = 0.001
-	longSoak      = time.Minute // in a shorter run, most of the time is a fault or the second after it
+	longSoak      = time.Minute // in a shorter run, most of the time is a fault or the second after it, and caches still fill
 	soakReaders   = 64
 	memoryReserve = 24 << 20 // bytes by which resident memory may grow, beside a fifth
 )
@@ -57,8 +57,8 @@ type soak struct {
 }
 
 // TestSoak loads a gateway with seven tenths of the rate that it reaches, and plays faults of the console, the SSO, the
-// network, Redis and the process. In a long run, 999 of 1,000 reads are answered. No answer is wrong, no execution happens twice, and memory
-// does not grow.
+// network, Redis and the process. No answer is wrong, and no execution happens twice. In a long run, 999 of 1,000 reads are
+// answered, and memory does not grow.
 func TestSoak(t *testing.T) {
 	s := newSoak(t)
 	rate := s.reachedRate()
@@ -94,7 +94,10 @@ func TestSoak(t *testing.T) {
 	if failed == reads || played == 0 || s.keys == 0 || s.acknowledged.Load() == 0 {
 		t.Error("nothing was done")
 	}
-	if *soakTime >= longSoak && float64(failed) > mostFailures*float64(reads) {
+	if *soakTime < longSoak {
+		return
+	}
+	if float64(failed) > mostFailures*float64(reads) {
 		t.Errorf("%d of %d reads failed", failed, reads)
 	}
 	if late > early+early/5+memoryReserve {
