@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -16,11 +18,15 @@ import (
 type Listener struct {
 	net.Listener
 
-	mu     sync.Mutex
-	last   net.Addr              // of the connection after which the listener is closed; nil: none
-	closed chan struct{}         // closed with the listener by Accept
-	busy   map[net.Conn]struct{} // connections that have a request under way, or have not sent one yet
-	idle   chan struct{}         // closed when busy becomes empty; nil: nothing waits for it
+	draining atomic.Bool
+	closed   chan struct{} // closed with the listener by Accept
+
+	waking sync.Mutex
+	waker  net.Addr // of the connection that wakes Accept; nil: none
+
+	mu   sync.Mutex
+	busy map[net.Conn]struct{} // connections that have a request under way, or have not sent one yet
+	idle chan struct{}         // closed when busy becomes empty; nil: nothing waits for it
 
 	once sync.Once
 	err  error // of the first Close
@@ -40,35 +46,56 @@ func (l *Listener) Close() error {
 
 // Accept implements net.Listener. Its error is net.ErrClosed after Drain.
 func (l *Listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err //nolint:wrapcheck // the caller inspects it
+	for {
+		if l.draining.Load() && l.stop() {
+			_ = l.Close() // the listener is not used any more
+			close(l.closed)
+			return nil, net.ErrClosed
+		}
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err //nolint:wrapcheck // the caller inspects it
+		}
+		l.waking.Lock()
+		waker := l.waker
+		l.waking.Unlock()
+		if waker == nil || c.RemoteAddr().String() != waker.String() {
+			return c, nil
+		}
+		_ = c.Close() // nothing was sent
 	}
-	l.mu.Lock()
-	last := l.last
-	l.mu.Unlock()
-	if last == nil || c.RemoteAddr().String() != last.String() {
-		return c, nil
-	}
-	_ = l.Close() // before anything else: connections that come now are refused instead of reset
-	_ = c.Close() // nothing was sent
-	close(l.closed)
-	return nil, net.ErrClosed
 }
 
-// Drain closes the listener after every earlier connection has been accepted. It needs a goroutine that calls Accept. The
-// queue keeps the order of connections, so Drain connects to address, which is that of the listener, as the last one.
+// stop refuses further connections if none waits to be accepted. A listener of an unknown kind is stopped anyway.
+func (l *Listener) stop() bool {
+	stopped := true
+	if tcp, ok := l.Listener.(syscall.Conn); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { stopped = stopIfIdle(fd) }) // it fails if the listener is closed
+		}
+	}
+	return stopped
+}
+
+// Drain closes the listener after every connection that waits has been accepted. It needs a goroutine that calls Accept.
+// It connects to address, which is that of the listener, to wake it.
 func (l *Listener) Drain(ctx context.Context, address string) error {
-	l.mu.Lock()
-	last, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	l.draining.Store(true)
+	l.waking.Lock()
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err == nil {
-		l.last = last.LocalAddr()
+		l.waker = c.LocalAddr()
+		defer c.Close()
 	}
-	l.mu.Unlock()
+	l.waking.Unlock()
+	select {
+	case <-l.closed:
+		return nil // another connection may have woken it
+	default:
+	}
 	if err != nil {
-		return fmt.Errorf("drain: connect as the last client: %w", err)
+		return fmt.Errorf("drain: wake the listener: %w", err)
 	}
-	defer last.Close()
 	select {
 	case <-l.closed:
 		return nil

@@ -62,8 +62,24 @@ func TestDrain(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Errorf("a drained listener is closed: %v", err)
 	}
-	if l.Drain(t.Context(), address) == nil {
-		t.Error("a closed listener was drained again")
+	if err := l.Drain(t.Context(), address); err != nil {
+		t.Errorf("a drained listener is drained: %v", err)
+	}
+}
+
+// TestDrainOfAClosedListener verifies that Drain fails if nothing accepts connections.
+func TestDrainOfAClosedListener(t *testing.T) {
+	t.Parallel()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := drain.New(tcp)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l.Drain(t.Context(), l.Addr().String()) == nil {
+		t.Error("a closed listener was drained")
 	}
 }
 
