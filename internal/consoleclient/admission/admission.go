@@ -215,27 +215,27 @@ func (c *Controller) acquire(ctx context.Context, call Call) (*Place, error) {
 		c.mu.Unlock()
 		return nil, &RefusedError{Reason: Paused, RetryAfter: left}
 	}
-	probe, err := b.admit(now)
+	hold, err := b.admit(now)
 	if err != nil {
 		c.mu.Unlock()
 		return nil, err
 	}
-	w := &waiter{place: &Place{of: c, class: k, breaker: b, call: call, probe: probe}, result: make(chan error, 1)}
-	k.queue.push(w)
+	w := &waiter{place: &Place{of: c, class: k, breaker: b, call: call}, result: make(chan error, 1)}
+	if hold {
+		b.held.push(w)
+	} else {
+		k.push(w)
+	}
 	c.dispatch()
-	if w.queued != nil && !call.Begun && call.Owner != nil && c.waiting.of(call.Caller) > MaxWaiting {
-		k.queue.remove(w)
-		w.refuse(&RefusedError{Reason: Crowded, RetryAfter: fault.Soon(), Caller: call.Caller})
+	if w.in != nil && !call.Begun && call.Owner != nil && c.waiting.of(call.Caller) > MaxWaiting {
+		c.abandon(w, &RefusedError{Reason: Crowded, RetryAfter: fault.Soon(), Caller: call.Caller})
 	}
 	c.mu.Unlock()
-	if probe {
-		c.probe(call.Class)
-	}
-	return c.await(ctx, k, w)
+	return c.await(ctx, w)
 }
 
 // await waits until w is admitted or refused.
-func (c *Controller) await(ctx context.Context, k *class, w *waiter) (*Place, error) {
+func (c *Controller) await(ctx context.Context, w *waiter) (*Place, error) {
 	if c.wait > 0 {
 		bounded, cancel := context.WithTimeout(ctx, c.wait)
 		defer cancel()
@@ -246,13 +246,14 @@ func (c *Controller) await(ctx context.Context, k *class, w *waiter) (*Place, er
 		if err != nil {
 			return nil, err
 		}
+		if w.place.probe {
+			c.probe(w.place.call.Class)
+		}
 		return w.place, nil
 	case <-ctx.Done():
 	}
 	c.mu.Lock()
-	if k.queue.remove(w) {
-		w.refuse(ctx.Err())
-	}
+	c.abandon(w, ctx.Err())
 	c.mu.Unlock()
 	w.place.Done(Ignored) // it may have been admitted at the same moment
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -261,11 +262,40 @@ func (c *Controller) await(ctx context.Context, k *class, w *waiter) (*Place, er
 	return nil, fmt.Errorf("admission: %w", ctx.Err())
 }
 
+// abandon refuses a call that still waits. c.mu is held.
+func (c *Controller) abandon(w *waiter, err error) {
+	if w.leave() {
+		w.refuse(err)
+		c.dispatch() // the call may have been a probe
+	}
+}
+
+// push lets a call wait for a place. It is a probe if its breaker is half open.
+func (k *class) push(w *waiter) {
+	if b := w.place.breaker; b.state == halfOpen {
+		w.place.probe = true
+		b.inFlight++
+	}
+	k.queue.push(w)
+}
+
+// release lets the calls that a breaker holds go on, as far as it admits them. If it is open, it refuses them.
+func (k *class) release(b *breaker, now time.Time) {
+	for b.held.Len() > 0 && !b.full() {
+		w := b.held.next(func(string) bool { return true })
+		if left := b.opensIn(now); left > 0 {
+			w.refuse(&RefusedError{Reason: Open, RetryAfter: left})
+			continue
+		}
+		k.push(w)
+	}
+}
+
 // breakerOf returns the breaker of an operation.
 func (k *class) breakerOf(operation string) *breaker {
 	b, ok := k.breakers[operation]
 	if !ok {
-		b = &breaker{}
+		b = &breaker{held: queue{crowd: k.queue.crowd}}
 		k.breakers[operation] = b
 	}
 	return b

@@ -26,7 +26,7 @@ const (
 )
 
 // breaker is the circuit breaker of one operation. After an outage it admits one call, then two, then four at once, and
-// closes if all of them succeed.
+// closes if all of them succeed. Once the outage seems over, it holds further calls instead of refusing them.
 type breaker struct {
 	state     state
 	window    window
@@ -39,6 +39,8 @@ type breaker struct {
 	stage     int       // successes that the stage takes
 	inFlight  int       // probes
 	succeeded int       // probes of the stage
+	proven    bool      // a call that began after opened has succeeded: a probe, or one of another operation
+	held      queue     // calls that wait for the probes
 }
 
 // opensIn returns how long the breaker stays open; 0: it admits calls.
@@ -49,8 +51,8 @@ func (b *breaker) opensIn(now time.Time) time.Duration {
 	return max(0, b.until.Sub(now))
 }
 
-// admit admits a call or refuses it. probe: the call tests the operation.
-func (b *breaker) admit(now time.Time) (probe bool, err error) {
+// admit admits a call or refuses it. hold: the call waits for the probes.
+func (b *breaker) admit(now time.Time) (hold bool, err error) {
 	switch {
 	case b.state == closed:
 		return false, nil
@@ -59,11 +61,24 @@ func (b *breaker) admit(now time.Time) (probe bool, err error) {
 	case b.state == open:
 		b.state, b.stage, b.succeeded = halfOpen, 1, 0
 	}
-	if b.inFlight+b.succeeded >= b.stage {
+	if b.full() && !b.proven {
 		return false, &RefusedError{Reason: Open, RetryAfter: openTime}
 	}
-	b.inFlight++
-	return true, nil
+	return b.full(), nil
+}
+
+// full reports whether the stage of a half-open breaker has all its probes.
+func (b *breaker) full() bool { return b.state == halfOpen && b.inFlight+b.succeeded >= b.stage }
+
+// prove lets an open breaker probe at once, because a call of another operation has succeeded that began after it opened.
+func (b *breaker) prove(now, started time.Time) {
+	if b.state == closed || !started.After(b.opened) {
+		return
+	}
+	b.proven = true
+	if b.until.After(now) {
+		b.until = now
+	}
 }
 
 // record records the result of a call.
@@ -110,12 +125,13 @@ func (b *breaker) failing(now time.Time) bool {
 
 func (b *breaker) open(now time.Time) {
 	b.openings++
-	b.state, b.opened, b.failures, b.timeouts = open, now, 0, 0
+	b.state, b.opened, b.failures, b.timeouts, b.proven = open, now, 0, 0, false
 	b.until = now.Add(openTime + backoff.FullJitter(backoff.Exponential(openTime, maxOpenTime, b.openings-1)))
 }
 
 // succeed records the success of a probe.
 func (b *breaker) succeed() {
+	b.proven = true
 	if b.succeeded++; b.succeeded < b.stage {
 		return
 	}

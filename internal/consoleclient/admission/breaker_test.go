@@ -2,8 +2,10 @@ package admission_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,7 +107,9 @@ func TestBreakerCloses(t *testing.T) {
 			for range n {
 				probes = append(probes, acquire(t, c, of))
 			}
-			refused(t, c, of, admission.Open)
+			if n == 1 {
+				refused(t, c, of, admission.Open)
+			}
 			for _, p := range probes {
 				p.Done(admission.Succeeded)
 			}
@@ -126,6 +130,134 @@ func TestBreakerCloses(t *testing.T) {
 			t.Error("a burst follows the outage")
 		}
 	})
+}
+
+// TestCallsThatWaitForProbes: once a probe has succeeded, further calls wait for the other probes. They are admitted as
+// these succeed, and refused if one fails.
+func TestCallsThatWaitForProbes(t *testing.T) {
+	t.Parallel()
+	const calls = 11
+	for name, tt := range map[string]struct {
+		results  []admission.Result
+		inFlight []int // after each result
+		refused  int
+	}{
+		"probes succeed":     {slices.Repeat([]admission.Result{admission.Succeeded}, 6), []int{1, 4, 3, 2, 1, 3}, 0},
+		"a probe fails":      {[]admission.Result{admission.Succeeded, admission.TimedOut}, []int{1, 0}, calls - 2},
+		"a probe is ignored": {[]admission.Result{admission.Ignored, admission.Succeeded, admission.Succeeded}, []int{2, 1, 4}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := admission.New(admission.Options{})
+				of := call(admission.Lists, "a")
+				do(t, c, of, 20, admission.Failed)
+				time.Sleep(refused(t, c, of, admission.Open))
+				do(t, c, of, 1, admission.Succeeded)
+				places, errs := make(chan *admission.Place, calls), make(chan error, calls)
+				var asked sync.WaitGroup
+				ask := func(ctx context.Context) {
+					asked.Go(func() {
+						if p, err := c.Acquire(ctx, of); err != nil {
+							errs <- err
+						} else {
+							places <- p
+						}
+					})
+				}
+				for range calls {
+					ask(t.Context())
+				}
+				synctest.Wait()
+				leaving, leave := context.WithCancel(t.Context())
+				ask(leaving)
+				synctest.Wait()
+				leave()
+				if err := <-errs; !errors.Is(err, context.Canceled) {
+					t.Errorf("the call that leaves ends with %v", err)
+				}
+				if len(places) != 2 {
+					t.Fatalf("%d probes start, want 2", len(places))
+				}
+				for i, r := range tt.results {
+					(<-places).Done(r)
+					synctest.Wait()
+					if len(places) != tt.inFlight[i] {
+						t.Errorf("%d calls are in flight after result %d, want %d", len(places), i+1, tt.inFlight[i])
+					}
+				}
+				for range calls - len(tt.results) - tt.refused {
+					(<-places).Done(admission.Succeeded)
+				}
+				asked.Wait()
+				if len(errs) != tt.refused {
+					t.Errorf("%d calls are refused, want %d", len(errs), tt.refused)
+				}
+				for range tt.refused {
+					var r *admission.RefusedError
+					if err := <-errs; !errors.As(err, &r) || r.Reason != admission.Open || r.RetryAfter < time.Second {
+						t.Errorf("a call is refused: %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestEvidenceOfRecovery: a mutation that succeeds, or another operation that recovers, lets a failing read be tested at
+// once. Calls that began before the outage, and reads that succeed, are no evidence.
+func TestEvidenceOfRecovery(t *testing.T) {
+	t.Parallel()
+	lists, other := call(admission.Lists, "a"), admission.Call{Class: admission.Lists, Operation: "other", Caller: "a"}
+	write := call(admission.Writes, "a")
+	for name, tt := range map[string]struct {
+		happens func(t *testing.T, c *admission.Controller, before *admission.Place)
+		tested  bool
+	}{
+		"nothing": {func(*testing.T, *admission.Controller, *admission.Place) {}, false},
+		"a mutation": {func(t *testing.T, c *admission.Controller, _ *admission.Place) {
+			t.Helper()
+			do(t, c, write, 1, admission.Succeeded)
+		}, true},
+		"a mutation fails": {func(t *testing.T, c *admission.Controller, _ *admission.Place) {
+			t.Helper()
+			do(t, c, write, 1, admission.Failed)
+		}, false},
+		"a mutation from before succeeds": {func(_ *testing.T, _ *admission.Controller, before *admission.Place) { before.Done(admission.Succeeded) }, false},
+		"another read": {func(t *testing.T, c *admission.Controller, _ *admission.Place) {
+			t.Helper()
+			do(t, c, other, 30, admission.Succeeded)
+		}, false},
+		"another read recovers": {func(t *testing.T, c *admission.Controller, _ *admission.Place) {
+			t.Helper()
+			gets := call(admission.Gets, "a")
+			do(t, c, gets, 20, admission.Failed)
+			time.Sleep(refused(t, c, gets, admission.Open))
+			if p, err := c.Acquire(t.Context(), lists); err == nil {
+				p.Done(admission.Failed) // the breaker was ready to test, and opens again
+				time.Sleep(time.Millisecond)
+			}
+			do(t, c, gets, 7, admission.Succeeded)
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := admission.New(admission.Options{})
+				before := acquire(t, c, write)
+				time.Sleep(time.Millisecond)
+				do(t, c, lists, 20, admission.Failed)
+				time.Sleep(time.Millisecond)
+				tt.happens(t, c, before)
+				if !tt.tested {
+					refused(t, c, lists, admission.Open)
+					return
+				}
+				do(t, c, lists, 1, admission.Failed)
+				refused(t, c, lists, admission.Open) // a probe that fails opens the breaker again
+			})
+		})
+	}
 }
 
 // TestProbesThatWait: a probe that waits for its place while another one fails leaves the breaker able to admit the next.

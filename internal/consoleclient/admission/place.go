@@ -79,6 +79,7 @@ func (c *Controller) done(p *Place, r Result) {
 	}
 	wasOpen := p.breaker.state != closed
 	p.breaker.record(now, p, r)
+	k.release(p.breaker, now)
 	switch r {
 	case Succeeded:
 		took := now.Sub(p.started) - p.exclude
@@ -89,6 +90,9 @@ func (c *Controller) done(p *Place, r Result) {
 		if saturated && !p.breaker.failing(now) {
 			k.limit.increase()
 		}
+		if k.name == Writes {
+			c.prove(now, p.started)
+		}
 	case Failed, TimedOut, Overloaded:
 		k.limit.decrease(p.started, now)
 	case Ignored:
@@ -96,7 +100,19 @@ func (c *Controller) done(p *Place, r Result) {
 	if isOpen := p.breaker.state != closed; isOpen != wasOpen {
 		if !isOpen {
 			k.limit.restart()
+			c.prove(now, p.started)
 		}
 		c.changed(p.call.Operation, isOpen)
+	}
+}
+
+// prove lets the breakers of reads probe at once: a mutation has succeeded, or another breaker has closed. Both are rarer
+// than reads, so that a read that fails alone is not probed all the time. A mutation removes the old data of reads, which
+// have nothing to give until they are admitted.
+func (c *Controller) prove(now, started time.Time) {
+	for _, k := range []*class{c.classes[Lists], c.classes[Gets]} {
+		for _, b := range k.breakers {
+			b.prove(now, started)
+		}
 	}
 }

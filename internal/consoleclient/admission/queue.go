@@ -9,14 +9,28 @@ import (
 // waiter is a call that waits for a place.
 type waiter struct {
 	place  *Place
-	result chan error           // buffered; nil: the place may be used
-	queued *turns.Item[*waiter] // nil: it does not wait any more
+	result chan error // buffered; nil: the place may be used
+	in     *queue     // nil: it does not wait any more
+	item   *turns.Item[*waiter]
 }
 
 // refuse ends the wait of a call that was removed from its queue. A probe no longer counts as in flight then.
 func (w *waiter) refuse(err error) {
-	w.place.breaker.record(time.Now(), w.place, Ignored)
+	now := time.Now()
+	w.place.breaker.record(now, w.place, Ignored)
+	w.place.class.release(w.place.breaker, now)
 	w.result <- err
+}
+
+// leave removes w from its queue; false: it does not wait any more.
+func (w *waiter) leave() bool {
+	q := w.in
+	if q == nil || !q.Remove(w.item) {
+		return false
+	}
+	w.in = nil
+	q.crowd.add(w.place.call, -1)
+	return true
 }
 
 // crowd counts the operations that wait, by caller, and the waiting calls of each. Calls without an operation do not count.
@@ -46,15 +60,15 @@ func (c *crowd) add(call Call, n int) {
 	}
 }
 
-// queue holds the waiting calls of a class.
+// queue holds calls that wait.
 type queue struct {
 	turns.Queue[*waiter]
-	crowd *crowd // of all classes
+	crowd *crowd // of all queues
 }
 
 // push adds w as the last call of its caller.
 func (q *queue) push(w *waiter) {
-	w.queued = q.Push(w.place.call.Caller, w)
+	w.in, w.item = q, q.Push(w.place.call.Caller, w)
 	q.crowd.add(w.place.call, 1)
 }
 
@@ -62,18 +76,8 @@ func (q *queue) push(w *waiter) {
 func (q *queue) next(may func(caller string) bool) *waiter {
 	w, ok := q.Next(may)
 	if ok {
-		w.queued = nil
+		w.in = nil
 		q.crowd.add(w.place.call, -1)
 	}
 	return w
-}
-
-// remove removes w; false: it does not wait any more.
-func (q *queue) remove(w *waiter) bool {
-	if w.queued == nil || !q.Remove(w.queued) {
-		return false
-	}
-	w.queued = nil
-	q.crowd.add(w.place.call, -1)
-	return true
 }
