@@ -17,9 +17,10 @@ import (
 // internal/invalidation).
 const invalidationTimeout = 5 * time.Second
 
-// change tells the audit log, makes a change and then invalidates the kinds that it may have touched in its company. It skips this if the
-// change certainly did not happen. A conflict shows that the cache is outdated. A change whose outcome is unknown makes
-// answers outdated only as long as they can be loaded again: many such calls fail because the console is down.
+// change tells the audit log, makes a change and then invalidates the kinds that it may have touched in its company. It
+// skips this if the change certainly did not happen. A conflict, or a missing entity, shows that the cache is outdated. A
+// change whose outcome is unknown makes answers outdated only as long as they can be loaded again: many such calls fail
+// because the console is down.
 func change[T any](ctx context.Context, c *Console, name string, sc scope.Scope, kinds []string, call func() (T, error)) (T, error) {
 	began := time.Now()
 	audit.FromContext(ctx).Sending()
@@ -41,18 +42,21 @@ func change[T any](ctx context.Context, c *Console, name string, sc scope.Scope,
 	return v, err
 }
 
-// rejected reports that a change was not sent, or was refused because of its caller or its form. Callers without the
-// right to change anything must not be able to empty the caches.
+// rejected reports that a change was not sent, or that the console refused it for a reason that says nothing about what is
+// cached. Callers without the right to change anything, or without a token, must not be able to empty the caches.
 func rejected(err error) bool {
-	if err != nil && fault.OutcomeOf(err) == fault.NotSent {
-		return true
-	}
-	switch fault.CodeOf(err) {
-	case fault.Unauthenticated, fault.Forbidden, fault.BadUserInput, fault.ScopeRequired:
-		return true
-	default:
+	if err == nil {
 		return false
 	}
+	switch fault.OutcomeOf(err) {
+	case fault.NotSent:
+		return true
+	case fault.Refused:
+		code := fault.CodeOf(err)
+		return code != fault.Conflict && code != fault.NotFound
+	case fault.Done, fault.Unknown:
+	}
+	return false
 }
 
 // changeWithoutResult is change for a call that returns no value.

@@ -167,7 +167,9 @@ func TestFailedChangeInvalidates(t *testing.T) {
 		{fault.UpstreamTimeout, consolesim.Fault{Status: http.StatusGatewayTimeout, After: true}, true},
 		{fault.UpstreamInvalidResponse, consolesim.Fault{Body: []byte("<html>"), After: true}, true},
 		{fault.UpstreamUnavailable, consolesim.Fault{Truncate: true}, true},
-		{fault.RateLimited, consolesim.Fault{Status: http.StatusTooManyRequests}, true},
+		{fault.RateLimited, consolesim.Fault{Status: http.StatusTooManyRequests}, false},
+		{fault.Conflict, consolesim.Fault{Status: http.StatusConflict}, true},
+		{fault.NotFound, consolesim.Fault{Status: http.StatusNotFound}, true},
 		{fault.BadUserInput, consolesim.Fault{Status: http.StatusBadRequest}, false},
 		{fault.Forbidden, consolesim.Fault{Status: http.StatusForbidden}, false},
 	} {

@@ -51,6 +51,10 @@ type soak struct {
 	reads, failed           atomic.Int64
 	keys, unknown           int
 
+	// changing is held from a mutation until each of soakQueries has been answered. No fault begins meanwhile: what a
+	// mutation has changed may not be answered from before it, so that nothing could be answered until the fault ends.
+	changing sync.Mutex
+
 	mu       sync.Mutex
 	fault    string
 	failures map[string]int // by fault, code and query
@@ -188,11 +192,16 @@ func (s *soak) count(query string, a *e2e.Answer) {
 func (s *soak) change(ctx context.Context) {
 	for ctx.Err() == nil {
 		_ = e2e.Sleep(ctx, 200*time.Millisecond)
+		s.changing.Lock()
 		version := s.attempted.Add(1)
 		if a := s.post(fmt.Sprintf(`mutation { updateQueue(input: {id: %q, description: "%d"}) { queue { id } } }`, s.queue, version)); a != nil && len(a.Errors) == 0 {
 			s.acknowledged.Store(version)
 		}
 		s.execute(ctx)
+		for n := range len(soakQueries) + 1 {
+			s.read(n)
+		}
+		s.changing.Unlock()
 	}
 }
 
@@ -232,7 +241,9 @@ func (s *soak) playFaults(ctx context.Context) (played int) {
 			return played
 		}
 		s.name(r.name)
+		s.changing.Lock()
 		r.begin(s.world)
+		s.changing.Unlock()
 		_ = e2e.Sleep(ctx, *soakPeriod/4)
 		s.heal()
 	}
