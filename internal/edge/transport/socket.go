@@ -50,6 +50,7 @@ type socket struct {
 	mu          sync.Mutex
 	initialised bool
 	identified  bool                  // open is closed
+	stopping    bool                  // the gateway stops
 	shutting    bool                  // a close frame is being sent
 	ended       bool                  // no close frame follows
 	awaited     bool                  // tasks are not added any more
@@ -211,6 +212,24 @@ func (c *socket) close(code websocket.StatusCode, reason string) {
 	}
 	c.shutting = true
 	c.closing.Go(func() { c.shut(code, reason) })
+}
+
+// goAway closes the connection because the gateway stops. It waits for the queries and mutations under way: the outcome of a
+// mutation would be lost. Subscriptions get no `complete`, so that their client starts them again at another replica.
+func (c *socket) goAway() {
+	c.mu.Lock()
+	c.stopping = true
+	var running []*operating
+	for _, op := range c.operations {
+		if !op.subscribes {
+			running = append(running, op)
+		}
+	}
+	c.mu.Unlock()
+	for _, op := range running {
+		<-op.ended
+	}
+	c.shut(websocket.StatusGoingAway, errStopping.Message)
 }
 
 // maxReason is the size of the reason in a close frame, in bytes (RFC 6455, section 5.5).

@@ -19,6 +19,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
 	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -61,7 +62,10 @@ func (anyone) TraceMode(*http.Request) (operation.TraceMode, error) { return ope
 // openSocket returns a client's end of a WebSocket. Call it in a bubble of synctest.
 func openSocket(t *testing.T, exec graphql.GraphExecutor, o Options) *websocket.Conn {
 	t.Helper()
-	o.Authenticator, o.Documents, o.Streams, o.Keepalive = anyone{}, noDocuments{}, &Streams{}, time.Hour
+	if o.Streams == nil {
+		o.Streams = &Streams{}
+	}
+	o.Authenticator, o.Documents, o.Keepalive = anyone{}, noDocuments{}, time.Hour
 	o.Limits, o.Logger = o.Limits.WithDefaults(), slog.New(slog.DiscardHandler)
 	listener := pipes{make(chan net.Conn), make(chan struct{})}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { webSocket{o}.Do(w, r, exec) })}
@@ -196,6 +200,76 @@ func TestWaitingResponses(t *testing.T) {
 		var err error
 		for err == nil {
 			_, _, err = conn.Read(t.Context())
+		}
+	})
+}
+
+// slow is an executor whose queries and mutations take five seconds. Its subscriptions have no event.
+type slow struct{ graphql.GraphExecutor }
+
+func (slow) CreateOperationContext(ctx context.Context, _ *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	p, _ := graphqlhttp.ParametersOf(ctx)
+	kind, _, _ := strings.Cut(p.Query, " ")
+	return &graphql.OperationContext{Operation: &ast.OperationDefinition{Operation: ast.Operation(kind)}}, nil
+}
+
+func (slow) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+	if op.Operation.Operation == ast.Subscription {
+		return func(ctx context.Context) *graphql.Response { <-ctx.Done(); return nil }, ctx
+	}
+	select {
+	case <-time.After(5 * time.Second):
+		return graphql.OneShot(&graphql.Response{Data: []byte(`{"a":1}`)}), ctx
+	case <-ctx.Done():
+		return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{{Message: "cancelled"}}}), ctx
+	}
+}
+
+func (slow) DispatchError(_ context.Context, errs gqlerror.List) *graphql.Response {
+	return &graphql.Response{Errors: errs}
+}
+
+// TestStoppingAnswersMutations verifies that a socket is closed after the answers of what is under way when the gateway
+// stops. What comes then is refused, or left to the client's next connection.
+func TestStoppingAnswersMutations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		streams := &Streams{}
+		conn := openSocket(t, slow{}, Options{Streams: streams})
+		start := func(id int, kind string) string {
+			return fmt.Sprintf(`{"id":"%d","type":"subscribe","payload":{"query":"%s { a }"}}`, id, kind)
+		}
+		var got []string
+		read := make(chan error)
+		go func() {
+			for {
+				_, message, err := conn.Read(t.Context())
+				if err != nil {
+					read <- err
+					return
+				}
+				got = append(got, string(message))
+			}
+		}()
+		say(t, conn, `{"type":"connection_init"}`, start(1, "subscription"), start(2, "mutation"))
+		synctest.Wait()
+		stopped := make(chan error)
+		go func() { stopped <- streams.Shutdown(t.Context()) }()
+		synctest.Wait()
+		say(t, conn, start(3, "subscription"), start(4, "mutation"))
+		var closed websocket.CloseError
+		if err := <-read; !errors.As(err, &closed) || closed.Code != websocket.StatusGoingAway {
+			t.Errorf("the connection ends with %v", err)
+		}
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		want := regexp.MustCompile(`^{"type":"connection_ack"}
+{"type":"next","id":"4","payload":{"errors":\[{"message":"the gateway is stopping",.*"code":"UPSTREAM_UNAVAILABLE".*}\]}}
+{"type":"complete","id":"4"}
+{"type":"next","id":"2","payload":{"data":{"a":1}}}
+{"type":"complete","id":"2"}$`)
+		if all := strings.Join(got, "\n"); !want.MatchString(all) {
+			t.Errorf("received\n%s", all)
 		}
 	})
 }

@@ -34,8 +34,9 @@ type operating struct {
 	id    string
 	ended chan struct{} // closed when its id can be used again
 	// Guarded by the socket's lock:
-	left   bool // the client has completed it
-	ending bool // its last message is being sent
+	left       bool // the client has completed it
+	ending     bool // its last message is being sent
+	subscribes bool // it is a subscription
 
 	// What follows is set when the operation is created.
 	op    *graphql.OperationContext
@@ -111,6 +112,13 @@ func (c *socket) start(op *operating, p *graphqlhttp.Parameters) {
 		op.op, errs = c.exec.CreateOperationContext(graphqlhttp.WithParameters(ctx, p), &graphql.RawParams{ReadTime: read})
 	}
 	op.ctx = graphql.WithOperationContext(ctx, op.op)
+	if len(errs) == 0 && c.tooLate(op) {
+		if op.subscribes {
+			c.remove(op) // its client starts it again when the connection is closed
+			return
+		}
+		errs = gqlerror.List{apierror.RefusalOf(errStopping)}
+	}
 	if len(errs) > 0 {
 		op.refuse(errs)
 		return
@@ -118,6 +126,14 @@ func (c *socket) start(op *operating, p *graphqlhttp.Parameters) {
 	op.idle.Wake = func() { op.c.run(op.answer) }
 	op.ctx, op.stop = context.WithCancel(operation.WithIdle(op.ctx, &op.idle))
 	c.run(op.answer)
+}
+
+// tooLate notes the type of an operation. It reports whether the gateway stops.
+func (c *socket) tooLate(op *operating) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	op.subscribes = op.op.Operation.Operation == ast.Subscription
+	return c.stopping
 }
 
 // identity returns ctx with the permissions that the caller's API key has now. The file of keys may have changed since the

@@ -86,7 +86,7 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	case kind == ast.Subscription:
 		graphqlhttp.ReservationOf(ctx).Release() // a stream may last for hours, and does not need the text
 		responses, ctx := exec.DispatchOperation(graphql.WithOperationContext(ctx, op), op)
-		t.stream(ctx, cancel, w, r, encoded(countEvents(responses)))
+		t.stream(ctx, cancel, w, r, false, encoded(countEvents(responses)))
 	case takesJSON:
 		t.asJSON(w, r, uncached)
 	case kind == ast.Mutation && r.Method == http.MethodGet:
@@ -134,7 +134,7 @@ func (t sse) single(ctx context.Context, cancel context.CancelFunc, w http.Respo
 		body := append(append(append(make([]byte, 0, len(frame)+64), frameNext...), frame...), frameEnd+frameComplete...)
 		t.answers.WriteBody(w, r, streamHeader(), body)
 	case <-soon.C:
-		t.stream(ctx, cancel, w, r, func(context.Context) []byte { return <-frames })
+		t.stream(ctx, cancel, w, r, true, func(context.Context) []byte { return <-frames })
 	}
 }
 
@@ -169,12 +169,16 @@ func encoded(responses graphql.ResponseHandler) func(context.Context) []byte {
 	}
 }
 
-// stream writes each response as an event, and comments in between.
-func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, next func(context.Context) []byte) {
+// stream writes each response as an event, and comments in between. single: one response comes, for which Shutdown waits.
+func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, single bool, next func(context.Context) []byte) {
 	stop := make(chan struct{})
-	done, ok := t.streams.begin(func() { close(stop) })
+	end := func() { close(stop) }
+	if single {
+		end = func() {} // the answer of a mutation must not be lost
+	}
+	done, ok := t.streams.begin(end)
 	if !ok {
-		graphqlhttp.WriteError(w, r, http.StatusServiceUnavailable, fault.New(fault.UpstreamUnavailable, "the gateway is stopping"))
+		graphqlhttp.WriteError(w, r, http.StatusServiceUnavailable, errStopping)
 		return
 	}
 	defer done()

@@ -20,7 +20,7 @@ func TestAPanicEndsItsStreamOnly(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	w := httptest.NewRecorder()
-	s.stream(ctx, cancel, w, httptest.NewRequest(http.MethodGet, "/graphql", nil), encoded(func(context.Context) *graphql.Response { panic("hunter2") })) //nolint:forbidigo // as gqlgen does
+	s.stream(ctx, cancel, w, httptest.NewRequest(http.MethodGet, "/graphql", nil), false, encoded(func(context.Context) *graphql.Response { panic("hunter2") })) //nolint:forbidigo // as gqlgen does
 	if body := w.Body.String(); !strings.Contains(body, `"code":"INTERNAL"`) || !strings.HasSuffix(body, "event: complete\ndata:\n\n") || strings.Contains(body, "hunter2") {
 		t.Errorf("the stream is %q", body)
 	}

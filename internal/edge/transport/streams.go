@@ -4,7 +4,12 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/fault"
 )
+
+// errStopping is the error of operations that come after Shutdown.
+var errStopping = fault.New(fault.UpstreamUnavailable, "the gateway is stopping")
 
 // Streams holds the running WebSockets and event streams, which have no end of their own.
 // Shutdown ends them, since a server that shuts down would wait for them. The zero Streams is
@@ -40,8 +45,8 @@ func (s *Streams) begin(end func()) (done func(), ok bool) {
 	}, true
 }
 
-// Shutdown ends every stream, so that its client reconnects to another replica. It waits until
-// they have ended or ctx is done. No stream begins afterwards.
+// Shutdown ends every stream, so that its client reconnects to another replica. Queries and mutations under way are
+// answered before. It waits until the streams have ended or ctx is done. No stream begins afterwards.
 func (s *Streams) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.stopped = true

@@ -69,9 +69,9 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	r = r.WithContext(context.WithoutCancel(r.Context()))
 	r.Body = http.NoBody
 	c := newSocket(conn, r, exec, &t.o)
-	done, ok := t.o.Streams.begin(func() { c.shut(websocket.StatusGoingAway, "the gateway is stopping") })
+	done, ok := t.o.Streams.begin(c.goAway)
 	if !ok {
-		c.shut(websocket.StatusGoingAway, "the gateway is stopping")
+		c.goAway()
 		c.end()
 		return
 	}
