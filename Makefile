@@ -48,10 +48,12 @@ bench: ## Measure what operations cost, cold, warm and mixed, beside a bare hand
 	@./scripts/install-bench-needs
 	go run ./cmd/bench $(BENCH)
 
-soak: ## Load the gateway with everything for ten minutes, send uploads of 2 GiB, crowds of 1,000, play faults for half an hour, restart gateways, and profile cold operations (50 minutes)
+soak: ## Load the gateway with everything for ten minutes, send uploads of 2 GiB, crowds of 1,000, play faults for half an hour and outages, restart gateways, and profile cold operations (50 minutes)
 	go test -run '^$$' -bench . -benchmem ./test/e2e/caching
 	go test -count=1 -v -run TestSoak -timeout 30m ./test/e2e/operations -soak 10m
 	go test -count=1 -v -run TestSoak -timeout 60m ./test/chaos -soak 30m -soak-period 20s
+	go test -count=1 -v -run TestQuestionsBesideAFlood -timeout 30m ./test/e2e/questions -departments 300 -flood 1500
+	go test -count=1 -v -run TestRecovery ./test/chaos -lost 3s -down 60s -recovery 5s
 	go test -count=1 -v -run 'TestNginx$$' -timeout 30m ./deploy -restarts 10
 	go test -count=1 -v -run TestLargeUpload -timeout 30m ./test/e2e/uploads -upload-bytes 2147483648
 	go test -count=1 -v -run TestManyAtOnce -timeout 30m ./test/e2e/caching -crowd 1000

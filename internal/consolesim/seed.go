@@ -23,15 +23,17 @@ type seeder struct {
 // Sizes of a department's data.
 type sizes struct{ packages, queues, robots, workflows, layouts int }
 
+// handmadeDepartments is the number of departments in the blueprints.
+const handmadeDepartments = 29
+
 // All entities were created within span of the epoch, 2024-01-08 08:00 UTC.
 const (
 	epochSeconds = 1_704_700_800
 	span         = 700 * 24 * time.Hour
 )
 
-// seed builds the data set for a seed and a number of workflows. started is the time of the start for irregular data,
-// zero without it.
-func seed(number uint64, scale int, started time.Time) *store {
+// seed builds the data set of the options. started is the time of the start for irregular data, zero without it.
+func seed(o Options, started time.Time) *store {
 	st := &store{
 		companyByID: map[string]*Company{}, departments: map[string]*Department{}, userByName: map[string]*User{},
 		packages:  newTable(func(v *Package) *Meta { return &v.Meta }),
@@ -42,17 +44,21 @@ func seed(number uint64, scale int, started time.Time) *store {
 		uploads:   map[string]*upload{}, refusals: map[string]string{},
 	}
 	s := &seeder{
-		generator: newGenerator(number, 1), st: st, people: people(), processes: processes(), sites: sites(), sets: argumentSets(),
+		generator: newGenerator(o.Seed, 1), st: st, people: people(), processes: processes(), sites: sites(), sets: argumentSets(),
 	}
 	for range s.people {
 		s.ids = append(s.ids, s.id())
 	}
 	plans := blueprints()
+	root := &plans[0].root
+	for n := handmadeDepartments; n < o.Departments; n++ {
+		root.children = append(root.children, branch{name: fmt.Sprintf("Department %d", n+1), description: "One of many"})
+	}
 	for i := range plans {
 		s.company(&plans[i], i)
 	}
 	s.users()
-	s.fill(plans, scale)
+	s.fill(plans, o.Scale)
 	if !started.IsZero() {
 		s.irregular(started)
 	}
@@ -61,7 +67,7 @@ func seed(number uint64, scale int, started time.Time) *store {
 	st.robots.sort()
 	st.workflows.sort()
 	st.layouts.sort()
-	st.gen = newGenerator(number, 2) // for entities that are created later
+	st.gen = newGenerator(o.Seed, 2) // for entities that are created later
 	return st
 }
 

@@ -20,6 +20,8 @@ type Options struct {
 	// Scale is the total number of workflows; packages, queues and robots grow with it. The
 	// minimum, and the default, is the hand-made data set of about 120 workflows.
 	Scale int
+	// Departments is the least number of departments of all companies together. The hand-made data set has 29.
+	Departments int
 	// Irregular adds packages without workflows, queues without robots, robots without queues or heartbeats, outdated
 	// workflows, layouts with deleted workflows, and a department that answers 403.
 	Irregular bool
@@ -112,7 +114,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Irregular {
 		started = o.Now()
 	}
-	s.st = seed(o.Seed, o.Scale, started)
+	s.st = seed(o, started)
 	for _, u := range s.st.users {
 		s.secrets.add(u.Password)
 	}

@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
+// Sleep waits for d, or until ctx is done. It returns the error of ctx.
 func Sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
 	case <-ctx.Done():
 	}
-	return nil
+	return ctx.Err() //nolint:wrapcheck // the context's
 }
