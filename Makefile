@@ -21,7 +21,7 @@ test: build ## Install what the tests need and run all of them, with the race de
 	@./scripts/install-test-needs
 	go test -race -shuffle=on -p 3 -parallel 6 -timeout 20m ./...
 
-clients: build ## Run clients that people use against the gateway: Apollo, urql, graphql-ws, graphql-sse, Relay, undici (needs Node.js and npm)
+clients: build ## Run clients that people use, and the audits of graphql-http, against the gateway (needs Node.js and npm)
 	cd test/clients && npm ci --no-audit --no-fund && npm test
 
 test-go126: ## Test JSON and HTTP with the oldest Go that go.mod allows (encoding/json differs from 1.27's)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/documentcheck"
 )
 
@@ -79,12 +81,13 @@ func TestCheckFails(t *testing.T) {
 		`consoleql: Variables (` + path + `): GRAPHQL_VALIDATION_FAILED: variable $id`,
 		`consoleql: Input (` + path + `): BAD_USER_INPUT`,
 		`consoleql: Costly (` + path + `): 4 calls, more than 2`,
+		`consoleql: Upload (` + path + `): 3 calls, more than 2`,
 	} {
 		if !strings.Contains(log, line) {
 			t.Errorf("no line %q in\n%s", line, log)
 		}
 	}
-	if strings.Contains(log, "Cheap") || strings.Count(log, "consoleql: ") != 6 { // the upload costs more than 2 calls, too, and one line sums up
+	if strings.Contains(log, "Cheap") || strings.Count(log, "consoleql: ") != 6 { // one line sums up
 		t.Errorf("said\n%s", log)
 	}
 	lines := strings.Split(strings.TrimSpace(out), "\n")
@@ -103,6 +106,72 @@ func TestCheckFails(t *testing.T) {
 		if code, out, log := check(t, args...); code == 0 || out != "" || log == "" {
 			t.Errorf("%s: exit status %d, %s%s", name, code, out, log)
 		}
+	}
+}
+
+// TestCheckMutations verifies that mutations do not see the changes of each other, and which of them are only planned.
+func TestCheckMutations(t *testing.T) {
+	folder := t.TempDir()
+	sim, err := consolesim.Start(t.Context(), consolesim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sim.Close()
+	queue := sim.Data().QueueIDs(sim.Data().MainDepartmentID())[0]
+	files := map[string]string{
+		"one.json":           `{"a":"mutation Delete($id: ID!) { deleteQueue(input: {id: $id}) { deletedId } }","b":"mutation SignOut { ...S } fragment S on Mutation { signOut { ok } }"}`,
+		"one.variables.json": fmt.Sprintf(`{"Delete":{"id":%q}}`, queue),
+		"two.json": `{"c":"mutation Again($id: ID!) { deleteQueue(input: {id: $id}) { deletedId } }","d":"mutation File($f: Upload!) { uploadPackage(input: {file: $f}) { packageName } }",
+			"e":"mutation Input($input: UploadPackageInput!) { uploadPackage(input: $input) { packageName } }","f":"query Queue($id: ID!) { queue(id: $id) { name } }",
+			"g":"mutation Null($input: UploadPackageInput!) { uploadPackage(input: $input) { packageName } }"}`,
+		"two.variables.json":    fmt.Sprintf(`{"Again":{"id":%q},"Queue":{"id":%[1]q},"Null":{"input":{"file":null,"size":7}}}`, queue),
+		"two.descriptions.json": `{"Queue":"A queue."}`,
+	}
+	var paths []string
+	for name, text := range files {
+		paths = append(paths, filepath.Join(folder, name))
+		if err := os.WriteFile(paths[len(paths)-1], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{folder}, paths} {
+		code, out, log := check(t, append([]string{"--format=json"}, args...)...)
+		var results []documentcheck.Result
+		if err := json.Unmarshal([]byte(out), &results); err != nil || code != 0 {
+			t.Fatalf("exit status %d: %v\n%s", code, err, log)
+		}
+		planned := map[string]bool{"Delete": false, "SignOut": true, "Again": false, "File": true, "Input": true, "Null": true, "Queue": false}
+		for _, r := range results {
+			if r.Planned != planned[r.Name] || r.Calls == 0 && r.Name != "SignOut" {
+				t.Errorf("%+v", r)
+			}
+		}
+		if len(results) != len(planned) {
+			t.Errorf("%d results", len(results))
+		}
+	}
+	if code, _, log := check(t, filepath.Join(folder, "one.variables.json")); code == 0 || !strings.Contains(log, "one.variables.json is no manifest") {
+		t.Errorf("variables alone: exit status %d: %s", code, log)
+	}
+}
+
+// TestCheckIDs verifies that ids are judged over all manifests of a folder, and not over those of several.
+func TestCheckIDs(t *testing.T) {
+	one, other := t.TempDir(), t.TempDir()
+	for path, text := range map[string]string{
+		filepath.Join(one, "a.json"): `{"x":"query A { __typename }"}`, filepath.Join(one, "b.json"): `{"x":"query B { __typename }"}`, filepath.Join(other, "a.json"): `{"x":"query C { __typename }"}`,
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{one}, {filepath.Join(one, "a.json"), filepath.Join(one, "b.json")}} {
+		if code, _, log := check(t, args...); code == 0 || strings.Count(log, "its id has two texts") != 2 {
+			t.Errorf("%v: exit status %d: %s", args, code, log)
+		}
+	}
+	if code, _, log := check(t, filepath.Join(one, "a.json"), other); code != 0 {
+		t.Errorf("two folders: exit status %d: %s", code, log)
 	}
 }
 

@@ -253,6 +253,11 @@ func (k *prefetcher) walk(typ string, s selection.Set, objects []any, path strin
 			continue
 		}
 		p := pending{to: r.To, below: below, path: at, reads: r.Reads, leads: k.leadsOn(r.To, below)}
+		if k.visit != nil && r.Leads != nil {
+			p.reads = r.Leads(FieldCall{Field: f, Selection: below})
+			slices.Sort(p.reads)
+			p.reads = slices.Compact(p.reads)
+		}
 		k.visitField(p)
 		waits := make([]Loaded, len(objects))
 		for i, o := range objects {

@@ -19,6 +19,8 @@ type Relation struct {
 	To string
 	// Reads are the types of the objects that the value of the field tells of, if To does not say so.
 	Reads []string
+	// Leads returns the object types that the arguments name, repeated ones included, if To is abstract.
+	Leads func(c FieldCall) []string
 	// Keys are the fields of the parent that name what the field leads to.
 	Keys []string
 	// Inline visits the objects that the parent contains.

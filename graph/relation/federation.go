@@ -3,6 +3,7 @@ package relation
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/plugin/federation/fedruntime"
@@ -47,6 +48,14 @@ func (subgraph) Visit(func(child any)) {}
 func entities() loader.Relation {
 	return loader.Relation{
 		To: loader.EntityUnion,
+		Leads: func(c loader.FieldCall) (types []string) {
+			for _, representation := range representations(c) {
+				if of, err := nodeOf(representation); err == nil {
+					types = append(types, of.Type)
+				}
+			}
+			return types
+		},
 		Check: func(c loader.FieldCall) error {
 			if n := len(representations(c)); n > maxRepresentations {
 				return fault.BadInput("representations", "are %d, more than %d", n, maxRepresentations)
@@ -76,16 +85,38 @@ func representations(c loader.FieldCall) []any {
 
 // loadNode loads an entity; one without a scope in that of the request.
 func loadNode(l *loader.Loaders, of cc.NodeID, c loader.FieldCall) batch.Thunk[loader.Node] {
+	given := of.Scope
 	if of.Scope == (scope.Scope{}) && of.Type != "Company" {
 		var err error
 		if of.Scope, err = l.RequestScope()(); err != nil {
 			return batch.Failed[loader.Node](err)
 		}
 	}
-	return l.NodeOf(of, c.Selection)
+	return batch.Then(l.NodeOf(of, c.Selection), func(n loader.Node) (loader.Node, error) {
+		if !hasKeys(n, given) {
+			return nil, nil
+		}
+		return n, nil
+	})
 }
 
-// nodeOf parses a representation. The scope is empty if it has none, or only a part of it.
+// hasKeys reports whether the keys of an entity beside its id, as its fields or its scope tell them, are those given. The
+// console finds others in the given scope only.
+func hasKeys(n loader.Node, given scope.Scope) bool {
+	is := func(given string, field *string, own string) bool {
+		return given == "" || strings.EqualFold(given, own) || field != nil && strings.EqualFold(given, *field)
+	}
+	switch n := n.(type) {
+	case *cc.Company:
+		return is(given.CompanyID, n.CompanyID, n.ID)
+	case *cc.Department:
+		return is(given.CompanyID, n.CompanyID, n.Scope().CompanyID) && is(given.DepartmentID, n.DepartmentID, n.ID)
+	default:
+		return true
+	}
+}
+
+// nodeOf parses a representation. The scope is empty if it has none.
 func nodeOf(representation any) (cc.NodeID, *fault.Error) {
 	members, _ := representation.(map[string]any)
 	typ, _ := members["__typename"].(string)
@@ -97,12 +128,21 @@ func nodeOf(representation any) (cc.NodeID, *fault.Error) {
 		if members[name] == nil && i > 0 {
 			continue
 		}
-		text, _ := members[name].(string)
+		text, ok := members[name].(string)
+		switch {
+		case members[name] == nil:
+			return cc.NodeID{}, fault.BadInput(name, "is missing")
+		case !ok:
+			return cc.NodeID{}, fault.BadInput(name, "is not a string")
+		}
 		id, err := scope.ParseID(text)
 		if err != nil {
 			return cc.NodeID{}, fault.BadInput(name, "%w", err)
 		}
 		ids[i] = id
+	}
+	if typ == "Company" {
+		ids[2] = "" // is no key of it
 	}
 	if typ != "Company" && (ids[1] == "") != (ids[2] == "") && (typ != "Department" || ids[1] == "") {
 		missing := "departmentId"
@@ -111,9 +151,5 @@ func nodeOf(representation any) (cc.NodeID, *fault.Error) {
 		}
 		return cc.NodeID{}, fault.BadInput(missing, "is missing beside the other part of the scope")
 	}
-	of := cc.NodeID{Type: typ, ID: ids[0]}
-	if ids[1] != "" && (ids[2] != "" || typ == "Department") {
-		of.Scope = scope.Scope{CompanyID: ids[1], DepartmentID: ids[2]}
-	}
-	return of, nil
+	return cc.NodeID{Type: typ, ID: ids[0], Scope: scope.Scope{CompanyID: ids[1], DepartmentID: ids[2]}}, nil
 }

@@ -22,6 +22,10 @@ func node() loader.Relation {
 			_, err := nodeIDArgument(c)
 			return err
 		},
+		Leads: func(c loader.FieldCall) []string {
+			id, _ := nodeIDArgument(c)
+			return typesOf(id)
+		},
 		Load: func(l *loader.Loaders, _ any, c loader.FieldCall) loader.Loaded {
 			id, err := nodeIDArgument(c)
 			if err != nil {
@@ -40,6 +44,10 @@ func nodes() loader.Relation {
 			_, err := nodeIDsArgument(c)
 			return err
 		},
+		Leads: func(c loader.FieldCall) []string {
+			ids, _ := nodeIDsArgument(c)
+			return typesOf(ids...)
+		},
 		Load: func(l *loader.Loaders, _ any, c loader.FieldCall) loader.Loaded {
 			ids, err := nodeIDsArgument(c)
 			if err != nil { // look-ahead has refused the operation
@@ -52,6 +60,16 @@ func nodes() loader.Relation {
 			return all
 		},
 	}
+}
+
+// typesOf returns the types that nodeIds name.
+func typesOf(ids ...string) (types []string) {
+	for _, id := range ids {
+		if of, err := cc.ParseNodeID(id); err == nil {
+			types = append(types, of.Type)
+		}
+	}
+	return types
 }
 
 // nodeIDArgument returns the argument `nodeId`.

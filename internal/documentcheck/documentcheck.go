@@ -9,8 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -46,7 +47,7 @@ type Result struct {
 	// Values is the number of objects, lists and scalars of the data, and Bytes its size in JSON.
 	Values int `json:"values"`
 	Bytes  int `json:"bytes"`
-	// Planned tells that the operation did not run, because it is a subscription or takes a file.
+	// Planned tells that the operation did not run, because it is a subscription, takes a file or signs out.
 	// Calls are those of its plan then, and Values and Bytes are zero.
 	Planned bool `json:"planned,omitempty"`
 	// Error tells why the document has no cost: it is invalid, or its answer has errors.
@@ -58,6 +59,7 @@ type job struct {
 	entry     trusteddocuments.Entry
 	operation *ast.OperationDefinition
 	variables json.RawMessage
+	files     []string // the paths of variables that are files
 }
 
 // Run measures each operation of the manifests, and returns the results, the most expensive first
@@ -67,19 +69,18 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	sim, err := consolesim.Start(context.WithoutCancel(ctx), consolesim.Options{Seed: 1, Scale: o.Scale})
-	if err != nil {
-		return nil, fmt.Errorf("start the simulated console: %w", err)
-	}
-	defer func() { err = errors.Join(err, sim.Close()) }()
-	// Mutations come last, so that they do not change the costs of queries.
-	slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(order(a), order(b)) })
+	var reading []job
 	for _, j := range jobs {
-		r, err := measure(ctx, sim, j)
-		if err != nil {
+		if j.operation.Operation != ast.Mutation {
+			reading = append(reading, j)
+			continue
+		}
+		if results, err = measureAll(ctx, o, results, j); err != nil { // each sees the console without the changes of others
 			return nil, err
 		}
-		results = append(results, r)
+	}
+	if results, err = measureAll(ctx, o, results, reading...); err != nil {
+		return nil, err
 	}
 	slices.SortStableFunc(results, func(a, b Result) int {
 		return cmp.Or(
@@ -90,11 +91,21 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 	return results, nil
 }
 
-func order(j job) int {
-	if j.operation.Operation == ast.Mutation {
-		return 1
+// measureAll starts a simulated console, and adds the costs of operations on it.
+func measureAll(ctx context.Context, o Options, results []Result, jobs ...job) (_ []Result, err error) {
+	sim, err := consolesim.Start(context.WithoutCancel(ctx), consolesim.Options{Seed: 1, Scale: o.Scale})
+	if err != nil {
+		return nil, fmt.Errorf("start the simulated console: %w", err)
 	}
-	return 0
+	defer func() { err = errors.Join(err, sim.Close()) }()
+	for _, j := range jobs {
+		r, err := measure(ctx, sim, j)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, r)
+	}
+	return results, nil
 }
 
 // read reads the manifests and their example variables. It returns the operations, and results of
@@ -104,34 +115,41 @@ func read(files []string) (jobs []job, invalid []Result, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, path := range files {
-		manifests, err := trusteddocuments.Manifests(path)
+	manifests, err := trusteddocuments.Manifests(files...)
+	if err != nil {
+		return nil, nil, err
+	}
+	entries := make(map[string][]trusteddocuments.Entry) // by folder, whose manifests serve loads together
+	examples := make(map[string]map[string]json.RawMessage)
+	for _, manifest := range manifests {
+		of, err := trusteddocuments.ReadManifest(manifest)
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, manifest := range manifests {
-			entries, err := trusteddocuments.ReadManifest(manifest)
-			if err != nil {
-				return nil, nil, err
+		folder := filepath.Dir(manifest)
+		entries[folder] = append(entries[folder], of...)
+		if examples[manifest], err = readVariables(trusteddocuments.VariablesFile(manifest)); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, folder := range slices.Sorted(maps.Keys(entries)) {
+		checkID := trusteddocuments.IDChecker(entries[folder])
+		for _, e := range entries[folder] {
+			reason := checkID(e)
+			document, errs := querylimit.Parse(s, e.Text, querylimit.Limits{})
+			if reason == "" && len(errs) > 0 {
+				reason = trusteddocuments.Reason(errs[0])
 			}
-			variables, err := readVariables(trusteddocuments.VariablesFile(manifest))
-			if err != nil {
-				return nil, nil, err
+			if reason != "" {
+				invalid = append(invalid, Result{File: e.File, ID: e.ID, Name: e.Name, Error: reason})
+				continue
 			}
-			checkID := trusteddocuments.IDChecker(entries)
-			for _, e := range entries {
-				if reason := checkID(e); reason != "" {
-					invalid = append(invalid, Result{File: e.File, ID: e.ID, Name: e.Name, Error: reason})
-					continue
+			for _, op := range document.Operations {
+				variables, places, err := placeFiles(s, op, examples[e.File][op.Name])
+				if err != nil {
+					return nil, nil, err
 				}
-				document, errs := querylimit.Parse(s, e.Text, querylimit.Limits{})
-				if len(errs) > 0 {
-					invalid = append(invalid, Result{File: e.File, ID: e.ID, Name: e.Name, Error: trusteddocuments.Reason(errs[0])})
-					continue
-				}
-				for _, op := range document.Operations {
-					jobs = append(jobs, job{e, op, variables[op.Name]})
-				}
+				jobs = append(jobs, job{e, op, variables, places})
 			}
 		}
 	}
@@ -154,7 +172,23 @@ func readVariables(path string) (map[string]json.RawMessage, error) {
 	return variables, nil
 }
 
-// takesFile reports whether an operation has a variable for a file.
-func takesFile(op *ast.OperationDefinition) bool {
-	return slices.ContainsFunc(op.VariableDefinitions, func(v *ast.VariableDefinition) bool { return strings.Contains(v.Type.String(), "Upload") })
+// onlyPlanned reports whether an operation cannot be run here: it does not end, takes a file, or ends a session.
+func (j job) onlyPlanned() bool {
+	return j.operation.Operation == ast.Subscription || len(j.files) > 0 ||
+		j.operation.Operation == ast.Mutation && selects(j.operation.SelectionSet, "signOut")
+}
+
+// selects reports whether a root selection has a field, in its fragments, too.
+func selects(set ast.SelectionSet, name string) bool {
+	return slices.ContainsFunc(set, func(s ast.Selection) bool {
+		switch s := s.(type) {
+		case *ast.Field:
+			return s.Name == name
+		case *ast.InlineFragment:
+			return selects(s.SelectionSet, name)
+		case *ast.FragmentSpread:
+			return selects(s.Definition.SelectionSet, name)
+		}
+		return false
+	})
 }

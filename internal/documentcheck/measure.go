@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -69,7 +71,7 @@ func measure(ctx context.Context, sim *consolesim.Server, j job) (_ Result, err 
 		return r, nil
 	}
 	r.Depth, r.Rounds = plan.Extensions.ConsoleQL.Plan.Depth, plan.Extensions.ConsoleQL.Plan.Rounds
-	if j.operation.Operation == ast.Subscription || takesFile(j.operation) {
+	if j.onlyPlanned() {
 		r.Calls, r.Planned = plan.Extensions.ConsoleQL.Plan.ConsoleCalls, true
 		return r, nil
 	}
@@ -121,15 +123,15 @@ func (r response) problem() string {
 
 // send sends the operation with the header of a trace.
 func (c client) send(ctx context.Context, trace string) (response, error) {
-	body, err := json.Marshal(map[string]any{"query": c.job.entry.Text, "operationName": c.job.operation.Name, "variables": c.job.variables})
+	body, contentType, err := c.job.body()
 	if err != nil {
-		return response{}, fmt.Errorf("the variables of %s: %w", c.job.operation.Name, err)
+		return response{}, fmt.Errorf("the request of %s: %w", c.job.operation.Name, err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
 		return response{}, err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("X-ConsoleQL-Trace", trace)
 	if c.job.operation.Operation == ast.Subscription {
 		req.Header.Set("Accept", "text/event-stream")
@@ -148,6 +150,30 @@ func (c client) send(ctx context.Context, trace string) (response, error) {
 		return response{}, fmt.Errorf("the answer of %s: %w", c.job.operation.Name, err)
 	}
 	return r, nil
+}
+
+// body returns the body of a request: JSON, or a form with empty files.
+func (j job) body() (body []byte, contentType string, err error) {
+	body, err = json.Marshal(map[string]any{"query": j.entry.Text, "operationName": j.operation.Name, "variables": j.variables})
+	if err != nil || len(j.files) == 0 {
+		return body, "application/json", err
+	}
+	paths := make(map[string][]string)
+	for i, path := range j.files {
+		paths[strconv.Itoa(i)] = []string{"variables." + path}
+	}
+	assigned, err := json.Marshal(paths)
+	if err != nil {
+		return nil, "", err
+	}
+	var text bytes.Buffer // takes all that is written
+	form := multipart.NewWriter(&text)
+	err = errors.Join(form.WriteField("operations", string(body)), form.WriteField("map", string(assigned)))
+	for i := range j.files {
+		_, failed := form.CreateFormFile(strconv.Itoa(i), "file")
+		err = errors.Join(err, failed)
+	}
+	return text.Bytes(), form.FormDataContentType(), errors.Join(err, form.Close())
 }
 
 // readAnswer returns the JSON of an answer, or of the first event of a stream.

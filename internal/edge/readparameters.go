@@ -21,7 +21,9 @@ func (s *server) readParameters(next http.Handler) http.Handler {
 			}
 			p, err = graphqlhttp.ParseQueryString(r.URL.RawQuery)
 		case r.Method == http.MethodPost && graphqlhttp.IsJSON(r):
-			p, err = graphqlhttp.ReadBody(r)
+			if p, err = graphqlhttp.ReadBody(r); err == nil {
+				err = p.SetQueryString(r.URL.RawQuery)
+			}
 		default:
 			next.ServeHTTP(w, r)
 			return

@@ -53,7 +53,7 @@ func members(arguments jsontext.Value, each func(name string, value jsontext.Val
 // variables returns the variables of the operation for the arguments of a call. The execution decodes them by their types.
 func (of *tool) variables(arguments jsontext.Value) (jsontext.Value, error) {
 	given := make(map[string]jsontext.Value)
-	key := ""
+	var key *string
 	err := members(arguments, func(name string, value jsontext.Value) error {
 		isVariable, known := of.arguments[name]
 		switch {
@@ -65,14 +65,15 @@ func (of *tool) variables(arguments jsontext.Value) (jsontext.Value, error) {
 		case value.Kind() == 'n':
 			return nil
 		default:
-			return graphqlhttp.ReadString(name, value, &key)
+			key = new(string)
+			return graphqlhttp.ReadString(name, value, key)
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	if key != "" {
-		given[of.keyed] = withKey(given[of.keyed], key)
+	if key != nil {
+		given[of.keyed] = withKey(given[of.keyed], *key)
 	}
 	return encode(given)
 }

@@ -71,14 +71,22 @@ func (t *Tools) Handler(runner Runner) http.Handler {
 			return
 		}
 		text, err := graphqlhttp.ReadText(r)
+		var of *message
 		if err == nil {
-			err = checkMessage(text)
+			of, err = readMessage(text)
+		}
+		takes := false
+		if err == nil {
+			text, takes, err = of.decodable(text)
 		}
 		if err != nil {
 			graphqlhttp.RefuseBody(w, r, err)
 			return
 		}
 		ctx := context.WithValue(r.Context(), requestKey{}, r.Context())
+		if !takes {
+			ctx = context.WithValue(ctx, wrongKey{}, true)
+		}
 		r = r.WithContext(ctx)
 		r.Body = io.NopCloser(bytes.NewReader(text))
 		streamable.ServeHTTP(noStore{w}, r)
@@ -107,6 +115,9 @@ func (w noStore) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // do not end with it.
 type requestKey struct{}
 
+// wrongKey is the key of a context that is there if the method does not take the parameters of the request.
+type wrongKey struct{}
+
 // methods handles the methods that concern tools, and refuses those of other features.
 func (t *Tools) methods(runner Runner) sdk.Middleware {
 	return func(next sdk.MethodHandler) sdk.MethodHandler {
@@ -120,6 +131,9 @@ func (t *Tools) methods(runner Runner) sdk.Middleware {
 					result, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"}
 				}
 			}()
+			if ctx.Value(wrongKey{}) != nil {
+				return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "params: the method takes values of other types"}
+			}
 			switch params := request.GetParams().(type) {
 			case *sdk.ListToolsParams:
 				return t.list(ctx, params)

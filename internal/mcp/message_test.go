@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestCheckMessage verifies that messages that the SDK cannot decode are refused by the name of the member, without their text.
-func TestCheckMessage(t *testing.T) {
+// TestReadMessage verifies that messages that the SDK cannot decode are refused by the name of the member, without their text.
+func TestReadMessage(t *testing.T) {
 	t.Parallel()
 	const secret = "a-password-of-the-test"
 	long := strings.Repeat(secret, 100)
@@ -21,6 +21,15 @@ func TestCheckMessage(t *testing.T) {
 		"nested":               {call(`{"name":"a","arguments":{"a":` + nested(997) + `}}`), ""},
 		"nested deeply":        {call(`{"name":"a","arguments":{"a":"` + secret + `","b":` + nested(998) + `}}`), "nests deeper than 1000"},
 		"nested very deeply":   {call(`{"name":"a","arguments":{"a":` + nested(100_000) + `}}`), "nests deeper than 1000"},
+		"a text as an id":      {`{"jsonrpc":"2.0","id":"","method":"ping"}`, ""},
+		"a large id":           {`{"jsonrpc":"2.0","id":-9007199254740991,"method":"ping"}`, ""},
+		"too large an id":      {`{"jsonrpc":"2.0","id":9007199254740992,"method":"ping"}`, "id: is neither"},
+		"a very large id":      {`{"jsonrpc":"2.0","id":123456789012345678901234567890,"method":"ping"}`, "id: is neither"},
+		"a fraction as an id":  {`{"jsonrpc":"2.0","id":1.5,"method":"ping"}`, "id: is neither"},
+		"an exponent as an id": {`{"jsonrpc":"2.0","id":1e400,"method":"ping"}`, "id: is neither"},
+		"null as an id":        {`{"jsonrpc":"2.0","id":null,"method":"ping"}`, "id: is neither"},
+		"a list as an id":      {`{"jsonrpc":"2.0","id":["` + secret + `"],"method":"ping"}`, "id: is neither"},
+		"a long text as an id": {`{"jsonrpc":"2.0","id":"` + long + `","method":"ping"}`, "id: is longer than 256"},
 		"no version":           {`{"id":1,"method":"ping"}`, "jsonrpc"},
 		"another version":      {`{"jsonrpc":"` + long + `","id":1,"method":"ping"}`, "jsonrpc"},
 		"a version of numbers": {`{"jsonrpc":2.0,"id":1,"method":"ping"}`, "jsonrpc"},
@@ -39,7 +48,7 @@ func TestCheckMessage(t *testing.T) {
 		"long meta":            {call(`{"name":"a","_meta":{"a":"` + long + long + `"}}`), "params: has more than 4096"},
 		"long parameters":      {`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"arguments":"` + long + long + `"}}`, "params: has more than 4096"},
 	} {
-		err := checkMessage([]byte(tt.text))
+		_, err := readMessage([]byte(tt.text))
 		if err != nil {
 			said := err.Error()
 			if tt.says == "" || !strings.Contains(said, tt.says) || strings.Contains(said, secret) || len(said) > 300 {

@@ -17,6 +17,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 )
 
@@ -65,9 +66,6 @@ type documents struct {
 
 	refused int // documents that are not trusted
 }
-
-// hashPrefix may precede an id that is a hash (GraphQL over HTTP, appendix Persisted Documents).
-const hashPrefix = "sha256:"
 
 // maxRefusals bounds the refused documents of one load that are logged one by one.
 const maxRefusals = 100
@@ -126,6 +124,7 @@ func (l *List) Reload() error {
 	}
 	l.current.Store(next)
 	if l.opts.Loaded != nil {
+		logUnused(l.opts.Logger, entries, parsed, described)
 		l.opts.Loaded(operationsOf(entries, parsed, described))
 	}
 	l.opts.Logger.Info("trusted documents", "mode", string(l.opts.Mode), "documents", len(next.byID), "refused", len(refused))
@@ -145,7 +144,7 @@ func (l *List) load(entries []Entry) (next *documents, parsed map[string]*ast.Qu
 	checkID := IDChecker(entries)
 	reasons, names, valid := make(map[string]string), make(map[string]bool), make(map[string]*ast.QueryDocument)
 	for _, e := range entries {
-		id := strings.TrimPrefix(e.ID, hashPrefix)
+		id := strings.TrimPrefix(e.ID, graphqlhttp.HashPrefix)
 		reason, known := reasons[e.Text]
 		if !known {
 			valid[e.Text], reason = l.validate(e.Text, names)
@@ -166,27 +165,45 @@ func (l *List) load(entries []Entry) (next *documents, parsed map[string]*ast.Qu
 	return next, parsed, refused
 }
 
-// IDChecker returns a function that tells why the id of an entry names no document; empty: it names one.
+// IDChecker returns a function that tells why the id of an entry names no document; empty: it names one. An id with the prefix
+// of hashes, or that is the hash of a text, names that text only.
 func IDChecker(entries []Entry) func(Entry) string {
-	texts := make(map[string]string)
+	texts, hashed := make(map[string]string), make(map[[sha256.Size]byte]string)
 	ambiguous := make(map[string]bool)
 	for _, e := range entries {
-		id := strings.TrimPrefix(e.ID, hashPrefix)
+		id := strings.TrimPrefix(e.ID, graphqlhttp.HashPrefix)
 		if text, known := texts[id]; known && text != e.Text {
 			ambiguous[id] = true
 		}
 		texts[id] = e.Text
+		hashed[sha256.Sum256([]byte(e.Text))] = e.Text
 	}
 	return func(e Entry) string {
-		switch id := strings.TrimPrefix(e.ID, hashPrefix); {
+		id, prefixed := strings.CutPrefix(e.ID, graphqlhttp.HashPrefix)
+		hash, isHash := hashOfID(id)
+		text, known := hashed[hash]
+		switch {
 		case id == "":
 			return "it has no id"
 		case ambiguous[id]:
 			return "its id has two texts"
+		case prefixed && (!isHash || !known || text != e.Text):
+			return "its id is not the SHA-256 of its text"
+		case isHash && known && text != e.Text:
+			return "its id is the SHA-256 of another text"
 		default:
 			return ""
 		}
 	}
+}
+
+// hashOfID returns the SHA-256 that an id without the prefix of hashes is in hexadecimal; false: it is none.
+func hashOfID(id string) (hash [sha256.Size]byte, ok bool) {
+	raw, err := hex.DecodeString(id)
+	if err != nil || len(raw) != len(hash) {
+		return hash, false
+	}
+	return [sha256.Size]byte(raw), true
 }
 
 // validate parses a document and adds the names of its operations. It returns the reason for
@@ -234,15 +251,15 @@ func (l *List) find(id string) (text string, ok bool) {
 	if l == nil || id == "" {
 		return "", false
 	}
-	id = strings.TrimPrefix(id, hashPrefix)
+	id = strings.TrimPrefix(id, graphqlhttp.HashPrefix)
 	now := l.current.Load()
 	if text, ok := now.byID[id]; ok {
 		return text, true
 	}
-	hash, err := hex.DecodeString(id)
-	if err != nil || len(hash) != sha256.Size {
+	hash, ok := hashOfID(id)
+	if !ok {
 		return "", false
 	}
-	text, ok = now.byHash[[sha256.Size]byte(hash)]
+	text, ok = now.byHash[hash]
 	return text, ok
 }

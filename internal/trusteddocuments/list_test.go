@@ -112,12 +112,18 @@ func TestManifests(t *testing.T) {
 		not     []string
 	}{
 		"map":                      {text: fmt.Sprintf(`{"a":%q,"b":%q}`, viewer, packages), ids: []string{"a", "b", hashOf(viewer), "sha256:" + hashOf(viewer)}, not: []string{"c", "", strings.Repeat("0", 64)}},
-		"prefix":                   {text: fmt.Sprintf(`{"sha256:a":%q}`, viewer), ids: []string{"a", "sha256:a"}},
+		"prefix":                   {text: fmt.Sprintf(`{%q:%q}`, "sha256:"+hashOf(viewer), viewer), ids: []string{hashOf(viewer), "sha256:" + hashOf(viewer)}},
+		"prefix, no hash":          {text: fmt.Sprintf(`{"sha256:a":%q}`, viewer), logged: "its id is not the SHA-256 of its text", not: []string{"a", "sha256:a", hashOf(viewer)}},
+		"prefix, an unknown hash":  {text: fmt.Sprintf(`{%q:%q}`, "sha256:"+hashOf(packages), viewer), logged: "its id is not the SHA-256 of its text", not: []string{hashOf(packages)}},
+		"prefix, another's hash":   {text: fmt.Sprintf(`{%q:%q,"b":%q}`, "sha256:"+hashOf(packages), viewer, packages), logged: "its id is not the SHA-256 of its text", ids: []string{"b", hashOf(packages)}, not: []string{hashOf(viewer)}},
+		"another's hash":           {text: fmt.Sprintf(`{%q:%q,"b":%q}`, hashOf(packages), viewer, packages), logged: "its id is the SHA-256 of another text", ids: []string{"b", hashOf(packages)}, not: []string{hashOf(viewer)}},
+		"another's hash, capitals": {text: fmt.Sprintf(`{%q:%q,"b":%q}`, strings.ToUpper(hashOf(packages)), viewer, packages), logged: "its id is the SHA-256 of another text", ids: []string{"b"}, not: []string{hashOf(viewer)}},
+		"the hash of no text":      {text: fmt.Sprintf(`{%q:%q}`, hashOf(packages), viewer), ids: []string{hashOf(packages), hashOf(viewer)}},
 		"byte order mark":          {text: "\ufeff" + fmt.Sprintf(`{"a":%q}`, viewer), ids: []string{"a"}},
 		"empty map":                {text: `{}`, not: []string{"a"}},
 		"Apollo":                   {text: fmt.Sprintf(apollo, fmt.Sprintf(`{"id":"a","name":"Viewer","type":"query","body":%q}`, viewer)), ids: []string{"a"}},
 		"Apollo, empty":            {text: fmt.Sprintf(apollo, ""), not: []string{"a"}},
-		"the same text twice":      {text: fmt.Sprintf(`{"a":%q,"sha256:a":%q,"b":%q}`, viewer, viewer, viewer), ids: []string{"a", "b"}},
+		"the same text twice":      {text: fmt.Sprintf(`{"a":%q,%q:%[1]q,%[3]q:%[1]q}`, viewer, hashOf(viewer), "sha256:"+hashOf(viewer)), ids: []string{"a", hashOf(viewer)}},
 		"an id with two texts":     {text: fmt.Sprintf(`{"a":%q,"sha256:a":%q,"b":%q}`, viewer, packages, viewer), logged: "its id has two texts", ids: []string{"b", hashOf(viewer)}, not: []string{"a", hashOf(packages)}},
 		"a name of JSON twice":     {text: fmt.Sprintf(`{"a":%q,"a":%q}`, viewer, packages), logged: "its id has two texts", not: []string{"a"}},
 		"no GraphQL":               {text: fmt.Sprintf(`{"a":"{","b":%q}`, viewer), logged: "id=a", ids: []string{"b"}, not: []string{"a"}},
@@ -128,6 +134,8 @@ func TestManifests(t *testing.T) {
 		"version":                  {text: `{"format":"apollo-persisted-query-manifest","version":2,"operations":[]}`, refusal: "version 2"},
 		"format":                   {text: `{"format":"other","version":1,"operations":[]}`, refusal: `format "other"`},
 		"operations alone":         {text: `{"operations":[]}`, refusal: "format"},
+		"Apollo, no operations":    {text: `{"format":"apollo-persisted-query-manifest","version":1}`, refusal: `no list of "operations"`},
+		"Apollo, null":             {text: `{"format":"apollo-persisted-query-manifest","version":1,"operations":null}`, refusal: `no list of "operations"`},
 		"operations of other kind": {text: `{"format":"apollo-persisted-query-manifest","version":1,"operations":{}}`, refusal: "no manifest"},
 		"a number":                 {text: `{"a":1}`, refusal: `"a"`},
 		"array":                    {text: `[]`, refusal: "no JSON object"},
@@ -184,6 +192,18 @@ func TestFolders(t *testing.T) {
 	write(t, folder, "one.descriptions.json", `{"Viewer":1}`)
 	write(t, folder, "one.variables.json", `{"Viewer":{}}`)
 	write(t, folder, "readme.txt", `?`)
+	all, err := filepath.Glob(filepath.Join(strings.NewReplacer("[", `\[`, "*", `\*`).Replace(folder), "*.json"))
+	if manifests, err := trusteddocuments.Manifests(all...); err != nil || len(all) != 3 || len(manifests) != 1 {
+		t.Errorf("%v, %v of %v", err, manifests, all)
+	}
+	for _, name := range []string{"one.descriptions.json", "one.variables.json"} {
+		if _, _, err := open(t, filepath.Join(folder, name), trusteddocuments.Log); err == nil || !strings.Contains(err.Error(), "is no manifest: by its name it belongs to") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, logs, err := open(t, folder, trusteddocuments.Log)
 	if err != nil {
 		t.Fatal(err)

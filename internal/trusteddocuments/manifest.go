@@ -38,24 +38,54 @@ type Entry struct {
 // variables by the name of their operation.
 func VariablesFile(manifest string) string { return strings.TrimSuffix(manifest, ".json") + variables }
 
-// Manifests returns the manifests of a file or a folder.
-func Manifests(path string) ([]string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
+// besides returns the path of the manifest that a file describes by its name; false: the file may be a manifest itself.
+func besides(path string) (manifest string, ok bool) {
+	for _, end := range []string{descriptions, variables} {
+		if name, ok := strings.CutSuffix(path, end); ok {
+			return name + ".json", true
+		}
 	}
-	if !info.IsDir() {
-		return []string{path}, nil
+	return "", false
+}
+
+// Manifests returns the manifests of files and folders. It leaves out a file that belongs to a manifest of the same files.
+func Manifests(paths ...string) (all []string, err error) {
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		if info.IsDir() {
+			of, err := manifestsIn(path)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, of...)
+			continue
+		}
+		manifest, ok := besides(path)
+		switch {
+		case !ok:
+			all = append(all, path)
+		case !slices.Contains(paths, manifest):
+			return nil, fmt.Errorf("%s is no manifest: by its name it belongs to %s", path, manifest)
+		}
 	}
-	all, err := filepath.Glob(filepath.Join(escapeGlob(path), "*.json"))
+	return all, nil
+}
+
+// manifestsIn returns the manifests of a folder.
+func manifestsIn(folder string) ([]string, error) {
+	all, err := filepath.Glob(filepath.Join(escapeGlob(folder), "*.json"))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", folder, err)
 	}
 	all = slices.DeleteFunc(all, func(file string) bool {
-		return strings.HasSuffix(file, descriptions) || strings.HasSuffix(file, variables)
+		_, ok := besides(file)
+		return ok
 	})
 	if len(all) == 0 {
-		return nil, fmt.Errorf("%s holds no manifest *.json", path)
+		return nil, fmt.Errorf("%s holds no manifest *.json", folder)
 	}
 	return all, nil
 }
@@ -129,8 +159,11 @@ func parseApollo(text []byte) ([]Entry, error) {
 	if err := json.Unmarshal(text, &manifest); err != nil {
 		return nil, fmt.Errorf("is no manifest: %w", err)
 	}
-	if manifest.Version != 1 {
+	switch {
+	case manifest.Version != 1:
 		return nil, fmt.Errorf("is of version %d, not 1", manifest.Version)
+	case manifest.Operations == nil:
+		return nil, errors.New(`has no list of "operations"`)
 	}
 	entries := make([]Entry, len(manifest.Operations))
 	for i, o := range manifest.Operations {

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -47,6 +50,26 @@ func readDescriptions(manifest string) (map[string]string, error) {
 		return nil, fmt.Errorf("%s is no JSON object of names and texts: %w", path, err)
 	}
 	return all, nil
+}
+
+// logUnused logs the descriptions that name no operation of their manifest. parsed and described are those of operationsOf.
+func logUnused(log *slog.Logger, entries []Entry, parsed map[string]*ast.QueryDocument, described map[string]map[string]string) {
+	unused := make(map[string]map[string]string, len(described))
+	for file, of := range described {
+		unused[file] = maps.Clone(of)
+	}
+	for _, e := range entries {
+		if document := parsed[e.Text]; document != nil {
+			for _, definition := range document.Operations {
+				delete(unused[e.File], definition.Name)
+			}
+		}
+	}
+	for _, file := range slices.Sorted(maps.Keys(unused)) {
+		for _, name := range slices.Sorted(maps.Keys(unused[file])) {
+			log.Warn("a description names no operation of its manifest", "name", name, "file", DescriptionsFile(file))
+		}
+	}
 }
 
 // operationsOf returns the named operations of the entries. parsed are the valid documents by their texts; each has its

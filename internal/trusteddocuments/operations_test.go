@@ -20,7 +20,7 @@ func TestOperations(t *testing.T) {
 	write(t, folder, "two.json", fmt.Sprintf(`{"a":%q}`, viewer))
 	descriptions := write(t, folder, "two.descriptions.json", `{"Viewer":"Beside it.","Packages":"Of another manifest."}`)
 	var got []string
-	l, _, err := open(t, folder, trusteddocuments.Log, func(o *trusteddocuments.Options) {
+	l, logs, err := open(t, folder, trusteddocuments.Log, func(o *trusteddocuments.Options) {
 		o.Loaded = func(operations []trusteddocuments.Operation) {
 			got = nil
 			for _, of := range operations {
@@ -37,6 +37,9 @@ func TestOperations(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+	if said := logs.String(); strings.Count(said, "a description names no operation") != 1 || !strings.Contains(said, "name=Packages file="+descriptions) {
+		t.Errorf("said\n%s", said)
 	}
 	if textOf(l, hashOf(both)) != both || len(l.Paths()) != 4 {
 		t.Errorf("%q, paths %v", textOf(l, hashOf(both)), l.Paths())

@@ -30,7 +30,7 @@ func (l *List) resolve(p *graphqlhttp.Parameters) *fault.Error {
 	switch {
 	case id == "":
 		id = persisted
-	case persisted != "" && strings.TrimPrefix(persisted, hashPrefix) != strings.TrimPrefix(id, hashPrefix):
+	case persisted != "" && strings.TrimPrefix(persisted, graphqlhttp.HashPrefix) != strings.TrimPrefix(id, graphqlhttp.HashPrefix):
 		return fault.BadInput("documentId", "differs from the hash of the extension persistedQuery")
 	}
 	text, known := l.find(id)

@@ -8,6 +8,8 @@ import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql } from '@apollo/
 import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { Client as Urql, cacheExchange, fetchExchange } from '@urql/core';
+import UploadHttpLink from 'apollo-upload-client/UploadHttpLink.mjs';
+import { ClientError, GraphQLClient } from 'graphql-request';
 import { createClient as createSSE } from 'graphql-sse';
 import { createClient as createWS } from 'graphql-ws';
 import * as undici5 from 'undici5';
@@ -152,6 +154,40 @@ test('Apollo Client', limit, async (t) => {
   });
   apollo.stop();
   await socket.dispose();
+});
+
+test('apollo-upload-client', limit, async (t) => {
+  const client = new ApolloClient({ link: new UploadHttpLink({ uri: gateway.url, fetch }), cache: new InMemoryCache() });
+  for (const [what, size] of Object.entries({ 'a small file': 64, 'a file of 3 MiB': 3 << 20 })) {
+    await t.test(what, async () => {
+      const packageName = `apollo-upload-client ${size}`;
+      const file = new File([JSON.stringify({ name: packageName, version: '1.0.0' }).padEnd(size)], 'package.dgs');
+      const { data } = await client.mutate({ mutation: gql(UPLOAD), variables: { file } });
+      assert.equal(data.uploadPackage.packageName, packageName);
+    });
+  }
+  await t.test('query', async () => {
+    const { data } = await client.query({ query: gql(QUEUES) });
+    assert.ok(data.queues.nodes.length > 0);
+  });
+  client.stop();
+});
+
+test('graphql-request', limit, async (t) => {
+  const client = new GraphQLClient(gateway.url, { headers: { authorization: '' } });
+  await t.test('query and mutation', async () => {
+    const { createQueue } = await client.request(CREATE, { name: 'by graphql-request' });
+    assert.equal(createQueue.queue.name, 'by graphql-request');
+    const { queues } = await client.request(QUEUES);
+    assert.ok(queues.nodes.some((q) => q.id === createQueue.queue.id));
+  });
+  await t.test('GET', async () => {
+    const { queues } = await new GraphQLClient(gateway.url, { method: 'GET', jsonSerializer: JSON }).request(QUEUES);
+    assert.ok(queues.nodes.length > 0);
+  });
+  await t.test('errors', async () => {
+    await assert.rejects(client.request('{ nope }'), (error) => error instanceof ClientError && error.response.errors[0].extensions.code === 'GRAPHQL_VALIDATION_FAILED');
+  });
 });
 
 test('urql', limit, async (t) => {

@@ -10,6 +10,7 @@ import { BatchHttpLink } from '@apollo/client/link/batch-http';
 import { HttpLink } from '@apollo/client/link/http';
 import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import { Client as Urql, fetchExchange } from '@urql/core';
+import { auditServer } from 'graphql-http';
 
 import { serve, simulate } from './gateway.mjs';
 
@@ -59,6 +60,15 @@ test('clients show errors of answers with status 400', limit, async () => {
   const urql = new Urql({ url: gateway.url, preferGetMethod: false, exchanges: [fetchExchange] });
   const { error } = await urql.query('{ nope }', {}).toPromise();
   assert.equal(error.graphQLErrors[0].extensions.code, 'GRAPHQL_VALIDATION_FAILED');
+});
+
+test('the audits of graphql-http pass, except those that docs/clients.md names', limit, async () => {
+  const [, section] = readFileSync(new URL('../../docs/clients.md', import.meta.url), 'utf8').split(/^## Status codes$/m);
+  const named = [...section.split(/^## /m)[0].matchAll(/\(([0-9A-F]{4}(?:, [0-9A-F]{4})*)\)/g)].flatMap(([, ids]) => ids.split(', '));
+  const results = await auditServer({ url: gateway.url, fetchFn: fetch });
+  assert.ok(results.length > 50);
+  assert.deepEqual(results.filter(({ status }) => status !== 'ok').map(({ id }) => id).sort(), named.sort());
+  assert.deepEqual(results.filter(({ status }) => status === 'error'), []);
 });
 
 test('Apollo Client runs documents of its manifest', limit, async () => {

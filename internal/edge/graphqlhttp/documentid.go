@@ -3,7 +3,9 @@ package graphqlhttp
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -17,12 +19,36 @@ type DocumentResolver interface {
 	Resolve(p *Parameters)
 }
 
+// HashPrefix may precede an id of a document that is a hash (GraphQL over HTTP, appendix Persisted Documents).
+const HashPrefix = "sha256:"
+
 // setDocumentID stores the member documentId, or doc_id of older clients of Relay.
 func (p *Parameters) setDocumentID(member, id string) error {
-	if p.DocumentID != "" && p.DocumentID != id {
+	if p.DocumentID != "" && strings.TrimPrefix(p.DocumentID, HashPrefix) != strings.TrimPrefix(id, HashPrefix) {
 		return fault.BadInput(member, "differs from the other name of the document")
 	}
 	p.DocumentID = id
+	return nil
+}
+
+// SetQueryString reads the id of a document from the query string of a POST. It skips everything else there.
+func (p *Parameters) SetQueryString(raw string) error {
+	for part := range strings.SplitSeq(raw, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		if name != "documentId" && name != "doc_id" {
+			continue
+		}
+		id, err := url.QueryUnescape(value)
+		if err != nil || !utf8.ValidString(id) {
+			return fault.BadInput(name, "cannot be decoded")
+		}
+		if id == "" {
+			continue
+		}
+		if err := p.setDocumentID(name, id); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -35,7 +35,7 @@ type Limits struct {
 	BodyBytes int64
 	// UploadBytes bounds a request body with files; default 4 GiB.
 	UploadBytes int64
-	// NoIntrospection refuses __schema and __type, and suggests no names in errors.
+	// NoIntrospection refuses __schema, __type and _service, and suggests no names in errors.
 	NoIntrospection bool
 }
 
@@ -116,10 +116,11 @@ func (l *Limiter) MutateOperationContext(_ context.Context, op *graphql.Operatio
 	if op.Operation.Operation == ast.Subscription && len(op.RawQuery)+textBytes(op.Variables) > maxSubscriptionBytes {
 		return apierror.Refusal(fault.QueryTooComplex, "the document and the variables of a subscription, which are kept while it lasts, have more than %d bytes", maxSubscriptionBytes)
 	}
-	if l.Limits.NoIntrospection && introspections(op) > 0 {
-		return apierror.Refusal(fault.Forbidden, "introspection is turned off: __schema and __type cannot be selected")
+	reads := introspections(op)
+	if l.Limits.NoIntrospection && len(reads) > 0 {
+		return apierror.Refusal(fault.Forbidden, "introspection is turned off: %s cannot be selected", reads[0])
 	}
-	if introspections(op) > maxIntrospections {
+	if len(reads) > maxIntrospections {
 		return apierror.Refusal(fault.QueryTooComplex, "the operation selects __schema and __type more than %d times", maxIntrospections)
 	}
 	if signIns(op) > 1 {
@@ -158,19 +159,18 @@ func textBytes(value any) int {
 // their answers.
 const maxIntrospections = 10
 
-// introspections counts an operation's root fields that read the schema. _service is that of a
-// subgraph of a federation.
-func introspections(op *graphql.OperationContext) int {
+// introspections returns the names of an operation's root fields that read the schema. _service is
+// that of a subgraph of a federation.
+func introspections(op *graphql.OperationContext) (names []string) {
 	if op.Operation.Operation != ast.Query {
-		return 0
+		return nil
 	}
-	n := 0
 	for _, f := range graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Query"}) {
 		if f.Name == "__schema" || f.Name == "__type" || f.Name == "_service" {
-			n++
+			names = append(names, f.Name)
 		}
 	}
-	return n
+	return names
 }
 
 // signIns counts an operation's fields that check a password. Proxies count password guesses

@@ -49,6 +49,9 @@ func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 	params := &graphql.RawParams{Headers: r.Header}
 	params.ReadTime.Start = graphql.Now()
 	parameters, err := u.parameters(form, graphqlhttp.ReservationOf(r.Context()))
+	if err == nil {
+		err = parameters.SetQueryString(r.URL.RawQuery)
+	}
 	if err != nil {
 		graphqlhttp.RefuseBody(w, r, err)
 		return

@@ -2,10 +2,12 @@ package caching
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
@@ -42,6 +44,34 @@ func TestPlanCountsTheCallsThatAreMade(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPlanNamesFields verifies that a step has the path of the field that needs its calls, also where a nodeId tells the type.
+func TestPlanNamesFields(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.Federation = "on" })
+	d := w.Sim.Data()
+	dept := d.MainDepartmentID()
+	robot, queue := d.RobotIDs(dept)[0], d.QueueIDs(dept)[0]
+	var of struct{ Robot, Queue struct{ NodeID string } }
+	w.Query(fmt.Sprintf(`{ robot(id: %q) { nodeId } queue(id: %q) { nodeId } }`, robot, queue), &of)
+	for query, want := range map[string]string{
+		fmt.Sprintf(`{ x: robot(id: %q) { name } }`, robot):                                                              "x",
+		fmt.Sprintf(`{ x: node(nodeId: %q) { ... on Robot { name } } }`, of.Robot.NodeID):                                "x",
+		fmt.Sprintf(`{ x: nodes(nodeIds: [%q, %q]) { nodeId } }`, of.Robot.NodeID, of.Queue.NodeID):                      "x x",
+		fmt.Sprintf(`{ x: node(nodeId: %q) { nodeId } y: robot(id: %q) { name } }`, of.Queue.NodeID, robot):              "x y",
+		fmt.Sprintf(`{ x: _entities(representations: [{__typename: "Robot", id: %q}]) { __typename } }`, robot):          "x",
+		fmt.Sprintf(`{ x: node(nodeId: %q) { ... on Queue { robots(first: 2) { nodes { name } } } } }`, of.Queue.NodeID): "x x.robots",
+	} {
+		var fields []string
+		for _, s := range w.Account(w.Ask(query, e2e.Request{Header: e2e.TraceHeader("plan")}).Body).Extensions.Consoleql.Plan.Steps {
+			fields = append(fields, s.Field)
+		}
+		slices.Sort(fields)
+		if got := strings.Join(fields, " "); got != want {
+			t.Errorf("%s: steps of %q, want %q", query, got, want)
+		}
 	}
 }
 

@@ -215,6 +215,26 @@ func TestGenerators(t *testing.T) {
 	}
 }
 
+// TestIDBesideABody verifies that the query string of a POST names a document.
+func TestIDBesideABody(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, only(t, filepath.Join(t.TempDir(), "manifest.json")))
+	for target, want := range map[string]string{"documentId=viewer": "", "doc_id=viewer": "", "documentId=other": "PERSISTED_QUERY_NOT_FOUND", "query=%7Bcheese%7D&documentId=viewer": ""} {
+		if got := codeOf(w, w.Exchange(http.MethodPost, "/graphql?"+target, `{"variables":{}}`, e2e.JSONBody).Answer); got != want {
+			t.Errorf("%s: %q, want %q", target, got, want)
+		}
+	}
+	if a := w.Exchange(http.MethodPost, "/graphql?documentId=viewer", `{"documentId":"other"}`, e2e.JSONBody).Answer; codeOf(w, a) != "BAD_USER_INPUT" {
+		t.Errorf("two ids: %s", a.Body)
+	}
+	form := e2e.JoinForm("", "", e2e.FormPart(`Content-Disposition: form-data; name="operations"`, `{"variables":{"file":null}}`),
+		e2e.FormPart(`Content-Disposition: form-data; name="map"`, `{"0":["variables.file"]}`),
+		e2e.FormPart(`Content-Disposition: form-data; name="0"; filename="a"`, "x"))
+	if a := w.Exchange(http.MethodPost, "/graphql?documentId=viewer", form, map[string]string{"Content-Type": "multipart/form-data; boundary=B"}).Answer; codeOf(w, a) != "" {
+		t.Errorf("multipart: %s", a.Body)
+	}
+}
+
 // TestAnswersOfIds verifies that a GET by id has the headers and the cached answer of its text.
 func TestAnswersOfIds(t *testing.T) {
 	t.Parallel()

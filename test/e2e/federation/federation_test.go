@@ -114,7 +114,7 @@ func TestService(t *testing.T) {
 	}
 	w.CheckNoCalls()
 	closed := e2e.NewWorld(t, consolesim.Options{}, on, func(s *gateway.Settings, _ *consolesim.Server) { s.Introspection = "off" })
-	if e := closed.ExpectRefusal(`{ _service { sdl } }`, e2e.Request{}); e.Extensions.Code != "FORBIDDEN" {
+	if e := closed.ExpectRefusal(`{ _service { sdl } }`, e2e.Request{}); e.Extensions.Code != "FORBIDDEN" || !strings.HasSuffix(e.Message, ": _service cannot be selected") {
 		t.Errorf("without introspection: %+v", e)
 	}
 }
@@ -132,6 +132,8 @@ func TestEntities(t *testing.T) {
 		representation("Package", d.PackageIDs(dept)[0], "", ""), representation("Workflow", d.WorkflowIDs(dept)[0], company, dept),
 		representation("WorkflowLayout", d.LayoutIDs(dept)[0], company, dept), representation("Company", company, "", ""),
 		representation("Department", dept, company, ""), representation("Department", dept, "", ""),
+		representation("Company", company, company, ""), representation("Company", company, e2e.UnknownID, ""), representation("Company", company, dept, company),
+		representation("Department", dept, company, dept), representation("Department", dept, company, e2e.UnknownID),
 		representation("Robot", e2e.UnknownID, company, dept), map[string]any{"__typename": "Robot", "id": robots[2], "companyId": nil, "departmentId": nil, "name": "?"},
 	)
 	if len(a.Errors) > 0 {
@@ -147,7 +149,8 @@ func TestEntities(t *testing.T) {
 	}
 	want := []string{
 		"Robot " + robots[0], "Robot " + robots[1], "Queue " + d.QueueIDs(dept)[0], "Queue " + d.QueueIDs(dept)[1], "Package " + d.PackageIDs(dept)[0],
-		"Workflow " + d.WorkflowIDs(dept)[0], "WorkflowLayout " + d.LayoutIDs(dept)[0], "Company " + company, "Department " + dept, "Department " + dept, "null", "Robot " + robots[2],
+		"Workflow " + d.WorkflowIDs(dept)[0], "WorkflowLayout " + d.LayoutIDs(dept)[0], "Company " + company, "Department " + dept, "Department " + dept,
+		"Company " + company, "null", "null", "Department " + dept, "null", "null", "Robot " + robots[2],
 	}
 	if diff := cmp.Diff(want, read); diff != "" {
 		t.Errorf("- wanted + read:\n%s", diff)
@@ -170,16 +173,23 @@ func TestEntitiesThatCannotBeHad(t *testing.T) {
 		representation("Robot", robot, "", ""), representation("Job", robot, "", ""), map[string]any{"id": robot}, map[string]any{"__typename": "Robot"}, "Robot",
 		representation("Robot", "x", "", ""), representation("Robot", robot, "x", dept), map[string]any{"__typename": "Robot", "id": 7}, representation("Robot", robot, e2e.UnknownID, dept),
 		representation("Robot", robot, company, ""), representation("Robot", robot, "", dept), representation("Department", dept, "", dept),
+		map[string]any{"__typename": "Robot", "id": nil}, map[string]any{"__typename": "Robot", "id": robot, "companyId": 7, "departmentId": dept},
 	}
 	got, a := ask(w, representations...)
 	want := map[string]string{
 		"_entities.1": "BAD_USER_INPUT", "_entities.2": "BAD_USER_INPUT", "_entities.3": "BAD_USER_INPUT", "_entities.4": "BAD_USER_INPUT",
 		"_entities.5": "BAD_USER_INPUT", "_entities.6": "BAD_USER_INPUT", "_entities.7": "BAD_USER_INPUT", "_entities.8": "FORBIDDEN",
 		"_entities.9": "BAD_USER_INPUT", "_entities.10": "BAD_USER_INPUT", "_entities.11": "BAD_USER_INPUT",
+		"_entities.12": "BAD_USER_INPUT", "_entities.13": "BAD_USER_INPUT",
 	}
-	told := make(map[string]string)
+	told, messages := make(map[string]string), make(map[string]string)
 	for _, e := range a.Errors {
-		told[e.FieldPath()] = e.Extensions.Code
+		told[e.FieldPath()], messages[e.FieldPath()] = e.Extensions.Code, e.Message
+	}
+	for at, says := range map[string]string{"_entities.3": "id: is missing", "_entities.7": "id: is not a string", "_entities.12": "id: is missing", "_entities.13": "companyId: is not a string"} {
+		if !strings.HasSuffix(messages[at], says) {
+			t.Errorf("%s: %q, want %q", at, messages[at], says)
+		}
 	}
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Errorf("- wanted + told:\n%s\n%s", diff, a.Body)

@@ -67,6 +67,7 @@ func TestArguments(t *testing.T) {
 		"no GUID":              {"RunWorkflow", `{"input": {"id": "x"}}`, "input.id", "BAD_USER_INPUT"},
 		"no object":            {"ListRobots", `[1]`, "arguments", "BAD_USER_INPUT"},
 		"key that is no text":  {"RunWorkflow", `{"input": {"id": "x"}, "idempotencyKey": 1}`, "idempotencyKey", "BAD_USER_INPUT"},
+		"empty key":            {"RunWorkflow", fmt.Sprintf(`{"input": {"id": %q}, "idempotencyKey": ""}`, e2e.UnknownID), "input.idempotencyKey", "BAD_USER_INPUT"},
 		"key of a query":       {"Viewer", `{"idempotencyKey": "x"}`, "idempotencyKey", "BAD_USER_INPUT"},
 		"two keys":             {"RunWorkflow", `{"input": {"id": "x", "idempotencyKey": "a"}, "idempotencyKey": "b"}`, "input.idempotencyKey", "GRAPHQL_VALIDATION_FAILED"},
 	} {
