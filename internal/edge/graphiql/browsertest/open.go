@@ -46,14 +46,6 @@ func (p *Page) Do(actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// Screenshot writes a picture of the window.
-func (p *Page) Screenshot(file string) {
-	p.t.Helper()
-	if err := screenshot(p.ctx, file); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
 // Requests are the URLs that the page requested so far, in order.
 func (p *Page) Requests() []string { return p.watch.requested() }
 
