@@ -12,10 +12,10 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// failNextPoll waits for one more poll, which fails with err.
+// failNextPoll waits for one more poll, which fails with err. It gives up if the polls have ended.
 func failNextPoll(c *console, err error) {
 	c.fail(err)
-	for before := c.calls(); c.calls() == before; {
+	for before, n := c.calls(), 0; c.calls() == before && n < 10_000; n++ {
 		time.Sleep(50 * time.Millisecond)
 	}
 	synctest.Wait()
