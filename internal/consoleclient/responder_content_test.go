@@ -2,6 +2,7 @@ package consoleclient
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -48,7 +49,7 @@ func TestDeclaredCharset(t *testing.T) {
 		{"application/json; charset=utf-8", latin1, true}, // one wrong byte does not lose the answer
 		{"application/json", latin1, true},
 	} {
-		t.Run(c.contentType+" "+c.name, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s %q", c.contentType, c.name), func(t *testing.T) {
 			t.Parallel()
 			entity := `{"id":"` + guid + `","name":"` + c.name + `"}`
 			list := `{"count":1,"list":[` + entity + `]}`
