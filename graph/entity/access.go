@@ -74,11 +74,11 @@ func (e *Loader[T, F]) LoadComplete(a *batch.Access, sc scope.Scope, id string) 
 	return e.load(a, sc, id, true)
 }
 
-// LoadEach loads entities by their ids.
+// LoadEach loads entities by the ids that the console names them by. An unset id loads nothing.
 func (e *Loader[T, F]) LoadEach(a *batch.Access, sc scope.Scope, ids []string) []batch.Thunk[*T] {
 	thunks := make([]batch.Thunk[*T], len(ids))
-	for i, id := range ids {
-		thunks[i] = e.load(a, sc, id, false)
+	for i := range ids {
+		thunks[i] = e.loadOptional(a, sc, &ids[i], false)
 	}
 	return thunks
 }

@@ -26,6 +26,19 @@ func (e *Loader[T, F]) mayGoOn(w window[F], key pageKey[F], p *cc.Page[T], total
 	}
 }
 
+// mayBeLimit reports whether p, the page of key, may have as many entities as the console puts on a page, and the count
+// may be that of the page. It then looks like a list that ends. A limit below the largest page that was served is none.
+func (e *Loader[T, F]) mayBeLimit(w window[F], key pageKey[F], p *cc.Page[T]) bool {
+	if key.index > 0 || w.offset > 0 || p.Served != p.Count || p.Served >= key.size || e.servesPagesOf(p.Served+1) {
+		return false
+	}
+	switch p.Served {
+	case 20, 50, 100, 200, 500:
+		return true
+	}
+	return false
+}
+
 // hides reports whether p, the page of key, may have the requested size, with entities left out. It does not if another
 // page has entities of the same positions that p does not have: then the console serves smaller pages, and its count is
 // too large. It does not either if the page of the same index and a smaller size has the same entities, or if p has more

@@ -136,6 +136,9 @@ func (e *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T
 		key.index = 0
 		return e.readUncounted(w, key, first) // the count is too small: the pages show where the list ends
 	}
+	if e.mayBeLimit(w, key, p) {
+		size = p.Served
+	}
 	if e.mayGoOn(w, key, p, r.total, size) {
 		k := key
 		k.index, k.size = max(r.total, w.offset)/size, size

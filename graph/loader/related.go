@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 
@@ -148,7 +149,7 @@ func (n *namedRobots) findAll() {
 			n.list = batch.Failed[[]*cc.Robot](err)
 			return
 		}
-		if robot != nil {
+		if robot != nil && !slices.Contains(n.found, robot) { // the console may name a robot twice
 			n.found = append(n.found, robot)
 		}
 	}

@@ -289,8 +289,8 @@ func (p *poll[T]) final(caller principal.Principal, err error) bool {
 		if said && (console.Empty || console.Foreign) {
 			return false // it does not predict the next poll
 		}
-		if said && console.Kind == fault.Forbidden && p.state != nil && !p.persists() {
-			return false // a right may return before the next poll
+		if said && p.state != nil && !p.persists() {
+			return false // the console may answer the next poll again
 		}
 		p.endWhere(err, func(*subscriber[T]) bool { return true })
 		return true
@@ -299,18 +299,24 @@ func (p *poll[T]) final(caller principal.Principal, err error) bool {
 	}
 }
 
-// countRefusal counts consecutive refusals by the console. A proxy's or an empty answer does
-// not count. The caller holds the lock.
+// countRefusal counts consecutive refusals by the console with one code. A proxy's or an empty
+// answer does not count, except for a token. The caller holds the lock.
 func (p *poll[T]) countRefusal(err error) {
 	code := fault.CodeOf(err)
 	var console *cc.Error
-	switch {
-	case code != fault.Unauthenticated && code != fault.Forbidden,
-		code == fault.Forbidden && errors.As(err, &console) && (console.Empty || console.Foreign):
+	unsaid := errors.As(err, &console) && (console.Empty || console.Foreign)
+	switch code {
+	case fault.Unauthenticated:
+		unsaid = false
+	case fault.Forbidden, fault.NotFound, fault.BadUserInput:
+	default:
+		unsaid = true
+	}
+	if unsaid || code != p.refusal {
 		p.refusals = 0
+	}
+	if unsaid {
 		return
-	case code != p.refusal:
-		p.refusals = 0
 	}
 	if p.refusals++; p.refusals == 1 {
 		p.refused, p.refusal = time.Now(), code

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -11,10 +12,10 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// failNextPoll waits for one more poll, which fails with err.
+// failNextPoll waits for one more poll, which fails with err. It gives up if the polls have ended.
 func failNextPoll(c *console, err error) {
 	c.fail(err)
-	for before := c.calls(); c.calls() == before; {
+	for before, n := c.calls(), 0; c.calls() == before && n < 10_000; n++ {
 		time.Sleep(50 * time.Millisecond)
 	}
 	synctest.Wait()
@@ -51,38 +52,44 @@ func TestUnexpectedAnswersEndNothing(t *testing.T) {
 	}
 }
 
-// TestForbiddenEndsWhenItPersists verifies that a persistent 403 of the console ends a
-// subscription.
-func TestForbiddenEndsWhenItPersists(t *testing.T) {
-	forbidden := &cc.Error{Status: 403, Kind: fault.Forbidden, Title: "Forbidden"}
-	for name, between := range map[string]error{
-		"a success":    nil,
-		"an outage":    &cc.Error{Status: 503, Kind: fault.UpstreamUnavailable},
-		"a page":       &cc.Error{Status: 403, Kind: fault.UpstreamInvalidResponse, Foreign: true},
-		"an empty 403": &cc.Error{Status: 403, Kind: fault.Forbidden, Empty: true},
+// TestRefusalEndsWhenItPersists verifies that a refusal by the console ends a subscription only
+// if it persists.
+func TestRefusalEndsWhenItPersists(t *testing.T) {
+	for _, refusal := range []*cc.Error{
+		{Status: 403, Kind: fault.Forbidden, Title: "Forbidden"},
+		{Status: 404, Kind: fault.NotFound, Title: "Not Found"},
+		{Status: 410, Kind: fault.NotFound, Title: "Gone"},
+		{Status: 400, Kind: fault.BadUserInput, Title: "Bad Request"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			c := &console{}
-			withService(t, c, Options{FailureGrace: time.Hour}, func(t *testing.T, w *Service) {
-				s := followRobots(t, w, alice)
-				for range 5 {
-					failNextPoll(c, forbidden)
-					failNextPoll(c, between)
-					silent(t, s)
-				}
-				begun := time.Now()
-				c.fail(forbidden)
-				if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Forbidden {
-					t.Errorf("told %v", err)
-				}
-				if took := time.Since(begun); took < w.robots.service.opts.Interval {
-					t.Errorf("believed after %v", took)
-				}
-				if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
-					t.Errorf("and then %v", err)
-				}
+		for name, between := range map[string]error{
+			"a success":       nil,
+			"an outage":       &cc.Error{Status: 503, Kind: fault.UpstreamUnavailable},
+			"a page":          &cc.Error{Status: 403, Kind: fault.UpstreamInvalidResponse, Foreign: true},
+			"an empty answer": &cc.Error{Status: refusal.Status, Kind: refusal.Kind, Empty: true},
+		} {
+			t.Run(fmt.Sprint(refusal.Status, ", ", name), func(t *testing.T) {
+				c := &console{}
+				withService(t, c, Options{FailureGrace: time.Hour}, func(t *testing.T, w *Service) {
+					s := followRobots(t, w, alice)
+					for range 5 {
+						failNextPoll(c, refusal)
+						failNextPoll(c, between)
+						silent(t, s)
+					}
+					begun := time.Now()
+					c.fail(refusal)
+					if _, err := s.next(t.Context()); fault.CodeOf(err) != refusal.Kind {
+						t.Errorf("told %v", err)
+					}
+					if took := time.Since(begun); took < w.robots.service.opts.Interval {
+						t.Errorf("believed after %v", took)
+					}
+					if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+						t.Errorf("and then %v", err)
+					}
+				})
 			})
-		})
+		}
 	}
 	t.Run("the gateway's own", func(t *testing.T) {
 		c := &console{}

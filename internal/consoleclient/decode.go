@@ -177,28 +177,36 @@ type stamper interface{ Stamp(origin scope.Scope) }
 type listReader[T any] struct {
 	a    *responseReader
 	each func(e *T, place int)
-	n    int // elements so far, null ones included
+	n    int // elements so far, including those that are no objects
 }
 
-// elements reads the next array.
+// elements reads the next array. It fails with errNotAList if the array has other values and no object.
 func (l *listReader[T]) elements() error {
-	var first, more bool
+	var first, more, objects, others bool
 	var e *T
 	next := func() (err error) {
 		e = nil
 		if more, err = l.a.next('[', ']', first); err != nil || !more {
 			return err
 		}
-		if l.a.peek() == 'n' {
-			return l.a.skip('n')
+		if c := l.a.peek(); c != '{' {
+			others = others || c != 'n'
+			return l.a.skip(c)
 		}
+		objects = true
 		e = new(T)
 		return readInto(&l.a.scanner, e)
 	}
 	size := int(reflect.TypeFor[T]().Size())
 	for first = true; ; first = false {
-		if err := l.a.withRefill(next); err != nil || !more {
+		err := l.a.withRefill(next)
+		switch {
+		case err != nil:
 			return err
+		case !more && others && !objects:
+			return errNotAList
+		case !more:
+			return nil
 		}
 		if e != nil {
 			if err := l.a.allocate(size); err != nil {
@@ -214,7 +222,7 @@ func (l *listReader[T]) elements() error {
 
 // decodeList reads a list as a stream and calls each for every element. The list is the whole response, or its member
 // with one of the given lower-case names. "count" is the total length of the list, -1 if the response does not hold
-// it. A null element is skipped but counts as a place.
+// it. An element that is no object is skipped but counts as a place.
 func decodeList[T any](a *responseReader, names []string, each func(e *T, place int)) (count, places int, err error) {
 	list := &listReader[T]{a: a, each: each}
 	c, err := a.firstByte()

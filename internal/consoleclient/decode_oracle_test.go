@@ -11,11 +11,17 @@ import (
 // These decoders use json alone. They are the reference for decodeList and decodeOne, which use generated readers.
 
 func listByJSON[T any](dec *jsontext.Decoder, names []string, each func(e *T, place int)) (count, places int, err error) {
-	n := 0
+	n, objects, others := 0, 0, 0
 	one := func() error {
 		place := n
 		n++
-		if dec.PeekKind() == kindNull {
+		switch dec.PeekKind() {
+		case kindObject:
+			objects++
+		case kindNull:
+			return dec.SkipValue()
+		default:
+			others++
 			return dec.SkipValue()
 		}
 		e := new(T)
@@ -25,8 +31,15 @@ func listByJSON[T any](dec *jsontext.Decoder, names []string, each func(e *T, pl
 		each(e, place)
 		return nil
 	}
+	all := func() error {
+		objects, others = 0, 0
+		if err := elements(dec, one); err != nil || objects > 0 || others == 0 {
+			return err
+		}
+		return errNotAList
+	}
 	if dec.PeekKind() == kindArray {
-		err := elements(dec, one)
+		err := all()
 		return n, n, err
 	}
 	if dec.PeekKind() != kindObject {
@@ -51,7 +64,7 @@ func listByJSON[T any](dec *jsontext.Decoder, names []string, each func(e *T, pl
 			count, counted = int(saturate(n)), isNumber
 		case wanted && kind == kindArray:
 			found = true
-			err = elements(dec, one)
+			err = all()
 		default:
 			found = found || wanted && kind == kindNull
 			err = dec.SkipValue()
@@ -77,28 +90,48 @@ func oneByJSON[T any](dec *jsontext.Decoder, id func(*T) string) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	var wrapped struct {
-		List jsontext.Value `json:"list"`
-	}
 	if raw.Kind() != kindObject {
 		return nil, errNoEntity
+	}
+	var wrapped struct {
+		List  jsontext.Value `json:"list"`
+		Count string         `json:"count"`
 	}
 	if err := json.Unmarshal(raw, &wrapped, decoding); err != nil {
 		return nil, err
 	}
-	if wrapped.List != nil {
-		var list []*T
-		if err := json.Unmarshal(wrapped.List, &list, decoding); err != nil {
+	e := new(T)
+	isList := wrapped.List.Kind() == kindArray || wrapped.List.Kind() == kindObject
+	if !isList || id != nil {
+		err := json.Unmarshal(raw, e, decoding)
+		if err == nil {
+			_, err = requireID(e, id)
+		}
+		switch {
+		case err == nil:
+			return e, nil
+		case !isList:
 			return nil, err
 		}
-		if len(list) == 0 || list[0] == nil {
-			return nil, errEmptyList
-		}
-		return requireID(list[0], id)
 	}
-	e := new(T)
-	if err := json.Unmarshal(raw, e, decoding); err != nil {
+	if wrapped.List.Kind() == kindObject {
+		return nil, errNoEntity
+	}
+	var list []jsontext.Value
+	if err := json.Unmarshal(wrapped.List, &list, decoding); err != nil {
 		return nil, err
 	}
-	return requireID(e, id)
+	for _, element := range list {
+		if element.Kind() == kindObject {
+			e := new(T)
+			if err := json.Unmarshal(element, e, decoding); err != nil {
+				return nil, err
+			}
+			return requireID(e, id)
+		}
+	}
+	if n, _ := parseInt(wrapped.Count); len(list) == 0 && n == 0 {
+		return nil, errEmptyList
+	}
+	return nil, errNoEntity
 }

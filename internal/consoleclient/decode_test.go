@@ -159,7 +159,8 @@ var odd = []string{
 func oddAnswers() []string {
 	return []string{
 		``, ` `, `null`, `3`, `"x"`, `[]`, `{}`, `[null]`, `[3]`, `[{}]`, `{"list":3}`, `{"list":null}`, `{"list":[null,{"id":"1"}]}`,
-		`{"list":[{"id":"1"},3]}`, `{"LI_ST":[{"id":"1"}],"list":[{"id":"2"}]}`, `{"list":[{"id":"2"}],"Li-st":[{"Id":"1"}]}`,
+		`{"list":[{"id":"1"},3]}`, `{"count":1,"list":[null]}`, `{"count":1,"list":[]}`, `{"count":"0","list":[]}`, `{"Count":null,"List":[]}`,
+		`{"list":[[],1,"x",{"id":"1"}]}`, `{"id":"1","name":"n","list":null}`, `{"id":"1","list":[]}`, `{"id":"1","list":[{"id":"2"}]}`, `{"list":[{"id":"1"}],"list":null}`, `{"LI_ST":[{"id":"1"}],"list":[{"id":"2"}]}`, `{"list":[{"id":"2"}],"Li-st":[{"Id":"1"}]}`,
 		"{\"li\u017ft\":[{\"id\":\"1\"}]}", `{"\u006cist":[{"\u0069d":"1"}]}`, `{"list":[{"id":"1"}]`, `{"count":"7","list":[{"id":"1","ID":2,"i_d":null}]}`,
 		`{"id":"1","Id":"2","company_id":"3","company-ID":"4","companyId":null}`, `{"jobStateNotification":{"switchOn":1},"jobStateNotification":{"recipients":"x"}}`,
 		`{"jobStateNotification":{"switchOn":1},"jobStateNotification":3}`, `{"channel":3}`, `{"rootDepartment":{"children":[{"children":{}},null]},"count":"2"}`,

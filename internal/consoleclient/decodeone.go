@@ -3,8 +3,6 @@ package consoleclient
 import (
 	"errors"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -25,58 +23,43 @@ func (a *responseReader) value() (raw []byte, err error) {
 // decodeEntities reads the entities in the response to a mutation: a list, bare or wrapped, or a single entity. If id is
 // not nil, elements without an id are dropped. It fails with errNoEntity for any other response.
 func decodeEntities[T any](a *responseReader, id func(*T) string) ([]*T, error) {
-	raw, err := a.value()
+	list, err := a.value()
 	if err != nil {
 		return nil, err
 	}
 	entities := []*T{}
-	if raw[0] == '{' {
-		wrapped, err := wrappedList(raw)
+	if list[0] == '{' {
+		e, wrapped, err := unwrap(a, list, id)
 		if err != nil {
 			return nil, err
 		}
-		if wrapped != nil {
-			raw = wrapped
+		if e != nil {
+			return append(entities, e), nil
 		}
+		list = wrapped.list
 	}
-	s := &scanner{in: raw, last: true, arena: a.arena}
-	switch raw[0] {
-	case '{':
-		e := new(T)
-		if err := readInto(s, e); err != nil {
-			return nil, err
-		}
-		if _, err := requireID(e, id); err != nil {
-			return nil, err
-		}
-		return append(entities, e), nil
+	switch list[0] {
 	case '[':
+	case '{': // one entity in place of the list
+		e := new(T)
+		if err = readInto(&scanner{in: list, arena: a.arena}, e); err == nil {
+			e, err = requireID(e, id)
+		}
+		return append(entities, e), err
 	default:
 		return nil, errNoEntity
 	}
-	for first := true; ; first = false {
-		more, err := s.next('[', ']', first)
-		if err != nil || !more {
-			return entities, err
-		}
-		e := new(T)
-		if c := s.peek(); c != '{' {
-			if err := s.skip(c); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if err := readInto(s, e); err != nil {
-			return nil, err
-		}
-		if _, err := requireID(e, id); err == nil {
+	_, err = eachObject(&scanner{in: list, arena: a.arena}, func(e *T) bool {
+		if e, err := requireID(e, id); err == nil {
 			entities = append(entities, e)
 		}
-	}
+		return true
+	})
+	return entities, err
 }
 
-// decodeEntity reads an entity that is bare or wrapped as {count, list: [entity]}. It fails with errEmptyList if the
-// list is empty, and with errNoEntity if the entity has no id.
+// decodeEntity reads an entity that is bare or the first object of {count, list: [entity]}. It fails with errEmptyList
+// if such a list is empty by its count, too, and with errNoEntity for any other response without an entity and its id.
 func decodeEntity[T any](a *responseReader, id func(*T) string) (*T, error) {
 	raw, err := a.value()
 	if err != nil {
@@ -85,71 +68,106 @@ func decodeEntity[T any](a *responseReader, id func(*T) string) (*T, error) {
 	if raw[0] != '{' {
 		return nil, errNoEntity
 	}
-	wrapped, err := wrappedList(raw)
-	if err != nil {
+	found, wrapped, err := unwrap(a, raw, id)
+	switch {
+	case err != nil || found != nil:
+		return found, err
+	case wrapped.list[0] != '[':
+		return nil, errNoEntity
+	}
+	places, err := eachObject(&scanner{in: wrapped.list, arena: a.arena}, func(e *T) bool {
+		found = e
+		return false
+	})
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	e := new(T)
-	if wrapped == nil {
-		if err := readInto(&scanner{in: raw, arena: a.arena}, e); err != nil {
-			return nil, err
-		}
-		return requireID(e, id)
-	}
-	if onlyElement(&scanner{in: wrapped, arena: a.arena}, e) {
-		return requireID(e, id)
-	}
-	var list []*T
-	if err := json.Unmarshal(wrapped, &list, decoding); err != nil {
-		return nil, err
-	}
-	if len(list) == 0 || list[0] == nil {
+	case found != nil:
+		return requireID(found, id)
+	case places == 0 && wrapped.count == 0:
 		return nil, errEmptyList
 	}
-	first := &scanner{in: wrapped, arena: a.arena}
-	if _, err := first.next('[', ']', true); err != nil {
-		return nil, err
-	}
-	if first.peek() != '{' {
-		return requireID(list[0], id)
-	}
-	if err := readInto(first, e); err != nil { // also reads ids in their canonical form
-		return nil, err
-	}
-	return requireID(e, id)
+	return nil, errNoEntity
 }
 
-// onlyElement reads the single object of a list into e, which must be zero. It reports whether the list has exactly
-// one object.
-func onlyElement[T any](s *scanner, e *T) bool {
-	more, err := s.next('[', ']', true)
-	if err != nil || !more || s.peek() != '{' || readInto(s, e) != nil {
-		return false
+// eachObject reads the objects of a list until each returns false, and skips other elements. It returns the number of
+// elements that it has read or skipped.
+func eachObject[T any](s *scanner, each func(*T) bool) (places int, err error) {
+	for ; ; places++ {
+		more, err := s.next('[', ']', places == 0)
+		if err != nil || !more {
+			return places, err
+		}
+		if c := s.peek(); c != '{' {
+			if err := s.skip(c); err != nil {
+				return places, err
+			}
+			continue
+		}
+		e := new(T)
+		if err := readInto(s, e); err != nil {
+			return places, err
+		}
+		if !each(e) {
+			return places + 1, nil
+		}
 	}
-	more, err = s.next('[', ']', false)
-	return err == nil && !more
 }
 
-// wrappedList returns the list that wraps an entity: the last member named "list" in any case. It returns nil if
-// there is none.
-func wrappedList(raw []byte) (found []byte, err error) {
+// wrapper is the object {count, list} around entities. Its list is an array or an object. The count is 0 if the wrapper
+// has none.
+type wrapper struct {
+	list  []byte
+	count int64
+}
+
+// unwrap returns the entity that an object is, or nil and the wrapper that it is instead. An object with an id is an
+// entity, whatever its member list holds. Without such a list it is no wrapper.
+func unwrap[T any](a *responseReader, raw []byte, id func(*T) string) (*T, wrapper, error) {
+	w, err := readWrapper(raw)
+	if err != nil || w.list != nil && id == nil {
+		return nil, w, err
+	}
+	e := new(T)
+	if err = readInto(&scanner{in: raw, arena: a.arena}, e); err == nil {
+		_, err = requireID(e, id)
+	}
+	switch {
+	case err == nil:
+		return e, w, nil
+	case w.list != nil:
+		return nil, w, nil
+	}
+	return nil, w, err
+}
+
+// readWrapper reads the members of a wrapper, in any case. Of several with one name it takes the last.
+func readWrapper(raw []byte) (w wrapper, err error) {
 	s := &scanner{in: raw}
 	for first := true; ; first = false {
 		more, err := s.next('{', '}', first)
 		if err != nil || !more {
-			return found, err
+			return w, err
 		}
 		name, err := s.name()
 		if err != nil {
-			return nil, err
+			return w, err
 		}
 		value, err := s.raw()
 		if err != nil {
-			return nil, err
+			return w, err
 		}
 		var room [64]byte
-		if string(fold(room[:0], unquoted(name))) == "LIST" {
-			found = value
+		switch string(fold(room[:0], unquoted(name))) {
+		case "LIST":
+			if w.list = value; value[0] != '[' && value[0] != '{' {
+				w.list = nil
+			}
+		case "COUNT":
+			if value[0] == '"' {
+				value = unquoted(value)
+			}
+			w.count, _ = parseInt(string(value))
 		}
 	}
 }

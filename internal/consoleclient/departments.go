@@ -61,8 +61,8 @@ func (t *DepartmentTree) Stamp(origin scope.Scope) {
 }
 
 func (t *DepartmentTree) checkIDs() error {
-	if t.RootDepartment == nil {
-		return nil
+	if _, err := requireID(t, treeID); err != nil || t.RootDepartment == nil {
+		return err
 	}
 	return t.RootDepartment.checkIDs()
 }
@@ -72,7 +72,7 @@ const OpDepartmentTree = "GET /openapi/departments/tree"
 
 // DepartmentTree gets the whole department tree of the scope's company (document, section Departments: tree).
 func (c *Client) DepartmentTree(ctx context.Context, sc scope.Scope) (*DepartmentTree, error) {
-	return getEntity(ctx, c, sc, request{operation: OpDepartmentTree}, treeID)
+	return getEntity[DepartmentTree](ctx, c, sc, request{operation: OpDepartmentTree}, nil) // checkIDs checks it
 }
 
 // treeID returns a non-empty text for a tree, even an empty one, and "" for other JSON.

@@ -206,6 +206,17 @@ func TestPutPackageFile(t *testing.T) {
 	}
 }
 
+// TestUnusableChannelHeaders: the console names headers that HTTP does not have.
+func TestUnusableChannelHeaders(t *testing.T) {
+	for _, h := range []StringMember{{"X-A", "a\nb"}, {"X-A", "a\x00"}, {"X A", "a"}, {"", "a"}, {"Host", "a b"}, {"队", "a"}, {"Content-Length", "\r"}} {
+		storage := serve(t, jsonAnswer(``))
+		err := newTestClient(t, storage, nil).PutPackageFile(t.Context(), UploadChannel{URI: storage.URL, Headers: StringMap{h}}, strings.NewReader("x"), 1)
+		if fault.CodeOf(err) != fault.UpstreamInvalidResponse || len(storage.all()) > 0 {
+			t.Errorf("%q: got %v after %d requests", h, err, len(storage.all()))
+		}
+	}
+}
+
 func TestPutPackageFileFails(t *testing.T) {
 	elsewhere := serve(t, jsonAnswer(``))
 	const secret = "sig=the-key-to-the-storage"

@@ -71,7 +71,7 @@ const storageRefusal = "the storage did not take the file"
 // isPlainReason reports whether a response is ASP.NET's BadRequest("…"), which writes plain text. Only the text is
 // used, because a proxy may have written it.
 func isPlainReason(resp *http.Response, body []byte) bool {
-	return isValidation(resp.StatusCode) && len(body) > 0 && body[0] != '<' && body[0] != '{' && mediaType(resp.Header) == "text/plain"
+	return isValidation(resp.StatusCode) && len(body) > 0 && body[0] != '<' && body[0] != '{' && mediaType(resp.Header) == "text/plain" && isLegible(resp.Header, body)
 }
 
 // bearerOf returns the token of the response's request, empty if there was none.

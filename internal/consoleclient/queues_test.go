@@ -8,6 +8,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -127,5 +128,40 @@ func TestCreateQueueDefaults(t *testing.T) {
 	}
 	if len(paths) != 2 {
 		t.Error("two queues were created under one id")
+	}
+}
+
+// TestWrappedQueue: a queue with an id is found in any wrapper, and only an empty list says that there is none.
+func TestWrappedQueue(t *testing.T) {
+	const bare = `{"id":"` + guid + `","name":"n"`
+	for body, want := range map[string]fault.Code{
+		bare + `}`:                                  "",
+		bare + `,"list":null}`:                      "",
+		bare + `,"list":[]}`:                        "",
+		bare + `,"count":1,"list":[{"id":"x"}]}`:    "",
+		`{"count":1,"list":[` + bare + `}]}`:        "",
+		`{"count":2,"list":[null,` + bare + `}]}`:   "",
+		`{"list":[[],1,"x",` + bare + `}]}`:         "",
+		`{"count":2,"list":[` + bare + `},null,3]}`: "",
+		`{"count":0,"list":[]}`:                     fault.NotFound,
+		`{"Count":"0","List":[]}`:                   fault.NotFound,
+		`{"list":[]}`:                               fault.NotFound,
+		`{"count":1,"list":[null]}`:                 fault.UpstreamInvalidResponse,
+		`{"list":[null]}`:                           fault.UpstreamInvalidResponse,
+		`{"count":1,"list":[]}`:                     fault.UpstreamInvalidResponse,
+		`{"count":0,"list":null}`:                   fault.UpstreamInvalidResponse,
+		`{"count":1,"list":["` + guid + `"]}`:       fault.UpstreamInvalidResponse,
+		`{"count":1,"list":[{"name":"n"}]}`:         fault.UpstreamInvalidResponse,
+		`{"id":"` + scope.NoID + `","name":"n"}`:    fault.UpstreamInvalidResponse,
+	} {
+		client := newTestClient(t, serve(t, jsonAnswer(body)), nil)
+		q, err := client.Queue(t.Context(), testScope, guid)
+		if fault.CodeOf(err) != want || want == "" && (q.ID != guid || q.Name != "n") {
+			t.Errorf("get %s: got %+v, %v", body, q, err)
+		}
+		created, err := client.CreateQueue(t.Context(), testScope, QueueCreate{Name: "n"})
+		if err != nil || (created != nil) != (want == "") || created != nil && created.ID != guid {
+			t.Errorf("create %s: got %+v, %v", body, created, err)
+		}
 	}
 }

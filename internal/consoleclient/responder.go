@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -30,16 +32,18 @@ const (
 	ambiguousJSON
 )
 
-// responderOf reports who wrote the response to operation. The content type does not matter, except that HTML is always
-// foreign. On success any JSON is the server's. Otherwise the JSON must have one of the server's error forms. An
-// empty body is the server's for 2xx, 403 and 429, and for 401 with a Bearer challenge (RFC 6750, section 3). It also
-// is for 404 and 410 if byID says that the request got one entity by its id.
+// responderOf reports who wrote the response to operation. HTML, and text that is not of its declared charset, are
+// always foreign. Otherwise the content type does not matter. On success any JSON is the server's, except a problem that
+// is declared as one. Otherwise the JSON must have one of the server's error forms. An empty body is the server's for
+// 2xx, 403 and 429, and for 401 with a Bearer challenge (RFC 6750, section 3), whatever the content type. It also is for
+// 404 and 410 if byID says that the request got one entity by its id.
 func responderOf(operation string, status int, h http.Header, body []byte, byID bool) responder {
 	body = bytes.TrimSpace(withoutBOM(body))
 	switch {
 	case len(body) == 0 && acceptsEmptyBody(status, h, byID):
 		return fromServerEmpty
-	case len(body) == 0 || isPage(h) || !isJSON(h, body):
+	case len(body) == 0 || isPage(h) || !isLegible(h, body) || !isJSON(h, body),
+		isSuccess(status) && isProblem(h) && isOwnError(operation, status, body):
 		return fromIntermediary
 	case isSuccess(status) || isOwnError(operation, status, body):
 		return fromServer
@@ -102,6 +106,25 @@ func mediaType(h http.Header) string {
 func isPage(h http.Header) bool {
 	media := mediaType(h)
 	return media == "text/html" || media == "application/xhtml+xml"
+}
+
+// isProblem reports whether the content type is that of an error (RFC 9457). Some servers use it for all JSON.
+func isProblem(h http.Header) bool { return mediaType(h) == "application/problem+json" }
+
+// isLegible reports whether a body can be read as UTF-8. A body with another charset can if it has the same bytes.
+func isLegible(h http.Header, body []byte) bool { return !declaresOtherCharset(h) || utf8.Valid(body) }
+
+// declaresOtherCharset reports whether the content type names another charset than UTF-8 and its subset US-ASCII.
+func declaresOtherCharset(h http.Header) bool {
+	_, parameters, _ := strings.Cut(h.Get(headerContentType), ";")
+	for parameter := range strings.SplitSeq(parameters, ";") {
+		name, charset, _ := strings.Cut(parameter, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "charset") {
+			charset = strings.ToLower(strings.Trim(charset, `"' `))
+			return !slices.Contains([]string{"", "utf-8", "utf8", "us-ascii", "ascii"}, charset)
+		}
+	}
+	return false
 }
 
 // isJSON reports whether the whole body is one JSON value. A bare number, literal or null needs a JSON content type,

@@ -19,7 +19,18 @@ func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*re
 	if x.optional || decode == nil {
 		return x.readChange(resp, body, decode)
 	}
-	a := newResponseReader(body)
+	var from io.Reader = body
+	if declaresOtherCharset(resp.Header) || isProblem(resp.Header) { // the whole body decides
+		raw, err := io.ReadAll(body)
+		if err != nil {
+			return err
+		}
+		if responderOf(x.operation, resp.StatusCode, resp.Header, raw, false).isForeign() {
+			return errForeign
+		}
+		from = bytes.NewReader(raw)
+	}
+	a := newResponseReader(from)
 	defer a.free()
 	a.memory = body.memory
 	a.date = dateOf(resp.Header, time.Now())

@@ -123,11 +123,16 @@ func (id *OptionalID) UnmarshalGQL(input any) error {
 // and copied without parsing.
 type DateTime string
 
-// layoutWithoutZone is .NET's format for a time of unspecified kind, which means UTC here. Parsing also accepts a
-// fraction.
-const layoutWithoutZone = "2006-01-02T15:04:05"
+// Formats of times besides RFC 3339. Parsing also accepts a fraction.
+const (
+	// layoutWithoutZone is .NET's format for a time of unspecified kind, which means UTC here.
+	layoutWithoutZone = "2006-01-02T15:04:05"
+	// The offsets of ISO 8601's basic format: +0800 and +08.
+	layoutBasicOffset = "2006-01-02T15:04:05Z0700"
+	layoutHourOffset  = "2006-01-02T15:04:05Z07"
+)
 
-// ParseDateTime parses RFC 3339 with any offset, or without one, which means UTC. An empty text and the year 1,
+// ParseDateTime parses RFC 3339 with any offset, also in the basic format, or without one, which means UTC. An empty text and the year 1,
 // .NET's default time, become the empty DateTime. It fails with fault.BadUserInput.
 func ParseDateTime(s string) (DateTime, error) {
 	if s == "" {
@@ -145,8 +150,11 @@ func parseDateTime(s string) (DateTime, error) {
 		normal = normal[:10] + "T" + normal[11:] // the format of databases
 	}
 	t, err := time.Parse(time.RFC3339, normal)
-	if err != nil {
-		t, err = time.Parse(layoutWithoutZone, normal)
+	for _, layout := range []string{layoutWithoutZone, layoutBasicOffset, layoutHourOffset} {
+		if err == nil {
+			break
+		}
+		t, err = time.Parse(layout, normal)
 	}
 	if err != nil {
 		return "", fault.BadInput("", "is not an RFC 3339 time")

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -124,7 +125,7 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 		return nil
 	})
 	if err != nil {
-		return Token{}, refusal(err)
+		return Token{}, refusal(err, form.Has("password"))
 	}
 	return Token{
 		Access:    granted.AccessToken,
@@ -157,11 +158,22 @@ func mentionsLock(said string) bool {
 	return strings.Contains(said, "锁")
 }
 
-// refusal converts an unsuccessful response to its meaning for the sign-in. Only the SSO's own JSON refuses: by the
-// error invalid_grant (RFC 6749, section 5.2), or by a locked account. A locked account shows as status 423, or as a
-// code or description about a lock (锁定). After every other error the outcome of the grant is unknown. The SSO's text
-// is never shown, because it may repeat the request.
-func refusal(err error) error {
+// lockCode matches an error code (RFC 6749, section 5.2), as opposed to a sentence.
+var lockCode = regexp.MustCompile(`^[a-z0-9_.-]+$`)
+
+// isLocked reports whether the SSO's own JSON says that the account is locked (锁定): by a code about a lock, or by a
+// description beside invalid_grant. Status 423 says so only of a password, because it need not concern a refresh token.
+func (e *Error) isLocked(password bool) bool {
+	if password && e.Status == http.StatusLocked || e.oauthCode == invalidGrant && mentionsLock(e.oauth) {
+		return true
+	}
+	return e.Status != http.StatusTooManyRequests && lockCode.MatchString(e.oauthCode) && mentionsLock(e.oauthCode)
+}
+
+// refusal converts an unsuccessful response to its meaning for the sign-in with a password or a refresh token. Only the
+// SSO's own JSON refuses: by the error invalid_grant (RFC 6749, section 5.2), or by a locked account. After every other
+// error the outcome of the grant is unknown. The SSO's text is never shown, because it may repeat the request.
+func refusal(err error, password bool) error {
 	var e *Error
 	if !errors.As(err, &e) || e.Status < http.StatusMultipleChoices {
 		return err
@@ -169,7 +181,7 @@ func refusal(err error) error {
 	said := &Error{Operation: e.Operation, Status: e.Status, RetryAfter: e.RetryAfter, Foreign: e.Foreign, Empty: e.Empty}
 	own := !e.Foreign && !e.Empty && e.Status >= 400 && e.Status < 500
 	switch {
-	case own && (e.Status == http.StatusLocked || mentionsLock(e.oauthCode) || e.oauthCode == invalidGrant && mentionsLock(e.oauth)):
+	case own && e.isLocked(password):
 		said.Kind, said.Title, said.Detail = fault.Forbidden, "account locked", "the console says that the account is locked"
 	case own && e.oauthCode == invalidGrant:
 		said.Kind, said.Title = fault.Unauthenticated, "sign-in refused"

@@ -92,7 +92,14 @@ func TestSSOFails(t *testing.T) {
 		"locked": {statusAnswer(400, "application/json",
 			`{"error":"invalid_grant","error_description":"the-password: account_locked_out"}`), fault.Forbidden},
 		"locked, in Chinese":      {statusAnswer(400, "application/json", `{"error":"invalid_grant","error_description":"账号已锁定"}`), fault.Forbidden},
-		"locked, by status":       {statusAnswer(423, "application/json", `{"error":"the-password"}`), fault.Forbidden},
+		"locked, by code":         {statusAnswer(400, "application/json", `{"error":"account_locked"}`), fault.Forbidden},
+		"locked, by one word":     {statusAnswer(403, "application/json", `{"error":"AccountLockedOut"}`), fault.Forbidden},
+		"locked address":          {statusAnswer(403, "application/json", `{"error":"Access denied: your IP address is locked out"}`), fault.UpstreamInvalidResponse},
+		"locked database":         {statusAnswer(400, "application/json", `{"error":"database is locked"}`), fault.UpstreamInvalidResponse},
+		"lock in Chinese text":    {statusAnswer(403, "application/json", `{"error":"数据库已锁定"}`), fault.UpstreamInvalidResponse},
+		"lock not acquired":       {statusAnswer(429, "application/json", `{"error":"could not acquire lock"}`), fault.RateLimited},
+		"code about a lock, 429":  {statusAnswer(429, "application/json", `{"error":"account_locked"}`), fault.RateLimited},
+		"lock beside other code":  {statusAnswer(400, "application/json", `{"error":"server_error","error_description":"the account is locked"}`), fault.UpstreamInvalidResponse},
 		"a page":                  {statusAnswer(403, "text/html", " <html>the-password is locked</html>"), fault.UpstreamInvalidResponse},
 		"forbidden":               {statusAnswer(403, "application/json", `{"error":"access_denied"}`), fault.UpstreamInvalidResponse},
 		"refuses the gateway":     {statusAnswer(400, "application/json", `{"error":"invalid_client"}`), fault.UpstreamInvalidResponse},
@@ -128,6 +135,24 @@ func TestSSOFails(t *testing.T) {
 				t.Errorf("2 grants were asked for %d times", n)
 			}
 		})
+	}
+}
+
+// TestStatusLocked: status 423 locks an account, and alone it says nothing of a refresh token.
+func TestStatusLocked(t *testing.T) {
+	for body, want := range map[string][2]fault.Code{
+		`{"error":"the-password"}`:        {fault.Forbidden, fault.UpstreamInvalidResponse},
+		`{"title":"Locked","status":423}`: {fault.Forbidden, fault.UpstreamInvalidResponse},
+		`{"error":"account_locked"}`:      {fault.Forbidden, fault.Forbidden},
+		`{"error":"invalid_grant"}`:       {fault.Forbidden, fault.Unauthenticated},
+		`the account is locked`:           {fault.UpstreamInvalidResponse, fault.UpstreamInvalidResponse},
+	} {
+		sso := newTestSSO(t, serve(t, statusAnswer(http.StatusLocked, "application/json", body)))
+		_, byPassword := sso.Password(t.Context(), "user", "p")
+		_, byRefresh := sso.Refresh(t.Context(), "r")
+		if got := [2]fault.Code{fault.CodeOf(byPassword), fault.CodeOf(byRefresh)}; got != want {
+			t.Errorf("%s: got %v", body, got)
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -107,6 +109,11 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		// Neither the URI nor the cause is quoted, because both may hold the key to the storage.
 		return invalid(OpCreateUpload, http.StatusOK, "the upload channel is not an http or https URL", nil)
+	}
+	for _, h := range channel.Headers {
+		if !httpguts.ValidHeaderFieldName(h.Name) || !httpguts.ValidHeaderFieldValue(h.Value) || strings.EqualFold(h.Name, "Host") && !httpguts.ValidHostHeader(h.Value) {
+			return invalid(OpCreateUpload, http.StatusOK, "the upload channel has a header that cannot be sent", nil)
+		}
 	}
 	content := fileContent(file, size)
 	x := exchange{operation: OpPutPackageFile, class: admission.Uploads, timeout: c.uploadTimeout, storage: true}

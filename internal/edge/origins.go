@@ -92,6 +92,10 @@ func showsCredentials(h http.Header) bool {
 func (s *server) ownPages(protection *http.CrossOriginProtection) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if len(r.Header.Values("Origin")) > 1 || len(r.Header.Values("Sec-Fetch-Site")) > 1 {
+				graphqlhttp.WriteError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "send one Origin and one Sec-Fetch-Site header, not several"))
+				return
+			}
 			judged := r
 			if r.Method == http.MethodGet || r.Method == http.MethodHead {
 				as := *r

@@ -79,6 +79,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		a.timedOut(err)
 	}
+	if err == nil {
+		unzip(resp)
+	}
 	if t.log == nil {
 		return resp, err
 	}

@@ -105,6 +105,14 @@ func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) b
 		v.report(ruleLexical, []core.ErrorOption{wrong.option()})
 		return false
 	}
+	for _, f := range document.Fragments {
+		if len(f.VariableDefinition) > 0 { // gqlparser reads what the specification dropped
+			at := f.VariableDefinition[0].Position
+			wrong = &lexicalError{line: at.Line, column: at.Column, message: `Expected "on", found "(".`}
+			v.report(ruleLexical, []core.ErrorOption{wrong.option()})
+			return false
+		}
+	}
 	v.literals = literals{blocks: blocks, wrong: make(map[*ast.Value]bool), found: make(map[*ast.Value]bool), refuse: func(rule string, at *ast.Position, message, argument string) {
 		v.report(rule, []core.ErrorOption{core.Message("%s: %s", argument, message), core.At(at), func(err *gqlerror.Error) {
 			err.Extensions = map[string]any{"argument": argument}

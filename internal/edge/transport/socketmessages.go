@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	jsonv1 "encoding/json"
 	"fmt"
 
@@ -25,10 +26,20 @@ type envelope struct {
 }
 
 // open parses a message. Its members must not be repeated. The payload is parsed later,
-// according to the type.
+// according to the type. Only the payload may have half of a surrogate pair, since the error for it
+// names the operation.
 func open(message []byte) (envelope, bool) {
 	var e envelope
-	err := graphqlhttp.ReadMembers(message, []string{"id", "type", "payload"}, e.set, jsontext.AllowInvalidUTF8(true))
+	members := []string{"id", "type", "payload"}
+	err := graphqlhttp.ReadMembers(message, members, e.set)
+	if err != nil {
+		e = envelope{}
+		err = graphqlhttp.ReadMembers(message, members, e.set, jsontext.AllowInvalidUTF8(true))
+		if err == nil {
+			var other envelope
+			err = graphqlhttp.ReadMembers(bytes.Replace(message, e.Payload, []byte("null"), 1), members, other.set)
+		}
+	}
 	return e, err == nil && e.Type != ""
 }
 

@@ -4,10 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
@@ -85,5 +89,62 @@ func TestEventsOfWhatLeadsNowhere(t *testing.T) {
 	workflow := got.WorkflowEvents.Workflow
 	if len(a.Errors) > 0 || workflow.AssociatedQueueID != e2e.UnknownID || string(workflow.Queue) != "null" || workflow.Package.Name == "" {
 		t.Errorf("told %s", a.Body)
+	}
+}
+
+// TestRobotIDsOfOtherForms verifies that the ids of a workflow's robots may be unset, repeated and written in any form.
+func TestRobotIDsOfOtherForms(t *testing.T) {
+	t.Parallel()
+	data := e2e.AnyData(t)
+	robots := data.RobotIDs(data.MainDepartmentID())
+	a, b := robots[0], robots[1]
+	for name, tt := range map[string]struct {
+		ids  string
+		want []string
+		code string
+	}{
+		"unset":         {fmt.Sprintf(`["",%q,null,%q]`, a, scope.NoID), []string{a}, ""},
+		"nothing":       {fmt.Sprintf(`["",%q]`, scope.NoID), []string{}, ""},
+		"one twice":     {fmt.Sprintf(`[%q,%q,%q,%q]`, a, strings.ToUpper(a), b, "{"+a+"}"), []string{a, b}, ""},
+		"digits":        {fmt.Sprintf(`[%q,%q]`, strings.ReplaceAll(a, "-", ""), a), []string{a}, ""},
+		"a name":        {fmt.Sprintf(`[%q,"x"]`, a), nil, "UPSTREAM_INVALID_RESPONSE"},
+		"an object":     {fmt.Sprintf(`[{"id":%q}]`, a), nil, "UPSTREAM_INVALID_RESPONSE"},
+		"a name, alone": {`"x"`, nil, "UPSTREAM_INVALID_RESPONSE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			field := regexp.MustCompile(`"associatedRobotIds":\[[^]]*\]`)
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
+				if !strings.HasPrefix(r.URL.Path, "/openapi/workflows") {
+					return body
+				}
+				return field.ReplaceAllLiteralString(body, `"associatedRobotIds":`+tt.ids)
+			}))
+			answer := w.Ask(`{ workflows(first: 1) { nodes { name robots { id } } } }`, e2e.Request{})
+			var got struct {
+				Workflows struct {
+					Nodes []struct {
+						Name   string
+						Robots []struct{ ID string }
+					}
+				}
+			}
+			if err := json.Unmarshal(answer.Data, &got); err != nil || len(got.Workflows.Nodes) != 1 || got.Workflows.Nodes[0].Name == "" {
+				t.Fatalf("answered %s", answer.Body)
+			}
+			if tt.code != "" {
+				if len(answer.Errors) != 1 || answer.Errors[0].Extensions.Code != tt.code || got.Workflows.Nodes[0].Robots != nil {
+					t.Errorf("answered %s", answer.Body)
+				}
+				return
+			}
+			ids := []string{}
+			for _, r := range got.Workflows.Nodes[0].Robots {
+				ids = append(ids, r.ID)
+			}
+			if diff := cmp.Diff(tt.want, ids); diff != "" || len(answer.Errors) > 0 {
+				t.Errorf("answered %s\n%s", answer.Body, diff)
+			}
+		})
 	}
 }

@@ -47,6 +47,34 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 			}
 		})
 	}
+	for name, tt := range map[string]struct {
+		header http.Header
+		status int
+	}{
+		"two origins":       {http.Header{"Origin": {w.URL, "https://evil.example"}}, 403},
+		"an origin twice":   {http.Header{"Origin": {w.URL, w.URL}}, 403},
+		"two sites":         {http.Header{"Sec-Fetch-Site": {"same-origin", "cross-site"}}, 403},
+		"one of each":       {http.Header{"Origin": {w.URL}, "Sec-Fetch-Site": {"same-origin"}}, 200},
+		"two, one allowed":  {http.Header{"Origin": {dashboards, "https://evil.example"}}, 403},
+		"two, one is empty": {http.Header{"Origin": {"", "https://evil.example"}}, 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.URL+"/graphql", strings.NewReader(query))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header = tt.header
+			req.Header.Set("Content-Type", "application/json")
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != tt.status {
+				t.Errorf("status %d", resp.StatusCode)
+			}
+		})
+	}
 	w.CheckNoCalls()
 
 	resp, _ := w.Send(http.MethodOptions, "/graphql", "", map[string]string{

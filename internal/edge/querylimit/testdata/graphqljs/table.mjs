@@ -122,6 +122,11 @@ for (const directive of ['@skip(if: true)', '@include(if: false)', '@skip(if: $b
     add('document', '', `${directive} ${declared} ${values}`, `query${declared} { string(v: "a") ${directive} boolean }`, values);
   }
 }
+// Variables of a fragment, which the specification does not have.
+for (const defined of ['', '($a: Int)', '($a: Int = 1, $b: [Int!])', '()']) {
+  const text = `{ string(v: "a") ...F } fragment F${defined} on Query { boolean }`;
+  add('document', '', text, text, '{}');
+}
 
 writeFileSync(here('table.json'), `{"graphql":${JSON.stringify(version)},"rows":[\n${rows.map((r) => JSON.stringify(r)).join(',\n')}\n]}\n`);
 console.log(`${rows.length} rows of graphql-js ${version}`);
