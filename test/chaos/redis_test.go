@@ -34,7 +34,7 @@ func redisRows() []row {
 				}
 			})
 		}),
-		with("slow", works(), func(w *world) { w.store.Delay(200 * time.Millisecond); w.onHeal(func() { w.store.Delay(0) }) }),
+		with("slow", works(), func(w *world) { w.store.Delay(100 * time.Millisecond); w.onHeal(func() { w.store.Delay(0) }) }),
 		with("full", unclaimed, func(w *world) {
 			w.inRedis("CONFIG", "SET", "maxmemory", "1")
 			w.onHeal(func() { w.inRedis("CONFIG", "SET", "maxmemory", "0") })
