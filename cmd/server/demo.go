@@ -84,6 +84,7 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 	if err != nil {
 		return err
 	}
+	defer c.Stream.Close()
 	s.warn(log)
 	sim, err := consolesim.Start(context.WithoutCancel(ctx), c.options())
 	if err != nil {
@@ -140,6 +141,7 @@ func (c *simulateCommand) Run(ctx context.Context, s stdio) error {
 	if err != nil {
 		return err
 	}
+	defer c.Stream.Close()
 	s.warn(log)
 	opts := c.options()
 	opts.APIAddr, opts.SSOAddr, opts.StorageAddr = c.APIListen, c.SSOListen, c.StorageListen

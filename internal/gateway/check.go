@@ -17,12 +17,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/consoleql/consoleql/internal/apikey"
+	"github.com/consoleql/consoleql/internal/audit"
 	"github.com/consoleql/consoleql/internal/compatibility"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/redisclient"
 	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/tokencache"
@@ -92,10 +94,9 @@ func (c check) files() *transport.Authorities {
 // auditLog checks the file of the audit log. It does not create the file, whose owner must be the user of the gateway.
 func (c check) auditLog() {
 	const part = "--audit-log"
-	f, err := os.OpenFile(c.AuditLog, os.O_APPEND|os.O_WRONLY, 0)
+	err := audit.CheckFile(c.AuditLog)
 	switch {
 	case err == nil:
-		_ = f.Close() // nothing was written
 		c.report.OK(part, "the file can be written")
 	case errors.Is(err, fs.ErrNotExist):
 		if dir, err := os.Stat(filepath.Dir(c.AuditLog)); err != nil || !dir.IsDir() {
@@ -244,9 +245,9 @@ func (c check) redis(ctx context.Context) {
 	if c.RedisURL == "" {
 		return
 	}
-	dialer := newRedisDialer(slog.New(slog.DiscardHandler))
+	dialer := redisclient.NewDialer(slog.New(slog.DiscardHandler))
 	defer dialer.Close()
-	client, err := dialRedis(c.RedisURL, dialer)
+	client, err := redisclient.Dial(c.RedisURL, dialer)
 	if err != nil {
 		c.report.Fail("--redis-url", "%v", err)
 		return

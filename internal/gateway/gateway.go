@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -40,6 +39,7 @@ import (
 	"github.com/consoleql/consoleql/internal/logqueue"
 	"github.com/consoleql/consoleql/internal/mcp"
 	"github.com/consoleql/consoleql/internal/operationcache"
+	"github.com/consoleql/consoleql/internal/redisclient"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/textfile"
@@ -74,7 +74,7 @@ type Gateway struct {
 	subscriptions  *subscription.Service
 	streams        edgetransport.Streams
 	redis          redis.UniversalClient // nil: state is in memory
-	redisDialer    *redisDialer          // nil if redis is nil
+	redisDialer    *redisclient.Dialer   // nil if redis is nil
 	connectionLogs []*telemetry.ConnectionLog
 	parts          *parts
 	metrics        *telemetry.Metrics
@@ -233,8 +233,8 @@ func (g *Gateway) openRedis() (err error) {
 	if g.settings.RedisURL == "" {
 		return nil
 	}
-	g.redisDialer = newRedisDialer(g.log)
-	if g.redis, err = dialRedis(g.settings.RedisURL, g.redisDialer); err != nil {
+	g.redisDialer = redisclient.NewDialer(g.log)
+	if g.redis, err = redisclient.Dial(g.settings.RedisURL, g.redisDialer); err != nil {
 		return err
 	}
 	g.redis.AddHook(g.metrics.RedisHook(g.observeRedis))
@@ -262,18 +262,6 @@ func (g *Gateway) URL() string {
 		scheme = "https://"
 	}
 	return scheme + Reachable(g.public.Addr().String())
-}
-
-// Reachable replaces an unspecified host by an address that can be dialled.
-func Reachable(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port)
 }
 
 // Run serves until ctx is done, then drains the requests in flight.

@@ -31,9 +31,9 @@ type parts struct {
 func newParts(log *slog.Logger) *parts {
 	return &parts{
 		log:      log,
-		console:  health.NewPart("console", health.FailuresInRow, log),
-		sso:      health.NewPart("SSO", health.FailuresInRow, log),
-		redis:    health.NewPart("Redis", health.FailuresInRow, log),
+		console:  health.NewPart("console", health.FailuresInRow, health.Lapse, log),
+		sso:      health.NewPart("SSO", health.FailuresInRow, health.Lapse, log),
+		redis:    health.NewPart("Redis", health.FailuresInRow, health.Lapse, log),
 		accounts: make(map[string]*health.Part),
 	}
 }
@@ -83,7 +83,7 @@ func (p *parts) account(name string) *health.Part {
 	defer p.mu.Unlock()
 	part := p.accounts[name]
 	if part == nil && !p.closed {
-		part = health.NewPart("service account "+name, 1, p.log) // a refused password stays refused
+		part = health.NewPart("service account "+name, 1, 0, p.log) // a refused password stays refused
 		p.accounts[name] = part
 	}
 	return part

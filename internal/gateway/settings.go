@@ -286,7 +286,7 @@ func (s *Settings) edgeLimits() querylimit.Limits {
 }
 
 // Logger returns a logger that writes to w by the level and format of the flags. Lines of a request have its id. It opens
-// the stream that New uses for other logs.
+// the stream that New uses for other logs; the caller closes Stream.
 func (l *Logging) Logger(w io.Writer) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(l.LogLevel)); err != nil {
@@ -296,5 +296,5 @@ func (l *Logging) Logger(w io.Writer) (*slog.Logger, error) {
 	if l.Stream, err = telemetry.NewStream(w, l.LogFormat); err != nil {
 		return nil, err
 	}
-	return slog.New(accesslog.Handler{Handler: l.Stream.Handler(l.Stream, level)}), nil
+	return slog.New(accesslog.Handler{Handler: l.Stream.Logger(level)}), nil
 }
