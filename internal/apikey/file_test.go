@@ -1,6 +1,7 @@
 package apikey_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -55,6 +56,8 @@ func TestReload(t *testing.T) {
 		"no keys":      fmt.Sprintf(accounts, "u"),
 		"another user": fmt.Sprintf(accounts, "v") + entry("first", hash),
 		"UTF-16":       "\xff\xfea\x00",
+		"reserved":     fmt.Sprintf(accounts, "u") + entry("session", hash),
+		"two of them":  fmt.Sprintf(accounts, "u") + entry("first", hash) + "---\nkeys: []\n",
 		"empty":        "",
 	} {
 		put(path, text)
@@ -71,6 +74,44 @@ func TestReload(t *testing.T) {
 	}
 	if _, ok := f.Find(key); ok {
 		t.Error("a removed key is known")
+	}
+}
+
+// TestPasswordThatCannotBeRead verifies that a key is revoked though a password file is gone, that the account keeps its
+// password, and that such a file is refused at the start.
+func TestPasswordThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, secret := filepath.Join(dir, "keys.yaml"), filepath.Join(dir, "secret")
+	key, hash := apikey.New()
+	other, otherHash := apikey.New()
+	put := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(secret, "one")
+	put(path, "accounts: [{name: a, username: u, passwordFile: secret}]\nkeys: [{name: first, hash: \""+hash+"\", account: a}]")
+	f, err := apikey.Open(path, apikey.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(secret, "")
+	put(path, `accounts: [{name: a, username: u, passwordFile: secret}, {name: b, username: v, passwordFile: absent}]
+keys: [{name: other, hash: "`+otherHash+`", account: a}, {name: third, hash: "`+strings.Repeat("0", 64)+`", account: b}]`)
+	var problem *apikey.PasswordError
+	if err := f.Reload(); !errors.As(err, &problem) || !strings.Contains(err.Error(), `"a": passwordFile`) || !strings.Contains(err.Error(), `"b": passwordFile`) {
+		t.Errorf("got %v", err)
+	}
+	if _, ok := f.Find(key); ok {
+		t.Error("the revoked key is known")
+	}
+	if _, ok := f.Find(other); !ok || len(f.Accounts()) != 1 || f.Accounts()["a"].Password != "one" {
+		t.Errorf("accounts %v", len(f.Accounts()))
+	}
+	if _, err := apikey.Open(path, apikey.Options{}); err == nil {
+		t.Error("such a file is opened")
 	}
 }
 

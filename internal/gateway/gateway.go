@@ -69,6 +69,7 @@ type Gateway struct {
 	memory         *bytepool.Pool
 	realm          string                            // identifies the SSO in the principals' shared names
 	usernames      atomic.Pointer[map[string]string] // of the service accounts
+	password       string                            // of the default service account, as it was last read
 	sso            *consoleclient.SSO
 	executor       *idempotency.Executor
 	subscriptions  *subscription.Service
