@@ -143,6 +143,10 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 	if once && operation.FromContext(ctx) == nil {
 		ctx = operation.NewContext(ctx, operation.New(operation.ReadOptions{Batches: operation.TraceModeOf(ctx) != operation.Untraced}))
 	}
+	if known && !once && op.Stats.GetExtension(statsSummary) == nil {
+		begun := describe(op) // the subscription may end without an event
+		accesslog.FromContext(ctx).Executed(&begun)
+	}
 	resp := next(ctx)
 	if executeAgain(ctx, resp) {
 		return resp

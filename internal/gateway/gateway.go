@@ -151,11 +151,11 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if err := g.openOperationCache(&options); err != nil {
 		return nil, err
 	}
-	if g.public, err = listen(ctx, listenOptions{s.Listen, s.IdleTimeout, options.SlowReaders, g.certificate}, edge.New(options)); err != nil {
+	if g.public, err = listen(ctx, listenOptions{s.Listen, s.IdleTimeout, options.SlowReaders, g.certificate, log}, edge.New(options)); err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if s.AdminListen != "" {
-		admin, err := listen(ctx, listenOptions{address: s.AdminListen, idle: s.IdleTimeout}, g.adminHandler())
+		admin, err := listen(ctx, listenOptions{address: s.AdminListen, idle: s.IdleTimeout, log: log}, g.adminHandler())
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), g.public.Close())
 		}

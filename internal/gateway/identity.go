@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"time"
@@ -30,10 +31,8 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 		return err
 	}
 	if s.VerifyTokens == "on" {
-		if g.verifier, err = verify.New(verify.Options{
-			SSOURL: s.SSOURL, Issuers: s.TokenIssuers, KeysURL: s.JWKSURL, Transport: carrier, Logger: g.log,
-		}); err != nil {
-			return fmt.Errorf("--sso-url, --jwks-url: %w", err)
+		if g.verifier, err = s.openVerifier(carrier, g.log); err != nil {
+			return err
 		}
 	}
 	g.realm = hash(s.SSOURL) + "\n"
@@ -60,6 +59,12 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 	g.Tokens = tokencache.New(options)
 	g.files = textfile.NewWatcher(g.log, g.Sources(keyring)...)
 	return nil
+}
+
+// openVerifier creates the verifier of console tokens.
+func (s *Settings) openVerifier(carrier http.RoundTripper, log *slog.Logger) (*verify.Verifier, error) {
+	v, err := verify.New(verify.Options{SSOURL: s.SSOURL, Issuers: s.TokenIssuers, KeysURL: s.JWKSURL, Transport: carrier, Logger: log})
+	return v, named("--sso-url, --jwks-url:", err)
 }
 
 // Sources returns the files of keys, passwords, the certificate and trusted documents with their reload functions.

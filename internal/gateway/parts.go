@@ -14,6 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/health"
+	"github.com/consoleql/consoleql/internal/redisclient"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
@@ -133,7 +134,7 @@ func (g *Gateway) observeRedis(err error) {
 		g.parts.redis.Succeeded()
 		return
 	}
-	g.parts.redis.Failed(telemetry.ConnectionCause(err))
+	g.parts.redis.Failed(redisclient.Cause(err))
 }
 
 // readiness returns the state of the gateway and of its parts. Only a state that another replica may not share makes
@@ -155,7 +156,7 @@ func (g *Gateway) readiness(ctx context.Context) edge.Readiness {
 		r.Accounts, r.Status = edge.Degraded, edge.Degraded
 	}
 	if err := g.reachRedis(ctx); err != nil {
-		r.Causes["redis"] = "never reached: " + telemetry.ConnectionCause(err)
+		r.Causes["redis"] = "never reached: " + redisclient.Cause(err)
 		r.Redis, r.Status = edge.Failed, edge.Failed
 	}
 	if g.stopping.Load() {

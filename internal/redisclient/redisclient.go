@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -127,4 +128,22 @@ func (d *Dialer) Close() {
 	d.mu.Unlock()
 	d.dials.Wait()
 	d.log.Close()
+}
+
+// Cause describes why Redis does not answer, without its password and without data from the peer.
+func Cause(err error) string {
+	var reply redis.Error
+	switch {
+	case redis.HasErrorPrefix(err, "WRONGPASS"), redis.HasErrorPrefix(err, "NOAUTH"):
+		return "it refuses the user or the password in --redis-url"
+	case redis.HasErrorPrefix(err, "NOPERM"):
+		return "the user in --redis-url may not send the command"
+	case errors.As(err, &reply):
+		return "it answers an error"
+	case errors.Is(err, context.Canceled): // go-redis ends a connection that takes too long
+		return "timed out"
+	case strings.HasPrefix(err.Error(), "redis: "), strings.HasPrefix(err.Error(), "strconv."): // they repeat the peer's data
+		return "it does not answer as Redis does"
+	}
+	return telemetry.ConnectionCause(err)
 }
