@@ -86,7 +86,7 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 	if err != nil {
 		return err
 	}
-	defer c.Stream.Close()
+	defer c.Stream.Close() //nolint:contextcheck // the last lines are written though ctx has ended
 	s.warn(log)
 	moved := anotherPort(ctx, &c.Listen) + anotherPort(ctx, &c.AdminListen)
 	sim, err := consolesim.Start(context.WithoutCancel(ctx), c.options())
@@ -144,7 +144,7 @@ func anotherPort(ctx context.Context, address *string) (line string) {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return ""
 	}
-	line = fmt.Sprintf("%s is in use, and another port is taken: the log names it\n", *address)
+	line = *address + " is in use, and another port is taken: the log names it\n"
 	*address = net.JoinHostPort(host, "0")
 	return line
 }
@@ -163,7 +163,7 @@ func (c *simulateCommand) Run(ctx context.Context, s stdio) error {
 	if err != nil {
 		return err
 	}
-	defer c.Stream.Close()
+	defer c.Stream.Close() //nolint:contextcheck // the last lines are written though ctx has ended
 	s.warn(log)
 	opts := c.options()
 	opts.APIAddr, opts.SSOAddr, opts.StorageAddr = c.APIListen, c.SSOListen, c.StorageListen

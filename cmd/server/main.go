@@ -128,7 +128,7 @@ func (c *serveCommand) Run(ctx context.Context, s stdio) error {
 	if err != nil {
 		return err
 	}
-	defer c.Stream.Close()
+	defer c.Stream.Close() //nolint:contextcheck // the last lines are written though ctx has ended
 	s.warn(log)
 	m := runtimeMemory()
 	m.tune(log)

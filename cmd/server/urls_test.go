@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,7 +38,7 @@ func TestURLsShowNoSecret(t *testing.T) {
 				if command[0] == "serve" {
 					cancel()
 				}
-				args := append(command, "--listen=127.0.0.1:0", "--admin-listen=", "--verify-tokens=on")
+				args := append(slices.Clone(command), "--listen=127.0.0.1:0", "--admin-listen=", "--verify-tokens=on")
 				for _, other := range []string{"console-url", "sso-url"} {
 					if other != name {
 						args = append(args, "--"+other+"=http://127.0.0.1:1")

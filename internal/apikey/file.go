@@ -73,7 +73,7 @@ func (e *PasswordError) Unwrap() error { return e.Err }
 // keepPasswords copies passwords that cannot be read from before. Accounts that have none are left out, and with them
 // their keys log nobody in.
 func (k *Keys) keepPasswords(before *Keys) error {
-	var problems []error
+	problems := make([]error, 0, len(k.unread))
 	for _, name := range slices.Sorted(maps.Keys(k.unread)) {
 		problems = append(problems, k.unread[name])
 		delete(k.accounts, name)

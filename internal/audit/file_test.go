@@ -43,7 +43,9 @@ func TestPipeWithoutReader(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Error(err)
 	}
-	<-written
+	if err := <-written; err == nil {
+		t.Error("a closed file takes lines")
+	}
 	if err := reader.Close(); err != nil {
 		t.Error(err)
 	}

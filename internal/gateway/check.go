@@ -234,7 +234,7 @@ func (c check) keys(ctx context.Context, by http.RoundTripper) {
 	if c.VerifyTokens != "on" {
 		return
 	}
-	v, err := c.openVerifier(by, slog.New(slog.DiscardHandler)) //nolint:contextcheck // it belongs to no request
+	v, err := c.openVerifier(by, slog.New(slog.DiscardHandler))
 	if err != nil {
 		c.report.Fail("--verify-tokens", "%v", err)
 		return

@@ -109,7 +109,7 @@ func (p *Part) Succeeded() {
 			}
 			return nil
 		}
-		return p.end(now, "a part of the service works again")
+		return p.well(now)
 	})
 }
 
@@ -119,7 +119,7 @@ func (p *Part) settled(now time.Time) (line func()) {
 	if !p.failing || p.closed || p.successes == 0 {
 		return nil
 	}
-	return p.end(now, "a part of the service works again")
+	return p.well(now)
 }
 
 // silent ends the outage if there was no call for a while. The caller holds the lock.
@@ -135,17 +135,24 @@ func (p *Part) silent(now time.Time) (line func()) {
 		p.quiet.Reset(rest)
 		return nil
 	}
-	return p.end(last, "a part of the service has no calls anymore, and is not known to fail")
+	ended := p.end(last)
+	return func() { p.log.Info("a part of the service has no calls anymore, and is not known to fail", ended...) }
 }
 
-// end ends the outage. The caller holds the lock.
-func (p *Part) end(at time.Time, text string) (line func()) {
-	duration, failures := at.Sub(p.since).Milliseconds(), p.failures
+// well ends the outage because the part works. The caller holds the lock.
+func (p *Part) well(now time.Time) (line func()) {
+	ended := p.end(now)
+	return func() { p.log.Info("a part of the service works again", ended...) }
+}
+
+// end ends the outage, and returns its description. The caller holds the lock.
+func (p *Part) end(at time.Time) []any {
+	ended := []any{"part", p.name, "duration_ms", at.Sub(p.since).Milliseconds(), "failures", p.failures}
 	p.failing, p.failures, p.successes, p.cause = false, 0, 0, ""
 	if p.quiet != nil {
 		p.quiet.Stop()
 	}
-	return func() { p.log.Info(text, "part", p.name, "duration_ms", duration, "failures", failures) }
+	return ended
 }
 
 // State reports whether the part works, and the cause if it does not.

@@ -55,22 +55,27 @@ func NewConnectionLog(log *slog.Logger, peer string) *ConnectionLog {
 // Failed records a connection to host that could not be opened or was lost. err must hold no secret.
 func (c *ConnectionLog) Failed(host string, err error) {
 	kind, cause := connectionCause(err)
-	level, logged := c.fail(host, kind)
+	first, logged := c.fail(host, kind)
 	if !logged {
 		return
 	}
 	defer c.logging.Done()
-	c.log.Log(context.Background(), level, "connection failed", "peer", c.peer, "host", host, "cause", cause)
+	write := c.log.Info
+	if first {
+		write = c.log.Warn
+	}
+	write("connection failed", "peer", c.peer, "host", host, "cause", cause)
 }
 
-// fail records a failure. It reports whether the failure is logged, at which level, and then adds to c.logging.
-func (c *ConnectionLog) fail(host, kind string) (level slog.Level, logged bool) {
+// fail records a failure. It reports whether it is the first of its kind in the outage, and whether it is logged. Then it
+// adds to c.logging.
+func (c *ConnectionLog) fail(host, kind string) (first, logged bool) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := c.outages[host]
 	if c.closed || o == nil && len(c.outages) >= maxOutages {
-		return 0, false
+		return false, false
 	}
 	if o == nil {
 		o = &outage{began: now, kinds: make(map[string]bool)}
@@ -80,19 +85,17 @@ func (c *ConnectionLog) fail(host, kind string) (level slog.Level, logged bool) 
 	o.failures++
 	key := outageKind{host, kind}
 	if last, ok := c.warned[key]; ok && now.Sub(last) < logAgainAfter {
-		return 0, false
+		return false, false
 	}
 	if len(c.warned) >= 4*maxOutages {
 		clear(c.warned)
 	}
 	c.warned[key] = now
-	level = slog.LevelInfo
-	if !o.kinds[kind] && len(o.kinds) < maxOutages {
-		level = slog.LevelWarn // the first of its kind in the outage
+	if first = !o.kinds[kind] && len(o.kinds) < maxOutages; first {
 		o.kinds[kind] = true
 	}
 	c.logging.Add(1)
-	return level, true
+	return first, true
 }
 
 // Connected records a working connection to host.

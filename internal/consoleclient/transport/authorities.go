@@ -41,7 +41,8 @@ func (a *Authorities) Reload() error {
 	}
 	const begin = "-----BEGIN CERTIFICATE-----"
 	count, rest := 0, []byte(text)
-	for block := (*pem.Block)(nil); ; {
+	for {
+		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}
