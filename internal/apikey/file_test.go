@@ -41,7 +41,7 @@ func TestReload(t *testing.T) {
 	before, _ := f.Find(key)
 
 	put(secret, "two")
-	put(path, fmt.Sprintf(accounts, "u")+entry("other", otherHash)+entry("first", hash))
+	put(path, fmt.Sprintf(accounts, "u")+entry("another", otherHash)+entry("first", hash))
 	if err := f.Reload(); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestReload(t *testing.T) {
 			t.Errorf("%s: the keys have changed", name)
 		}
 	}
-	put(path, fmt.Sprintf(accounts, "u")+entry("other", otherHash))
+	put(path, fmt.Sprintf(accounts, "u")+entry("another", otherHash))
 	if err := f.Reload(); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestPasswordThatCannotBeRead(t *testing.T) {
 	}
 	put(secret, "")
 	put(path, `accounts: [{name: a, username: u, passwordFile: secret}, {name: b, username: v, passwordFile: absent}]
-keys: [{name: other, hash: "`+otherHash+`", account: a}, {name: third, hash: "`+strings.Repeat("0", 64)+`", account: b}]`)
+keys: [{name: another, hash: "`+otherHash+`", account: a}, {name: third, hash: "`+strings.Repeat("0", 64)+`", account: b}]`)
 	var problem *apikey.PasswordError
 	if err := f.Reload(); !errors.As(err, &problem) || !strings.Contains(err.Error(), `"a": passwordFile`) || !strings.Contains(err.Error(), `"b": passwordFile`) {
 		t.Errorf("got %v", err)
@@ -120,7 +120,7 @@ func TestRevocation(t *testing.T) {
 	t.Parallel()
 	key, hash := apikey.New()
 	_, otherHash := apikey.New()
-	other := `{name: other, hash: "` + otherHash + `", account: a}`
+	other := `{name: another, hash: "` + otherHash + `", account: a}`
 	first := func(members string) string { return `{name: first, hash: "` + hash + `", account: a` + members + `}` }
 	for name, tt := range map[string]struct {
 		before, after string
