@@ -165,7 +165,26 @@ func TestCheckOfWrongSetUps(t *testing.T) {
 		"audit file":   {func(s *setUp) { s.args["audit-log"] = "/does/not/exist" }, "--audit-log: "},
 		"documents":    {func(s *setUp) { s.args["trusted-documents"] = "/does/not/exist.json" }, "--trusted-documents: "},
 		"descriptions": {func(s *setUp) { s.agents("no JSON") }, "descriptions.json is no JSON object"},
-		"settings":     {func(s *setUp) { s.args["console-timeout"] = "soon" }, "settings: --console-timeout"},
+		"verification": {func(s *setUp) {
+			s.args["verify-tokens"], s.args["jwks-url"] = "on", "http://127.0.0.1:1/?t=not-to-be-seen"
+		}, "--verify-tokens: the keys of the SSO cannot be had: connection refused"},
+		"no login": {func(s *setUp) {
+			s.args["password"] = "not-to-be-seen"
+			s.front(func(r *http.Response) error {
+				r.Header.Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
+				return nil
+			})
+		}, "console: its clock differs by"},
+		"no Redis": {func(s *setUp) {
+			s.args["redis-url"] = strings.Replace(s.sim.APIURL(), "http:", "redis:", 1)
+		}, "Redis: it does not answer: it does not answer as Redis does"},
+		"soon expired": {func(s *setUp) {
+			s.args["api-keys-file"] = s.file(keys(`, expires: "` + time.Now().Add(time.Hour).Format(time.RFC3339) + `"`))
+		}, `keys expire within a week: ["k"]`},
+		"encrypted key": {func(s *setUp) {
+			s.args["tls-cert-file"], s.args["tls-key-file"] = s.file("no"), s.file("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+		}, "is encrypted with a passphrase"},
+		"settings": {func(s *setUp) { s.args["console-timeout"] = "soon" }, "settings: --console-timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

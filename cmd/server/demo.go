@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/consoleql/consoleql/examples/dashboard"
@@ -84,7 +86,9 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 	if err != nil {
 		return err
 	}
+	defer c.Stream.Close() //nolint:contextcheck // the last lines are written though ctx has ended
 	s.warn(log)
+	moved := anotherPort(ctx, &c.Listen) + anotherPort(ctx, &c.AdminListen)
 	sim, err := consolesim.Start(context.WithoutCancel(ctx), c.options())
 	if err != nil {
 		return err
@@ -121,9 +125,28 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 		return err
 	}
 	g.Hangups = s.hangups
-	fmt.Fprintf(s.out, "%s/ is GraphiQL: open it in a browser\n%s%s is the dashboard\n%s/graphql is the endpoint\n%s\n",
-		g.URL(), g.URL(), edge.DashboardPrefix, g.URL(), notice)
+	fmt.Fprintf(s.out, "%s/ is GraphiQL: open it in a browser\n%s%s is the dashboard\n%s/graphql is the endpoint\n%s\n%s",
+		g.URL(), g.URL(), edge.DashboardPrefix, g.URL(), notice, moved)
 	return g.Run(ctx)
+}
+
+// anotherPort lets the system choose the port of an address that is in use, and returns a line that says so.
+func anotherPort(ctx context.Context, address *string) (line string) {
+	host, _, err := net.SplitHostPort(*address)
+	if err != nil {
+		return ""
+	}
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", *address)
+	if err == nil {
+		_ = l.Close() // nothing was accepted
+	}
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return ""
+	}
+	line = *address + " is in use, and another port is taken: the log names it\n"
+	*address = net.JoinHostPort(host, "0")
+	return line
 }
 
 type simulateCommand struct {
@@ -140,6 +163,7 @@ func (c *simulateCommand) Run(ctx context.Context, s stdio) error {
 	if err != nil {
 		return err
 	}
+	defer c.Stream.Close() //nolint:contextcheck // the last lines are written though ctx has ended
 	s.warn(log)
 	opts := c.options()
 	opts.APIAddr, opts.SSOAddr, opts.StorageAddr = c.APIListen, c.SSOListen, c.StorageListen

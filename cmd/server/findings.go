@@ -12,6 +12,8 @@ import (
 
 	"github.com/agnivade/levenshtein"
 	"github.com/alecthomas/kong"
+
+	"github.com/consoleql/consoleql/internal/gateway"
 )
 
 // findings collects the settings whose text is wrong, so that one run names all of them. The parser of kong alone
@@ -23,9 +25,9 @@ func (f findings) mappers() []kong.Option {
 	defaults := kong.NewRegistry().RegisterDefaults()
 	recording := func(t reflect.Type) kong.Mapper { return recordingMapper{defaults.ForType(t), f} }
 	kind := func(t reflect.Type) kong.Option { return kong.KindMapper(t.Kind(), recording(t)) }
-	duration := reflect.TypeFor[time.Duration]()
+	duration, durations := reflect.TypeFor[time.Duration](), reflect.TypeFor[gateway.DurationsByKind]()
 	return []kong.Option{
-		kong.TypeMapper(duration, recording(duration)), kind(reflect.TypeFor[bool]()), kind(reflect.TypeFor[int]()), kind(reflect.TypeFor[int64]()),
+		kong.TypeMapper(duration, recording(duration)), kong.TypeMapper(durations, recording(durations)), kind(reflect.TypeFor[bool]()), kind(reflect.TypeFor[int]()), kind(reflect.TypeFor[int64]()),
 		kind(reflect.TypeFor[uint64]()), kind(reflect.TypeFor[float64]()), kind(reflect.TypeFor[string]()),
 	}
 }
@@ -38,12 +40,19 @@ type recordingMapper struct {
 
 // Decode implements kong.Mapper.
 func (m recordingMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+	empty := ctx.Scan.Peek().Value == ""
 	err := m.Mapper.Decode(ctx, target)
+	if err == nil && target.Kind() == reflect.String && ctx.Value.Flag != nil && ctx.Value.Target.Kind() == reflect.Slice {
+		target.SetString(strings.TrimSpace(target.String())) // blanks may follow the commas of a list
+	}
 	if err == nil && ctx.Value.Enum != "" && target.Kind() == reflect.String && !slices.Contains(ctx.Value.EnumSlice(), target.String()) {
 		err = fmt.Errorf("must be one of %s but got %q", strings.Join(ctx.Value.EnumSlice(), ", "), target.String())
 	}
 	if err == nil {
 		return nil
+	}
+	if empty {
+		err = errors.New("it is empty: give it a value, or leave it out")
 	}
 	m.findings[ctx.Value] = err
 	target.SetZero()

@@ -10,11 +10,20 @@ import (
 func TestAllFindingsAtOnce(t *testing.T) {
 	t.Setenv("CONSOLEQL_CONSOLE_TIMEOUT", "soon")
 	t.Setenv("CONSOLEQL_CONSOLE_IDS", "maybe")
+	t.Setenv("CONSOLEQL_CACHE_LIFE", "robots=1x")
+	t.Setenv("CONSOLEQL_CONSOLE_CONCURRENCY", "")
+	t.Setenv("CONSOLEQL_LISTEN", "")
+	t.Setenv("CONSOLEQL_METRIC_OPERATIONS", "One, Two, No name")
+	t.Setenv("CONSOLEQL_TRUSTED_PROXIES", "10.0.0.0/8, 192.168.0.0/16")
 	const want = `consoleql: --console-ids (CONSOLEQL_CONSOLE_IDS): must be one of auto, on, off but got "maybe"
 consoleql: --console-timeout (CONSOLEQL_CONSOLE_TIMEOUT): expected duration but got "soon": time: invalid duration "soon"
+consoleql: --console-concurrency (CONSOLEQL_CONSOLE_CONCURRENCY): it is empty: give it a value, or leave it out
+consoleql: --cache-life (CONSOLEQL_CACHE_LIFE): robots: time: unknown unit "x" in duration "1x"
 consoleql: --max-depth (CONSOLEQL_MAX_DEPTH): expected a valid 64 bit int but got "x"
 consoleql: --allowed-origins: "dashboards" is no origin such as https://dashboards.example
+consoleql: --listen is no address such as 127.0.0.1:8080
 consoleql: --username needs --password or --password-file
+consoleql: --metric-operations: "No name" is no name of an operation
 consoleql: --max-fields must be positive
 consoleql: --console-rate must not be negative
 `

@@ -86,13 +86,23 @@ func masked(name, value string) string {
 		if value != "" {
 			return "(hidden)"
 		}
-	case "redis-url", "console-url", "sso-url":
+	case "token-issuers", "allowed-origins":
+		all := strings.Split(value, ",")
+		for i, each := range all {
+			if _, err := url.Parse(each); err != nil || strings.ContainsAny(each, "@?#") { // an issuer need not be a URL
+				all[i] = maskedURL(each)
+			}
+		}
+		return strings.Join(all, ",")
+	}
+	if strings.HasSuffix(name, "-url") {
 		return maskedURL(value)
 	}
 	return value
 }
 
-// maskedURL hides the passwords in a URL: in the user information, and in a Redis URL's Sentinel parameters.
+// maskedURL hides what may be secret in a URL: the password, or else a user alone, and the query. Of a Redis URL's query,
+// only passwords are hidden.
 func maskedURL(value string) string {
 	u, err := url.Parse(value)
 	if err != nil || value != "" && (u.Scheme == "" || u.Host == "" || strings.ContainsAny(u.Path+u.Fragment, "@:") || strings.Contains(u.RawQuery, "@")) {
@@ -100,11 +110,14 @@ func maskedURL(value string) string {
 	}
 	query := u.Query()
 	for name := range query {
-		if strings.Contains(name, "password") {
+		if strings.Contains(name, "password") || !strings.HasPrefix(u.Scheme, "redis") {
 			query.Set(name, "xxxxx")
 		}
 	}
 	u.RawQuery = query.Encode()
+	if _, has := u.User.Password(); u.User != nil && !has {
+		u.User = url.User("xxxxx")
+	}
 	return u.Redacted()
 }
 

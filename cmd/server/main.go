@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -22,6 +23,7 @@ func main() {
 	telemetry.SilenceLibraries()
 	ctx, stop := untilSignalled(context.Background())
 	hangups, ignore := onHangup()
+	surviveLostReaders()
 	code := runCommand(ctx, os.Args[1:], stdio{out: os.Stdout, log: os.Stderr, hangups: hangups})
 	ignore()
 	stop()
@@ -96,6 +98,9 @@ func runCommand(ctx context.Context, args []string, s stdio) int {
 		return 2
 	}
 	if err := command.Run(s); err != nil && !errors.Is(err, context.Canceled) {
+		if errors.Is(err, syscall.EPIPE) {
+			return 1 // such as head, which has read enough
+		}
 		fmt.Fprintln(stderr, "consoleql:", err)
 		return 1
 	}
@@ -123,6 +128,7 @@ func (c *serveCommand) Run(ctx context.Context, s stdio) error {
 	if err != nil {
 		return err
 	}
+	defer c.Stream.Close() //nolint:contextcheck // the last lines are written though ctx has ended
 	s.warn(log)
 	m := runtimeMemory()
 	m.tune(log)

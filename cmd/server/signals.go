@@ -37,3 +37,7 @@ func onHangup() (hangups <-chan os.Signal, ignore func()) {
 	signal.Notify(signals, syscall.SIGHUP)
 	return signals, func() { signal.Stop(signals) }
 }
+
+// surviveLostReaders lets writes to standard output and error fail when their reader is gone, instead of ending the process.
+// The log counts its lines that are lost.
+func surviveLostReaders() { signal.Ignore(syscall.SIGPIPE) }

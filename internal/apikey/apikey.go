@@ -15,6 +15,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -50,7 +52,8 @@ func New() (key, hash string) {
 type Keys struct {
 	keys     []hashedKey
 	accounts map[string]tokencache.Account
-	files    []string // password files
+	files    []string         // password files
+	unread   map[string]error // why the password of an account cannot be read, by account
 }
 
 type hashedKey struct {
@@ -177,6 +180,18 @@ type Options struct {
 
 // Load reads a key file in YAML or JSON. Its errors give the position and never repeat a password or a hash.
 func Load(path string, o Options) (*Keys, error) {
+	k, err := read(path, o)
+	if err == nil && len(k.unread) > 0 {
+		err = fmt.Errorf("%s: %w", path, errors.Join(slices.Collect(maps.Values(k.unread))...))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// read is Load. Accounts whose passwords cannot be read have none.
+func read(path string, o Options) (*Keys, error) {
 	text, err := textfile.Read(path)
 	if err != nil {
 		return nil, err
@@ -185,6 +200,9 @@ func Load(path string, o Options) (*Keys, error) {
 	decoder := yaml.NewDecoder(strings.NewReader(text), yaml.Strict())
 	if err := decoder.Decode(&f); err != nil {
 		return nil, fmt.Errorf("%s: %s", path, errorPosition(err))
+	}
+	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: it holds more than one document of YAML", path)
 	}
 	k, err := o.keys(f, filepath.Dir(path))
 	if err != nil {
@@ -209,7 +227,7 @@ func errorPosition(err error) string {
 }
 
 func (o Options) keys(f file, dir string) (*Keys, error) {
-	k := &Keys{accounts: make(map[string]tokencache.Account)}
+	k := &Keys{accounts: make(map[string]tokencache.Account), unread: make(map[string]error)}
 	for i, a := range f.Accounts {
 		if err := k.addAccount(a, dir); err != nil {
 			return nil, fmt.Errorf("accounts, number %d: %w", i+1, err)
@@ -230,6 +248,13 @@ func (o Options) keys(f file, dir string) (*Keys, error) {
 
 // accountName matches the valid names of a service account, which appear in logs.
 func accountName() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`) }
+
+// reserved returns the names that metrics use for callers without an API key.
+func reserved() []string {
+	return []string{
+		principal.Anonymous.String(), principal.PassThrough.String(), principal.Session.String(), principal.Service.String(), "gateway", "other",
+	}
+}
 
 func (k *Keys) addAccount(a fileAccount, dir string) error {
 	switch {
@@ -254,7 +279,7 @@ func (k *Keys) addAccount(a fileAccount, dir string) error {
 		k.files = append(k.files, path)
 		var err error
 		if password, err = textfile.Secret(path); err != nil {
-			return fmt.Errorf("passwordFile: %w", err)
+			k.unread[a.Name] = fmt.Errorf("accounts, %q: passwordFile: %w", a.Name, err)
 		}
 	}
 	k.accounts[a.Name] = tokencache.Account{Username: a.Username, Password: password}
@@ -264,6 +289,9 @@ func (k *Keys) addAccount(a fileAccount, dir string) error {
 func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
 	if !accountName().MatchString(f.Name) {
 		return errors.New("name: 1 to 64 letters, digits, dots, hyphens and underscores")
+	}
+	if slices.Contains(reserved(), f.Name) {
+		return fmt.Errorf("name: metrics and logs use %q for other callers", f.Name)
 	}
 	if names[f.Name] {
 		return fmt.Errorf("name: there are two keys named %q", f.Name)

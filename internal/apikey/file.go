@@ -2,8 +2,11 @@ package apikey
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -22,14 +25,20 @@ type File struct {
 // Open reads a key file; see Load.
 func Open(path string, o Options) (*File, error) {
 	f := &File{path: path, opts: o, usernames: make(map[string]string)}
-	return f, f.Reload()
+	if err := f.Reload(); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // Reload reads the file again. If it fails, the present keys stay in force. Unchanged keys keep their principals. The
 // principals of removed and changed keys are revoked. An account must not change its user, because the caches of one
 // user would serve the other.
+//
+// An account whose password cannot be read keeps its present one. The keys are in force nevertheless, so that a password
+// file does not keep a revoked key alive. The error is a *PasswordError then.
 func (f *File) Reload() error {
-	next, err := Load(f.path, f.opts)
+	next, err := read(f.path, f.opts)
 	if err != nil {
 		return err
 	}
@@ -41,12 +50,43 @@ func (f *File) Reload() error {
 	for name, a := range next.accounts {
 		f.usernames[name] = a.Username
 	}
+	problem := next.keepPasswords(f.keys.Load())
 	ended := next.keepPrincipals(f.keys.Load())
 	f.keys.Store(next)
 	for _, revoke := range ended {
 		revoke()
 	}
-	return nil
+	return problem
+}
+
+// PasswordError tells that keys are in force, and that passwords of accounts cannot be read.
+type PasswordError struct{ Err error }
+
+// Error implements error.
+func (e *PasswordError) Error() string {
+	return "the keys of the file are in force, but a password cannot be read: " + e.Err.Error()
+}
+
+// Unwrap returns the causes.
+func (e *PasswordError) Unwrap() error { return e.Err }
+
+// keepPasswords copies passwords that cannot be read from before. Accounts that have none are left out, and with them
+// their keys log nobody in.
+func (k *Keys) keepPasswords(before *Keys) error {
+	problems := make([]error, 0, len(k.unread))
+	for _, name := range slices.Sorted(maps.Keys(k.unread)) {
+		problems = append(problems, k.unread[name])
+		delete(k.accounts, name)
+		if before != nil {
+			if old, ok := before.accounts[name]; ok {
+				k.accounts[name] = old
+			}
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &PasswordError{errors.Join(problems...)}
 }
 
 // keepPrincipals copies the principals of unchanged keys from before. It returns functions that revoke the other principals

@@ -1,6 +1,7 @@
 package apikey_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,7 +41,7 @@ func TestReload(t *testing.T) {
 	before, _ := f.Find(key)
 
 	put(secret, "two")
-	put(path, fmt.Sprintf(accounts, "u")+entry("other", otherHash)+entry("first", hash))
+	put(path, fmt.Sprintf(accounts, "u")+entry("another", otherHash)+entry("first", hash))
 	if err := f.Reload(); err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +56,8 @@ func TestReload(t *testing.T) {
 		"no keys":      fmt.Sprintf(accounts, "u"),
 		"another user": fmt.Sprintf(accounts, "v") + entry("first", hash),
 		"UTF-16":       "\xff\xfea\x00",
+		"reserved":     fmt.Sprintf(accounts, "u") + entry("session", hash),
+		"two of them":  fmt.Sprintf(accounts, "u") + entry("first", hash) + "---\nkeys: []\n",
 		"empty":        "",
 	} {
 		put(path, text)
@@ -65,7 +68,7 @@ func TestReload(t *testing.T) {
 			t.Errorf("%s: the keys have changed", name)
 		}
 	}
-	put(path, fmt.Sprintf(accounts, "u")+entry("other", otherHash))
+	put(path, fmt.Sprintf(accounts, "u")+entry("another", otherHash))
 	if err := f.Reload(); err != nil {
 		t.Fatal(err)
 	}
@@ -74,12 +77,50 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// TestPasswordThatCannotBeRead verifies that a key is revoked though a password file is gone, that the account keeps its
+// password, and that such a file is refused at the start.
+func TestPasswordThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, secret := filepath.Join(dir, "keys.yaml"), filepath.Join(dir, "secret")
+	key, hash := apikey.New()
+	other, otherHash := apikey.New()
+	put := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(secret, "one")
+	put(path, "accounts: [{name: a, username: u, passwordFile: secret}]\nkeys: [{name: first, hash: \""+hash+"\", account: a}]")
+	f, err := apikey.Open(path, apikey.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(secret, "")
+	put(path, `accounts: [{name: a, username: u, passwordFile: secret}, {name: b, username: v, passwordFile: absent}]
+keys: [{name: another, hash: "`+otherHash+`", account: a}, {name: third, hash: "`+strings.Repeat("0", 64)+`", account: b}]`)
+	var problem *apikey.PasswordError
+	if err := f.Reload(); !errors.As(err, &problem) || !strings.Contains(err.Error(), `"a": passwordFile`) || !strings.Contains(err.Error(), `"b": passwordFile`) {
+		t.Errorf("got %v", err)
+	}
+	if _, ok := f.Find(key); ok {
+		t.Error("the revoked key is known")
+	}
+	if _, ok := f.Find(other); !ok || len(f.Accounts()) != 1 || f.Accounts()["a"].Password != "one" {
+		t.Errorf("accounts %v", len(f.Accounts()))
+	}
+	if _, err := apikey.Open(path, apikey.Options{}); err == nil {
+		t.Error("such a file is opened")
+	}
+}
+
 // TestRevocation verifies which keys of a changed file are revoked: those that are removed or permit something else.
 func TestRevocation(t *testing.T) {
 	t.Parallel()
 	key, hash := apikey.New()
 	_, otherHash := apikey.New()
-	other := `{name: other, hash: "` + otherHash + `", account: a}`
+	other := `{name: another, hash: "` + otherHash + `", account: a}`
 	first := func(members string) string { return `{name: first, hash: "` + hash + `", account: a` + members + `}` }
 	for name, tt := range map[string]struct {
 		before, after string

@@ -5,6 +5,7 @@ package audit
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -227,6 +228,9 @@ func (c *Change) End(err error, created ...string) {
 	of.Phase, of.Created, of.Outcome = phaseDone, created, fault.Done
 	if err != nil {
 		of.Outcome, of.Code = fault.OutcomeOf(err), fault.CodeOf(err)
+		if of.Code == fault.Internal && errors.Is(err, context.Canceled) {
+			of.Code = "" // the client has left, and nothing is wrong
+		}
 	}
 	c.mu.Unlock()
 	of.took(time.Since(c.begun), c.state.Calls()-c.calls)

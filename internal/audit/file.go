@@ -1,41 +1,66 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
+
+	"github.com/consoleql/consoleql/internal/logqueue"
 )
 
-// File is a sink that appends to a file. It is safe for concurrent use.
+// File is a sink that appends to a file. It is safe for concurrent use. Reopen and Close do not wait for a write that
+// stalls.
 type File struct {
 	path string
 
-	mu sync.Mutex
-	f  *os.File
+	mu    sync.Mutex
+	f     *os.File
+	lines *logqueue.Lines // in front of f
 }
 
-// OpenFile opens or creates a file that only its owner may read.
+// OpenFile opens or creates a file that only its owner may read. A pipe needs a reader.
 func OpenFile(path string) (*File, error) {
 	f, err := openToAppend(path)
 	if err != nil {
 		return nil, err
 	}
-	return &File{path: path, f: f}, nil
+	return &File{path: path, f: f, lines: logqueue.NewLines(f, false)}, nil
 }
 
+// openToAppend opens a file. It does not wait for the reader of a pipe.
 func openToAppend(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // the path is an operator's setting
+	f, err := open(path, os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
 	return f, nil
 }
 
+// CheckFile reports whether an existing file can be opened. It changes nothing.
+func CheckFile(path string) error {
+	f, err := open(path, 0)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func open(path string, create int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK|create, 0o600) //nolint:gosec // the path is an operator's setting
+	if errors.Is(err, syscall.ENXIO) {
+		return nil, fmt.Errorf("%s is a pipe that nobody reads: %w", path, err)
+	}
+	return f, err //nolint:wrapcheck // it names the path
+}
+
 // Write appends to the file.
 func (s *File) Write(p []byte) (int, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.f.Write(p)
+	lines := s.lines
+	s.mu.Unlock()
+	return lines.Write(p) //nolint:wrapcheck // the file's error names its path
 }
 
 // Reopen opens the path again, for example after the file was moved away. If that fails, the old file stays in use.
@@ -45,15 +70,26 @@ func (s *File) Reopen() error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	old := s.f
-	s.f = next
+	s.f, s.lines = next, logqueue.NewLines(next, s.lines.Torn() && same(old, next))
+	s.mu.Unlock()
 	return old.Close()
+}
+
+// same reports whether two files are one.
+func same(a, b *os.File) bool {
+	one, err := a.Stat()
+	if err != nil {
+		return false
+	}
+	other, err := b.Stat()
+	return err == nil && os.SameFile(one, other)
 }
 
 // Close closes the file.
 func (s *File) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.f.Close()
+	f := s.f
+	s.mu.Unlock()
+	return f.Close()
 }

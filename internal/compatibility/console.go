@@ -23,7 +23,7 @@ import (
 type Console struct {
 	// URL is the base URL of the API gateway.
 	URL string
-	// Token is an access token.
+	// Token is an access token. Without one, only what needs none is checked.
 	Token string
 	// Scope is the company and department to check; empty ones are chosen.
 	Scope scope.Scope
@@ -53,6 +53,10 @@ const (
 func (r *Report) Console(ctx context.Context, c Console) {
 	if !r.unauthenticated(ctx, c) {
 		return // further calls would tell the same
+	}
+	if c.Token == "" {
+		r.Warn("console", "there is no token of a service account, so that its lists are not checked")
+		return
 	}
 	if !r.companies(ctx, &c) || !r.departments(ctx, &c) {
 		return
@@ -210,7 +214,7 @@ func (c Console) get(ctx context.Context, operation string, query url.Values) (*
 	_, path, _ := strings.Cut(operation, " ")
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.URL, "/")+path+"?"+query.Encode(), nil)
 	if err != nil {
-		return nil, err
+		return nil, errors.New("its URL is wrong") // the error repeats the URL, which may hold a password
 	}
 	req.Header.Set("Authorization", "Bearer "+c.Token)
 	for name, value := range map[string]string{"CompanyId": c.Scope.CompanyID, "DepartmentId": c.Scope.DepartmentID} {

@@ -158,14 +158,26 @@ func (c *Client) CloseIdleConnections() {
 	c.http.files.CloseIdleConnections()
 }
 
-// ParseBaseURL parses a base URL of Options. Its error does not repeat the URL, which may hold a password by mistake.
-func ParseBaseURL(s string) (*url.URL, error) {
+// ParseURL parses a URL of a setting. Its error does not repeat the URL, which may hold a password by mistake.
+func ParseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
 		return nil, errors.New("is not an http or https URL")
+	case u.User != nil:
+		return nil, errors.New("has credentials in it")
 	}
-	if u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return nil, errors.New("has a query, a fragment or credentials in it")
+	return u, nil
+}
+
+// ParseBaseURL is ParseURL for a base URL of Options, to which paths are added.
+func ParseBaseURL(s string) (*url.URL, error) {
+	u, err := ParseURL(s)
+	if err != nil {
+		return nil, err
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("has a query or a fragment in it")
 	}
 	if u.Path == "" {
 		u.Path = "/" // a path joined to an empty path would be relative

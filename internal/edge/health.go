@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -46,7 +48,7 @@ func ReadyHandler(ready func(context.Context) Readiness, causes bool, log *slog.
 			status, text = http.StatusServiceUnavailable, "not ready"
 		}
 		w.Header().Add("Vary", "Accept")
-		if !strings.Contains(r.Header.Get("Accept"), "application/json") {
+		if !wantsJSON(r.Header.Values("Accept")) {
 			writeStatus(w, status, text)
 			return
 		}
@@ -58,6 +60,20 @@ func ReadyHandler(ready func(context.Context) Readiness, causes bool, log *slog.
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(state) // the client may have closed the connection
 	})
+}
+
+// wantsJSON reports whether lines of the header Accept name JSON, with a weight that is not 0.
+func wantsJSON(accept []string) bool {
+	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		name, parameters, err := mime.ParseMediaType(part)
+		if err != nil || name != "application/json" {
+			continue
+		}
+		if q, err := strconv.ParseFloat(parameters["q"], 64); err != nil || q > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // healthy answers 200 while the process serves.

@@ -64,8 +64,13 @@ func (operations) Validate(graphql.ExecutableSchema) error { return nil }
 func (o operations) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	ctx = operation.WithExecuted(ctx)
 	op := graphql.GetOperationContext(ctx)
-	if op.Operation.Operation == ast.Query {
+	switch op.Operation.Operation {
+	case ast.Query:
 		next = o.repeating(next)
+	case ast.Subscription:
+		begun := describe(op) // it may end without an event
+		accesslog.FromContext(ctx).Executed(&begun)
+	case ast.Mutation:
 	}
 	if o.tracer == nil || op.Operation.Operation == ast.Subscription {
 		return next(ctx)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-chi/cors"
@@ -17,13 +18,18 @@ import (
 
 // ParseOrigin checks that s is an origin as browsers send it: scheme and host, and a port
 // unless it is the default (RFC 6454, section 6.2). Wildcards are not accepted, since not
-// every comparison of origins supports them.
+// every comparison of origins supports them. The error repeats no credentials, query or fragment.
 func ParseOrigin(s string) error {
 	u, err := url.Parse(s)
 	ports := map[string]string{"http": "80", "https": "443"}
 	if err != nil || ports[u.Scheme] == "" || u.Host == "" || s != u.Scheme+"://"+u.Host ||
 		u.Port() == ports[u.Scheme] || s != strings.ToLower(s) || strings.ContainsAny(s, "*?") || strings.HasSuffix(s, ":") {
-		return fmt.Errorf("%q is no origin such as https://dashboards.example", s)
+		if strings.ContainsAny(s, "@?#") {
+			s = "a URL with credentials, a query or a fragment"
+		} else {
+			s = strconv.Quote(s)
+		}
+		return fmt.Errorf("%s is no origin such as https://dashboards.example", s)
 	}
 	return nil
 }

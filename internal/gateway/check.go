@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io/fs"
@@ -14,15 +13,15 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/consoleql/consoleql/internal/apikey"
+	"github.com/consoleql/consoleql/internal/audit"
 	"github.com/consoleql/consoleql/internal/compatibility"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/redisclient"
 	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/tokencache"
@@ -44,8 +43,10 @@ func Check(ctx context.Context, s *Settings, r *compatibility.Report) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	defer client.CloseIdleConnections()
-	if token := c.sso(ctx, client.Transport, accounts); token != "" {
-		def, _ := scope.New(s.CompanyID, s.DepartmentID) // Validate reports an error
+	token := c.sso(ctx, client.Transport, accounts)
+	c.keys(ctx, client.Transport)
+	if _, err := consoleclient.ParseBaseURL(s.ConsoleURL); err == nil { // Validate reports an error
+		def, _ := scope.New(s.CompanyID, s.DepartmentID) // the same
 		r.Console(ctx, compatibility.Console{
 			URL: s.ConsoleURL, Token: token, Scope: def, IDs: s.ConsoleIDs, Client: client, Cause: telemetry.ConnectionCause,
 		})
@@ -92,10 +93,9 @@ func (c check) files() *transport.Authorities {
 // auditLog checks the file of the audit log. It does not create the file, whose owner must be the user of the gateway.
 func (c check) auditLog() {
 	const part = "--audit-log"
-	f, err := os.OpenFile(c.AuditLog, os.O_APPEND|os.O_WRONLY, 0)
+	err := audit.CheckFile(c.AuditLog)
 	switch {
 	case err == nil:
-		_ = f.Close() // nothing was written
 		c.report.OK(part, "the file can be written")
 	case errors.Is(err, fs.ErrNotExist):
 		if dir, err := os.Stat(filepath.Dir(c.AuditLog)); err != nil || !dir.IsDir() {
@@ -134,7 +134,7 @@ func (c check) documents() {
 // certificate checks the certificate of the public listener.
 func (c check) certificate() {
 	const part = "--tls-cert-file"
-	pair, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+	pair, err := readCertificate(c.TLSCertFile, c.TLSKeyFile)
 	if err != nil {
 		c.report.Fail(part, "%v", err)
 		return
@@ -185,8 +185,13 @@ func (c check) apiKeys(accounts map[string]tokencache.Account) {
 	}
 	maps.Copy(accounts, keys.Accounts())
 	c.report.OK(part, "%d keys, %d accounts", keys.Len(), len(keys.Accounts()))
-	if names := keys.Expiring(time.Now()); len(names) > 0 {
-		c.report.Fail(part, "keys have expired: %q", names)
+	expired := keys.Expiring(time.Now())
+	if len(expired) > 0 {
+		c.report.Fail(part, "keys have expired: %q", expired)
+	}
+	soon := slices.DeleteFunc(keys.Expiring(time.Now().Add(expirySoon)), func(name string) bool { return slices.Contains(expired, name) })
+	if len(soon) > 0 {
+		c.report.Warn(part, "keys expire within a week: %q", soon)
 	}
 	if names := keys.FieldsAlone(); len(names) > 0 {
 		c.report.Warn(part, "keys limit fields without types: %q", names)
@@ -198,7 +203,7 @@ func (c check) apiKeys(accounts map[string]tokencache.Account) {
 func (c check) sso(ctx context.Context, by http.RoundTripper, accounts map[string]tokencache.Account) (token string) {
 	const part = "SSO"
 	if len(accounts) == 0 {
-		c.report.Warn(part, "there is no service account, so that SSO and console are not checked")
+		c.report.Warn(part, "there is no service account, so that no login is checked")
 		return ""
 	}
 	sso, err := consoleclient.NewSSO(consoleclient.Options{SSOURL: c.SSOURL, Transport: by, Timeout: c.ConsoleTimeout, Logger: slog.New(slog.DiscardHandler)})
@@ -224,6 +229,24 @@ func (c check) sso(ctx context.Context, by http.RoundTripper, accounts map[strin
 	return token
 }
 
+// keys fetches the keys that verify tokens, once.
+func (c check) keys(ctx context.Context, by http.RoundTripper) {
+	if c.VerifyTokens != "on" {
+		return
+	}
+	v, err := c.openVerifier(by, slog.New(slog.DiscardHandler))
+	if err != nil {
+		c.report.Fail("--verify-tokens", "%v", err)
+		return
+	}
+	defer v.Close()
+	if n, err := v.Fetch(ctx); err != nil {
+		c.report.Fail("--verify-tokens", "the keys of the SSO cannot be had: %s", telemetry.ConnectionCause(err))
+	} else {
+		c.report.OK("--verify-tokens", "%d keys of the SSO", n)
+	}
+}
+
 // loginCause describes why a login failed, without data from the SSO.
 func loginCause(err error) string {
 	var answer *consoleclient.Error
@@ -244,27 +267,13 @@ func (c check) redis(ctx context.Context) {
 	if c.RedisURL == "" {
 		return
 	}
-	dialer := newRedisDialer(slog.New(slog.DiscardHandler))
+	dialer := redisclient.NewDialer(slog.New(slog.DiscardHandler))
 	defer dialer.Close()
-	client, err := dialRedis(c.RedisURL, dialer)
+	client, err := redisclient.Dial(c.RedisURL, dialer)
 	if err != nil {
 		c.report.Fail("--redis-url", "%v", err)
 		return
 	}
 	defer func() { _ = client.Close() }() // nothing was written
-	c.report.Redis(ctx, client, redisCause)
-}
-
-// redisCause describes why Redis does not answer, without its password.
-func redisCause(err error) string {
-	var reply redis.Error
-	switch {
-	case redis.HasErrorPrefix(err, "WRONGPASS"), redis.HasErrorPrefix(err, "NOAUTH"):
-		return "it refuses the user or the password in --redis-url"
-	case redis.HasErrorPrefix(err, "NOPERM"):
-		return "the user in --redis-url may not send the command INFO"
-	case errors.As(err, &reply):
-		return "it answers an error"
-	}
-	return telemetry.ConnectionCause(err)
+	c.report.Redis(ctx, client, redisclient.Cause)
 }

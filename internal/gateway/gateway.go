@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -40,6 +39,7 @@ import (
 	"github.com/consoleql/consoleql/internal/logqueue"
 	"github.com/consoleql/consoleql/internal/mcp"
 	"github.com/consoleql/consoleql/internal/operationcache"
+	"github.com/consoleql/consoleql/internal/redisclient"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/textfile"
@@ -69,12 +69,13 @@ type Gateway struct {
 	memory         *bytepool.Pool
 	realm          string                            // identifies the SSO in the principals' shared names
 	usernames      atomic.Pointer[map[string]string] // of the service accounts
+	password       string                            // of the default service account, as it was last read
 	sso            *consoleclient.SSO
 	executor       *idempotency.Executor
 	subscriptions  *subscription.Service
 	streams        edgetransport.Streams
 	redis          redis.UniversalClient // nil: state is in memory
-	redisDialer    *redisDialer          // nil if redis is nil
+	redisDialer    *redisclient.Dialer   // nil if redis is nil
 	connectionLogs []*telemetry.ConnectionLog
 	parts          *parts
 	metrics        *telemetry.Metrics
@@ -150,11 +151,11 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if err := g.openOperationCache(&options); err != nil {
 		return nil, err
 	}
-	if g.public, err = listen(ctx, listenOptions{s.Listen, s.IdleTimeout, options.SlowReaders, g.certificate}, edge.New(options)); err != nil {
+	if g.public, err = listen(ctx, listenOptions{s.Listen, s.IdleTimeout, options.SlowReaders, g.certificate, log}, edge.New(options)); err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if s.AdminListen != "" {
-		admin, err := listen(ctx, listenOptions{address: s.AdminListen, idle: s.IdleTimeout}, g.adminHandler())
+		admin, err := listen(ctx, listenOptions{address: s.AdminListen, idle: s.IdleTimeout, log: log}, g.adminHandler())
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), g.public.Close())
 		}
@@ -233,8 +234,8 @@ func (g *Gateway) openRedis() (err error) {
 	if g.settings.RedisURL == "" {
 		return nil
 	}
-	g.redisDialer = newRedisDialer(g.log)
-	if g.redis, err = dialRedis(g.settings.RedisURL, g.redisDialer); err != nil {
+	g.redisDialer = redisclient.NewDialer(g.log)
+	if g.redis, err = redisclient.Dial(g.settings.RedisURL, g.redisDialer); err != nil {
 		return err
 	}
 	g.redis.AddHook(g.metrics.RedisHook(g.observeRedis))
@@ -262,18 +263,6 @@ func (g *Gateway) URL() string {
 		scheme = "https://"
 	}
 	return scheme + Reachable(g.public.Addr().String())
-}
-
-// Reachable replaces an unspecified host by an address that can be dialled.
-func Reachable(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port)
 }
 
 // Run serves until ctx is done, then drains the requests in flight.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"time"
@@ -30,10 +31,8 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 		return err
 	}
 	if s.VerifyTokens == "on" {
-		if g.verifier, err = verify.New(verify.Options{
-			SSOURL: s.SSOURL, Issuers: s.TokenIssuers, KeysURL: s.JWKSURL, Transport: carrier, Logger: g.log,
-		}); err != nil {
-			return fmt.Errorf("--sso-url, --jwks-url: %w", err)
+		if g.verifier, err = s.openVerifier(carrier, g.log); err != nil {
+			return err
 		}
 	}
 	g.realm = hash(s.SSOURL) + "\n"
@@ -62,6 +61,12 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 	return nil
 }
 
+// openVerifier creates the verifier of console tokens.
+func (s *Settings) openVerifier(carrier http.RoundTripper, log *slog.Logger) (*verify.Verifier, error) {
+	v, err := verify.New(verify.Options{SSOURL: s.SSOURL, Issuers: s.TokenIssuers, KeysURL: s.JWKSURL, Transport: carrier, Logger: log})
+	return v, named("--sso-url, --jwks-url:", err)
+}
+
 // Sources returns the files of keys, passwords, the certificate and trusted documents with their reload functions.
 func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	s := g.settings
@@ -77,14 +82,12 @@ func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	}
 	if s.APIKeysFile != "" {
 		all = append(all, textfile.Source{Setting: "--api-keys-file", Paths: g.keys.Paths, Load: func() error {
-			if _, err := s.password(); err != nil {
-				return err // keys and accounts change together
+			err := g.keys.Reload()
+			if err == nil {
+				g.warnOfKeys()
 			}
-			if err := g.keys.Reload(); err != nil {
-				return err
-			}
-			g.warnOfKeys()
-			return g.reloadAccounts()
+			_ = g.reloadAccounts() // an error of --password-file is reported by its own source
+			return err
 		}})
 	}
 	if s.Username != "" && s.PasswordFile != "" {
@@ -103,15 +106,13 @@ func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	return all
 }
 
-// reloadAccounts passes the currently configured accounts to the token cache.
+// reloadAccounts passes the currently configured accounts to the token cache. If the default account's password cannot be
+// read, it keeps its present one.
 func (g *Gateway) reloadAccounts() error {
 	accounts, err := g.accounts()
-	if err != nil {
-		return err
-	}
 	g.recordUsernames(accounts)
 	g.Tokens.SetAccounts(accounts)
-	return nil
+	return err
 }
 
 // recordUsernames records the accounts' users and keeps those of removed accounts.
@@ -154,20 +155,21 @@ func (g *Gateway) openAccounts() (map[string]tokencache.Account, error) {
 	return g.accounts()
 }
 
-// accounts returns the service accounts of the loaded key file, and the default account with its current password.
+// accounts returns the service accounts of the loaded key file, and the default account with its current password, or with
+// the one before if the error is not nil.
 func (g *Gateway) accounts() (map[string]tokencache.Account, error) {
 	s, accounts := g.settings, make(map[string]tokencache.Account)
 	if g.keys != nil {
 		maps.Copy(accounts, g.keys.Accounts())
 	}
 	password, err := s.password()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		g.password = password
 	}
 	if s.Username != "" {
-		accounts[principal.DefaultAccount] = tokencache.Account{Username: s.Username, Password: password}
+		accounts[principal.DefaultAccount] = tokencache.Account{Username: s.Username, Password: g.password}
 	}
-	return accounts, nil
+	return accounts, err
 }
 
 // rootFields returns the fields that an API key can be limited to.

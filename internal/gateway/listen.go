@@ -5,14 +5,17 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/edge/drain"
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // httpListener is an HTTP server with its listener.
@@ -28,6 +31,7 @@ type listenOptions struct {
 	idle        time.Duration      // idle connections close after it
 	slowReaders *slowreader.Budget // nil: there is no bound
 	certificate *certificate       // nil: no TLS
+	log         *slog.Logger
 }
 
 const (
@@ -59,6 +63,7 @@ func listen(ctx context.Context, o listenOptions, h http.Handler) (httpListener,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       o.idle,
 		Protocols:         &protocols,
+		ErrorLog:          slog.NewLogLogger(o.log.Handler(), slog.LevelDebug), // such as failed handshakes
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: writeTimeout},
 	}
 	if o.certificate != nil {
@@ -96,7 +101,7 @@ func openCertificate(l Listeners) (*certificate, error) {
 
 // load reads the files. If it fails, the present certificate stays in force.
 func (c *certificate) load() error {
-	next, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	next, err := readCertificate(c.certFile, c.keyFile)
 	if err != nil {
 		return fmt.Errorf("--tls-cert-file, --tls-key-file: %w", err)
 	}
@@ -104,8 +109,56 @@ func (c *certificate) load() error {
 	return nil
 }
 
+// readCertificate reads a certificate chain and its private key.
+func readCertificate(certFile, keyFile string) (tls.Certificate, error) {
+	chain, err := textfile.Read(certFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := textfile.Read(keyFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	if strings.Contains(key, "-----BEGIN ENCRYPTED PRIVATE KEY-----") || strings.Contains(key, "Proc-Type: 4,ENCRYPTED") {
+		return tls.Certificate{}, fmt.Errorf("%s is encrypted with a passphrase: the gateway needs the key without one", keyFile)
+	}
+	return tls.X509KeyPair([]byte(chain), []byte(key))
+}
+
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current.Load(), nil
 }
 
 func (c *certificate) paths() []string { return []string{c.certFile, c.keyFile} }
+
+// Reachable replaces an unspecified host by an address that can be dialled.
+func Reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// checkAddress checks the form of a listener's address.
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil && port != "" {
+		_, err = net.LookupPort("tcp", port) //nolint:noctx // it asks no server
+	}
+	if err != nil || port == "" {
+		return errors.New("is no address such as 127.0.0.1:8080")
+	}
+	return nil
+}
+
+// sameAddress reports whether two listeners would have one port. Port 0 is another one each time.
+func sameAddress(a, b string) bool {
+	host, port, _ := net.SplitHostPort(a)
+	other, otherPort, _ := net.SplitHostPort(b)
+	all := func(host string) bool { return host == "" || net.ParseIP(host).IsUnspecified() }
+	return port == otherPort && port != "0" && port != "" && (host == other || all(host) || all(other))
+}

@@ -1,7 +1,10 @@
 package gateway
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,13 +23,18 @@ func TestIdleConnections(t *testing.T) {
 	if _, err := parser.Parse(nil); err != nil {
 		t.Fatal(err)
 	}
-	l, err := listen(t.Context(), listenOptions{address: "127.0.0.1:0", idle: s.IdleTimeout}, http.NotFoundHandler())
+	var logs bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	l, err := listen(t.Context(), listenOptions{address: "127.0.0.1:0", idle: s.IdleTimeout, log: log}, http.NotFoundHandler())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	if l.server.IdleTimeout <= 600*time.Second {
 		t.Errorf("idle connections close after %v", l.server.IdleTimeout)
+	}
+	if l.server.ErrorLog.Print("failed handshake"); !strings.Contains(logs.String(), `level=DEBUG msg="failed handshake"`) {
+		t.Errorf("the server logs %q", &logs)
 	}
 	if s.ShutdownDelay <= 0 {
 		t.Error("the gateway stops before load balancers know")

@@ -39,9 +39,12 @@ func (g *Gateway) openAccessLog() *accesslog.Log {
 	return l
 }
 
-// openAuditLog opens the audit log; nil if it is off.
+// openAuditLog opens the audit log; nil if it is off. It counts the lines that the log loses, too.
 func (g *Gateway) openAuditLog() error {
 	s := g.settings
+	if s.Stream != nil {
+		g.metrics.Log(s.Stream)
+	}
 	var sink io.Writer
 	var err error
 	switch s.AuditLog {
@@ -64,7 +67,10 @@ func (g *Gateway) openAuditLog() error {
 	}
 	g.auditLines = logqueue.New(sink, logqueue.Options{
 		Lines: auditLines, Wait: audit.Wait, Lost: g.metrics.AuditLinesLost,
-		Failed: func(err error) { g.log.Error("lines of the audit log cannot be written", "error", err) },
+		Failed: func(err error, lost int) {
+			g.log.Error("lines of the audit log cannot be written", "error", err, "lost", lost)
+		},
+		Recovered: func(lost int) { g.log.Info("lines of the audit log can be written again", "lost", lost) },
 	})
 	g.audit = audit.New(audit.Options{
 		Sink: g.auditLines, Inputs: audit.InputsOf(annotated), Hash: func(text string) string { return g.Tokens.NameInLogs(text) },

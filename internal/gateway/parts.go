@@ -14,6 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/health"
+	"github.com/consoleql/consoleql/internal/redisclient"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
@@ -31,9 +32,9 @@ type parts struct {
 func newParts(log *slog.Logger) *parts {
 	return &parts{
 		log:      log,
-		console:  health.NewPart("console", health.FailuresInRow, log),
-		sso:      health.NewPart("SSO", health.FailuresInRow, log),
-		redis:    health.NewPart("Redis", health.FailuresInRow, log),
+		console:  health.NewPart("console", health.FailuresInRow, health.Lapse, log),
+		sso:      health.NewPart("SSO", health.FailuresInRow, health.Lapse, log),
+		redis:    health.NewPart("Redis", health.FailuresInRow, health.Lapse, log),
 		accounts: make(map[string]*health.Part),
 	}
 }
@@ -83,7 +84,7 @@ func (p *parts) account(name string) *health.Part {
 	defer p.mu.Unlock()
 	part := p.accounts[name]
 	if part == nil && !p.closed {
-		part = health.NewPart("service account "+name, 1, p.log) // a refused password stays refused
+		part = health.NewPart("service account "+name, 1, 0, p.log) // a refused password stays refused
 		p.accounts[name] = part
 	}
 	return part
@@ -133,7 +134,7 @@ func (g *Gateway) observeRedis(err error) {
 		g.parts.redis.Succeeded()
 		return
 	}
-	g.parts.redis.Failed(telemetry.ConnectionCause(err))
+	g.parts.redis.Failed(redisclient.Cause(err))
 }
 
 // readiness returns the state of the gateway and of its parts. Only a state that another replica may not share makes
@@ -155,7 +156,7 @@ func (g *Gateway) readiness(ctx context.Context) edge.Readiness {
 		r.Accounts, r.Status = edge.Degraded, edge.Degraded
 	}
 	if err := g.reachRedis(ctx); err != nil {
-		r.Causes["redis"] = "never reached: " + telemetry.ConnectionCause(err)
+		r.Causes["redis"] = "never reached: " + redisclient.Cause(err)
 		r.Redis, r.Status = edge.Failed, edge.Failed
 	}
 	if g.stopping.Load() {

@@ -2,132 +2,14 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"log/slog"
-	"net"
-	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/consoleql/consoleql/internal/backoff"
-	"github.com/consoleql/consoleql/internal/telemetry"
 )
-
-// dialRedis creates a client from a Redis URL in go-redis' forms. master_name selects Sentinel, further addr
-// parameters a Cluster, otherwise the URL is a single server. It does not connect yet. Its error never repeats the
-// URL, which may hold a password.
-func dialRedis(address string, d *redisDialer) (redis.UniversalClient, error) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, errRedisURL
-	}
-	switch q := u.Query(); {
-	case q.Has("master_name"):
-		o, err := redis.ParseFailoverURL(address)
-		if err != nil {
-			return nil, errRedisURL
-		}
-		o.ContextTimeoutEnabled = true
-		o.Dialer = d.dialer(o.TLSConfig)
-		return redis.NewFailoverClient(o), nil
-	case q.Has("addr"):
-		o, err := redis.ParseClusterURL(address)
-		if err != nil {
-			return nil, errRedisURL
-		}
-		o.ContextTimeoutEnabled = true
-		o.Dialer = d.dialer(o.TLSConfig)
-		followCluster(o)
-		return redis.NewClusterClient(o), nil
-	default:
-		o, err := redis.ParseURL(address)
-		if err != nil {
-			return nil, errRedisURL
-		}
-		o.ContextTimeoutEnabled = true
-		o.Dialer = d.dialer(o.TLSConfig)
-		return redis.NewClient(o), nil
-	}
-}
-
-// followCluster makes a client detect a failover quickly. By default go-redis reloads the state once a minute, and
-// waits long for dead servers.
-func followCluster(o *redis.ClusterOptions) {
-	o.ClusterStateReloadInterval = time.Second
-	if o.DialTimeout == 0 {
-		o.DialTimeout = time.Second
-	}
-	if o.DialerRetries == 0 {
-		o.DialerRetries = 1
-	}
-}
-
-// errRedisURL does not repeat the URL or go-redis' error, because misplaced parts may be a password.
-var errRedisURL = errors.New("--redis-url is none of redis:// or rediss:// as go-redis knows them, with a database as its path and known options")
-
-// redisDialer connects one gateway's client to Redis and logs connections that fail. The logger of go-redis belongs to
-// the process and not to a client, so nothing else logs them. go-redis bounds each dial by its DialTimeout.
-type redisDialer struct {
-	log *telemetry.ConnectionLog
-
-	ctx   context.Context //nolint:containedctx // ends with the gateway
-	stop  context.CancelFunc
-	mu    sync.Mutex // orders dials.Add and Close
-	dials sync.WaitGroup
-}
-
-func newRedisDialer(log *slog.Logger) *redisDialer {
-	ctx, stop := context.WithCancel(context.Background())
-	return &redisDialer{log: telemetry.NewConnectionLog(log, "Redis"), ctx: ctx, stop: stop}
-}
-
-// dialer is an Options.Dialer of go-redis, whose own TLS dialer ignores the context.
-func (d *redisDialer) dialer(config *tls.Config) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	dial := (&net.Dialer{}).DialContext
-	if config != nil {
-		dial = (&tls.Dialer{Config: config}).DialContext
-	}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if !d.begin() {
-			return nil, redis.ErrClosed
-		}
-		defer d.dials.Done()
-		dialing, cancel := context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(d.ctx, cancel)() //nolint:contextcheck // the end of the gateway cancels the dial, too
-		conn, err := dial(dialing, network, addr)
-		switch {
-		case err == nil:
-			d.log.Connected(addr)
-		case !errors.Is(ctx.Err(), context.Canceled) && d.ctx.Err() == nil:
-			d.log.Failed(addr, err)
-		}
-		return conn, err //nolint:wrapcheck // go-redis inspects the error
-	}
-}
-
-func (d *redisDialer) begin() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.ctx.Err() != nil {
-		return false
-	}
-	d.dials.Add(1)
-	return true
-}
-
-// Close cancels the dials in flight and refuses further ones.
-func (d *redisDialer) Close() {
-	d.mu.Lock()
-	d.stop()
-	d.mu.Unlock()
-	d.dials.Wait()
-	d.log.Close()
-}
 
 // checkRedis warns once, when Redis first answers, if it may evict keys: a repeated mutation could then be executed
 // again. It returns when Redis has answered or ctx is done.

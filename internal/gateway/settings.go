@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
 	"strings"
 	"time"
 
@@ -174,12 +175,21 @@ func (s *Settings) Validate() error {
 	for _, origin := range s.AllowedOrigins {
 		find(named("--allowed-origins:", edge.ParseOrigin(origin)))
 	}
+	find(named("--listen", checkAddress(s.Listen)))
+	if s.AdminListen != "" {
+		find(named("--admin-listen", checkAddress(s.AdminListen)))
+		must(!sameAddress(s.Listen, s.AdminListen), "--listen and --admin-listen are the same address")
+	}
 	must((s.TLSCertFile == "") == (s.TLSKeyFile == ""), "give both --tls-cert-file and --tls-key-file, or none")
 	for _, u := range []struct{ flag, base string }{{"--console-url", s.ConsoleURL}, {"--sso-url", s.SSOURL}, {"--otlp-url", s.OTLPURL}} {
 		if u.base != "" || u.flag != "--otlp-url" {
 			_, err := consoleclient.ParseBaseURL(u.base)
 			find(named(u.flag, err))
 		}
+	}
+	if s.JWKSURL != "" {
+		_, err := consoleclient.ParseURL(s.JWKSURL)
+		find(named("--jwks-url", err))
 	}
 	must(strings.HasPrefix(s.ConsoleQueueCreatePath, "/"), "--console-queue-create-path must begin with a slash")
 	_, err := scope.New(s.CompanyID, s.DepartmentID)
@@ -196,9 +206,14 @@ func (s *Settings) Validate() error {
 	_, err = s.proxies()
 	find(err)
 	must(len(s.MetricOperations) <= telemetry.MaxOperationNames, fmt.Sprintf("--metric-operations has more than %d names", telemetry.MaxOperationNames))
+	for _, name := range s.MetricOperations {
+		must(graphQLName().MatchString(name), fmt.Sprintf("--metric-operations: %q is no name of an operation", name))
+	}
 	s.checkNumbers(must)
 	return errors.Join(all...)
 }
+
+func graphQLName() *regexp.Regexp { return regexp.MustCompile(`^[_A-Za-z][_0-9A-Za-z]*$`) }
 
 // named puts a flag before the text of an error; nil stays nil.
 func named(flag string, err error) error {
@@ -233,8 +248,12 @@ func (s *Settings) checkNumbers(must func(holds bool, text string)) {
 	must(s.ShutdownDelay >= 0, "--shutdown-delay must not be negative")
 	must(s.SlowOperation >= 0, "--slow-operation must not be negative")
 	must(s.Replicas >= 0, "--replicas must not be negative")
-	must(s.ConsoleRate >= 0, "--console-rate must not be negative")
+	must(!(s.ConsoleRate < 0), "--console-rate must not be negative")
+	must(s.ConsoleRate <= 0 || minRate <= s.ConsoleRate && s.ConsoleRate <= maxRate, "--console-rate must be 0, or from 0.01 to 1000000")
 }
+
+// The bounds of --console-rate. A call waits no longer than an operation may take, so that a smaller rate refuses all.
+const minRate, maxRate = 0.01, 1_000_000
 
 // check finds a service account that is incomplete or configured twice.
 func (a Account) check(must func(holds bool, text string)) {
@@ -286,7 +305,7 @@ func (s *Settings) edgeLimits() querylimit.Limits {
 }
 
 // Logger returns a logger that writes to w by the level and format of the flags. Lines of a request have its id. It opens
-// the stream that New uses for other logs.
+// the stream that New uses for other logs; the caller closes Stream.
 func (l *Logging) Logger(w io.Writer) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(l.LogLevel)); err != nil {
@@ -296,5 +315,5 @@ func (l *Logging) Logger(w io.Writer) (*slog.Logger, error) {
 	if l.Stream, err = telemetry.NewStream(w, l.LogFormat); err != nil {
 		return nil, err
 	}
-	return slog.New(accesslog.Handler{Handler: l.Stream.Handler(l.Stream, level)}), nil
+	return slog.New(accesslog.Handler{Handler: l.Stream.Logger(level)}), nil
 }

@@ -24,7 +24,9 @@ type Part struct {
 	name      string
 	log       *slog.Logger
 	tolerance int
+	lapse     time.Duration
 
+	logging     sync.WaitGroup // lines that are written without the lock
 	mu          sync.Mutex
 	failing     bool
 	since       time.Time // start of the outage
@@ -34,12 +36,32 @@ type Part struct {
 	lastFailure time.Time
 	lastSuccess time.Time
 	settle      *time.Timer // ends an outage when no failure follows a success
+	quiet       *time.Timer // ends an outage without calls
 	closed      bool
 }
 
-// NewPart returns a part that works. The log names it. It fails after that many failures in a row.
-func NewPart(name string, failuresInRow int, log *slog.Logger) *Part {
-	return &Part{name: name, log: log, tolerance: failuresInRow}
+// Lapse is the usual Part.lapse: how long a part without calls is said to fail.
+const Lapse = time.Minute
+
+// NewPart returns a part that works. The log names it. It fails after that many failures in a row. After lapse without a
+// call it fails no longer, because its state is unknown; 0: it fails until a call succeeds.
+func NewPart(name string, failuresInRow int, lapse time.Duration, log *slog.Logger) *Part {
+	return &Part{name: name, log: log, tolerance: failuresInRow, lapse: lapse}
+}
+
+// change changes the part by f, and then writes the line that f returns. It does not hold the lock meanwhile, because a
+// log may wait for its reader.
+func (p *Part) change(f func(now time.Time) (line func())) {
+	p.mu.Lock()
+	line := f(time.Now())
+	if line == nil || p.closed {
+		p.mu.Unlock()
+		return
+	}
+	p.logging.Add(1)
+	p.mu.Unlock()
+	defer p.logging.Done()
+	line()
 }
 
 // Failed records a failed call. cause must hold no secret; empty: unknown.
@@ -47,23 +69,26 @@ func (p *Part) Failed(cause string) {
 	if p == nil {
 		return
 	}
-	now := time.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.successes = 0
-	p.failures++
-	p.lastFailure = now
-	if cause != "" {
-		p.cause = cause
-	}
-	if p.failures == 1 && !p.failing {
-		p.since = now
-	}
-	if p.closed || p.failing || p.failures < p.tolerance && now.Sub(p.lastSuccess) < window {
-		return
-	}
-	p.failing = true
-	p.log.Warn("a part of the service is failing", "part", p.name, "cause", p.cause)
+	p.change(func(now time.Time) func() {
+		p.successes = 0
+		p.failures++
+		p.lastFailure = now
+		if cause != "" {
+			p.cause = cause
+		}
+		if p.failures == 1 && !p.failing {
+			p.since = now
+		}
+		if p.closed || p.failing || p.failures < p.tolerance && now.Sub(p.lastSuccess) < window {
+			return nil
+		}
+		p.failing = true
+		if p.lapse > 0 {
+			p.quiet = time.AfterFunc(p.lapse, func() { p.change(p.silent) })
+		}
+		cause := p.cause
+		return func() { p.log.Warn("a part of the service is failing", "part", p.name, "cause", cause) }
+	})
 }
 
 // Succeeded records a successful call.
@@ -71,38 +96,63 @@ func (p *Part) Succeeded() {
 	if p == nil {
 		return
 	}
-	now := time.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.lastSuccess = now
-	if !p.failing {
-		p.failures = 0
-		return
-	}
-	p.successes++
-	if quiet := now.Sub(p.lastFailure); quiet < window && p.successes < successesInRow {
-		if p.settle == nil && !p.closed {
-			p.settle = time.AfterFunc(window-quiet, p.settled)
+	p.change(func(now time.Time) func() {
+		p.lastSuccess = now
+		if !p.failing {
+			p.failures = 0
+			return nil
 		}
-		return
-	}
-	p.end(now)
+		p.successes++
+		if quiet := now.Sub(p.lastFailure); quiet < window && p.successes < successesInRow {
+			if p.settle == nil && !p.closed {
+				p.settle = time.AfterFunc(window-quiet, func() { p.change(p.settled) })
+			}
+			return nil
+		}
+		return p.well(now)
+	})
 }
 
-// settled ends the outage if no failure has followed the last success.
-func (p *Part) settled() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// settled ends the outage if no failure has followed the last success. The caller holds the lock.
+func (p *Part) settled(now time.Time) (line func()) {
 	p.settle = nil
-	if p.failing && !p.closed && p.successes > 0 {
-		p.end(time.Now())
+	if !p.failing || p.closed || p.successes == 0 {
+		return nil
 	}
+	return p.well(now)
 }
 
-// end ends the outage. The caller holds the lock.
-func (p *Part) end(now time.Time) {
-	p.log.Info("a part of the service works again", "part", p.name, "duration_ms", now.Sub(p.since).Milliseconds(), "failures", p.failures)
+// silent ends the outage if there was no call for a while. The caller holds the lock.
+func (p *Part) silent(now time.Time) (line func()) {
+	if !p.failing || p.closed {
+		return nil
+	}
+	last := p.lastFailure
+	if p.lastSuccess.After(last) {
+		last = p.lastSuccess
+	}
+	if rest := p.lapse - now.Sub(last); rest > 0 {
+		p.quiet.Reset(rest)
+		return nil
+	}
+	ended := p.end(last)
+	return func() { p.log.Info("a part of the service has no calls anymore, and is not known to fail", ended...) }
+}
+
+// well ends the outage because the part works. The caller holds the lock.
+func (p *Part) well(now time.Time) (line func()) {
+	ended := p.end(now)
+	return func() { p.log.Info("a part of the service works again", ended...) }
+}
+
+// end ends the outage, and returns its description. The caller holds the lock.
+func (p *Part) end(at time.Time) []any {
+	ended := []any{"part", p.name, "duration_ms", at.Sub(p.since).Milliseconds(), "failures", p.failures}
 	p.failing, p.failures, p.successes, p.cause = false, 0, 0, ""
+	if p.quiet != nil {
+		p.quiet.Stop()
+	}
+	return ended
 }
 
 // State reports whether the part works, and the cause if it does not.
@@ -124,9 +174,12 @@ func (p *Part) Close() {
 		return
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.closed = true
-	if p.settle != nil {
-		p.settle.Stop()
+	for _, timer := range []*time.Timer{p.settle, p.quiet} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
+	p.mu.Unlock()
+	p.logging.Wait()
 }

@@ -2,6 +2,7 @@ package health_test
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -34,13 +35,17 @@ func TestPart(t *testing.T) {
 		"half of the calls fail":             {strings.Repeat("xxx.", 20), "W", false},
 		"a second outage":                    {"xxx5.....xxx", "WIW", false},
 		"a success late in the quiet time":   {"xxx4.1", "WI", true},
+		"silent for a while":                 {"x" + strings.Repeat("9", 6), "W", false},
+		"silent":                             {"x" + strings.Repeat("9", 7), "WI", true},
+		"calls that fail on":                 {strings.Repeat("x9999", 6), "W", false},
+		"fails again after the silence":      {"x" + strings.Repeat("9", 9) + "x", "WIW", false},
 		"failures after the first successes": {"xxx1..x1..x1..x5", "W", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var out bytes.Buffer
-				part := health.NewPart("console", health.FailuresInRow, slog.New(slog.NewTextHandler(&out, nil)))
+				part := health.NewPart("console", health.FailuresInRow, health.Lapse, slog.New(slog.NewTextHandler(&out, nil)))
 				defer part.Close()
 				for _, c := range tt.calls {
 					switch c {
@@ -70,7 +75,7 @@ func TestLinesTellCauseDurationAndFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		part := health.NewPart("Redis", 1, slog.New(slog.NewTextHandler(&out, nil)))
+		part := health.NewPart("Redis", 1, 0, slog.New(slog.NewTextHandler(&out, nil)))
 		part.Failed("connection refused")
 		part.Failed("")
 		if works, cause := part.State(); works || cause != "connection refused" {
@@ -87,6 +92,25 @@ func TestLinesTellCauseDurationAndFailures(t *testing.T) {
 		part.Failed("x")
 		if strings.Count(out.String(), "\n") != 2 {
 			t.Errorf("it logs after Close:\n%s", &out)
+		}
+	})
+}
+
+// TestLogThatWaits verifies that a part answers and counts while a line about it is written.
+func TestLogThatWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		read, written := io.Pipe()
+		part := health.NewPart("console", 1, health.Lapse, slog.New(slog.NewTextHandler(written, nil)))
+		go part.Failed("connection refused")
+		synctest.Wait()
+		if works, _ := part.State(); works {
+			t.Error("it works")
+		}
+		go func() { _, _ = io.Copy(io.Discard, read) }()
+		part.Close()
+		if err := written.Close(); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -2,6 +2,7 @@
 package logqueue
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"sync"
@@ -18,9 +19,16 @@ type Options struct {
 	Delay time.Duration
 	// Lost is called with the number of lines that were not written; it may be nil. It must not write to the queue.
 	Lost func(lines int)
-	// Failed is called with the error of the sink, before Lost; it may be nil.
-	Failed func(error)
+	// Failed is called with the first error of the sink, and at most once a minute while it fails; it may be nil. lost are
+	// the lines that were lost since the call before.
+	Failed func(err error, lost int)
+	// Recovered is called when the sink takes lines again after Failed; it may be nil. lost are the lines that were lost
+	// since the last call of Failed.
+	Recovered func(lost int)
 }
+
+// failedAgain is the least time between two calls of Options.Failed in one outage.
+const failedAgain = time.Minute
 
 // maxLines is the default of Options.Lines.
 const maxLines = 1024
@@ -40,6 +48,9 @@ type Queue struct {
 	written  uint64        // number of them that were written or lost
 	progress chan struct{} // closed and replaced when a batch is written
 	closed   bool
+
+	failedAt time.Time // last call of Options.Failed; zero: the sink works
+	unsaid   int       // lines that were lost since
 }
 
 // New returns a queue in front of sink; Close ends it.
@@ -51,7 +62,10 @@ func New(sink io.Writer, o Options) *Queue {
 		o.Lost = func(int) {}
 	}
 	if o.Failed == nil {
-		o.Failed = func(error) {}
+		o.Failed = func(error, int) {}
+	}
+	if o.Recovered == nil {
+		o.Recovered = func(int) {}
 	}
 	q := &Queue{sink: sink, opts: o, wake: make(chan struct{}, 1), done: make(chan struct{}), progress: make(chan struct{})}
 	go q.run()
@@ -173,11 +187,8 @@ func (q *Queue) batch() bool {
 	lines := q.queued - q.written
 	q.pending = q.spare[:0]
 	q.mu.Unlock()
-	_, err := q.sink.Write(batch)
-	if err != nil {
-		q.opts.Failed(err)
-		q.opts.Lost(int(lines)) //nolint:gosec // at most Options.Lines
-	}
+	n, err := q.sink.Write(batch)
+	q.report(err, int(lines)-bytes.Count(batch[:n], []byte("\n"))) //nolint:gosec // at most Options.Lines
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.spare = batch
@@ -186,6 +197,33 @@ func (q *Queue) batch() bool {
 	close(q.progress)
 	q.progress = make(chan struct{})
 	return true
+}
+
+// report reports the outcome of a batch. Only the goroutine of the queue calls it.
+func (q *Queue) report(err error, lost int) {
+	if err == nil {
+		if !q.failedAt.IsZero() {
+			q.failedAt = time.Time{}
+			q.opts.Recovered(q.unsaid)
+			q.unsaid = 0
+		}
+		return
+	}
+	q.unsaid += lost
+	if q.failedAt.IsZero() || time.Since(q.failedAt) >= failedAgain {
+		q.failedAt = time.Now()
+		q.opts.Failed(err, q.unsaid)
+		q.unsaid = 0
+	}
+	q.opts.Lost(lost)
+}
+
+// Flush waits until the lines that were taken are written, at most for wait.
+func (q *Queue) Flush(wait time.Duration) {
+	q.mu.Lock()
+	last := q.queued
+	q.mu.Unlock()
+	q.await(wait, func() bool { return q.written >= last })
 }
 
 // Close takes no more lines, and waits until the last one is written or ctx ends. Then it counts the rest as lost, and

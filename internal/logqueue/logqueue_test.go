@@ -159,7 +159,7 @@ func TestFailures(t *testing.T) {
 		var failed atomic.Pointer[error]
 		count := func(n int) { lost.Add(int64(n)) }
 		full := errors.New("no space left")
-		q := logqueue.New(&sink{err: full}, logqueue.Options{Lost: count, Failed: func(err error) { failed.Store(&err) }})
+		q := logqueue.New(&sink{err: full}, logqueue.Options{Lost: count, Failed: func(err error, _ int) { failed.Store(&err) }})
 		fmt.Fprintln(q, "line")
 		synctest.Wait()
 		if err := failed.Load(); err == nil || !errors.Is(*err, full) || lost.Load() != 1 {

@@ -17,13 +17,14 @@ import (
 	"unicode"
 )
 
-// ConnectionLog logs connections of one client that fail: the first failure of each kind with its host; further ones are
-// counted. The first connection that succeeds afterwards is logged with these counts. It is safe for concurrent use.
+// ConnectionLog logs connections of one client that fail: a warning for the first failure of each kind with its host;
+// further ones are counted. The first connection that succeeds afterwards is logged with these counts. It is safe for concurrent use.
 type ConnectionLog struct {
 	log  *slog.Logger
 	peer string
 
-	failing atomic.Int64 // hosts in outages
+	failing atomic.Int64   // hosts in outages
+	logging sync.WaitGroup // lines that are written without the lock, because a log may wait for its reader
 	mu      sync.Mutex
 	closed  bool
 	outages map[string]*outage // by host
@@ -34,7 +35,7 @@ type ConnectionLog struct {
 type outage struct {
 	began    time.Time
 	failures int
-	logged   bool
+	kinds    map[string]bool // that were logged; at most maxOutages
 }
 
 type outageKind struct{ host, kind string }
@@ -54,29 +55,47 @@ func NewConnectionLog(log *slog.Logger, peer string) *ConnectionLog {
 // Failed records a connection to host that could not be opened or was lost. err must hold no secret.
 func (c *ConnectionLog) Failed(host string, err error) {
 	kind, cause := connectionCause(err)
+	first, logged := c.fail(host, kind)
+	if !logged {
+		return
+	}
+	defer c.logging.Done()
+	write := c.log.Info
+	if first {
+		write = c.log.Warn
+	}
+	write("connection failed", "peer", c.peer, "host", host, "cause", cause)
+}
+
+// fail records a failure. It reports whether it is the first of its kind in the outage, and whether it is logged. Then it
+// adds to c.logging.
+func (c *ConnectionLog) fail(host, kind string) (first, logged bool) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := c.outages[host]
 	if c.closed || o == nil && len(c.outages) >= maxOutages {
-		return
+		return false, false
 	}
 	if o == nil {
-		o = &outage{began: now}
+		o = &outage{began: now, kinds: make(map[string]bool)}
 		c.outages[host] = o
 		c.failing.Add(1)
 	}
 	o.failures++
 	key := outageKind{host, kind}
 	if last, ok := c.warned[key]; ok && now.Sub(last) < logAgainAfter {
-		return
+		return false, false
 	}
 	if len(c.warned) >= 4*maxOutages {
 		clear(c.warned)
 	}
 	c.warned[key] = now
-	o.logged = true
-	c.log.Info("connection failed", "peer", c.peer, "host", host, "cause", cause)
+	if first = !o.kinds[kind] && len(o.kinds) < maxOutages; first {
+		o.kinds[kind] = true
+	}
+	c.logging.Add(1)
+	return first, true
 }
 
 // Connected records a working connection to host.
@@ -85,14 +104,17 @@ func (c *ConnectionLog) Connected(host string) {
 		return
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	o := c.outages[host]
 	if o == nil || c.closed {
+		c.mu.Unlock()
 		return
 	}
 	delete(c.outages, host)
 	c.failing.Add(-1)
-	if o.logged {
+	c.logging.Add(1)
+	c.mu.Unlock()
+	defer c.logging.Done()
+	if len(o.kinds) > 0 {
 		c.log.Info("connection works again", "peer", c.peer, "host", host, "failures", o.failures, "duration_ms", time.Since(o.began).Milliseconds())
 	}
 }
@@ -100,8 +122,9 @@ func (c *ConnectionLog) Connected(host string) {
 // Close ends the log: nothing is written after it returns.
 func (c *ConnectionLog) Close() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.closed = true
+	c.mu.Unlock()
+	c.logging.Wait()
 }
 
 // ConnectionCause returns the cause of a failed connection, in at most 300 bytes. It holds no data from the peer or from

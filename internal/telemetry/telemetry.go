@@ -2,28 +2,40 @@
 package telemetry
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
 	"os"
-	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/consoleql/consoleql/internal/logqueue"
 )
 
-// Stream is the stream of the log. Loggers, the access log and the audit log write to it, one write at a time. It is safe
-// for concurrent use.
+// Stream is the stream of the log. Loggers, the access log and the audit log write to it, each by a queue, one write at a
+// time. It is safe for concurrent use.
 type Stream struct {
-	mu   sync.Mutex
-	w    io.Writer
-	text bool // the format of lines is text instead of JSON
+	lines *logqueue.Lines
+	log   *logqueue.Queue // of the loggers
+	lost  atomic.Int64
+	text  bool // the format of lines is text instead of JSON
 }
 
-// NewStream returns a stream to w. format is json, text, or auto: text on a terminal, JSON elsewhere.
+// The queue of loggers. While nobody reads the log, each line waits for logWait.
+const (
+	logLines = 4096
+	logWait  = 5 * time.Millisecond
+	logClose = time.Second // bounds the wait for a log that is not read
+)
+
+// NewStream returns a stream to w; Close ends it. format is json, text, or auto: text on a terminal, JSON elsewhere.
 func NewStream(w io.Writer, format string) (*Stream, error) {
 	switch format {
 	case "json", "text":
@@ -34,17 +46,31 @@ func NewStream(w io.Writer, format string) (*Stream, error) {
 	default:
 		return nil, fmt.Errorf("log format %q is none of auto, json, text", format)
 	}
-	return &Stream{w: w, text: format == "text"}, nil
+	s := &Stream{lines: logqueue.NewLines(w, false), text: format == "text"}
+	s.log = logqueue.New(s.lines, logqueue.Options{Lines: logLines, Wait: logWait, Lost: func(n int) { s.lost.Add(int64(n)) }})
+	return s, nil
 }
 
-// Write writes whole lines.
-func (s *Stream) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.w.Write(p)
+// Write writes whole lines, and waits for their reader.
+func (s *Stream) Write(p []byte) (int, error) { return s.lines.Write(p) }
+
+// Logger returns a handler whose lines do not wait for the reader of the stream.
+func (s *Stream) Logger(level slog.Level) slog.Handler { return s.Handler(s.log, level) }
+
+// Flush waits for the lines of loggers, a moment at most.
+func (s *Stream) Flush() { s.log.Flush(logClose) }
+
+// Close writes the lines of loggers that wait. It does not close the writer. A nil Stream does nothing.
+func (s *Stream) Close() {
+	if s == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), logClose)
+	defer cancel()
+	_ = s.log.Close(ctx) // a log that does not take its lines cannot tell
 }
 
-// Handler returns a handler in the stream's format that writes to w: the stream itself, or a queue in front of it.
+// Handler returns a handler in the stream's format that writes to w, a queue in front of the stream.
 func (s *Stream) Handler(w io.Writer, level slog.Level) slog.Handler {
 	opts := &slog.HandlerOptions{Level: level}
 	if s.text {
@@ -124,6 +150,14 @@ func (m *Metrics) Build(version, revision, goVersion string) {
 
 // AccessLinesLost counts lines of the access log that were not written.
 func (m *Metrics) AccessLinesLost(n int) { m.accessLost.Add(float64(n)) }
+
+// Log registers a counter of the lines of a stream's loggers that were not written.
+func (m *Metrics) Log(s *Stream) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "consoleql_log_lines_lost_total",
+		Help: "Lines of the log that were not written, because the log was not read fast enough or its reader was gone.",
+	}, func() float64 { return float64(s.lost.Load()) }))
+}
 
 // AuditLinesLost counts lines of the audit log that were not written.
 func (m *Metrics) AuditLinesLost(n int) { m.auditLost.Add(float64(n)) }

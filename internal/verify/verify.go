@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -67,6 +68,19 @@ func New(o Options) (*Verifier, error) {
 		return nil, err
 	}
 	return &Verifier{now: o.Now, keys: k}, nil
+}
+
+// Fetch fetches the keys once and returns their number. Its error holds no URL. Verify needs no call of it.
+func (v *Verifier) Fetch(ctx context.Context) (keys int, err error) {
+	set, err := v.keys.fetch(ctx)
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err // the URL may hold a password
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(set.byID), nil
 }
 
 // Close cancels requests for keys.

@@ -55,8 +55,9 @@ type World struct {
 
 // LockedBuffer is a buffer that is safe for concurrent use.
 type LockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu    sync.Mutex
+	b     bytes.Buffer
+	flush func() // waits for the lines of a logger; nil: there are none
 }
 
 func (b *LockedBuffer) Write(p []byte) (int, error) {
@@ -66,6 +67,9 @@ func (b *LockedBuffer) Write(p []byte) (int, error) {
 }
 
 func (b *LockedBuffer) String() string {
+	if b.flush != nil {
+		b.flush()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
@@ -119,6 +123,8 @@ func NewWorld(t testing.TB, o consolesim.Options, adjust ...func(*gateway.Settin
 	if err != nil {
 		t.Fatal(err)
 	}
+	logs.flush = s.Stream.Flush
+	t.Cleanup(s.Stream.Close)
 	g, err := gateway.New(context.Background(), s, log, gateway.Page{Dashboard: dashboard.Handler()})
 	if err != nil {
 		t.Fatal(err)

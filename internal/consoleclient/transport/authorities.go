@@ -3,11 +3,14 @@ package transport
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net/http"
-	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // Authorities are the authorities that sign the certificates of servers. They can be replaced while transports use them.
@@ -28,7 +31,7 @@ func (a *Authorities) Paths() []string { return []string{a.path} }
 
 // Reload reads the file again. If it fails, the present authorities stay in force.
 func (a *Authorities) Reload() error {
-	text, err := os.ReadFile(a.path)
+	text, err := textfile.Read(a.path)
 	if err != nil {
 		return err
 	}
@@ -36,8 +39,28 @@ func (a *Authorities) Reload() error {
 	if err != nil {
 		return fmt.Errorf("the system's certificates: %w", err)
 	}
-	if !pool.AppendCertsFromPEM(text) {
+	const begin = "-----BEGIN CERTIFICATE-----"
+	count, rest := 0, []byte(text)
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		count++
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return fmt.Errorf("%s: certificate number %d: %w", a.path, count, err)
+		}
+		pool.AddCert(cert)
+	}
+	switch written := strings.Count(text, begin); {
+	case written == 0:
 		return fmt.Errorf("%s holds no certificate (PEM)", a.path)
+	case count != written: // the decoder skips blocks that are broken
+		return fmt.Errorf("%s: %d of %d certificates are not PEM", a.path, written-count, written)
 	}
 	a.pool.Store(pool)
 	return nil

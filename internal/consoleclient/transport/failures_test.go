@@ -188,7 +188,7 @@ func TestFailedConnectionsAreLogged(t *testing.T) {
 				}
 			}
 			said := log.text()
-			if strings.Count(said, "\n") != 1 || !strings.Contains(said, tt.says) || !strings.Contains(said, `"level":"INFO"`) || strings.Contains(said, "hidden") {
+			if strings.Count(said, "\n") != 1 || !strings.Contains(said, tt.says) || !strings.Contains(said, `"level":"WARN"`) || strings.Contains(said, "hidden") {
 				t.Errorf("want one line with %q, got %s", tt.says, said)
 			}
 			if host := strings.TrimPrefix(strings.TrimPrefix(address, "http://"), "https://"); !strings.Contains(said, `"host":"`+host+`"`) {

@@ -330,6 +330,7 @@ func TestRefusedAtTheStart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer s.Stream.Close()
 			if _, err := gateway.New(t.Context(), s, log, gateway.Page{}); err == nil || !strings.Contains(err.Error(), "--trusted-documents: ") || !strings.Contains(err.Error(), filepath.Base(path)) {
 				t.Errorf("%v\n%s", err, logs)
 			}

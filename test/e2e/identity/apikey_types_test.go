@@ -133,7 +133,7 @@ func TestTypesThatChange(t *testing.T) {
 	var path string
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
 		k.Account("owner", sim.Data().Users()[0])
-		other = k.Key("other", "owner", "")
+		other = k.Key("another", "owner", "")
 		key = k.Key("changing", "owner", "")
 		path = k.Write()
 		s.APIKeysFile = path
