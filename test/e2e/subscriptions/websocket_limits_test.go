@@ -81,7 +81,7 @@ func TestMessagesWithoutCredentialsAreShort(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
 	owner, _ := w.Sim.DefaultUser()
-	long := e2e.Message{ID: "1", Type: "subscribe", Payload: e2e.Encode(t, map[string]string{"query": "{ __typename } #" + strings.Repeat("x", 20<<10)})}
+	long := e2e.Message{ID: "1", Type: "subscribe", Payload: e2e.Encode(t, map[string]string{"query": "{ __typename } #" + strings.Repeat("x", 16<<10)})}
 	for name, tt := range map[string]struct {
 		payload map[string]string
 		refused bool
@@ -105,7 +105,7 @@ func TestMessagesWithoutCredentialsAreShort(t *testing.T) {
 		})
 	}
 	s := w.Connect(nil)
-	s.Send(e2e.Message{Type: "connection_init", Payload: e2e.Encode(t, map[string]string{"padding": strings.Repeat("x", 20<<10)})})
+	s.Send(e2e.Message{Type: "connection_init", Payload: e2e.Encode(t, map[string]string{"padding": strings.Repeat("x", 16<<10)})})
 	if code, _ := s.ClosedWith(); code != websocket.StatusMessageTooBig {
 		t.Errorf("a long connection_init: closed with %d", code)
 	}
