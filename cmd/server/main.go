@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"syscall"
@@ -98,8 +99,8 @@ func runCommand(ctx context.Context, args []string, s stdio) int {
 		return 2
 	}
 	if err := command.Run(s); err != nil && !errors.Is(err, context.Canceled) {
-		if errors.Is(err, syscall.EPIPE) {
-			return 1 // such as head, which has read enough
+		if to, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(to, syscall.EPIPE) {
+			return 1 // the reader of the output has left, such as head
 		}
 		fmt.Fprintln(stderr, "consoleql:", err)
 		return 1

@@ -1,9 +1,12 @@
 package entity
 
 import (
+	"context"
+	"errors"
 	"slices"
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // mayGoOn reports whether to read one more page behind a list. The console counts total entities, served p as the page
@@ -32,11 +35,13 @@ func (e *Loader[T, F]) mayBeLimit(w window[F], key pageKey[F], p *cc.Page[T]) bo
 	if key.index > 0 || w.offset > 0 || p.Served != p.Count || p.Served >= key.size || e.servesPagesOf(p.Served+1) {
 		return false
 	}
-	switch p.Served {
-	case 20, 50, 100, 200, 500:
-		return true
-	}
-	return false
+	return slices.Contains([]int{20, 50, 100, 200, 500}, p.Served)
+}
+
+// endsReading reports whether an error is about the caller, not about the page that was asked for.
+func endsReading(err error) bool {
+	code := fault.CodeOf(err)
+	return errors.Is(err, context.Canceled) || code == fault.Unauthenticated || code == fault.Forbidden
 }
 
 // hides reports whether p, the page of key, may have the requested size, with entities left out. It does not if another

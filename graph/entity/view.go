@@ -136,7 +136,8 @@ func (e *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T
 		key.index = 0
 		return e.readUncounted(w, key, first) // the count is too small: the pages show where the list ends
 	}
-	if e.mayBeLimit(w, key, p) {
+	guessed := e.mayBeLimit(w, key, p)
+	if guessed {
 		size = p.Served
 	}
 	if e.mayGoOn(w, key, p, r.total, size) {
@@ -144,6 +145,8 @@ func (e *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T
 		k.index, k.size = max(r.total, w.offset)/size, size
 		next, err := e.page(k)
 		switch {
+		case err != nil && guessed && !endsReading(err):
+			// The list is complete by its count.
 		case err != nil:
 			return nil, err
 		case next.Served > 0 && first != nil:

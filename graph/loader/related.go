@@ -145,7 +145,7 @@ func (n *namedRobots) findAll() {
 		case fault.Forbidden:
 			n.list = n.l.workflowRobots.Start(n.l.Execution, n.l.robotsOf(n.w), func() ([]*cc.Robot, error) { return n.l.listWorkflowRobots(n.w) })
 			return
-		default: // the list would fail as well
+		default: // the list would fail as well, or the console names what is no robot
 			n.list = batch.Failed[[]*cc.Robot](err)
 			return
 		}

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -53,7 +52,7 @@ type Keys struct {
 	keys     []hashedKey
 	accounts map[string]tokencache.Account
 	files    []string         // password files
-	unread   map[string]error // why the password of an account cannot be read, by account
+	unread   []unreadPassword // in the order of the file
 }
 
 type hashedKey struct {
@@ -182,7 +181,7 @@ type Options struct {
 func Load(path string, o Options) (*Keys, error) {
 	k, err := read(path, o)
 	if err == nil && len(k.unread) > 0 {
-		err = fmt.Errorf("%s: %w", path, errors.Join(slices.Collect(maps.Values(k.unread))...))
+		err = fmt.Errorf("%s: %w", path, k.unreadError())
 	}
 	if err != nil {
 		return nil, err
@@ -227,7 +226,7 @@ func errorPosition(err error) string {
 }
 
 func (o Options) keys(f file, dir string) (*Keys, error) {
-	k := &Keys{accounts: make(map[string]tokencache.Account), unread: make(map[string]error)}
+	k := &Keys{accounts: make(map[string]tokencache.Account)}
 	for i, a := range f.Accounts {
 		if err := k.addAccount(a, dir); err != nil {
 			return nil, fmt.Errorf("accounts, number %d: %w", i+1, err)
@@ -248,13 +247,6 @@ func (o Options) keys(f file, dir string) (*Keys, error) {
 
 // accountName matches the valid names of a service account, which appear in logs.
 func accountName() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`) }
-
-// reserved returns the names that metrics use for callers without an API key.
-func reserved() []string {
-	return []string{
-		principal.Anonymous.String(), principal.PassThrough.String(), principal.Session.String(), principal.Service.String(), "gateway", "other",
-	}
-}
 
 func (k *Keys) addAccount(a fileAccount, dir string) error {
 	switch {
@@ -279,7 +271,7 @@ func (k *Keys) addAccount(a fileAccount, dir string) error {
 		k.files = append(k.files, path)
 		var err error
 		if password, err = textfile.Secret(path); err != nil {
-			k.unread[a.Name] = fmt.Errorf("accounts, %q: passwordFile: %w", a.Name, err)
+			k.unread = append(k.unread, unreadPassword{a.Name, fmt.Errorf("accounts, %q: passwordFile: %w", a.Name, err)})
 		}
 	}
 	k.accounts[a.Name] = tokencache.Account{Username: a.Username, Password: password}
@@ -289,9 +281,6 @@ func (k *Keys) addAccount(a fileAccount, dir string) error {
 func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
 	if !accountName().MatchString(f.Name) {
 		return errors.New("name: 1 to 64 letters, digits, dots, hyphens and underscores")
-	}
-	if slices.Contains(reserved(), f.Name) {
-		return fmt.Errorf("name: metrics and logs use %q for other callers", f.Name)
 	}
 	if names[f.Name] {
 		return fmt.Errorf("name: there are two keys named %q", f.Name)

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -59,13 +57,26 @@ func (f *File) Reload() error {
 	return problem
 }
 
-// PasswordError tells that keys are in force, and that passwords of accounts cannot be read.
+// unreadPassword tells why the password of an account cannot be read.
+type unreadPassword struct {
+	account string
+	err     error
+}
+
+// unreadError returns the errors of all passwords that cannot be read.
+func (k *Keys) unreadError() error {
+	all := make([]error, len(k.unread))
+	for i, u := range k.unread {
+		all[i] = u.err
+	}
+	return errors.Join(all...)
+}
+
+// PasswordError tells that the keys are in force, and that passwords of accounts cannot be read.
 type PasswordError struct{ Err error }
 
 // Error implements error.
-func (e *PasswordError) Error() string {
-	return "the keys of the file are in force, but a password cannot be read: " + e.Err.Error()
-}
+func (e *PasswordError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the causes.
 func (e *PasswordError) Unwrap() error { return e.Err }
@@ -73,20 +84,18 @@ func (e *PasswordError) Unwrap() error { return e.Err }
 // keepPasswords copies passwords that cannot be read from before. Accounts that have none are left out, and with them
 // their keys log nobody in.
 func (k *Keys) keepPasswords(before *Keys) error {
-	problems := make([]error, 0, len(k.unread))
-	for _, name := range slices.Sorted(maps.Keys(k.unread)) {
-		problems = append(problems, k.unread[name])
-		delete(k.accounts, name)
+	for _, u := range k.unread {
+		delete(k.accounts, u.account)
 		if before != nil {
-			if old, ok := before.accounts[name]; ok {
-				k.accounts[name] = old
+			if old, ok := before.accounts[u.account]; ok {
+				k.accounts[u.account] = old
 			}
 		}
 	}
-	if len(problems) == 0 {
+	if len(k.unread) == 0 {
 		return nil
 	}
-	return &PasswordError{errors.Join(problems...)}
+	return &PasswordError{k.unreadError()}
 }
 
 // keepPrincipals copies the principals of unchanged keys from before. It returns functions that revoke the other principals

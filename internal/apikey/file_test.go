@@ -56,7 +56,6 @@ func TestReload(t *testing.T) {
 		"no keys":      fmt.Sprintf(accounts, "u"),
 		"another user": fmt.Sprintf(accounts, "v") + entry("first", hash),
 		"UTF-16":       "\xff\xfea\x00",
-		"reserved":     fmt.Sprintf(accounts, "u") + entry("session", hash),
 		"two of them":  fmt.Sprintf(accounts, "u") + entry("first", hash) + "---\nkeys: []\n",
 		"empty":        "",
 	} {

@@ -50,17 +50,28 @@ func CheckFile(path string) error {
 func open(path string, create int) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK|create, 0o600) //nolint:gosec // the path is an operator's setting
 	if errors.Is(err, syscall.ENXIO) {
-		return nil, fmt.Errorf("%s is a pipe that nobody reads: %w", path, err)
+		return nil, fmt.Errorf("%s is a pipe that nobody reads, or a socket: %w", path, err)
 	}
 	return f, err //nolint:wrapcheck // it names the path
 }
 
 // Write appends to the file.
 func (s *File) Write(p []byte) (int, error) {
+	for lines := s.present(); ; {
+		n, err := lines.Write(p)
+		next := s.present()
+		if n > 0 || next == lines || !errors.Is(err, os.ErrClosed) {
+			return n, err //nolint:wrapcheck // the file's error names its path
+		}
+		lines = next // Reopen has closed the file meanwhile
+	}
+}
+
+// present returns what writes to the present file.
+func (s *File) present() *logqueue.Lines {
 	s.mu.Lock()
-	lines := s.lines
-	s.mu.Unlock()
-	return lines.Write(p) //nolint:wrapcheck // the file's error names its path
+	defer s.mu.Unlock()
+	return s.lines
 }
 
 // Reopen opens the path again, for example after the file was moved away. If that fails, the old file stays in use.

@@ -53,3 +53,38 @@ func TestPipeWithoutReader(t *testing.T) {
 		t.Error("a pipe without a reader is opened again")
 	}
 }
+
+// TestReopenBesideWrites verifies that no line is lost while a file is opened again.
+func TestReopenBesideWrites(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.log")
+	f, err := audit.OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const lines = 2000
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for range lines {
+			if n, err := f.Write([]byte("{}\n")); n != 3 || err != nil {
+				t.Errorf("wrote %d bytes: %v", n, err)
+			}
+		}
+	}()
+	for running := true; running; {
+		select {
+		case <-written:
+			running = false
+		default:
+			if err := f.Reopen(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || len(got) != 3*lines {
+		t.Errorf("the file has %d bytes: %v", len(got), err)
+	}
+}

@@ -45,7 +45,10 @@ func decodeEntities[T any](a *responseReader, id func(*T) string) ([]*T, error) 
 		if err = readInto(&scanner{in: list, arena: a.arena}, e); err == nil {
 			e, err = requireID(e, id)
 		}
-		return append(entities, e), err
+		if err != nil {
+			return nil, err
+		}
+		return append(entities, e), nil
 	default:
 		return nil, errNoEntity
 	}

@@ -326,7 +326,7 @@ func (g *Gateway) drain(ctx context.Context) error {
 	g.log.Info("stopping")
 	ctx, cancel := context.WithTimeout(ctx, g.settings.ShutdownTimeout)
 	defer cancel()
-	if err := g.public.tcp.Drain(ctx, Reachable(g.public.Addr().String())); err != nil {
+	if err := g.public.tcp.Drain(ctx); err != nil {
 		g.log.Info("connections that were not accepted yet may be lost", "error", err)
 	}
 	err := errors.Join(g.streams.Shutdown(ctx), g.public.tcp.Shutdown(ctx, g.public.server))

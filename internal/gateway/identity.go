@@ -83,6 +83,10 @@ func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	if s.APIKeysFile != "" {
 		all = append(all, textfile.Source{Setting: "--api-keys-file", Paths: g.keys.Paths, Load: func() error {
 			err := g.keys.Reload()
+			if unread, ok := errors.AsType[*apikey.PasswordError](err); ok { // the keys are in force
+				g.log.Error("a password cannot be read; its account keeps the present one", "setting", "--api-keys-file", "error", unread)
+				err = nil
+			}
 			if err == nil {
 				g.warnOfKeys()
 			}

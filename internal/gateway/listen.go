@@ -51,7 +51,7 @@ func listen(ctx context.Context, o listenOptions, h http.Handler) (httpListener,
 	if err != nil {
 		return httpListener{}, err
 	}
-	tcp := drain.New(l)
+	tcp := drain.New(l.(*net.TCPListener)) //nolint:forcetypeassert // the network is tcp
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(o.certificate != nil)

@@ -59,12 +59,20 @@ func (g *Gateway) logStart() {
 		"console_concurrency", s.ConsoleConcurrency, "max_console_calls", s.MaxConsoleCalls, "max_subscriptions", s.MaxSubscriptions)
 }
 
-// clientOf returns the name of a principal in metrics: that of its API key, else its kind. Callers choose neither.
+// gatewayItself is the client of console calls that serve no caller.
+const gatewayItself = "gateway"
+
+// clientOf returns the name of a principal in metrics: that of its API key, else its kind. Callers choose neither. The name
+// of a key that could be taken for another client has a prefix.
 func clientOf(p principal.Principal) string {
-	if key := p.Key(); key != "" {
+	switch key := p.Key(); key {
+	case "":
+		return p.Kind().String()
+	case principal.Anonymous.String(), principal.PassThrough.String(), principal.Session.String(), principal.Service.String(), gatewayItself, telemetry.Other:
+		return "key:" + key
+	default:
 		return key
 	}
-	return p.Kind().String()
 }
 
 // callerOf returns the client of a console call in metrics. Calls outside of a request without a principal are those of
@@ -72,7 +80,7 @@ func clientOf(p principal.Principal) string {
 func callerOf(ctx context.Context) string {
 	p := principal.FromContext(ctx)
 	if p.Kind() == principal.Anonymous && accesslog.FromContext(ctx) == nil {
-		return "gateway"
+		return gatewayItself
 	}
 	return clientOf(p)
 }

@@ -133,6 +133,7 @@ func (d *Dialer) Close() {
 // Cause describes why Redis does not answer, without its password and without data from the peer.
 func Cause(err error) string {
 	var reply redis.Error
+	text := err.Error()
 	switch {
 	case redis.HasErrorPrefix(err, "WRONGPASS"), redis.HasErrorPrefix(err, "NOAUTH"):
 		return "it refuses the user or the password in --redis-url"
@@ -142,8 +143,10 @@ func Cause(err error) string {
 		return "it answers an error"
 	case errors.Is(err, context.Canceled): // go-redis ends a connection that takes too long
 		return "timed out"
-	case strings.HasPrefix(err.Error(), "redis: "), strings.HasPrefix(err.Error(), "strconv."): // they repeat the peer's data
-		return "it does not answer as Redis does"
+	case errors.Is(err, redis.ErrPoolTimeout):
+		return "timed out"
+	case strings.HasPrefix(text, "redis: can't parse"), strings.HasPrefix(text, "redis: invalid"), strings.HasPrefix(text, "redis: got"), strings.HasPrefix(text, "strconv."):
+		return "it does not answer as Redis does" // the text repeats the peer's data
 	}
 	return telemetry.ConnectionCause(err)
 }

@@ -73,7 +73,7 @@ func (m *Metrics) Call(client, operation string, status int, code string, d time
 // knownStatus bounds the label values that the console can create.
 func knownStatus(status int) string {
 	if status != 0 && http.StatusText(status) == "" {
-		return other
+		return Other
 	}
 	return strconv.Itoa(status)
 }

@@ -84,7 +84,7 @@ func (m *operationMetrics) register(r prometheus.Registerer, named func(string) 
 // Request counts an HTTP request. route is a pattern, never a path.
 func (m *Metrics) Request(route, method string, status int, d time.Duration) {
 	if method != http.MethodGet && method != http.MethodPost {
-		method = other
+		method = Other
 	}
 	m.operations.requests.observe(d.Seconds(), route, method, strconv.Itoa(status))
 }
@@ -95,7 +95,7 @@ func KnownMethod(method string) string {
 	case http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodPatch:
 		return method
 	default:
-		return other
+		return Other
 	}
 }
 
@@ -117,7 +117,7 @@ type Operation struct {
 
 // Operation counts an operation.
 func (m *Metrics) Operation(o Operation) {
-	name := other
+	name := Other
 	if o.Name != "" && m.operations.named(o.Name) {
 		name = o.Name
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// other is the value of labels whose own value would create too many series.
-const other = "other"
+// Other is the value of labels whose own value would create too many series.
+const Other = "other"
 
 // maxLabels is the greatest number of labels of a seriesLimit.
 const maxLabels = 3
@@ -45,7 +45,7 @@ func (s *seriesLimit) labels(values ...string) []string {
 	}
 	values = slices.Clone(values)
 	for _, i := range s.folded {
-		values[i] = other
+		values[i] = Other
 	}
 	return values
 }

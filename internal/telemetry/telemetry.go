@@ -28,10 +28,9 @@ type Stream struct {
 	text  bool // the format of lines is text instead of JSON
 }
 
-// The queue of loggers. While nobody reads the log, each line waits for logWait.
+// The queue of loggers. Lines that it has no place for are lost.
 const (
 	logLines = 4096
-	logWait  = 5 * time.Millisecond
 	logClose = time.Second // bounds the wait for a log that is not read
 )
 
@@ -47,7 +46,7 @@ func NewStream(w io.Writer, format string) (*Stream, error) {
 		return nil, fmt.Errorf("log format %q is none of auto, json, text", format)
 	}
 	s := &Stream{lines: logqueue.NewLines(w, false), text: format == "text"}
-	s.log = logqueue.New(s.lines, logqueue.Options{Lines: logLines, Wait: logWait, Lost: func(n int) { s.lost.Add(int64(n)) }})
+	s.log = logqueue.New(s.lines, logqueue.Options{Lines: logLines, Lost: func(n int) { s.lost.Add(int64(n)) }})
 	return s, nil
 }
 

@@ -52,7 +52,7 @@ func readDescriptions(manifest string) (map[string]string, error) {
 	return all, nil
 }
 
-// logUnused logs the descriptions that name no operation of their manifest. parsed and described are those of operationsOf.
+// logUnused logs the descriptions that name no trusted operation of their manifest. parsed and described are those of operationsOf.
 func logUnused(log *slog.Logger, entries []Entry, parsed map[string]*ast.QueryDocument, described map[string]map[string]string) {
 	unused := make(map[string]map[string]string, len(described))
 	for file, of := range described {
@@ -67,7 +67,7 @@ func logUnused(log *slog.Logger, entries []Entry, parsed map[string]*ast.QueryDo
 	}
 	for _, file := range slices.Sorted(maps.Keys(unused)) {
 		for _, name := range slices.Sorted(maps.Keys(unused[file])) {
-			log.Warn("a description names no operation of its manifest", "name", name, "file", DescriptionsFile(file))
+			log.Warn("a description names no trusted operation of its manifest", "name", name, "file", DescriptionsFile(file))
 		}
 	}
 }

@@ -38,7 +38,7 @@ func TestOperations(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if said := logs.String(); strings.Count(said, "a description names no operation") != 1 || !strings.Contains(said, "name=Packages file="+descriptions) {
+	if said := logs.String(); strings.Count(said, "a description names no trusted operation") != 1 || !strings.Contains(said, "name=Packages file="+descriptions) {
 		t.Errorf("said\n%s", said)
 	}
 	if textOf(l, hashOf(both)) != both || len(l.Paths()) != 4 {

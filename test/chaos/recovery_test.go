@@ -57,6 +57,8 @@ func TestRecovery(t *testing.T) {
 			var load sync.WaitGroup
 			load.Go(func() { l.send(ctx) })
 			load.Go(func() { l.sample(ctx) })
+			defer load.Wait()
+			defer stop()
 			_ = e2e.Sleep(ctx, 2*time.Second)
 			tt.fails(proxy)
 			_ = e2e.Sleep(ctx, tt.lasts)

@@ -91,12 +91,12 @@ test('typed documents are generated, compiled and run', limit, async (t) => {
   await t.test('the generated manifest is one of trusted documents', async () => {
     const [id] = Object.keys(JSON.parse(readFileSync(join(dir, 'src/gql/persisted-documents.json'))));
     const strict = await serve(simulated, `--trusted-documents=${join(dir, 'src/gql/persisted-documents.json')}`, '--trusted-documents-mode=only');
+    t.after(() => strict.stop());
     const response = await fetch(`${strict.url}?documentId=${encodeURIComponent(id)}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ variables: { first: 2 } }),
     });
-    await strict.stop();
     const { data } = await response.json();
     assert.equal(data.robots.nodes.length, 2);
   });

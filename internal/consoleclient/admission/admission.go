@@ -37,6 +37,9 @@ func (c Class) String() string {
 	return [...]string{"lists", "gets", "writes", "uploads", "sso"}[c]
 }
 
+// reads reports whether the calls of the class are reads, which may be ended early and repeated.
+func (c Class) reads() bool { return c == Lists || c == Gets }
+
 const (
 	// DefaultPlaces is the default of Options.Places.
 	DefaultPlaces = 256
@@ -215,7 +218,7 @@ func (c *Controller) acquire(ctx context.Context, call Call) (*Place, error) {
 		c.mu.Unlock()
 		return nil, &RefusedError{Reason: Paused, RetryAfter: left}
 	}
-	hold, err := b.admit(now)
+	hold, err := b.admit(now, k.name.reads())
 	if err != nil {
 		c.mu.Unlock()
 		return nil, err
@@ -274,7 +277,7 @@ func (c *Controller) abandon(w *waiter, err error) {
 func (k *class) breakerOf(operation string) *breaker {
 	b, ok := k.breakers[operation]
 	if !ok {
-		b = &breaker{held: queue{crowd: k.queue.crowd}}
+		b = &breaker{held: queue{crowd: new(crowd)}} // they wait for no place
 		k.breakers[operation] = b
 	}
 	return b
@@ -360,7 +363,12 @@ func (c *Controller) Pause(of Class, d time.Duration) {
 		k.paused = until
 		k.limit.restart()
 		for k.queue.Len() > 0 {
-			k.queue.next(func(string) bool { return true }).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
+			k.queue.next(anyCaller).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
+		}
+		for _, b := range k.breakers {
+			for b.held.Len() > 0 {
+				b.held.next(anyCaller).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
+			}
 		}
 	}
 }

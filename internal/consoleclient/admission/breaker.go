@@ -26,7 +26,8 @@ const (
 )
 
 // breaker is the circuit breaker of one operation. After an outage it admits one call, then two, then four at once, and
-// closes if all of them succeed. Once the outage seems over, it holds further calls instead of refusing them.
+// closes if all of them succeed. Once the outage seems over, it holds further reads instead of refusing them. The probes of
+// reads are short, so that the reads do not wait long.
 type breaker struct {
 	state     state
 	window    window
@@ -51,8 +52,8 @@ func (b *breaker) opensIn(now time.Time) time.Duration {
 	return max(0, b.until.Sub(now))
 }
 
-// admit admits a call or refuses it. hold: the call waits for the probes.
-func (b *breaker) admit(now time.Time) (hold bool, err error) {
+// admit admits a call or refuses it. hold: the call waits for the probes, because it may.
+func (b *breaker) admit(now time.Time, may bool) (hold bool, err error) {
 	switch {
 	case b.state == closed:
 		return false, nil
@@ -61,7 +62,7 @@ func (b *breaker) admit(now time.Time) (hold bool, err error) {
 	case b.state == open:
 		b.state, b.stage, b.succeeded = halfOpen, 1, 0
 	}
-	if b.full() && !b.proven {
+	if b.full() && (!may || !b.proven) {
 		return false, &RefusedError{Reason: Open, RetryAfter: openTime}
 	}
 	return b.full(), nil
@@ -70,14 +71,18 @@ func (b *breaker) admit(now time.Time) (hold bool, err error) {
 // full reports whether the stage of a half-open breaker has all its probes.
 func (b *breaker) full() bool { return b.state == halfOpen && b.inFlight+b.succeeded >= b.stage }
 
-// prove lets an open breaker probe at once, because a call of another operation has succeeded that began after it opened.
+// prove lets an open breaker probe early, because a call of another operation has succeeded that began after it opened. It
+// does so at once if no probe has failed, and otherwise after openTime: the operation may fail alone.
 func (b *breaker) prove(now, started time.Time) {
 	if b.state == closed || !started.After(b.opened) {
 		return
 	}
-	b.proven = true
-	if b.until.After(now) {
-		b.until = now
+	earliest := b.opened.Add(openTime)
+	if b.openings == 1 {
+		b.proven, earliest = true, now
+	}
+	if b.until.After(earliest) {
+		b.until = earliest
 	}
 }
 
@@ -153,7 +158,7 @@ func (k *class) push(w *waiter) {
 // release lets the calls that a breaker holds go on, as far as it admits them. If it is open, it refuses them.
 func (k *class) release(b *breaker, now time.Time) {
 	for b.held.Len() > 0 && !b.full() {
-		w := b.held.next(func(string) bool { return true })
+		w := b.held.next(anyCaller)
 		if left := b.opensIn(now); left > 0 {
 			w.refuse(&RefusedError{Reason: Open, RetryAfter: left})
 			continue

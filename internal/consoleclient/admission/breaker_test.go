@@ -234,8 +234,7 @@ func TestEvidenceOfRecovery(t *testing.T) {
 			do(t, c, gets, 20, admission.Failed)
 			time.Sleep(refused(t, c, gets, admission.Open))
 			if p, err := c.Acquire(t.Context(), lists); err == nil {
-				p.Done(admission.Failed) // the breaker was ready to test, and opens again
-				time.Sleep(time.Millisecond)
+				p.Done(admission.Ignored) // its time was over already
 			}
 			do(t, c, gets, 7, admission.Succeeded)
 		}, true},
@@ -254,10 +253,59 @@ func TestEvidenceOfRecovery(t *testing.T) {
 					return
 				}
 				do(t, c, lists, 1, admission.Failed)
-				refused(t, c, lists, admission.Open) // a probe that fails opens the breaker again
+				time.Sleep(time.Millisecond)
+				do(t, c, write, 1, admission.Succeeded)
+				if after := refused(t, c, lists, admission.Open); after > time.Second {
+					t.Errorf("after a probe that failed, the next one starts in %v", after)
+				}
 			})
 		})
 	}
+}
+
+// TestHeldCallsArePaused: a pause refuses the calls that wait for probes. Those that succeed later start nothing.
+func TestHeldCallsArePaused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := admission.New(admission.Options{})
+		of := call(admission.Lists, "a")
+		do(t, c, of, 20, admission.Failed)
+		time.Sleep(refused(t, c, of, admission.Open))
+		do(t, c, of, 1, admission.Succeeded)
+		probes := []*admission.Place{acquire(t, c, of), acquire(t, c, of)}
+		held := make(chan error, 1)
+		go func() {
+			_, err := c.Acquire(t.Context(), of)
+			held <- err
+		}()
+		synctest.Wait()
+		if waiting := c.State()[admission.Lists].Waiting; waiting != 1 {
+			t.Errorf("%d calls wait", waiting)
+		}
+		c.Pause(admission.Lists, time.Minute)
+		var r *admission.RefusedError
+		if err := <-held; !errors.As(err, &r) || r.Reason != admission.Paused {
+			t.Errorf("the held call ends with %v", err)
+		}
+		for _, p := range probes {
+			p.Done(admission.Succeeded)
+		}
+	})
+}
+
+// TestMutationsAreNotHeld: their probes may take long.
+func TestMutationsAreNotHeld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := admission.New(admission.Options{})
+		of := call(admission.Writes, "a")
+		do(t, c, of, 20, admission.Failed)
+		time.Sleep(refused(t, c, of, admission.Open))
+		do(t, c, of, 1, admission.Succeeded)
+		acquire(t, c, of)
+		acquire(t, c, of)
+		refused(t, c, of, admission.Open)
+	})
 }
 
 // TestProbesThatWait: a probe that waits for its place while another one fails leaves the breaker able to admit the next.

@@ -23,7 +23,7 @@ func (unobserved) RetryRefused()               {}
 type ClassState struct {
 	Class Class
 	// InFlight is the number of calls that hold a place. Limit is the present number of places. Waiting is the number of
-	// calls that wait for one.
+	// calls that wait for one, or for the probes of their operation.
 	InFlight, Limit, Waiting int
 	// Open is the number of operations whose breaker is open or half open.
 	Open int
@@ -37,6 +37,7 @@ func (c *Controller) State() []ClassState {
 	for _, k := range c.classes {
 		s := ClassState{Class: k.name, InFlight: k.inFlight, Limit: k.limit.now(), Waiting: k.queue.Len()}
 		for _, b := range k.breakers {
+			s.Waiting += b.held.Len()
 			if b.state != closed {
 				s.Open++
 			}

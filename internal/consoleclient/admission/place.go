@@ -37,7 +37,7 @@ const minProbeTimeout = time.Second
 // Timeout bounds how long a call may take that could take most. A call that tests a failing operation has less time, so
 // that the recovery is seen soon. A request that may change something always has all of it.
 func (p *Place) Timeout(most time.Duration) time.Duration {
-	if !p.probe || p.class.name != Lists && p.class.name != Gets {
+	if !p.probe || !p.class.name.reads() {
 		return most
 	}
 	p.of.mu.Lock()
@@ -106,13 +106,14 @@ func (c *Controller) done(p *Place, r Result) {
 	}
 }
 
-// prove lets the breakers of reads probe at once: a mutation has succeeded, or another breaker has closed. Both are rarer
-// than reads, so that a read that fails alone is not probed all the time. A mutation removes the old data of reads, which
-// have nothing to give until they are admitted.
+// prove lets the breakers of reads probe early: a mutation has succeeded, or another breaker has closed. A mutation removes
+// the old data of reads, which have nothing to give until they are admitted.
 func (c *Controller) prove(now, started time.Time) {
-	for _, k := range []*class{c.classes[Lists], c.classes[Gets]} {
+	for _, k := range c.classes {
 		for _, b := range k.breakers {
-			b.prove(now, started)
+			if k.name.reads() {
+				b.prove(now, started)
+			}
 		}
 	}
 }

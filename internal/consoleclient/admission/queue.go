@@ -16,11 +16,16 @@ type waiter struct {
 
 // refuse ends the wait of a call that was removed from its queue. A probe no longer counts as in flight then.
 func (w *waiter) refuse(err error) {
-	now := time.Now()
-	w.place.breaker.record(now, w.place, Ignored)
-	w.place.class.release(w.place.breaker, now)
+	if w.place.probe {
+		now := time.Now()
+		w.place.breaker.record(now, w.place, Ignored)
+		w.place.class.release(w.place.breaker, now)
+	}
 	w.result <- err
 }
+
+// anyCaller lets every caller have its turn.
+func anyCaller(string) bool { return true }
 
 // leave removes w from its queue; false: it does not wait any more.
 func (w *waiter) leave() bool {
@@ -63,7 +68,7 @@ func (c *crowd) add(call Call, n int) {
 // queue holds calls that wait.
 type queue struct {
 	turns.Queue[*waiter]
-	crowd *crowd // of all queues
+	crowd *crowd
 }
 
 // push adds w as the last call of its caller.

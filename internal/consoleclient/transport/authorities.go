@@ -1,16 +1,15 @@
 package transport
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"net/http"
-	"strings"
+	"os"
 	"sync"
 	"sync/atomic"
-
-	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // Authorities are the authorities that sign the certificates of servers. They can be replaced while transports use them.
@@ -31,16 +30,16 @@ func (a *Authorities) Paths() []string { return []string{a.path} }
 
 // Reload reads the file again. If it fails, the present authorities stay in force.
 func (a *Authorities) Reload() error {
-	text, err := textfile.Read(a.path)
+	text, err := os.ReadFile(a.path) // the text between certificates may have any charset
 	if err != nil {
-		return err
+		return err //nolint:wrapcheck // it names the file
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		return fmt.Errorf("the system's certificates: %w", err)
 	}
 	const begin = "-----BEGIN CERTIFICATE-----"
-	count, rest := 0, []byte(text)
+	count, rest := 0, bytes.TrimPrefix(text, []byte("\ufeff"))
 	for {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
@@ -56,7 +55,7 @@ func (a *Authorities) Reload() error {
 		}
 		pool.AddCert(cert)
 	}
-	switch written := strings.Count(text, begin); {
+	switch written := bytes.Count(text, []byte(begin)); {
 	case written == 0:
 		return fmt.Errorf("%s holds no certificate (PEM)", a.path)
 	case count != written: // the decoder skips blocks that are broken

@@ -4,25 +4,23 @@ package drain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
-// Listener is a listener that Drain can close. The kernel resets connections that wait in its queue when it is closed.
-// http.Server.Shutdown drops requests that it reads after its begin.
+// Listener is a TCP listener that Drain can close. The kernel resets connections that wait in its queue when it is closed.
+// http.Server.Shutdown drops requests of HTTP/1 that it reads after its begin.
 type Listener struct {
-	net.Listener
+	*net.TCPListener
 
 	draining atomic.Bool
-	closed   chan struct{} // closed with the listener by Accept
-
-	waking sync.Mutex
-	waker  net.Addr // of the connection that wakes Accept; nil: none
+	drained  chan struct{} // closed when the listener is
 
 	mu   sync.Mutex
 	busy map[net.Conn]struct{} // connections that have a request under way, or have not sent one yet
@@ -33,14 +31,17 @@ type Listener struct {
 }
 
 // New returns a Listener over l.
-func New(l net.Listener) *Listener {
-	return &Listener{Listener: l, closed: make(chan struct{}), busy: make(map[net.Conn]struct{})}
+func New(l *net.TCPListener) *Listener {
+	return &Listener{TCPListener: l, drained: make(chan struct{}), busy: make(map[net.Conn]struct{})}
 }
 
 // Close implements net.Listener. Further calls return the result of the first one: http.Server.Shutdown closes a listener
 // that Drain has closed.
 func (l *Listener) Close() error {
-	l.once.Do(func() { l.err = l.Listener.Close() })
+	l.once.Do(func() {
+		l.err = l.TCPListener.Close()
+		close(l.drained)
+	})
 	return l.err
 }
 
@@ -49,55 +50,37 @@ func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		if l.draining.Load() && l.stop() {
 			_ = l.Close() // the listener is not used any more
-			close(l.closed)
 			return nil, net.ErrClosed
 		}
-		c, err := l.Listener.Accept()
-		if err != nil {
+		c, err := l.AcceptTCP()
+		switch {
+		case err == nil:
+			return c, nil
+		case l.draining.Load() && errors.Is(err, os.ErrDeadlineExceeded): // Drain has set the deadline
+			_ = l.SetDeadline(time.Time{}) // it fails if the listener is closed
+		default:
 			return nil, err //nolint:wrapcheck // the caller inspects it
 		}
-		l.waking.Lock()
-		waker := l.waker
-		l.waking.Unlock()
-		if waker == nil || c.RemoteAddr().String() != waker.String() {
-			return c, nil
-		}
-		_ = c.Close() // nothing was sent
 	}
 }
 
-// stop refuses further connections if none waits to be accepted. A listener of an unknown kind is stopped anyway.
+// stop refuses further connections if none waits to be accepted.
 func (l *Listener) stop() bool {
 	stopped := true
-	if tcp, ok := l.Listener.(syscall.Conn); ok {
-		if raw, err := tcp.SyscallConn(); err == nil {
-			_ = raw.Control(func(fd uintptr) { stopped = stopIfIdle(fd) }) // it fails if the listener is closed
-		}
+	if raw, err := l.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { stopped = stopIfIdle(fd) }) // it fails if the listener is closed
 	}
 	return stopped
 }
 
 // Drain closes the listener after every connection that waits has been accepted. It needs a goroutine that calls Accept.
-// It connects to address, which is that of the listener, to wake it.
-func (l *Listener) Drain(ctx context.Context, address string) error {
+func (l *Listener) Drain(ctx context.Context) error {
 	l.draining.Store(true)
-	l.waking.Lock()
-	c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-	if err == nil {
-		l.waker = c.LocalAddr()
-		defer c.Close()
-	}
-	l.waking.Unlock()
-	select {
-	case <-l.closed:
-		return nil // another connection may have woken it
-	default:
-	}
-	if err != nil {
+	if err := l.SetDeadline(time.Unix(1, 0)); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("drain: wake the listener: %w", err)
 	}
 	select {
-	case <-l.closed:
+	case <-l.drained:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("drain: wait for the last connection: %w", context.Cause(ctx))

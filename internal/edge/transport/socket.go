@@ -214,9 +214,10 @@ func (c *socket) close(code websocket.StatusCode, reason string) {
 	c.closing.Go(func() { c.shut(code, reason) })
 }
 
-// goAway closes the connection because the gateway stops. It waits for the queries and mutations under way: the outcome of a
-// mutation would be lost. Subscriptions get no `complete`, so that their client starts them again at another replica.
-func (c *socket) goAway() {
+// goAway closes the connection because the gateway stops. It waits for the queries and mutations under way until ctx ends:
+// the outcome of a mutation would be lost. Subscriptions get no `complete`, so that their client starts them again at another
+// replica.
+func (c *socket) goAway(ctx context.Context) {
 	c.mu.Lock()
 	c.stopping = true
 	var running []*operating
@@ -227,7 +228,10 @@ func (c *socket) goAway() {
 	}
 	c.mu.Unlock()
 	for _, op := range running {
-		<-op.ended
+		select {
+		case <-op.ended:
+		case <-ctx.Done():
+		}
 	}
 	c.shut(websocket.StatusGoingAway, errStopping.Message)
 }

@@ -169,19 +169,17 @@ func encoded(responses graphql.ResponseHandler) func(context.Context) []byte {
 	}
 }
 
-// stream writes each response as an event, and comments in between. single: one response comes, for which Shutdown waits.
+// stream writes each response as an event, and comments in between. single: one response comes.
 func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, single bool, next func(context.Context) []byte) {
 	stop := make(chan struct{})
-	end := func() { close(stop) }
-	if single {
-		end = func() {} // the answer of a mutation must not be lost
+	if !single { // otherwise the server's Shutdown waits for the answer, which must not be lost
+		done, ok := t.streams.begin(func(context.Context) { close(stop) })
+		if !ok {
+			graphqlhttp.WriteError(w, r, http.StatusServiceUnavailable, errStopping)
+			return
+		}
+		defer done()
 	}
-	done, ok := t.streams.begin(end)
-	if !ok {
-		graphqlhttp.WriteError(w, r, http.StatusServiceUnavailable, errStopping)
-		return
-	}
-	defer done()
 	frames := make(chan []byte)
 	produced := make(chan struct{})
 	go func() {

@@ -28,3 +28,21 @@ func TestAPanicEndsItsStreamOnly(t *testing.T) {
 		t.Errorf("the log is %s", &logs)
 	}
 }
+
+// TestStoppingSendsTheAnswer verifies that an operation with one response is answered although the server shuts down.
+func TestStoppingSendsTheAnswer(t *testing.T) {
+	s := sse{streams: &Streams{}, keepalive: time.Minute, log: slog.New(slog.DiscardHandler)}
+	if err := s.streams.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	frames := make(chan []byte, 1)
+	frames <- []byte(`{"data":{}}`)
+	close(frames)
+	w := httptest.NewRecorder()
+	s.stream(ctx, cancel, w, httptest.NewRequest(http.MethodPost, "/graphql", nil), true, func(context.Context) []byte { return <-frames })
+	if body := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(body, `data: {"data":{}}`) || !strings.HasSuffix(body, "event: complete\ndata:\n\n") {
+		t.Errorf("answered %d %q", w.Code, body)
+	}
+}

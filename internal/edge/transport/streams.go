@@ -21,11 +21,11 @@ type Streams struct {
 	running sync.WaitGroup
 }
 
-// stream is a running answer. end notifies its client that the server shuts down.
-type stream struct{ end func() }
+// stream is a running answer. end notifies its client that the server shuts down, before ctx ends.
+type stream struct{ end func(ctx context.Context) }
 
 // begin adds a stream, unless the server shuts down. The caller calls done at the end.
-func (s *Streams) begin(end func()) (done func(), ok bool) {
+func (s *Streams) begin(end func(context.Context)) (done func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
@@ -56,7 +56,7 @@ func (s *Streams) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	for _, x := range open {
-		s.running.Go(x.end)
+		s.running.Go(func() { x.end(ctx) })
 	}
 	ended := make(chan struct{})
 	go func() {

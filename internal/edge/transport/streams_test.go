@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"testing"
 )
 
@@ -9,7 +10,7 @@ import (
 func TestNoStreamBeginsAfterTheShutdown(t *testing.T) {
 	var s Streams
 	ended := make(chan struct{})
-	done, ok := s.begin(func() { close(ended) })
+	done, ok := s.begin(func(context.Context) { close(ended) })
 	if !ok {
 		t.Fatal("no stream begins")
 	}
@@ -20,7 +21,7 @@ func TestNoStreamBeginsAfterTheShutdown(t *testing.T) {
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, ok := s.begin(func() {}); ok {
+	if _, ok := s.begin(func(context.Context) {}); ok {
 		t.Error("a stream began after the shutdown")
 	}
 }

@@ -71,7 +71,7 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	c := newSocket(conn, r, exec, &t.o)
 	done, ok := t.o.Streams.begin(c.goAway)
 	if !ok {
-		c.goAway()
+		c.shut(websocket.StatusGoingAway, errStopping.Message)
 		c.end()
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,11 +34,14 @@ func TestClientThatLeavesAMutation(t *testing.T) {
 	queue := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.Fail(e2e.ForPath("/openapi/queues/"+queue), consolesim.Fault{Delay: 2 * time.Second})
 	ctx, leave := context.WithCancel(t.Context())
-	go func() {
-		e2e.Await(t, "the change at the console", func() bool { return len(w.Sim.Requests()) > 0 })
-		leave()
-	}()
-	_, _ = w.AskContext(ctx, `mutation($id: ID!) { updateQueue(input: {id: $id, name: "n"}) { queue { id } } }`, e2e.Request{Variables: map[string]any{"id": queue}})
+	var left sync.WaitGroup
+	left.Go(func() {
+		_, _ = w.AskContext(ctx, `mutation($id: ID!) { updateQueue(input: {id: $id, name: "n"}) { queue { id } } }`, e2e.Request{Variables: map[string]any{"id": queue}})
+	})
+	defer left.Wait()
+	defer leave()
+	e2e.Await(t, "the change at the console", func() bool { return len(w.Sim.Requests()) > 0 })
+	leave()
 	line := awaitAudit(t, w.Logs, 1, func(l auditLine) bool { return l.Phase == "done" && l.Mutation == "updateQueue" })[0]
 	if line.Outcome != "UNKNOWN" || line.Code == "INTERNAL" {
 		t.Errorf("outcome %s, code %s", line.Outcome, line.Code)

@@ -25,8 +25,7 @@ var (
 func TestQuestionsBesideAFlood(t *testing.T) {
 	t.Parallel()
 	for name, console := range map[string]consolesim.Options{"with robots": {}, "without robots": {NoAssociatedRobotIDs: true}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, func(t *testing.T) { // not beside another flood
 			console.Irregular, console.Departments, console.Latency = true, *manyDepartments, 5*time.Millisecond
 			w := e2e.NewWorld(t, console, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleConcurrency = 64 }) // so that calls wait
 			var again atomic.Int64
