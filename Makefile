@@ -44,7 +44,7 @@ lint: $(GOLANGCI_LINT) ## Check the code's form: golangci-lint, go vet, formatti
 generate: ## Write the generated code anew from the schema
 	go generate ./...
 
-bench: ## Measure what operations cost, cold, warm and mixed, beside a bare handler: a table and bench.txt (12 minutes)
+bench: ## Measure what operations cost, cold, warm and mixed, beside a bare handler: a table and bench.txt (16 minutes)
 	@./scripts/install-bench-needs
 	go run ./cmd/bench $(BENCH)
 
