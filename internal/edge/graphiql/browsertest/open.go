@@ -3,8 +3,11 @@ package browsertest
 import (
 	"cmp"
 	"context"
+	"errors"
+	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/chromedp"
 )
 
@@ -38,12 +41,24 @@ func (p *Page) Wait(what, condition string) {
 	}
 }
 
-// Do performs actions, such as chromedp.Click.
+// Do performs actions, such as chromedp.Click. An action begins again if the page replaces its element meanwhile.
 func (p *Page) Do(actions ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	if err := chromedp.Do(p.ctx, actions...); err != nil {
-		p.t.Fatalf("Chromium: %v", err)
+	for _, action := range actions {
+		err := chromedp.Do(p.ctx, action)
+		for replacedNode(err) {
+			err = chromedp.Do(p.ctx, action)
+		}
+		if err != nil {
+			p.t.Fatalf("Chromium: %v", err)
+		}
 	}
+}
+
+// replacedNode reports whether an action failed because its element is gone. It has had no effect then.
+func replacedNode(err error) bool {
+	refused, ok := errors.AsType[*cdproto.Error](err)
+	return ok && strings.Contains(refused.Message, "No node with given id")
 }
 
 // Requests are the URLs that the page requested so far, in order.
