@@ -132,8 +132,8 @@ const (
 	layoutHourOffset  = "2006-01-02T15:04:05Z07"
 )
 
-// ParseDateTime parses RFC 3339 with any offset, also in the basic format, or without one, which means UTC. An empty text and the year 1,
-// .NET's default time, become the empty DateTime. It fails with fault.BadUserInput.
+// ParseDateTime parses RFC 3339 with any offset, also in the basic format, or without one, which means UTC. An empty text
+// and the year 1, .NET's default time, become the empty DateTime. It fails with fault.BadUserInput.
 func ParseDateTime(s string) (DateTime, error) {
 	if s == "" {
 		return "", nil

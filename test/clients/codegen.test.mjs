@@ -1,13 +1,12 @@
 // GraphQL Code Generator, with the settings of docs/clients.md: a typed document is generated, compiled, and run by graphql-request.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { serve, simulate } from './gateway.mjs';
+import { project, serve, simulate } from './gateway.mjs';
 
 const limit = { timeout: 180_000 };
 const modules = fileURLToPath(new URL('node_modules', import.meta.url));
@@ -36,11 +35,7 @@ let dir;
 before(async () => {
   simulated = await simulate();
   gateway = await serve(simulated);
-  dir = mkdtempSync(join(tmpdir(), 'consoleql-codegen-'));
-  mkdirSync(join(dir, 'src'));
-  symlinkSync(modules, join(dir, 'node_modules'));
-  writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
-  writeFileSync(join(dir, 'schema.graphql'), await (await fetch(new URL('/schema.graphql', gateway.url))).text());
+  dir = await project('codegen', gateway);
   writeFileSync(join(dir, 'src', 'app.ts'), app);
   writeFileSync(join(dir, 'src', 'node.d.ts'), 'declare const process: { argv: string[] };\n');
   writeFileSync(join(dir, 'codegen.json'), JSON.stringify({

@@ -1,7 +1,10 @@
 // Starts a simulated console and gateways in front of it, each a process of the built program.
 import { spawn } from 'node:child_process';
-import { constants } from 'node:os';
+import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 
 const binary = process.env.CONSOLEQL_BINARY ?? new URL('../../bin/consoleql', import.meta.url).pathname;
 
@@ -87,4 +90,14 @@ export async function serveWithCredentials(console, ...flags) {
     },
   );
   return { url: `${value}/graphql`, origin: value, stop };
+}
+
+// project makes a folder for the sources of an app, with the modules of this package and the schema of a gateway.
+export async function project(name, gateway) {
+  const dir = mkdtempSync(join(tmpdir(), `consoleql-${name}-`));
+  mkdirSync(join(dir, 'src'));
+  symlinkSync(fileURLToPath(new URL('node_modules', import.meta.url)), join(dir, 'node_modules'));
+  writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
+  writeFileSync(join(dir, 'schema.graphql'), await (await fetch(new URL('/schema.graphql', gateway.url))).text());
+  return dir;
 }

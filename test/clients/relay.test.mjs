@@ -1,16 +1,15 @@
 // Relay: refetchable fragments of each type with a nodeId, and pages within another entity, compiled and run.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 
 import relay from 'relay-compiler';
 import { Environment, fetchQuery, Network, RecordSource, Store } from 'relay-runtime';
 
-import { serve, simulate } from './gateway.mjs';
+import { project, serve, simulate } from './gateway.mjs';
 
 const limit = { timeout: 120_000 };
 
@@ -41,11 +40,7 @@ let environment;
 before(async () => {
   simulated = await simulate();
   gateway = await serve(simulated);
-  dir = mkdtempSync(join(tmpdir(), 'consoleql-relay-'));
-  mkdirSync(join(dir, 'src'));
-  symlinkSync(fileURLToPath(new URL('node_modules', import.meta.url)), join(dir, 'node_modules'));
-  writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
-  writeFileSync(join(dir, 'schema.graphql'), await (await fetch(new URL('/schema.graphql', gateway.url))).text());
+  dir = await project('relay', gateway);
   writeFileSync(join(dir, 'src', 'App.js'), `import { graphql } from 'relay-runtime';\n${document.split(/\n(?=\s*(?:query|fragment) )/).filter((part) => part.trim()).map((part) => `graphql\`${part}\`;`).join('\n')}`);
   writeFileSync(join(dir, 'relay.config.json'), JSON.stringify({
     src: './src', schema: './schema.graphql', language: 'javascript', eagerEsModules: true, schemaConfig: { nodeInterfaceIdField: 'nodeId' },

@@ -76,6 +76,13 @@ func TestTimeoutsBesideSuccesses(t *testing.T) {
 	})
 }
 
+// awaitProbe opens the breaker of an operation, and waits until it admits the first probe.
+func awaitProbe(t *testing.T, c *admission.Controller, of admission.Call) {
+	t.Helper()
+	do(t, c, of, 20, admission.Failed)
+	time.Sleep(refused(t, c, of, admission.Open))
+}
+
 // TestBreakerCloses: one, two and four probes close the breaker; each uses a new connection; the class begins with few
 // places.
 func TestBreakerCloses(t *testing.T) {
@@ -151,8 +158,7 @@ func TestCallsThatWaitForProbes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := admission.New(admission.Options{})
 				of := call(admission.Lists, "a")
-				do(t, c, of, 20, admission.Failed)
-				time.Sleep(refused(t, c, of, admission.Open))
+				awaitProbe(t, c, of)
 				do(t, c, of, 1, admission.Succeeded)
 				places, errs := make(chan *admission.Place, calls), make(chan error, calls)
 				var asked sync.WaitGroup
@@ -231,8 +237,7 @@ func TestEvidenceOfRecovery(t *testing.T) {
 		"another read recovers": {func(t *testing.T, c *admission.Controller, _ *admission.Place) {
 			t.Helper()
 			gets := call(admission.Gets, "a")
-			do(t, c, gets, 20, admission.Failed)
-			time.Sleep(refused(t, c, gets, admission.Open))
+			awaitProbe(t, c, gets)
 			if p, err := c.Acquire(t.Context(), lists); err == nil {
 				p.Done(admission.Ignored) // its time was over already
 			}
@@ -269,8 +274,7 @@ func TestHeldCallsArePaused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := admission.New(admission.Options{})
 		of := call(admission.Lists, "a")
-		do(t, c, of, 20, admission.Failed)
-		time.Sleep(refused(t, c, of, admission.Open))
+		awaitProbe(t, c, of)
 		do(t, c, of, 1, admission.Succeeded)
 		probes := []*admission.Place{acquire(t, c, of), acquire(t, c, of)}
 		held := make(chan error, 1)
@@ -299,8 +303,7 @@ func TestMutationsAreNotHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := admission.New(admission.Options{})
 		of := call(admission.Writes, "a")
-		do(t, c, of, 20, admission.Failed)
-		time.Sleep(refused(t, c, of, admission.Open))
+		awaitProbe(t, c, of)
 		do(t, c, of, 1, admission.Succeeded)
 		acquire(t, c, of)
 		acquire(t, c, of)
@@ -323,8 +326,7 @@ func TestProbesThatWait(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := admission.New(admission.Options{Places: 1})
 				of := call(admission.Lists, "a")
-				do(t, c, of, 20, admission.Failed)
-				time.Sleep(refused(t, c, of, admission.Open))
+				awaitProbe(t, c, of)
 				do(t, c, of, 1, admission.Succeeded)
 				first := acquire(t, c, of)
 				waiting := make(chan error)

@@ -229,8 +229,8 @@ func (slow) DispatchError(_ context.Context, errs gqlerror.List) *graphql.Respon
 	return &graphql.Response{Errors: errs}
 }
 
-// TestStoppingAnswersMutations verifies that a socket is closed after the answers of what is under way when the gateway
-// stops. What comes then is refused, or left to the client's next connection.
+// TestStoppingAnswersMutations verifies that a stopping gateway answers the operations under way before it closes a socket.
+// It refuses later queries and mutations, and leaves later subscriptions to the client's next connection.
 func TestStoppingAnswersMutations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		streams := &Streams{}
