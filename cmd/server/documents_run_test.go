@@ -135,7 +135,7 @@ func bash(t *testing.T, dir, script string, settings map[string]string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
 	var out, log bytes.Buffer
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)
