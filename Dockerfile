@@ -4,7 +4,8 @@
 FROM --platform=$BUILDPLATFORM golang:1.27.3 AS build
 ARG TARGETOS
 ARG TARGETARCH
-# The context has no version control: docker build --build-arg VERSION=$(git describe --tags --always --dirty)
+# The context has no version control: docker build --build-arg VERSION=$(git describe --tags --always --dirty).
+# No test builds the image.
 ARG VERSION
 ENV GOTOOLCHAIN=go1.27.3 CGO_ENABLED=0 GOCACHE=/cache/build GOMODCACHE=/cache/mod
 WORKDIR /src

@@ -111,11 +111,11 @@ func (c *certificate) load() error {
 
 // readCertificate reads a certificate chain and its private key.
 func readCertificate(certFile, keyFile string) (tls.Certificate, error) {
-	chain, err := textfile.Read(certFile)
+	chain, err := textfile.ReadPEM(certFile)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	key, err := textfile.Read(keyFile)
+	key, err := textfile.ReadPEM(keyFile)
 	if err != nil {
 		return tls.Certificate{}, err
 	}

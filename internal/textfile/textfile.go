@@ -2,7 +2,6 @@
 package textfile
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -15,9 +14,21 @@ const maxSize = 8 << 20
 // bom is the UTF-8 byte order mark, which Windows editors write before a text.
 const bom = "\ufeff"
 
-// Read returns the text of a file of up to 8 MiB without a byte order mark. Its errors name the file and never repeat
-// its content.
+// Read returns the text of a file of up to 8 MiB in UTF-8, without a byte order mark. Its errors name the file and never
+// repeat its content.
 func Read(path string) (string, error) {
+	text, err := ReadPEM(path)
+	if err == nil && !utf8.ValidString(text) {
+		err = fmt.Errorf("%s is not UTF-8: save it as UTF-8", path)
+	}
+	if err != nil {
+		return "", err
+	}
+	return text, nil
+}
+
+// ReadPEM is Read for a file of PEM blocks, which are ASCII: the text between them may have any 8-bit charset.
+func ReadPEM(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", err
@@ -29,19 +40,9 @@ func Read(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := decode(string(raw))
-	if err != nil {
-		return "", fmt.Errorf("%s %w", path, err)
-	}
-	return text, nil
-}
-
-func decode(text string) (string, error) {
-	switch {
-	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"), strings.ContainsRune(text, 0):
-		return "", errors.New("is UTF-16 or binary: save it as UTF-8")
-	case !utf8.ValidString(text):
-		return "", errors.New("is not UTF-8: save it as UTF-8")
+	text := string(raw)
+	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") || strings.ContainsRune(text, 0) {
+		return "", fmt.Errorf("%s is UTF-16 or binary: save it as UTF-8", path)
 	}
 	return strings.TrimPrefix(text, bom), nil
 }

@@ -1,15 +1,16 @@
 package transport
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"net/http"
-	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // Authorities are the authorities that sign the certificates of servers. They can be replaced while transports use them.
@@ -30,7 +31,7 @@ func (a *Authorities) Paths() []string { return []string{a.path} }
 
 // Reload reads the file again. If it fails, the present authorities stay in force.
 func (a *Authorities) Reload() error {
-	text, err := os.ReadFile(a.path) // the text between certificates may have any charset
+	text, err := textfile.ReadPEM(a.path)
 	if err != nil {
 		return err //nolint:wrapcheck // it names the file
 	}
@@ -39,7 +40,7 @@ func (a *Authorities) Reload() error {
 		return fmt.Errorf("the system's certificates: %w", err)
 	}
 	const begin = "-----BEGIN CERTIFICATE-----"
-	count, rest := 0, bytes.TrimPrefix(text, []byte("\ufeff"))
+	count, rest := 0, []byte(text)
 	for {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
@@ -55,7 +56,7 @@ func (a *Authorities) Reload() error {
 		}
 		pool.AddCert(cert)
 	}
-	switch written := bytes.Count(text, []byte(begin)); {
+	switch written := strings.Count(text, begin); {
 	case written == 0:
 		return fmt.Errorf("%s holds no certificate (PEM)", a.path)
 	case count != written: // the decoder skips blocks that are broken

@@ -21,6 +21,8 @@ func TestFilesOfAuthorities(t *testing.T) {
 		"one":                {good, ""},
 		"two and a text":     {"# Root\n" + good + "\n# Other\n" + good, ""},
 		"a byte order mark":  {"\ufeff" + good, ""},
+		"a text in GBK":      {"\xc3\xdc\xc2\xeb\n" + good, ""},
+		"UTF-16":             {"\xff\xfe-\x00", "UTF-16"},
 		"none":               {"", "holds no certificate"},
 		"a broken block":     {good + strings.Replace(good, "MII", "***", 1), "1 of 2 certificates are not PEM"},
 		"no certificate":     {good + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")})), "certificate number 2"},

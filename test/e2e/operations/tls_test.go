@@ -48,6 +48,15 @@ func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	e2e.WriteCertificate(t, certFile, keyFile, "first.example")
+	for path, begin := range map[string]string{certFile: "\ufeff", keyFile: "a text in GBK: \xc3\xdc\xc2\xeb\n"} {
+		block, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, append([]byte(begin), block...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.TLSCertFile, s.TLSKeyFile = certFile, keyFile })
 	if !strings.HasPrefix(w.URL, "https://") {
 		t.Fatalf("the gateway is at %s", w.URL)
