@@ -58,6 +58,7 @@ soak: ## Load the gateway with everything for ten minutes, send uploads of 2 GiB
 	go test -count=1 -v -run TestLargeUpload -timeout 30m ./test/e2e/uploads -upload-bytes 2147483648
 	go test -count=1 -v -run TestManyAtOnce -timeout 30m ./test/e2e/caching -crowd 1000
 	go test -count=1 -v -run TestSubscribersShareAPoll -timeout 30m ./test/e2e/subscriptions -crowd 1000
+	go test -count=1 -v -run TestIdleSubscribersAreSmall -timeout 30m ./test/e2e/subscriptions -crowd 5000
 	go test -count=1 -v -run TestCompaniesOfManyDepartments -timeout 30m ./test/e2e/subscriptions -departments 300
 	go test -count=1 -v -run TestRequestsDoNotExhaust -timeout 30m ./test/e2e/limits -attacks 200
 

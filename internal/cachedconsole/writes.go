@@ -18,9 +18,9 @@ import (
 const invalidationTimeout = 5 * time.Second
 
 // change tells the audit log, makes a change and then invalidates the kinds that it may have touched in its company. It
-// skips this if the change certainly did not happen. A conflict, or a missing entity, shows that the cache is outdated. A
-// change whose outcome is unknown makes answers outdated only as long as they can be loaded again: many such calls fail
-// because the console is down.
+// skips this if the change certainly did not happen. A missing entity shows that the cache is outdated. A conflict may
+// show it, and a change whose outcome is unknown may have happened. Answers from before are then used only if they cannot
+// be loaded again: many such calls fail because the console is down.
 func change[T any](ctx context.Context, c *Console, name string, sc scope.Scope, kinds []string, call func() (T, error)) (T, error) {
 	began := time.Now()
 	audit.FromContext(ctx).Sending()
@@ -33,7 +33,7 @@ func change[T any](ctx context.Context, c *Console, name string, sc scope.Scope,
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), invalidationTimeout)
 	defer cancel()
 	invalidate := c.opts.Cache.Invalidate
-	if err != nil && fault.OutcomeOf(err) == fault.Unknown {
+	if err != nil && (fault.OutcomeOf(err) == fault.Unknown || fault.CodeOf(err) == fault.Conflict) {
 		invalidate = c.opts.Cache.InvalidateUncertain
 	}
 	if err := invalidate(ctx, tags(sc, kinds)...); err != nil {

@@ -200,7 +200,8 @@ func TestOutageKeepsStaleAnswers(t *testing.T) {
 	}{
 		"unknown":          {consolesim.Fault{Drop: true, After: true}, true},
 		"a proxy's answer": {consolesim.Fault{Status: http.StatusBadGateway, Body: []byte("<html>")}, true},
-		"a conflict":       {consolesim.Fault{Status: http.StatusConflict}, false},
+		"a conflict":       {consolesim.Fault{Status: http.StatusConflict}, true},
+		"a missing entity": {consolesim.Fault{Status: http.StatusNotFound}, false},
 		"done":             {consolesim.Fault{Delay: time.Millisecond}, false},
 	} {
 		t.Run(name, func(t *testing.T) {

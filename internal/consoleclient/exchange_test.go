@@ -1,6 +1,8 @@
 package consoleclient
 
 import (
+	"compress/flate"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -86,6 +88,11 @@ func TestRetries(t *testing.T) {
 	}
 	unsent := func(*http.Request) (*http.Response, error) { return nil, errDial }
 	cut := func(*http.Request) (*http.Response, error) { return brokenOff() }
+	corrupt := func(err error) func(*http.Request) (*http.Response, error) {
+		return func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(failing{err})}, nil
+		}
+	}
 	get := func(ctx context.Context, c *Client) error {
 		_, err := c.Robots(ctx, testScope, List[RobotFilter]{})
 		return err
@@ -120,6 +127,9 @@ func TestRetries(t *testing.T) {
 		"read, connection lost":   {get, lost, 3},
 		"read, not connected":     {get, unsent, 3},
 		"read, body cut":          {get, cut, 3},
+		"read, no gzip":           {get, corrupt(gzip.ErrHeader), 1},
+		"read, corrupt gzip":      {get, corrupt(gzip.ErrChecksum), 1},
+		"read, corrupt blocks":    {get, corrupt(flate.CorruptInputError(9)), 1},
 		"write, 503":              {patch, answer(503), 1},
 		"write, connection lost":  {patch, lost, 1},
 		"write, not connected":    {patch, unsent, 3},

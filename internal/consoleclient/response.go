@@ -3,6 +3,8 @@ package consoleclient
 import (
 	"bytes"
 	"cmp"
+	"compress/flate"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -74,6 +76,11 @@ func (x exchange) readChange(resp *http.Response, body *limitedReader, decode fu
 // errForeign reports that an intermediary answered instead of the console.
 var errForeign = errors.New("the answer is not the console's own")
 
+// isCorrupt reports whether a body arrived whole but cannot be decompressed.
+func isCorrupt(err error) bool {
+	return errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, new(flate.CorruptInputError))
+}
+
 // readError returns the error of a successful response that could not be read.
 func (w httpClient) readError(ctx context.Context, x exchange, status int, body *limitedReader, err error) error {
 	operation := x.operation
@@ -82,6 +89,8 @@ func (w httpClient) readError(ctx context.Context, x exchange, status int, body 
 		return err
 	case body.tooLarge:
 		return invalid(operation, status, fmt.Sprintf("the answer is larger than %d bytes", w.max), nil)
+	case isCorrupt(body.err):
+		return invalid(operation, status, "the answer is not what its Content-Encoding says", body.err)
 	case body.err != nil || errors.Is(err, context.Canceled):
 		return connectionError(ctx, operation, status, false, cmp.Or(body.err, err))
 	case errors.Is(err, errEmptyList) && x.byID():

@@ -117,7 +117,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	g.metrics = telemetry.NewMetrics(g.isMetricOperation)
 	g.parts.register(g.metrics)
 	g.metrics.Build(build.Version, build.Revision, build.Go)
-	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, build.Version, transport.NewPool(1, rareIdleTimeout), log); err != nil {
+	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, build.Version, transport.New(transport.Options{Idle: 1, IdleTimeout: rareIdleTimeout}), log); err != nil {
 		return nil, err
 	}
 	if g.certificate, err = openCertificate(s.Listeners); err != nil {

@@ -63,6 +63,39 @@ func TestUnknownOutcomesOfARefresh(t *testing.T) {
 	}
 }
 
+// TestPausesOfTheSSO: the SSO's own pause is kept whole, and one that an intermediary asks for in part.
+func TestPausesOfTheSSO(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		status              int
+		contentType, answer string
+		asked               string
+		want                time.Duration
+	}{
+		"the SSO":            {http.StatusTooManyRequests, "application/json", `{"error":"slow_down"}`, "60", time.Minute},
+		"a page":             {http.StatusTooManyRequests, "text/html", "<html>", "3600", maxForeignPause},
+		"a text":             {http.StatusServiceUnavailable, "text/plain", "maintenance", "3600", maxForeignPause},
+		"a page, for less":   {http.StatusServiceUnavailable, "text/html", "<html>", "2", 2 * time.Second},
+		"a page without one": {http.StatusServiceUnavailable, "text/html", "<html>", "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sso := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", tt.contentType)
+				w.Header().Set("Retry-After", tt.asked)
+				w.WriteHeader(tt.status)
+				_, _ = w.Write([]byte(tt.answer))
+			}))
+			t.Cleanup(sso.Close)
+			_, err := newGrants(t, sso.URL).Password(t.Context(), "user", "password")
+			var g *tokencache.GrantError
+			if !errors.As(err, &g) || g.RetryAfter != tt.want {
+				t.Errorf("got %+v, want a pause of %v", g, tt.want)
+			}
+		})
+	}
+}
+
 // TestATokenLivesFromItsRequest: the duration of the response does not extend a token's lifetime.
 func TestATokenLivesFromItsRequest(t *testing.T) {
 	const takes, life = 100 * time.Millisecond, time.Minute

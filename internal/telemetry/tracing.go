@@ -38,13 +38,14 @@ type Tracing struct {
 // OTEL_RESOURCE_ATTRIBUTES and OTEL_TRACES_SAMPLER. An unavailable collector only loses spans. carrier sends the
 // spans. If the variables configure certificates, the library's own transport does, because only it applies them.
 // version is the resource attribute service.version.
-func NewTracing(ctx context.Context, collector, version string, carrier *http.Transport, log *slog.Logger) (*Tracing, error) {
+func NewTracing(ctx context.Context, collector, version string, carrier http.RoundTripper, log *slog.Logger) (*Tracing, error) {
 	if collector == "" {
 		return nil, nil //nolint:nilnil // a nil *Tracing is off
 	}
 	options := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(strings.TrimSuffix(collector, "/") + "/v1/traces")}
+	client := &http.Client{Transport: carrier, Timeout: exportTimeout()}
 	if !asksForCertificates() {
-		options = append(options, otlptracehttp.WithHTTPClient(&http.Client{Transport: carrier, Timeout: exportTimeout()}))
+		options = append(options, otlptracehttp.WithHTTPClient(client))
 	}
 	exporter, err := otlptracehttp.New(ctx, options...)
 	if err != nil {
@@ -56,7 +57,7 @@ func NewTracing(ctx context.Context, collector, version string, carrier *http.Tr
 		return nil, fmt.Errorf("telemetry: describe the service: %w", err)
 	}
 	exporting, stop := context.WithCancel(context.WithoutCancel(ctx))
-	logged := &loggedExporter{SpanExporter: exporter, log: log, exporting: exporting, stop: stop, carrier: carrier}
+	logged := &loggedExporter{SpanExporter: exporter, log: log, exporting: exporting, stop: stop, client: client}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(logged), sdktrace.WithResource(about))
 	return &Tracing{
 		provider:   provider,
@@ -172,7 +173,7 @@ type loggedExporter struct {
 	log       *slog.Logger
 	exporting context.Context //nolint:containedctx // ends with close
 	stop      context.CancelFunc
-	carrier   *http.Transport
+	client    *http.Client
 
 	mu   sync.Mutex // held during an export; the batch processor exports one batch at a time
 	last time.Time  // time of the last log entry
@@ -204,7 +205,7 @@ func (e *loggedExporter) close() {
 	e.stop()
 	e.mu.Lock()
 	e.mu.Unlock() //nolint:staticcheck // the export has ended
-	e.carrier.CloseIdleConnections()
+	e.client.CloseIdleConnections()
 }
 
 // asksForCertificates reports whether the environment configures certificates for the collector (OpenTelemetry

@@ -128,7 +128,7 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 		return h.token.Access, nil
 	case !good && !joined && e.failed != nil && now.Before(e.retryAt):
 		defer e.mu.Unlock()
-		return "", e.failed
+		return "", retryAfter(e.failed, e.retryAt.Sub(now))
 	case !joined:
 		if err := c.begin(e); err != nil {
 			defer e.mu.Unlock()
@@ -201,7 +201,7 @@ func (c *Cache) runRenewal(ctx context.Context, e *entry) (access string, err er
 	if next != nil {
 		return next.token.Access, nil
 	}
-	return "", err
+	return "", retryAfter(err, e.retryAt.Sub(c.opts.Now()))
 }
 
 // keepOutcome keeps the outcome of a renewal: a token, an error, or both, if the old token is

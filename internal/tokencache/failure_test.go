@@ -2,6 +2,7 @@ package tokencache_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -93,6 +94,43 @@ func TestSlowSSO(t *testing.T) {
 		wait.Wait()
 		s.want(t, 1, 0)
 	})
+}
+
+// TestCallersLearnWhenToTryAgain verifies that a caller without a token is told when the SSO is
+// asked next, unless the account is the reason.
+func TestCallersLearnWhenToTryAgain(t *testing.T) {
+	unavailable := &tokencache.GrantError{Reason: tokencache.Unavailable, RetryAfter: 20 * time.Second, Err: fault.New(fault.RateLimited, "")}
+	for name, tt := range map[string]struct {
+		err         error
+		first, next time.Duration
+	}{
+		"the SSO asks for a pause": {unavailable, 20 * time.Second, 15 * time.Second},
+		"a refused password":       {errRefused, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				s := &sso{}
+				s.setFailure(func(string) error { return tt.err })
+				c := newCache(t, s)
+				told := func() time.Duration {
+					t.Helper()
+					_, err := c.Token(service(t))
+					var f *fault.Error
+					if !errors.As(err, &f) {
+						t.Fatalf("got %v", err)
+					}
+					return f.RetryAfter
+				}
+				if first := told(); first != tt.first {
+					t.Errorf("the first caller is told %v, want %v", first, tt.first)
+				}
+				time.Sleep(5 * time.Second)
+				if next := told(); next != tt.next {
+					t.Errorf("after 5 s, a caller is told %v, want %v", next, tt.next)
+				}
+			})
+		})
+	}
 }
 
 // TestLostClaim verifies that a replica that lost its claim does not overwrite the next

@@ -59,10 +59,10 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 		if r.Reason == Locked {
 			return Session{}, refusal("the user", Locked, nil)
 		}
-		return Session{}, fault.New(fault.RateLimited, "too many failed attempts to sign in: try again in %d s", int(wait.Seconds())+1)
+		return Session{}, retryAfter(fault.New(fault.RateLimited, "too many failed attempts to sign in: try again in %d s", int(wait.Seconds())+1), wait)
 	}
 	if !c.signIns.enter() {
-		return Session{}, fault.New(fault.RateLimited, "too many sign-ins are under way: try again later")
+		return Session{}, fault.Busy("too many sign-ins are under way: try again later")
 	}
 	token, err := c.password(ctx, username, password)
 	c.signIns.leave()
@@ -90,7 +90,7 @@ func (c *Cache) wrongGuess(ctx context.Context, guesses string, g *GrantError) e
 		c.fail(ctx, guesses, "", f)
 	}
 	c.opts.Logger.InfoContext(ctx, "a sign-in failed", "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
-	return refusal("the user", g.Reason, g.Err)
+	return retryAfter(refusal("the user", g.Reason, g.Err), g.RetryAfter)
 }
 
 // beginSession stores a token under a new session token.

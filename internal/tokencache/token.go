@@ -121,6 +121,18 @@ func refusal(who string, reason Reason, err error) error {
 	return fault.WithOutcome(refused, fault.OutcomeOf(err))
 }
 
+// retryAfter returns err with the time until the next attempt, if the SSO fails rather than
+// the account.
+func retryAfter(err error, left time.Duration) error {
+	var f *fault.Error
+	if left <= 0 || !errors.As(err, &f) || f.Code == fault.Unauthenticated || f.Code == fault.Forbidden {
+		return err
+	}
+	told := *f
+	told.RetryAfter = left
+	return &told
+}
+
 // errSession is the error for callers whose session does not exist or has ended.
 func errSession() error {
 	return fault.New(fault.Unauthenticated, "there is no such session, or it has ended: sign in again")

@@ -41,6 +41,8 @@ type breaker struct {
 	inFlight  int       // probes
 	succeeded int       // probes of the stage
 	proven    bool      // a call that began after opened has succeeded: a probe, or one of another operation
+	early     bool      // the next probe starts early, because a call of another operation has succeeded
+	misled    bool      // an early probe has failed since the breaker was closed
 	held      queue     // calls that wait for the probes
 }
 
@@ -72,14 +74,14 @@ func (b *breaker) admit(now time.Time, may bool) (hold bool, err error) {
 func (b *breaker) full() bool { return b.state == halfOpen && b.inFlight+b.succeeded >= b.stage }
 
 // prove lets an open breaker probe early, because a call of another operation has succeeded that began after it opened. It
-// does so at once if no probe has failed, and otherwise after openTime: the operation may fail alone.
+// does so at once until an early probe fails, and then after openTime: the operation may fail alone.
 func (b *breaker) prove(now, started time.Time) {
 	if b.state == closed || !started.After(b.opened) {
 		return
 	}
 	earliest := b.opened.Add(openTime)
-	if b.openings == 1 {
-		b.proven, earliest = true, now
+	if !b.misled {
+		b.proven, b.early, earliest = true, true, now
 	}
 	if b.until.After(earliest) {
 		b.until = earliest
@@ -130,7 +132,8 @@ func (b *breaker) failing(now time.Time) bool {
 
 func (b *breaker) open(now time.Time) {
 	b.openings++
-	b.state, b.opened, b.failures, b.timeouts, b.proven = open, now, 0, 0, false
+	b.misled = b.misled || b.early
+	b.state, b.opened, b.failures, b.timeouts, b.proven, b.early = open, now, 0, 0, false, false
 	b.until = now.Add(openTime + backoff.FullJitter(backoff.Exponential(openTime, maxOpenTime, b.openings-1)))
 }
 
@@ -142,7 +145,7 @@ func (b *breaker) succeed() {
 	}
 	b.stage, b.succeeded = 2*b.stage, 0
 	if b.stage > lastStage {
-		b.state, b.openings, b.window = closed, 0, window{}
+		b.state, b.openings, b.window, b.early, b.misled = closed, 0, window{}, false, false
 	}
 }
 

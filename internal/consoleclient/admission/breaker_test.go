@@ -268,6 +268,33 @@ func TestEvidenceOfRecovery(t *testing.T) {
 	}
 }
 
+// TestEvidenceAfterFailedProbes: evidence of recovery counts after probes have failed. After one that it has led to has
+// failed, the next one starts a second later.
+func TestEvidenceAfterFailedProbes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := admission.New(admission.Options{})
+		lists, write := call(admission.Lists, "a"), call(admission.Writes, "a")
+		do(t, c, lists, 20, admission.Failed)
+		for range 3 {
+			time.Sleep(refused(t, c, lists, admission.Open))
+			do(t, c, lists, 1, admission.Failed)
+		}
+		for early := range 3 {
+			begun := time.Now()
+			time.Sleep(time.Millisecond)
+			do(t, c, write, 1, admission.Succeeded)
+			if early > 0 {
+				time.Sleep(refused(t, c, lists, admission.Open))
+			}
+			do(t, c, lists, 1, admission.Failed)
+			if waited := time.Since(begun); early == 0 && waited > time.Millisecond || early > 0 && waited != time.Second {
+				t.Errorf("early probe %d starts after %v", early+1, waited)
+			}
+		}
+	})
+}
+
 // TestHeldCallsArePaused: a pause refuses the calls that wait for probes. Those that succeed later start nothing.
 func TestHeldCallsArePaused(t *testing.T) {
 	t.Parallel()

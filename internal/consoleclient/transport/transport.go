@@ -80,6 +80,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		a.timedOut(err)
 	}
 	if err == nil {
+		refuseUpgrade(resp)
 		unzip(resp)
 	}
 	if t.log == nil {
@@ -93,4 +94,13 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		t.log.Failed(req.URL.Host, err)
 	}
 	return resp, err
+}
+
+// refuseUpgrade closes the connection of an answer that switches protocols, which no request asks for. The body of such an
+// answer is the connection itself, and the end of the request's context would not end a read of it (net/http, Transport).
+func refuseUpgrade(resp *http.Response) {
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		_ = resp.Body.Close() // nothing was written
+		resp.Body = http.NoBody
+	}
 }

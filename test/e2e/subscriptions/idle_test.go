@@ -13,10 +13,11 @@ import (
 )
 
 // TestIdleSubscribersAreSmall verifies how many goroutines and bytes an idle subscriber costs the
-// released binary.
+// released binary. With a large -crowd, it verifies the resident memory too.
 func TestIdleSubscribersAreSmall(t *testing.T) {
 	t.Parallel()
-	const subscribers, goroutines, bytes = 400, 1, 26 << 10
+	const goroutines, bytes, resident, many = 1, 26 << 10, 40 << 10, 1000
+	subscribers := max(400, *e2e.Clients)
 	sim := e2e.NewSim(t, consolesim.Options{})
 	p := e2e.StartProcess(t, e2e.Release.Binary(t), sim, "", "CONSOLEQL_CACHE=on")
 	robot := sim.Data().RobotIDs(sim.Data().MainDepartmentID())[0]
@@ -26,16 +27,21 @@ func TestIdleSubscribersAreSmall(t *testing.T) {
 		s.Next("1")
 	}
 	subscribe() // starts the poll
-	before := usage(t, p)
+	before, memory := usage(t, p), p.Memory("VmRSS")
 	for range subscribers {
 		subscribe()
 	}
 	// Stacks become smaller with each garbage collection.
 	for deadline := time.Now().Add(e2e.Timeout); ; time.Sleep(50 * time.Millisecond) {
 		now := usage(t, p)
-		each := float64(now.bytes-before.bytes) / subscribers
+		each := float64(now.bytes-before.bytes) / float64(subscribers)
 		if now.goroutines-before.goroutines <= subscribers*goroutines+20 && each <= bytes {
-			t.Logf("each subscriber has %.1f goroutines and %.1f KiB", float64(now.goroutines-before.goroutines)/subscribers, each/1024)
+			eachResident := (p.Memory("VmRSS") - memory) / int64(subscribers)
+			t.Logf("each subscriber has %.1f goroutines, %.1f KiB, and %d KiB of resident memory",
+				float64(now.goroutines-before.goroutines)/float64(subscribers), each/1024, eachResident>>10)
+			if subscribers >= many && eachResident > resident {
+				t.Errorf("each of %d subscribers has %d bytes of resident memory", subscribers, eachResident)
+			}
 			return
 		}
 		if time.Now().After(deadline) {
