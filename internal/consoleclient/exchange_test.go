@@ -90,7 +90,7 @@ func TestRetries(t *testing.T) {
 	cut := func(*http.Request) (*http.Response, error) { return brokenOff() }
 	corrupt := func(err error) func(*http.Request) (*http.Response, error) {
 		return func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(failing{err})}, nil
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(failing{err})}, nil
 		}
 	}
 	get := func(ctx context.Context, c *Client) error {
