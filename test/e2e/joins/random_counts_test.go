@@ -221,7 +221,7 @@ func TestRandomCounts(t *testing.T) {
 				}
 			}
 			for _, first := range []int{20, 7} {
-				walked := w.Walk(first)
+				walked := walk(w, first)
 				if atLeast && !slices.Equal(walked, l.ids) {
 					t.Errorf("walk by %d after %v: %d of %d", first, done, len(walked), n)
 				} else if !atLeast {
