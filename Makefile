@@ -71,6 +71,7 @@ fuzz: ## Play random queries, changes and bytes against independent calculations
 	go test ./test/e2e/caching -run TestNoReadIsOlderThanAWrite -model 60s
 	go test ./test/e2e/subscriptions -run TestSubscriptionsAndQueriesAgree -agreement-seeds 20
 	go test ./test/e2e/joins -run TestWrongCounts -every-page-size
+	SEED=$$(date +%s) go test ./test/e2e/joins -run TestRandomCounts
 	go test ./internal/consoleclient -run TestDecodersAgreeOnMutations -mutants 200
 	go test ./internal/consoleclient -run '^$$' -fuzz FuzzDecodersAgree -fuzztime 60s -fuzzminimizetime 1x
 	go test ./internal/responsecache -run '^$$' -fuzz FuzzEnvelope -fuzztime 60s -fuzzminimizetime 1x

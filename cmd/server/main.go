@@ -68,26 +68,44 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // runCommand runs the program and returns its exit status when ctx is done or the command has ended.
 func runCommand(ctx context.Context, args []string, s stdio) int {
-	stdout, stderr := s.out, s.log
-	exit, found := -1, findings{}
-	var app commands
-	parser, err := newParser(&app, append(found.mappers(),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { exit = code }),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-	)...)
+	p, err := newProgram()
 	if err != nil {
-		fmt.Fprintln(stderr, "consoleql:", err)
+		fmt.Fprintln(s.log, "consoleql:", err)
 		return 1
 	}
-	command, err := parser.Parse(args)
-	if exit >= 0 {
-		return exit // --help, --version
+	return p.run(ctx, args, s)
+}
+
+// program has the parser of all commands, and what it finds.
+type program struct {
+	app    commands
+	parser *kong.Kong
+	found  findings
+	exit   int // the status with which the parser ends the program; -1: it does not
+}
+
+func newProgram() (*program, error) {
+	p := &program{found: findings{}}
+	var err error
+	p.parser, err = newParser(&p.app, append(p.found.mappers(), kong.Exit(func(code int) { p.exit = code }))...)
+	return p, err
+}
+
+// run runs one command. Tests run several, because a parser is expensive to make.
+func (p *program) run(ctx context.Context, args []string, s stdio) int {
+	stderr := s.log
+	p.parser.Stdout, p.parser.Stderr = s.out, stderr
+	p.exit = -1
+	clear(p.found)
+	command, err := p.parser.Parse(args)
+	if p.exit >= 0 {
+		return p.exit // --help, --version
 	}
-	s.unknown = unknownVariables(parser.Model)
-	if lines := found.lines(command, err); len(lines) > 0 {
-		if c := &app.Config; c.Check {
-			c.wrong = lines
+	s.unknown = unknownVariables(p.parser.Model)
+	lines := p.found.lines(command, err)
+	p.app.Config.wrong = lines
+	if len(lines) > 0 {
+		if c := &p.app.Config; c.Check {
 			if err := c.report(ctx, s); err != nil {
 				fmt.Fprintln(stderr, "consoleql:", err)
 			}
@@ -98,6 +116,7 @@ func runCommand(ctx context.Context, args []string, s stdio) int {
 		}
 		return 2
 	}
+	command.BindTo(ctx, (*context.Context)(nil))
 	if err := command.Run(s); err != nil && !errors.Is(err, context.Canceled) {
 		if to, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(to, syscall.EPIPE) {
 			return 1 // the reader of the output has left, such as head

@@ -25,6 +25,10 @@ func TestURLsShowNoSecret(t *testing.T) {
 		t.Fatalf("only %v hold URLs", settings)
 	}
 	for _, name := range settings {
+		p, err := newProgram()
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, address := range []string{
 			"http://u:CANARY pw@127.0.0.1:1", "https://u:CANARY@127.0.0.1:1/", "https://CANARY@127.0.0.1:1", "https://127.0.0.1:1/?token=CANARY",
 			"https://127.0.0.1:1/#CANARY@", "http://127.0.0.1:CANARY", "rediss://u:CANARY@127.0.0.1:1/0", "redis://CANARY@127.0.0.1:1/0", "http://a.example,https://u:CANARY@h/",
@@ -44,7 +48,7 @@ func TestURLsShowNoSecret(t *testing.T) {
 						args = append(args, "--"+other+"=http://127.0.0.1:1")
 					}
 				}
-				run(ctx, append(args, "--"+name+"="+address), &out, &log)
+				p.run(ctx, append(args, "--"+name+"="+address), stdio{out: &out, log: &log})
 				cancel()
 				if strings.Contains(out.String()+log.String(), "CANARY") {
 					t.Errorf("%v with --%s=%s shows it:\n%s%s", command, name, address, &out, &log)

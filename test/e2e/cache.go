@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"flag"
-	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
@@ -26,13 +24,6 @@ func (w *World) CallsOf(f func()) Counts {
 	w.Sim.ResetCounts()
 	f()
 	return w.Calls()
-}
-
-// Get sends a query by GET.
-func (w *World) Get(query string, header map[string]string) *http.Response {
-	w.T.Helper()
-	resp, _ := w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(query), "", header)
-	return resp
 }
 
 // Clients is the number of concurrent clients in tests of shared work.

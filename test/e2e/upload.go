@@ -12,8 +12,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
-
-	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
 const UploadQuery = `mutation($file: Upload!) { uploadPackage(input: {file: $file}) { packageId packageVersionId packageName lastVersion package { id name } version { id version } } }`
@@ -40,11 +38,6 @@ func Form(to io.Writer, query string, file io.Reader) (contentType string, send 
 		}
 		return w.Close()
 	}
-}
-
-// UploadStream sends a file of unknown length while it is read.
-func (w *World) UploadStream(file io.Reader) (Answer, error) {
-	return w.UploadChunked(UploadQuery, file)
 }
 
 // SizedUploadQuery is UploadQuery with input.size.
@@ -74,35 +67,6 @@ func (w *World) Post200(body io.Reader, contentType string) (Answer, error) {
 func RandomFile(n int64) (file io.Reader, sum func() string) {
 	h := sha256.New()
 	return io.TeeReader(io.LimitReader(rand.NewChaCha8([32]byte{}), n), h), func() string { return hex.EncodeToString(h.Sum(nil)) }
-}
-
-// LastUpload returns the last upload at the console.
-func (w *World) LastUpload() consolesim.Upload {
-	w.T.Helper()
-	all := w.Sim.Data().Uploads()
-	if len(all) == 0 {
-		w.T.Fatal("nothing was uploaded")
-	}
-	return all[len(all)-1]
-}
-
-func (w *World) CheckUploaded(a Answer, sum string, size int64) {
-	w.T.Helper()
-	var got struct {
-		UploadPackage struct {
-			PackageID, PackageVersionID string
-			Package, Version            struct{ ID string }
-		}
-	}
-	if err := json.Unmarshal(a.Data, &got); err != nil {
-		w.T.Fatal(err)
-	}
-	if u := got.UploadPackage; u.PackageID == "" || u.Package.ID != u.PackageID || u.Version.ID != u.PackageVersionID {
-		w.T.Errorf("answered %s", a.Body)
-	}
-	if u := w.LastUpload(); u.SHA256 != sum || u.Size != size {
-		w.T.Errorf("the console has %d bytes with hash %s, want %d with %s", u.Size, u.SHA256, size, sum)
-	}
 }
 
 // WithLength sends a form of known length. tail changes its end.

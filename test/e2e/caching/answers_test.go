@@ -44,7 +44,7 @@ func TestAnswersAreNotConfused(t *testing.T) {
 	for range 3 {
 		seen := make(map[string]int)
 		for i, body := range bodies {
-			_, answer := w.PostText(body)
+			_, answer := postText(w, body)
 			if other, ok := seen[string(answer)]; ok || strings.Contains(string(answer), "errors") {
 				t.Errorf("requests %d and %d: %s", other, i, answer)
 			}
@@ -66,11 +66,11 @@ func TestAnswersAreNotConfused(t *testing.T) {
 		fmt.Sprintf(`{"query": "%s", "QUERY": "%s"}`, query, other): ids[0],
 	} {
 		for range 2 {
-			if _, answer := w.PostText(body); !strings.Contains(string(answer), want) {
+			if _, answer := postText(w, body); !strings.Contains(string(answer), want) {
 				t.Errorf("%s: %s", body, answer)
 			}
 		}
-		if _, answer := w.PostText(fmt.Sprintf(`{"query": "%s"}`, query)); !strings.Contains(string(answer), ids[0]) {
+		if _, answer := postText(w, fmt.Sprintf(`{"query": "%s"}`, query)); !strings.Contains(string(answer), ids[0]) {
 			t.Errorf("after %s: %s", body, answer)
 		}
 	}
@@ -101,7 +101,7 @@ func TestAnswersAreAsAccepted(t *testing.T) {
 	body := fmt.Sprintf(`{"query": %s}`, e2e.Encode(t, e2e.ListQuery))
 	for range 3 {
 		for _, form := range []string{"application/json", "application/graphql-response+json"} {
-			resp, answered := w.PostText(body, map[string]string{"Accept": form})
+			resp, answered := postText(w, body, map[string]string{"Accept": form})
 			if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, form) || strings.Contains(string(answered), "errors") {
 				t.Errorf("accepts %s, is given %s: %.200s", form, got, answered)
 			}
@@ -143,16 +143,16 @@ func TestPersistedQueriesHit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, answer := w.PostText(named); !strings.Contains(string(answer), "PERSISTED_QUERY_NOT_FOUND") {
+	if _, answer := postText(w, named); !strings.Contains(string(answer), "PERSISTED_QUERY_NOT_FOUND") {
 		t.Fatalf("%s", answer)
 	}
-	_, told := w.PostText(strings.Replace(named, "{", fmt.Sprintf(`{"query": %s, `, text), 1))
+	_, told := postText(w, strings.Replace(named, "{", fmt.Sprintf(`{"query": %s, `, text), 1))
 	var answer []byte
-	if n := w.CallsOf(func() { _, answer = w.PostText(named) }); len(n) > 0 || string(answer) != string(told) {
+	if n := w.CallsOf(func() { _, answer = postText(w, named) }); len(n) > 0 || string(answer) != string(told) {
 		t.Errorf("%v calls for %s", n, answer)
 	}
 	wrong := sha256.Sum256([]byte("another"))
-	_, answer = w.PostText(fmt.Sprintf(`{"query": %s, "extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}}`, text, hex.EncodeToString(wrong[:])))
+	_, answer = postText(w, fmt.Sprintf(`{"query": %s, "extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}}`, text, hex.EncodeToString(wrong[:])))
 	if !strings.Contains(string(answer), "errors") {
 		t.Errorf("a hash of another document: %s", answer)
 	}
@@ -166,12 +166,12 @@ func TestPersistedQueriesAreRegisteredByAHit(t *testing.T) {
 	const query = `query($n: Int = 3) { workflows(first: $n) { nodes { name } } }`
 	sum := sha256.Sum256([]byte(query))
 	text, extensions := string(e2e.Encode(t, query)), fmt.Sprintf(`"extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}`, hex.EncodeToString(sum[:]))
-	w.PostText(fmt.Sprintf(`{"query": %s}`, text))
-	resp, _ := w.PostText(fmt.Sprintf(`{"query": %s, %s}`, text, extensions))
+	postText(w, fmt.Sprintf(`{"query": %s}`, text))
+	resp, _ := postText(w, fmt.Sprintf(`{"query": %s, %s}`, text, extensions))
 	if resp.Header.Get("Age") == "" {
 		t.Fatal("the answer was not kept")
 	}
-	if _, answer := w.PostText(fmt.Sprintf(`{"variables": {"n": 2}, %s}`, extensions)); strings.Contains(string(answer), "errors") {
+	if _, answer := postText(w, fmt.Sprintf(`{"variables": {"n": 2}, %s}`, extensions)); strings.Contains(string(answer), "errors") {
 		t.Errorf("%s", answer)
 	}
 }
@@ -255,8 +255,8 @@ func TestZstd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, plain := w.PostText(string(text), map[string]string{"Accept-Encoding": "identity"})
-	resp, packed := w.PostText(string(text), map[string]string{"Accept-Encoding": "gzip, deflate, br, zstd"})
+	_, plain := postText(w, string(text), map[string]string{"Accept-Encoding": "identity"})
+	resp, packed := postText(w, string(text), map[string]string{"Accept-Encoding": "gzip, deflate, br, zstd"})
 	if resp.Header.Get("Content-Encoding") != "zstd" {
 		t.Fatalf("Content-Encoding %q", resp.Header.Get("Content-Encoding"))
 	}
@@ -269,4 +269,9 @@ func TestZstd(t *testing.T) {
 	if err != nil || string(unpacked) != string(plain) {
 		t.Errorf("%v: %d bytes for %d", err, len(unpacked), len(plain))
 	}
+}
+
+// postText sends a body unchanged.
+func postText(w *e2e.World, body string, header ...map[string]string) (*http.Response, []byte) {
+	return w.Send(http.MethodPost, "/graphql", body, e2e.MergeHeaders(append(header, map[string]string{"Content-Type": "application/json"})...))
 }

@@ -101,10 +101,10 @@ func TestHeadersOfAnAnswerThatIsNotKept(t *testing.T) {
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.WithCache, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
 		w := e2e.NewWorld(t, consolesim.Options{}, adjust)
 		for what, ask := range map[string]func() *http.Response{
-			"a list":        func() *http.Response { return w.Get(e2e.ListQuery, map[string]string{"Cache-Control": "no-store"}) },
-			"an error":      func() *http.Response { return w.Get(`{ workflows(first: -1) { nodes { id } } }`, nil) },
-			"no query":      func() *http.Response { return w.Get(`{ cheese }`, nil) },
-			"no credential": func() *http.Response { return w.Get(e2e.ListQuery, map[string]string{"X-Api-Key": "made-up"}) },
+			"a list":        func() *http.Response { return get(w, e2e.ListQuery, map[string]string{"Cache-Control": "no-store"}) },
+			"an error":      func() *http.Response { return get(w, `{ workflows(first: -1) { nodes { id } } }`, nil) },
+			"no query":      func() *http.Response { return get(w, `{ cheese }`, nil) },
+			"no credential": func() *http.Response { return get(w, e2e.ListQuery, map[string]string{"X-Api-Key": "made-up"}) },
 			"a form": func() *http.Response {
 				resp, _ := w.Send(http.MethodPost, "/graphql", "query="+url.QueryEscape(e2e.ListQuery), map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
 				return resp
@@ -339,3 +339,10 @@ type ownToken string
 
 func (o ownToken) Token(context.Context) (string, error) { return string(o), nil }
 func (ownToken) Refused(context.Context, string)         {}
+
+// get sends a query by GET.
+func get(w *e2e.World, query string, header map[string]string) *http.Response {
+	w.T.Helper()
+	resp, _ := w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(query), "", header)
+	return resp
+}

@@ -21,9 +21,9 @@ func TestTraceColdThenWarm(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	w.Sim.ResetCounts()
-	cold, _ := w.Trace(e2e.JoinQuery)
+	cold, _ := trace(w, e2e.JoinQuery)
 	want := e2e.Counts{e2e.Workflows + " loaded": 1, e2e.Packages + " loaded": 1, e2e.Queues + " loaded": 1, e2e.Robots + " loaded": 1}
-	if diff := cmp.Diff(want, cold.Sources()); diff != "" {
+	if diff := cmp.Diff(want, cold.sources()); diff != "" {
 		t.Errorf("cold: - wanted + told:\n%s", diff)
 	}
 	x := cold.Extensions.Consoleql
@@ -49,7 +49,7 @@ func TestTraceColdThenWarm(t *testing.T) {
 	}
 
 	w.Sim.ResetCounts()
-	warm, _ := w.Trace(e2e.JoinQuery)
+	warm, _ := trace(w, e2e.JoinQuery)
 	w.CheckNoCalls()
 	x = warm.Extensions.Consoleql
 	if x.ConsoleCalls != 0 || len(x.Calls) == 0 || len(x.Batches) != 3 {
@@ -74,7 +74,7 @@ func TestTraceColdThenWarm(t *testing.T) {
 	if a := w.Ask(e2e.JoinQuery, e2e.Request{}); bytes.Contains(a.Body, []byte(`"extensions"`)) {
 		t.Errorf("without the header: %s", a.Body)
 	}
-	refreshed, _ := w.Trace(e2e.JoinQuery, map[string]string{"Cache-Control": "no-cache"})
+	refreshed, _ := trace(w, e2e.JoinQuery, map[string]string{"Cache-Control": "no-cache"})
 	if n := refreshed.Extensions.Consoleql.ConsoleCalls; n != 4 {
 		t.Errorf("with no-cache: %d calls", n)
 	}
@@ -84,7 +84,7 @@ func TestTraceWithoutCache(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for range 2 {
-		told, _ := w.Trace(e2e.JoinQuery)
+		told, _ := trace(w, e2e.JoinQuery)
 		x := told.Extensions.Consoleql
 		if x.Cache != "off" || x.ConsoleCalls != 4 || len(x.Batches) != 3 {
 			t.Errorf("%+v", x)
@@ -105,8 +105,8 @@ func TestTraceByEveryTransport(t *testing.T) {
 			who := w.TokenHeader(user)
 			token := strings.TrimPrefix(who["Authorization"], "Bearer ")
 
-			_, body := w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(e2e.ListQuery), "", e2e.MergeHeaders(who, e2e.TraceHeader("1")))
-			if n := w.Account(body).Extensions.Consoleql.ConsoleCalls; n != 1 {
+			_, body := w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(e2e.ListQuery), "", e2e.MergeHeaders(who, traceHeader("1")))
+			if n := account(w, body).Extensions.Consoleql.ConsoleCalls; n != 1 {
 				t.Errorf("GET: %s", body)
 			}
 			if long := regexp.MustCompile(`Ms":\d+\.\d{4,}`).Find(body); long != nil || bytes.Contains(body, []byte(token)) || bytes.Contains(body, []byte("PageSize")) {
@@ -114,7 +114,7 @@ func TestTraceByEveryTransport(t *testing.T) {
 			}
 
 			id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
-			told, a := w.Trace(fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: 7}) { workflow { queue { name } } } }`, id), who)
+			told, a := trace(w, fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: 7}) { workflow { queue { name } } } }`, id), who)
 			x := told.Extensions.Consoleql
 			if len(a.Errors) > 0 || len(x.Calls) < 2 || x.Calls[0].Operation != "PATCH /openapi/workflows/{workflowId}" || x.Calls[0].Source != "loaded" || x.Calls[0].Status != 200 {
 				t.Errorf("mutation: %s", a.Body)
@@ -126,8 +126,8 @@ func TestTraceByEveryTransport(t *testing.T) {
 			if err := write(); err != nil {
 				t.Fatal(err)
 			}
-			_, body = w.Send(http.MethodPost, "/graphql", text.String(), e2e.MergeHeaders(e2e.TraceHeader("1"), map[string]string{"Content-Type": contentType}))
-			if x := w.Account(body).Extensions.Consoleql; x.ConsoleCalls == 0 || x.Calls[0].Operation != "PUT /openapi/packages" {
+			_, body = w.Send(http.MethodPost, "/graphql", text.String(), e2e.MergeHeaders(traceHeader("1"), map[string]string{"Content-Type": contentType}))
+			if x := account(w, body).Extensions.Consoleql; x.ConsoleCalls == 0 || x.Calls[0].Operation != "PUT /openapi/packages" {
 				t.Errorf("multipart: %s", body)
 			}
 		})
@@ -140,7 +140,7 @@ func TestTraceOfACallThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, adjust)
 			defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }, consolesim.Fault{Status: 403})()
-			told, a := w.Trace(`{ workflows(first: 50) { nodes { name queue { name } } } }`)
+			told, a := trace(w, `{ workflows(first: 50) { nodes { name queue { name } } } }`)
 			if len(a.Errors) == 0 {
 				t.Fatalf("%s", a.Body)
 			}
@@ -171,17 +171,17 @@ func TestFreshnessIsThatOfWhatAFieldIsMadeOf(t *testing.T) {
 		s.CacheStaleWhileRevalidate = map[string]time.Duration{"queues": time.Hour}
 	})
 	const both = `{ __typename w: workflows(first: 5) { nodes { name } } q: queues(first: 5) { nodes { name } } }`
-	first, _ := w.Trace(both)
+	first, _ := trace(w, both)
 	time.Sleep(20 * time.Millisecond) // the queues' lifetime has ended
-	second, _ := w.Trace(both)
+	second, _ := trace(w, both)
 	f := second.Extensions.Freshness
 	if len(f) != 2 || f["w"].Stale || !f["q"].Stale || f["q"].AgeMs < 20 || f["w"].AgeMs <= first.Extensions.Freshness["w"].AgeMs {
 		t.Errorf("%+v, then %+v", first.Extensions.Freshness, f)
 	}
-	if n := second.Sources()[e2e.Queues+" stale"]; n != 1 {
-		t.Errorf("%v", second.Sources())
+	if n := second.sources()[e2e.Queues+" stale"]; n != 1 {
+		t.Errorf("%v", second.sources())
 	}
-	joined, _ := w.Trace(`{ w: workflows(first: 5) { nodes { name } } all: queues(first: 5) { nodes { workflows(first: 1) { totalCount } } } }`)
+	joined, _ := trace(w, `{ w: workflows(first: 5) { nodes { name } } all: queues(first: 5) { nodes { workflows(first: 1) { totalCount } } } }`)
 	if f := joined.Extensions.Freshness; f["all"].AgeMs < f["w"].AgeMs {
 		t.Errorf("what is joined is younger than its parts: %+v", f)
 	}
@@ -199,8 +199,8 @@ func TestPlanRunsNothing(t *testing.T) {
 		"a mutation": fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { jobs { id } } }`, id),
 		"nothing":    `{ __typename }`,
 	} {
-		a := w.Ask(query, e2e.Request{Header: e2e.TraceHeader("plan")})
-		told := w.Account(a.Body)
+		a := w.Ask(query, e2e.Request{Header: traceHeader("plan")})
+		told := account(w, a.Body)
 		p := told.Extensions.Consoleql.Plan
 		if len(a.Errors) > 0 || string(told.Data) != "null" || p == nil || p.Depth == 0 || (p.ConsoleCalls == 0) != (name == "nothing") {
 			t.Errorf("%s: %s", name, a.Body)
@@ -212,7 +212,7 @@ func TestPlanRunsNothing(t *testing.T) {
 		`{ workflows(first: -1) { totalCount } }`:                                                        "BAD_USER_INPUT",
 		`{ rootDepartment { ` + strings.Repeat("parent { ", 20) + "id" + strings.Repeat(" }", 21) + ` }`: "QUERY_TOO_DEEP",
 	} {
-		if e := w.ExpectRefusal(query, e2e.Request{Header: e2e.TraceHeader("plan")}); e.Extensions.Code != code {
+		if e := w.ExpectRefusal(query, e2e.Request{Header: traceHeader("plan")}); e.Extensions.Code != code {
 			t.Errorf("%s: %+v", query, e)
 		}
 	}
@@ -231,7 +231,7 @@ func TestPlanIsNoLessThanWhatIsDone(t *testing.T) {
 				if learned {
 					w.Query(query, nil)
 				}
-				p := w.Account(w.Ask(query, e2e.Request{Header: e2e.TraceHeader("plan")}).Body).Extensions.Consoleql.Plan
+				p := account(w, w.Ask(query, e2e.Request{Header: traceHeader("plan")}).Body).Extensions.Consoleql.Plan
 				w.Sim.ResetCounts()
 				before := g.Rounds()
 				w.Query(query, nil)
@@ -284,7 +284,7 @@ func TestTracePolicy(t *testing.T) {
 			for i, header := range []map[string]string{key, w.TokenHeader(user), nil} {
 				for _, value := range []string{"1", "plan"} {
 					w.Sim.ResetCounts()
-					a := w.Ask(e2e.ListQuery, e2e.Request{Header: e2e.MergeHeaders(header, e2e.TraceHeader(value))})
+					a := w.Ask(e2e.ListQuery, e2e.Request{Header: e2e.MergeHeaders(header, traceHeader(value))})
 					got := ""
 					if len(a.Errors) > 0 {
 						got = a.Errors[0].Extensions.Code
@@ -306,7 +306,7 @@ func TestTraceHeaderThatSaysNothing(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, value := range []string{"0", "true"} {
-		resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ viewer { name } }"}`, e2e.MergeHeaders(e2e.JSONBody, e2e.TraceHeader(value)))
+		resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ viewer { name } }"}`, e2e.MergeHeaders(e2e.JSONBody, traceHeader(value)))
 		if resp.StatusCode != http.StatusBadRequest || !bytes.Contains(body, []byte("BAD_USER_INPUT")) || !bytes.Contains(body, []byte("X-ConsoleQL-Trace")) {
 			t.Errorf("%q: status %d, %s", value, resp.StatusCode, body)
 		}
@@ -324,7 +324,7 @@ func TestTraceOfCallsInVain(t *testing.T) {
 	time.Sleep(60 * time.Millisecond)
 	// This status is not retried: retries may outlast the patience of the read on a busy machine.
 	defer w.Sim.Fail(nil, consolesim.Fault{Status: 500})()
-	told, a := w.Trace(`{ robots { totalCount } }`)
+	told, a := trace(w, `{ robots { totalCount } }`)
 	x := told.Extensions.Consoleql
 	if len(a.Errors) > 0 || len(x.Calls) != 1 || x.ConsoleCalls != 1 {
 		t.Fatalf("%s", a.Body)
@@ -343,7 +343,7 @@ func TestTraceOfAnETag(t *testing.T) {
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	id := w.Sim.Data().PackageIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.ResetCounts()
-	told, a := w.Trace(fmt.Sprintf(`mutation { updatePackage(input: {id: %q, tags: ["y"]}) { __typename } }`, id))
+	told, a := trace(w, fmt.Sprintf(`mutation { updatePackage(input: {id: %q, tags: ["y"]}) { __typename } }`, id))
 	if n := len(w.Sim.Requests()); len(a.Errors) > 0 || told.Extensions.Consoleql.ConsoleCalls != n || n != 2 {
 		t.Errorf("%d calls, and told of %s", n, a.Body)
 	}

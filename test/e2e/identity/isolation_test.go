@@ -1,9 +1,13 @@
 package identity
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -173,7 +177,7 @@ func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesi
 					ctx, cancel := context.WithTimeout(t.Context(), e2e.Timeout)
 					defer cancel()
 					var err error
-					if a, err = g.FirstEvent(ctx, live, e2e.MergeHeaders(header, scope)); err != nil {
+					if a, err = firstEvent(g, ctx, live, e2e.MergeHeaders(header, scope)); err != nil {
 						t.Error(err)
 					}
 					if len(a.Errors) == 0 && a.Body != nil {
@@ -208,4 +212,29 @@ func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesi
 			t.Errorf("side %d has followed nothing", i)
 		}
 	}
+}
+
+// firstEvent returns the first response of a subscription over Server-Sent Events.
+func firstEvent(w *e2e.World, ctx context.Context, query string, header map[string]string) (e2e.Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.URL+"/graphql?query="+url.QueryEscape(query), nil)
+	if err != nil {
+		return e2e.Answer{}, err
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	for name, value := range header {
+		req.Header.Set(name, value)
+	}
+	resp, err := w.Http.Do(req)
+	if err != nil {
+		return e2e.Answer{}, err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			a := e2e.Answer{Status: resp.StatusCode, Body: []byte(data)}
+			return a, json.Unmarshal(a.Body, &a)
+		}
+	}
+	return e2e.Answer{}, lines.Err()
 }

@@ -58,7 +58,7 @@ func TestCostTable(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, tt.console)
-			w.Query(w.Fill(tt.query), nil)
+			w.Query(fill(w, tt.query), nil)
 			if diff := cmp.Diff(tt.want, w.Calls()); diff != "" {
 				t.Errorf("console calls, - wanted + made:\n%s", diff)
 			}
@@ -238,7 +238,7 @@ func TestWindowsAreExact(t *testing.T) {
 			for _, s := range []struct{ first, offset int }{
 				{500, 30}, {1, 0}, {20, 0}, {20, 30}, {99, 1}, {500, 0}, {3, len(all) - 2}, {5, len(all)}, {5, len(all) + 100}, {0, 0}, {17, 333},
 			} {
-				w.CheckWindow(all, s.first, s.offset)
+				checkWindow(w, all, s.first, s.offset)
 			}
 		})
 	}
@@ -278,4 +278,39 @@ func TestCursorsWalkTheWholeList(t *testing.T) {
 	if diff := cmp.Diff(all, walked); diff != "" {
 		t.Errorf("- list + walked:\n%s", diff)
 	}
+}
+
+// fill replaces the placeholders of a query by real ids.
+func fill(w *e2e.World, query string) string {
+	ids := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())
+	return strings.NewReplacer("$workflow2", ids[1], "$workflow", ids[0]).Replace(query)
+}
+
+func checkWindow(w *e2e.World, all []string, first, offset int) {
+	w.T.Helper()
+	w.Sim.ResetCounts()
+	var got struct {
+		Workflows struct {
+			TotalCount int
+			Nodes      []struct{ ID string }
+			PageInfo   struct{ HasNextPage, HasPreviousPage bool }
+		}
+	}
+	w.Query(fmt.Sprintf(`{ workflows(first: %d, offset: %d) { totalCount pageInfo { hasNextPage hasPreviousPage } nodes { id } } }`, first, offset), &got)
+	from := min(offset, len(all))
+	want := all[from:min(from+first, len(all))]
+	ids := make([]string, len(got.Workflows.Nodes))
+	for i, n := range got.Workflows.Nodes {
+		ids[i] = n.ID
+	}
+	if diff := cmp.Diff(want, ids, cmp.Transformer("list", func(s []string) []string { return append([]string{}, s...) })); diff != "" {
+		w.T.Errorf("first %d offset %d: %s", first, offset, diff)
+	}
+	if got.Workflows.TotalCount != len(all) {
+		w.T.Errorf("total count %d, want %d", got.Workflows.TotalCount, len(all))
+	}
+	if next := offset+len(ids) < len(all); got.Workflows.PageInfo.HasNextPage != next && first > 0 {
+		w.T.Errorf("first %d offset %d: hasNextPage %v", first, offset, got.Workflows.PageInfo.HasNextPage)
+	}
+	w.CheckNoDuplicateCalls()
 }

@@ -28,14 +28,14 @@ func TestIDsSetting(t *testing.T) {
 				w := e2e.NewWorld(t, consolesim.Options{NoIDs: !takes}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleIDs = mode })
 				for _, first := range []int{2, 3, 50} {
 					w.Sim.ResetCounts()
-					w.CheckJoin(first)
+					checkJoin(w, first)
 					w.CheckNoDuplicateCalls()
 					if n := w.WithIDs(); mode == "off" && n > 0 {
 						t.Errorf("%d calls with Ids", n)
 					}
 				}
 				w.Sim.ResetCounts()
-				w.CheckJoin(10)
+				checkJoin(w, 10)
 				n := w.WithIDs()
 				if mode == "on" && n == 0 && takes || mode == "auto" && !takes && n > 0 {
 					t.Errorf("%d calls with Ids", n)
@@ -60,16 +60,16 @@ func TestAConsoleThatBeginsToIgnoreIDs(t *testing.T) {
 						r.URL.RawQuery = q.Encode()
 					}
 				}, asIs))
-			w.CheckJoin(10)
+			checkJoin(w, 10)
 			if w.WithIDs() == 0 {
 				t.Fatal("Ids were not tried")
 			}
 			ignores.Store(true)
 			for _, first := range []int{2, 10, 30, 50} {
-				w.CheckJoin(first)
+				checkJoin(w, first)
 			}
 			ignores.Store(false)
-			w.CheckJoin(50)
+			checkJoin(w, 50)
 		})
 	}
 }
@@ -85,7 +85,7 @@ func TestAnAnswerToIDsThatIsNotWhole(t *testing.T) {
 	}, asIs))
 	for range 2 {
 		w.Sim.ResetCounts()
-		w.CheckJoin(50)
+		checkJoin(w, 50)
 		calls := w.Calls()
 		if calls[e2e.Queue] != 1 || calls[e2e.Robot] != 1 {
 			t.Errorf("want one queue and one robot by itself: %v", calls)
@@ -101,9 +101,9 @@ func TestAConsoleThatRefusesIDs(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, consolesim.Options{})
 			w.Sim.Fail(func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "Ids=") }, consolesim.Fault{Status: status})
-			w.CheckJoin(50)
+			checkJoin(w, 50)
 			w.Sim.ResetCounts()
-			w.CheckJoin(30)
+			checkJoin(w, 30)
 			if n := w.WithIDs(); n > 0 {
 				t.Errorf("%d calls with Ids after they were refused", n)
 			}
@@ -141,9 +141,9 @@ func TestPagesOfOne(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 1})
 	for range 2 {
-		w.CheckJoin(5)
+		checkJoin(w, 5)
 		for _, s := range []struct{ first, offset int }{{1, 0}, {5, 0}, {3, 60}, {5, 64}, {2, 7}} {
-			w.CheckWindow(w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID()), s.first, s.offset)
+			checkWindow(w, w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID()), s.first, s.offset)
 		}
 	}
 }
@@ -221,5 +221,17 @@ func TestFirstQuestionOfSeveralChunks(t *testing.T) {
 	}
 	if diff := cmp.Diff(e2e.Counts{e2e.Workflows: 3}, w.Calls()); diff != "" {
 		t.Errorf("- three chunks + asked: %s", diff)
+	}
+}
+
+// checkJoin queries workflows with their relations and compares them with the data.
+func checkJoin(w *e2e.World, first int) {
+	w.T.Helper()
+	a := w.Ask(relatedQuery(first), e2e.Request{})
+	if len(a.Errors) > 0 {
+		w.T.Fatalf("errors: %+v", a.Errors)
+	}
+	if diff := cmp.Diff(wantRelated(w, first), e2e.Decode[relatedAnswer](w.T, a.Data).Workflows.Nodes); diff != "" {
+		w.T.Errorf("- console's + answered:\n%s", diff)
 	}
 }

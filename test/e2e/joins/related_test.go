@@ -31,13 +31,13 @@ func TestARelatedEntityThatFails(t *testing.T) {
 			t.Parallel()
 			// Without Ids, two entities are requested one by one.
 			w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleIDs = "off" })
-			want := w.WantRelated(2)
+			want := wantRelated(w, 2)
 			bad := []string{want[0].Package.ID, want[1].Queue.ID}
 			w.Sim.Fail(func(r *http.Request) bool {
 				return strings.Contains(r.URL.Path, bad[0]) || strings.Contains(r.URL.Path, bad[1])
 			}, consolesim.Fault{Status: tt.status})
 			want[0].Package, want[0].Version, want[1].Queue = nil, nil, nil
-			w.CheckRelated(w.Ask(e2e.RelatedQuery(2), e2e.Request{}), want, tt.code)
+			checkRelated(w, w.Ask(relatedQuery(2), e2e.Request{}), want, tt.code)
 		})
 	}
 }
@@ -50,11 +50,11 @@ func TestAFailingListOfRelatedEntities(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, consolesim.Options{})
 			w.Sim.Fail(e2e.ForPath("/openapi/packages"), consolesim.Fault{Status: status})
-			want := w.WantRelated(50)
+			want := wantRelated(w, 50)
 			for i := range want {
 				want[i].Package, want[i].Version = nil, nil
 			}
-			w.CheckRelated(w.Ask(e2e.RelatedQuery(50), e2e.Request{}), want, "UPSTREAM_UNAVAILABLE")
+			checkRelated(w, w.Ask(relatedQuery(50), e2e.Request{}), want, "UPSTREAM_UNAVAILABLE")
 		})
 	}
 }
@@ -68,8 +68,8 @@ func TestARefusedListOfRelatedEntities(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, consolesim.Options{})
 			w.Sim.Fail(e2e.ForPath("/openapi/packages"), consolesim.Fault{Status: status})
-			a := w.Ask(e2e.RelatedQuery(50), e2e.Request{})
-			if diff := cmp.Diff(w.WantRelated(50), e2e.Decode[e2e.RelatedAnswer](t, a.Data).Workflows.Nodes); diff != "" || len(a.Errors) > 0 {
+			a := w.Ask(relatedQuery(50), e2e.Request{})
+			if diff := cmp.Diff(wantRelated(w, 50), e2e.Decode[relatedAnswer](t, a.Data).Workflows.Nodes); diff != "" || len(a.Errors) > 0 {
 				t.Errorf("%+v, - wanted + answered:\n%s", a.Errors, diff)
 			}
 		})
@@ -82,11 +82,11 @@ func TestRelationsThatLeadNowhere(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		field string
-		lose  func(*e2e.Related)
+		lose  func(*related)
 	}{
-		"package": {"packageId", func(r *e2e.Related) { r.Package, r.Version = nil, nil }},
-		"version": {"packageVersionId", func(r *e2e.Related) { r.Version = nil }},
-		"queue":   {"associatedQueueId", func(r *e2e.Related) { r.Queue = nil }},
+		"package": {"packageId", func(r *related) { r.Package, r.Version = nil, nil }},
+		"version": {"packageVersionId", func(r *related) { r.Version = nil }},
+		"queue":   {"associatedQueueId", func(r *related) { r.Queue = nil }},
 	} {
 		for _, first := range []int{1, 2, 50} {
 			t.Run(fmt.Sprint(name, " of one in ", first), func(t *testing.T) {
@@ -98,13 +98,13 @@ func TestRelationsThatLeadNowhere(t *testing.T) {
 					}
 					return strings.Replace(body, from, fmt.Sprintf("%q:%q", tt.field, e2e.UnknownID), 1)
 				}))
-				want := w.WantRelated(first)
+				want := wantRelated(w, first)
 				f, _ := w.Sim.Data().Workflow(want[0].ID)
 				from = fmt.Sprintf("%q:%q", tt.field, map[string]string{
 					"packageId": f.PackageID, "packageVersionId": f.PackageVersionID, "associatedQueueId": f.QueueID,
 				}[tt.field])
 				tt.lose(&want[0])
-				w.CheckRelated(w.Ask(e2e.RelatedQuery(first), e2e.Request{}), want, "")
+				checkRelated(w, w.Ask(relatedQuery(first), e2e.Request{}), want, "")
 			})
 		}
 	}
@@ -159,15 +159,15 @@ func TestARobotThatDoesNotExist(t *testing.T) {
 				}
 				return strings.Replace(body, from, fmt.Sprintf("\"associatedRobotIds\":[%q", e2e.UnknownID), 1)
 			}))
-			want := w.WantRelated(first)
-			at := slices.IndexFunc(want, func(r e2e.Related) bool { return len(r.Robots) > 0 })
+			want := wantRelated(w, first)
+			at := slices.IndexFunc(want, func(r related) bool { return len(r.Robots) > 0 })
 			if at < 0 {
 				t.Fatal("no workflow has robots")
 			}
 			from = fmt.Sprintf("\"associatedRobotIds\":[%q", want[at].Robots[0].ID)
 			want[at].Robots = want[at].Robots[1:]
-			a := w.Ask(e2e.RelatedQuery(first), e2e.Request{})
-			if diff := cmp.Diff(want, e2e.Decode[e2e.RelatedAnswer](t, a.Data).Workflows.Nodes, cmpopts.EquateEmpty()); diff != "" || len(a.Errors) > 0 {
+			a := w.Ask(relatedQuery(first), e2e.Request{})
+			if diff := cmp.Diff(want, e2e.Decode[relatedAnswer](t, a.Data).Workflows.Nodes, cmpopts.EquateEmpty()); diff != "" || len(a.Errors) > 0 {
 				t.Errorf("%+v, - wanted + answered:\n%s", a.Errors, diff)
 			}
 			if n := w.Calls()[e2e.WorkflowRobots]; n > 0 {
@@ -194,10 +194,10 @@ func TestNoWordOfAbsence(t *testing.T) {
 			t.Run(name+", Ids "+ids, func(t *testing.T) {
 				t.Parallel()
 				w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleIDs = ids })
-				want := w.WantRelated(2)
+				want := wantRelated(w, 2)
 				w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }, tt.fault)
 				want[0].Queue, want[1].Queue = nil, nil
-				w.CheckRelated(w.Ask(e2e.RelatedQuery(2), e2e.Request{}), want, tt.code)
+				checkRelated(w, w.Ask(relatedQuery(2), e2e.Request{}), want, tt.code)
 			})
 		}
 	}
@@ -263,5 +263,64 @@ func TestNoneByThisIDIsNoError(t *testing.T) {
 			check("department", got.Root["department"].(map[string]any))
 			check("company", got.Root["here"].(map[string]any))
 		})
+	}
+}
+
+// related is a workflow with its relations.
+type related struct {
+	ID                      string
+	Package, Queue, Version *onlyID
+	Robots                  []onlyID
+}
+
+type relatedAnswer struct{ Workflows struct{ Nodes []related } }
+
+func relatedQuery(first int) string {
+	return fmt.Sprintf(`{ workflows(first: %d) { nodes { id package { id } version { id } queue { id } robots { id } } } }`, first)
+}
+
+// wantRelated returns the expected answer of relatedQuery without failures.
+func wantRelated(w *e2e.World, first int) []related {
+	var all []related
+	for _, id := range w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[:first] {
+		f, _ := w.Sim.Data().Workflow(id)
+		r := related{ID: id, Package: &onlyID{f.PackageID}, Version: &onlyID{f.PackageVersionID}, Queue: &onlyID{f.QueueID}}
+		for _, robot := range f.RobotIDs {
+			r.Robots = append(r.Robots, onlyID{robot})
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// checkRelated compares an answer with want, in which nil stands for a failure with code.
+// Without a code, nil stands for a missing entity, which is no error.
+func checkRelated(w *e2e.World, a e2e.Answer, want []related, code string) {
+	w.T.Helper()
+	if diff := cmp.Diff(want, e2e.Decode[relatedAnswer](w.T, a.Data).Workflows.Nodes); diff != "" {
+		w.T.Errorf("- wanted + answered:\n%s", diff)
+	}
+	failed := make(map[string]bool)
+	for i, r := range want {
+		for field, none := range map[string]bool{"package": r.Package == nil, "version": r.Version == nil, "queue": r.Queue == nil, "robots": r.Robots == nil} {
+			if none {
+				failed[fmt.Sprintf("workflows.nodes.%d.%s", i, field)] = true
+			}
+		}
+	}
+	if len(failed) == 0 {
+		w.T.Fatal("nothing is to fail")
+	}
+	if code == "" {
+		clear(failed)
+	}
+	for _, e := range a.Errors {
+		if !failed[e.FieldPath()] || e.Extensions.Code != code {
+			w.T.Errorf("unexpected: %+v", e)
+		}
+		delete(failed, e.FieldPath())
+	}
+	if len(failed) > 0 {
+		w.T.Errorf("no error at %v", failed)
 	}
 }

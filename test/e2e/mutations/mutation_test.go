@@ -30,10 +30,10 @@ func TestEveryMutation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, console)
-			w.CheckQueueMutations()
-			w.CheckWorkflowMutations()
-			w.CheckPackageMutations()
-			w.CheckExecutions(console.Dialect.EmptyExecute)
+			checkQueueMutations(w)
+			checkWorkflowMutations(w)
+			checkPackageMutations(w)
+			checkExecutions(w, console.Dialect.EmptyExecute)
 		})
 	}
 }

@@ -46,7 +46,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, consolesim.Options{})
-			w.AnswerRetryAfter(tt.status, tt.retryAfter)
+			answerRetryAfter(w, tt.status, tt.retryAfter)
 			post := map[string]string{"Content-Type": "application/json"}
 			for i := range 20 {
 				resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ robots { totalCount } }"}`, post)
@@ -82,7 +82,7 @@ func TestStaleDataWhileTheConsoleAsksToWait(t *testing.T) {
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = "on" })
 	w.Query(`{ robots { totalCount } }`, nil)
 	time.Sleep(3100 * time.Millisecond) // the lifetime of robots, and their stale-while-revalidate window
-	w.AnswerRetryAfter(429, "20")
+	answerRetryAfter(w, 429, "20")
 	for range 5 {
 		w.Query(`{ robots { totalCount } }`, nil)
 	}
@@ -108,4 +108,11 @@ func TestPollsWaitAsTheConsoleAsks(t *testing.T) {
 		t.Errorf("polled again after %v", waited)
 	}
 	w.AwaitPolls(2)
+}
+
+// answerRetryAfter makes the console answer every call with a status and a Retry-After.
+func answerRetryAfter(w *e2e.World, status int, retryAfter string) {
+	w.T.Cleanup(w.Sim.Fail(func(r *http.Request) bool { return r.URL.Path != "/connect/token" },
+		consolesim.Fault{Status: status, Header: http.Header{"Retry-After": {retryAfter}}}))
+	w.Sim.ResetCounts()
 }

@@ -26,10 +26,10 @@ func TestGetAndPostAnswerTheSame(t *testing.T) {
 		t.Fatalf("answered %s", posted.Body)
 	}
 	for name, a := range map[string]e2e.Answer{
-		"GET":                    w.SendGraphQL(http.MethodGet, "/graphql?"+url.Values{"query": {query}, "variables": {`{"n":3}`}, "operationName": {"Some"}}.Encode(), "", nil),
-		"POST with a charset":    w.SendGraphQL(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"operationName":"Some"}`, query), map[string]string{"Content-Type": "application/json; charset=utf-8"}),
-		"POST of two operations": w.SendGraphQL(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"operationName":"Some"}`, query+` query Other { __typename }`), e2e.JSONBody),
-		"POST with extensions":   w.SendGraphQL(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"extensions":{"x":1}}`, query), e2e.JSONBody),
+		"GET":                    sendGraphQL(w, http.MethodGet, "/graphql?"+url.Values{"query": {query}, "variables": {`{"n":3}`}, "operationName": {"Some"}}.Encode(), "", nil),
+		"POST with a charset":    sendGraphQL(w, http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"operationName":"Some"}`, query), map[string]string{"Content-Type": "application/json; charset=utf-8"}),
+		"POST of two operations": sendGraphQL(w, http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"operationName":"Some"}`, query+` query Other { __typename }`), e2e.JSONBody),
+		"POST with extensions":   sendGraphQL(w, http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"extensions":{"x":1}}`, query), e2e.JSONBody),
 	} {
 		if string(a.Body) != string(posted.Body) || a.Status != http.StatusOK {
 			t.Errorf("%s: status %d, %s", name, a.Status, a.Body)
@@ -111,7 +111,7 @@ func TestWithoutAQuery(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, body := range []string{`{}`, `{"query":""}`, `{"query":" \n"}`, `{"id":"4711"}`} {
-		if e := w.OnlyError(w.SendGraphQL(http.MethodPost, "/graphql", body, e2e.JSONBody)); e.Extensions.Argument != "query" || !strings.Contains(e.Message, "query") {
+		if e := w.OnlyError(sendGraphQL(w, http.MethodPost, "/graphql", body, e2e.JSONBody)); e.Extensions.Argument != "query" || !strings.Contains(e.Message, "query") {
 			t.Errorf("%s is answered with %+v", body, e)
 		}
 	}
@@ -161,13 +161,13 @@ func TestAutomaticPersistedQueries(t *testing.T) {
 	sum := sha256.Sum256([]byte(query))
 	extensions := fmt.Sprintf(`{"persistedQuery":{"version":1,"sha256Hash":"%s"}}`, hex.EncodeToString(sum[:]))
 	known := fmt.Sprintf(`{"extensions":%s}`, extensions)
-	if e := w.OnlyError(w.SendGraphQL(http.MethodPost, "/graphql", known, e2e.JSONBody)); e.Extensions.Code != "PERSISTED_QUERY_NOT_FOUND" || e.Message != "PersistedQueryNotFound" {
+	if e := w.OnlyError(sendGraphQL(w, http.MethodPost, "/graphql", known, e2e.JSONBody)); e.Extensions.Code != "PERSISTED_QUERY_NOT_FOUND" || e.Message != "PersistedQueryNotFound" {
 		t.Errorf("%+v", e)
 	}
 	for name, a := range map[string]e2e.Answer{
-		"registered":   w.SendGraphQL(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"extensions":%s}`, query, extensions), e2e.JSONBody),
-		"by its hash":  w.SendGraphQL(http.MethodPost, "/graphql", known, e2e.JSONBody),
-		"and by a GET": w.SendGraphQL(http.MethodGet, "/graphql?"+url.Values{"extensions": {extensions}}.Encode(), "", nil),
+		"registered":   sendGraphQL(w, http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"extensions":%s}`, query, extensions), e2e.JSONBody),
+		"by its hash":  sendGraphQL(w, http.MethodPost, "/graphql", known, e2e.JSONBody),
+		"and by a GET": sendGraphQL(w, http.MethodGet, "/graphql?"+url.Values{"extensions": {extensions}}.Encode(), "", nil),
 	} {
 		if len(a.Errors) > 0 || string(a.Data) != string(w.Ask(query, e2e.Request{}).Data) {
 			t.Errorf("%s: %s", name, a.Body)
@@ -290,4 +290,13 @@ func TestOtherPaths(t *testing.T) {
 		}
 	}
 	w.CheckNoCalls()
+}
+
+// sendGraphQL sends an HTTP request and decodes the GraphQL answer.
+func sendGraphQL(w *e2e.World, method, path, body string, header map[string]string) e2e.Answer {
+	w.T.Helper()
+	resp, text := w.Send(method, path, body, header)
+	a := e2e.Decode[e2e.Answer](w.T, text)
+	a.Status, a.Body = resp.StatusCode, text
+	return a
 }

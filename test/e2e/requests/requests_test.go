@@ -26,10 +26,10 @@ const requestedQuery = `query($n: Int, $s: String, $q: QueueFilter) { ` + reques
 
 var transportsOfRequests = map[string]sentAs{
 	"POST": func(w *e2e.World, variables string) string {
-		return quotedReason(w.SendGraphQL("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.JSONBody))
+		return quotedReason(sendGraphQL(w, "POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.JSONBody))
 	},
 	"GET": func(w *e2e.World, variables string) string {
-		return quotedReason(w.SendGraphQL("GET", "/graphql?query="+url.QueryEscape(requestedQuery)+"&variables="+url.QueryEscape(variables), "", nil))
+		return quotedReason(sendGraphQL(w, "GET", "/graphql?query="+url.QueryEscape(requestedQuery)+"&variables="+url.QueryEscape(variables), "", nil))
 	},
 	"events by POST": func(w *e2e.World, variables string) string {
 		return saidByEvents(w.Send("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Accept": "text/event-stream"})))
@@ -71,7 +71,7 @@ var transportsOfRequests = map[string]sentAs{
 		if err := form.Close(); err != nil {
 			w.T.Fatal(err)
 		}
-		return quotedReason(w.SendGraphQL("POST", "/graphql", body.String(), map[string]string{"Content-Type": form.FormDataContentType()}))
+		return quotedReason(sendGraphQL(w, "POST", "/graphql", body.String(), map[string]string{"Content-Type": form.FormDataContentType()}))
 	},
 }
 

@@ -23,7 +23,7 @@ func TestSlowUploadsTakeNoPlaces(t *testing.T) {
 			file, more := io.Pipe()
 			ended := make(chan error, 1)
 			go func() {
-				a, err := w.UploadStream(file)
+				a, err := uploadStream(w, file)
 				if err == nil && len(a.Errors) > 0 {
 					err = fmt.Errorf("answered with %s", a.Body)
 				}

@@ -41,7 +41,7 @@ func TestUploadsSurviveOneFailure(t *testing.T) {
 			if err != nil || len(a.Errors) > 0 || w.Calls()[createUpload] != 2 {
 				t.Fatalf("%v: %v, %s", err, w.Calls(), a.Body)
 			}
-			w.CheckUploaded(a, sum(), 5000)
+			checkUploaded(w, a, sum(), 5000)
 		})
 	}
 	for name, fault := range map[string]consolesim.Fault{"503": {Status: 503, Times: 1}, "reset": {Drop: true, Times: 1}, "429": {Status: 429, Times: 1}} {
@@ -63,7 +63,7 @@ func TestUploadsSurviveOneFailure(t *testing.T) {
 			}
 			var done struct{ PackageID string }
 			w.Mutate("completePackageUpload", map[string]any{"id": e.Extensions.UploadID}, "packageId", &done)
-			if done.PackageID == "" || !w.LastUpload().Completed {
+			if done.PackageID == "" || !lastUpload(w).Completed {
 				t.Error("it is not completed")
 			}
 		})
@@ -125,7 +125,7 @@ func TestUploadsOfDeclaredSize(t *testing.T) {
 				w.WantOutcome(a, "BAD_USER_INPUT", "REFUSED") // the console refuses an empty file
 				return
 			}
-			w.CheckUploaded(a, sum(), tt.size)
+			checkUploaded(w, a, sum(), tt.size)
 		})
 	}
 	w.Sim.ResetCounts()

@@ -78,7 +78,7 @@ func TestFormsAsClientsWriteThem(t *testing.T) {
 						continue
 					}
 					hash := sha256.Sum256(raw)
-					if got := w.LastUpload(); got.Size != size || got.SHA256 != hex.EncodeToString(hash[:]) {
+					if got := lastUpload(w); got.Size != size || got.SHA256 != hex.EncodeToString(hash[:]) {
 						t.Errorf("%s, %s, %d bytes, length %v: %d bytes arrived", route, name, size, length, got.Size)
 					}
 				}
@@ -162,7 +162,7 @@ func TestPlaceholdersOfFiles(t *testing.T) {
 			continue
 		}
 		hash := sha256.Sum256([]byte(name))
-		if got := w.LastUpload(); got.SHA256 != hex.EncodeToString(hash[:]) {
+		if got := lastUpload(w); got.SHA256 != hex.EncodeToString(hash[:]) {
 			t.Errorf("%s: another file arrived", name)
 		}
 	}

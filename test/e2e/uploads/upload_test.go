@@ -3,6 +3,7 @@ package uploads
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -30,7 +31,7 @@ func TestUploadStraightToTheConsole(t *testing.T) {
 	if err != nil || len(a.Errors) > 0 {
 		t.Fatalf("%v: %s", err, a.Body)
 	}
-	w.CheckUploaded(a, sum(), 3<<20)
+	checkUploaded(w, a, sum(), 3<<20)
 	if n := w.Calls()["PUT /openapi/packages"]; n != 1 || w.Calls()["PUT storage"] != 0 {
 		t.Errorf("calls %v", w.Calls())
 	}
@@ -52,11 +53,11 @@ func TestStorageIsToldTheLength(t *testing.T) {
 		if err != nil || len(a.Errors) > 0 {
 			t.Fatalf("%v: %s", err, a.Body)
 		}
-		w.CheckUploaded(a, sum(), size)
+		checkUploaded(w, a, sum(), size)
 	}
 	w.Sim.ResetCounts()
 	file, _ := e2e.RandomFile(3 << 20)
-	if a, err := w.UploadStream(file); err != nil || len(a.Errors) != 1 || a.Errors[0].Extensions.Argument != "input.size" || a.Errors[0].Extensions.Outcome != "NOT_SENT" {
+	if a, err := uploadStream(w, file); err != nil || len(a.Errors) != 1 || a.Errors[0].Extensions.Argument != "input.size" || a.Errors[0].Extensions.Outcome != "NOT_SENT" {
 		t.Errorf("a length that nobody knows: %v, %s", err, a.Body)
 	}
 	w.CheckNoCalls()
@@ -91,7 +92,7 @@ func TestRequestsThatAreTooLong(t *testing.T) {
 	}
 	w.CheckNoCalls()
 	file, _ = e2e.RandomFile(300_000)
-	a, err = w.UploadStream(file)
+	a, err = uploadStream(w, file)
 	if err == nil && (len(a.Errors) != 1 || !strings.Contains(a.Errors[0].Message, "100000")) {
 		t.Errorf("%s", a.Body)
 	}
@@ -105,7 +106,7 @@ func TestUploadThatBreaksOff(t *testing.T) {
 	w := e2e.NewWorld(t, consolesim.Options{})
 	file, _ := e2e.RandomFile(1 << 20)
 	broken := io.MultiReader(file, &failingReader{})
-	if a, err := w.UploadStream(broken); err == nil && len(a.Errors) == 0 {
+	if a, err := uploadStream(w, broken); err == nil && len(a.Errors) == 0 {
 		t.Errorf("answered %s", a.Body)
 	}
 	time.Sleep(100 * time.Millisecond) // the gateway may not have noticed yet
@@ -261,5 +262,39 @@ func TestUploadOverAConnectionThatBreaksOff(t *testing.T) {
 	}
 	if a := e2e.Decode[e2e.Answer](t, answered); len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" || a.Errors[0].Extensions.Argument != "input.file" {
 		t.Errorf("answered %s", answered)
+	}
+}
+
+// uploadStream sends a file of unknown length while it is read.
+func uploadStream(w *e2e.World, file io.Reader) (e2e.Answer, error) {
+	return w.UploadChunked(e2e.UploadQuery, file)
+}
+
+// lastUpload returns the last upload at the console.
+func lastUpload(w *e2e.World) consolesim.Upload {
+	w.T.Helper()
+	all := w.Sim.Data().Uploads()
+	if len(all) == 0 {
+		w.T.Fatal("nothing was uploaded")
+	}
+	return all[len(all)-1]
+}
+
+func checkUploaded(w *e2e.World, a e2e.Answer, sum string, size int64) {
+	w.T.Helper()
+	var got struct {
+		UploadPackage struct {
+			PackageID, PackageVersionID string
+			Package, Version            struct{ ID string }
+		}
+	}
+	if err := json.Unmarshal(a.Data, &got); err != nil {
+		w.T.Fatal(err)
+	}
+	if u := got.UploadPackage; u.PackageID == "" || u.Package.ID != u.PackageID || u.Version.ID != u.PackageVersionID {
+		w.T.Errorf("answered %s", a.Body)
+	}
+	if u := lastUpload(w); u.SHA256 != sum || u.Size != size {
+		w.T.Errorf("the console has %d bytes with hash %s, want %d with %s", u.Size, u.SHA256, size, sum)
 	}
 }

@@ -1,11 +1,13 @@
-package e2e
+package caching
 
 import (
 	"encoding/json"
+
+	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TraceReport contains the extensions of a traced or planned operation.
-type TraceReport struct {
+// traceReport contains the extensions of a traced or planned operation.
+type traceReport struct {
 	Data       json.RawMessage
 	Extensions struct {
 		Consoleql *struct {
@@ -42,29 +44,29 @@ type plan struct {
 	Refused string
 }
 
-func TraceHeader(value string) map[string]string {
+func traceHeader(value string) map[string]string {
 	return map[string]string{"X-ConsoleQL-Trace": value}
 }
 
-// Trace sends a query with the trace header and fails the test if there is no report.
-func (w *World) Trace(query string, headers ...map[string]string) (TraceReport, Answer) {
+// trace sends a query with the trace header and fails the test if there is no report.
+func trace(w *e2e.World, query string, headers ...map[string]string) (traceReport, e2e.Answer) {
 	w.T.Helper()
-	a := w.Ask(query, Request{Header: MergeHeaders(append(headers, TraceHeader("1"))...)})
-	return w.Account(a.Body), a
+	a := w.Ask(query, e2e.Request{Header: e2e.MergeHeaders(append(headers, traceHeader("1"))...)})
+	return account(w, a.Body), a
 }
 
-func (w *World) Account(body []byte) TraceReport {
+func account(w *e2e.World, body []byte) traceReport {
 	w.T.Helper()
-	told := Decode[TraceReport](w.T, body)
+	told := e2e.Decode[traceReport](w.T, body)
 	if told.Extensions.Consoleql == nil {
 		w.T.Fatalf("no account: %s", body)
 	}
 	return told
 }
 
-// Sources counts the calls by operation and source.
-func (t TraceReport) Sources() Counts {
-	n := make(Counts)
+// sources counts the calls by operation and source.
+func (t traceReport) sources() e2e.Counts {
+	n := make(e2e.Counts)
 	for _, c := range t.Extensions.Consoleql.Calls {
 		n[c.Operation+" "+c.Source]++
 	}
