@@ -145,12 +145,15 @@ func isToken(s string) bool {
 	if s == "" {
 		return false
 	}
+	// Tokens are random, so that a branch for each character would be predicted badly.
+	const (
+		low  = 1<<'+' | 1<<'-' | 1<<'.' | 1<<'/' | (1<<10-1)<<'0' | 1<<'=' // the characters below 64, one bit each
+		high = (1<<26-1)<<('A'-64) | 1<<('_'-64) | (1<<26-1)<<('a'-64) | 1<<('~'-64)
+	)
+	in, ascii := uint64(1), byte(0)
 	for _, c := range []byte(s) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("-._~+/=", c) >= 0:
-		default:
-			return false
-		}
+		in &= [2]uint64{low, high}[c>>6&1] >> (c & 63)
+		ascii |= c
 	}
-	return true
+	return in == 1 && ascii < utf8.RuneSelf
 }
