@@ -24,8 +24,7 @@ func (s *server) identify(next http.Handler) http.Handler {
 		}
 		accesslog.FromContext(r.Context()).Trace(r.Context())
 		p, err := s.Principal(r.Context(), r.Header)
-		var refused *graphqlhttp.RefusedTokenError
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[*graphqlhttp.RefusedTokenError](err); ok {
 			r = r.WithContext(graphqlhttp.WithRefusal(r.Context(), refused))
 		} else if err != nil {
 			s.refuseCredentials(w, r, err)
@@ -72,10 +71,16 @@ const maxCredential = 16 << 10
 
 // checkHeaders refuses headers that the gateway reads and that are not UTF-8.
 func checkHeaders(h http.Header) error {
-	for _, name := range [...]string{"Authorization", "X-Api-Key", graphqlhttp.HeaderCompany, graphqlhttp.HeaderDepartment, graphqlhttp.HeaderTrace} {
-		for _, value := range h.Values(name) {
+	for _, header := range [...]struct{ key, name string }{
+		{"Authorization", "Authorization"},
+		{"X-Api-Key", "X-Api-Key"},
+		{graphqlhttp.KeyCompany, graphqlhttp.HeaderCompany},
+		{graphqlhttp.KeyDepartment, graphqlhttp.HeaderDepartment},
+		{graphqlhttp.HeaderTrace, graphqlhttp.HeaderTrace},
+	} {
+		for _, value := range h[header.key] {
 			if !utf8.ValidString(value) {
-				return fault.BadInput(name, "is not encoded in UTF-8")
+				return fault.BadInput(header.name, "is not encoded in UTF-8")
 			}
 		}
 	}
