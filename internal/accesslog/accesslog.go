@@ -86,6 +86,9 @@ func BeginOperation(ctx context.Context) *Entry {
 	return e
 }
 
+// Begun returns when the request or operation began.
+func (e *Entry) Begun() time.Time { return e.begun }
+
 // ID returns the id of the request or operation.
 func (e *Entry) ID() string { return e.id }
 
@@ -227,7 +230,7 @@ func (l *Log) Request(ctx context.Context, e *Entry, r Response) {
 	attrs = append(attrs, slog.String("method", r.Method), slog.String("route", r.Route), slog.Int("status", r.Status))
 	attrs = l.append(attrs, e, took, r.Bytes, r.Cancelled)
 	e.mu.Unlock()
-	l.write(ctx, attrs)
+	l.write(ctx, e.begun.Add(took), attrs)
 }
 
 // Operation writes the line of an operation on a WebSocket, once.
@@ -245,7 +248,7 @@ func (l *Log) Operation(ctx context.Context, e *Entry, cancelled bool) {
 	attrs = append(attrs, slog.String("connection", e.connection))
 	attrs = l.append(attrs, e, took, e.bytes, cancelled)
 	e.mu.Unlock()
-	l.write(ctx, attrs)
+	l.write(ctx, e.begun.Add(took), attrs)
 }
 
 // maxAttrs is the greatest number of a line's attributes.
@@ -288,8 +291,8 @@ func (l *Log) append(attrs []slog.Attr, e *Entry, took time.Duration, bytes int6
 }
 
 // write writes one line.
-func (l *Log) write(ctx context.Context, attrs []slog.Attr) {
-	record := slog.NewRecord(time.Now(), slog.LevelInfo, "request", 0)
+func (l *Log) write(ctx context.Context, now time.Time, attrs []slog.Attr) {
+	record := slog.NewRecord(now, slog.LevelInfo, "request", 0)
 	record.AddAttrs(attrs...)
 	_ = l.Handler.Handle(ctx, record) // a queue returns no error
 }

@@ -140,16 +140,22 @@ func (s *Share) end() {
 	p.give()
 }
 
+// Add takes n more bytes. It returns false if the operation must wait for them, by Take of 0 bytes.
+func (s *Share) Add(n int) bool {
+	if s == nil {
+		return true
+	}
+	taken := s.taken.Add(int64(n))
+	return taken <= Free || taken <= s.given.Load()
+}
+
 // Take takes n more bytes; 0: it waits for those that were taken before. A large operation may have to wait. If the
 // deadline of ctx comes first, the operation is refused: the error is a RATE_LIMITED one with ErrBusy as its cause.
 func (s *Share) Take(ctx context.Context, n int) error {
-	if s == nil {
+	if s.Add(n) {
 		return nil
 	}
-	if taken := s.taken.Add(int64(n)); taken > Free && taken > s.given.Load() {
-		return s.wait(ctx, taken)
-	}
-	return nil
+	return s.wait(ctx, s.taken.Load())
 }
 
 // Refused reports whether the operation was refused bytes.

@@ -137,7 +137,10 @@ func (w httpClient) attempt(ctx context.Context, x exchange, left *time.Duration
 		return attempt{err: err}
 	}
 	var place *admission.Place
-	if err = x.memory.take(ctx, 0); err == nil { // the connection would wait otherwise
+	if !x.memory.add(0) { // the connection would wait otherwise
+		err = x.memory.await(ctx)
+	}
+	if err == nil {
 		place, err = w.admission.Acquire(ctx, x.call(ctx))
 	}
 	if err == nil {
@@ -154,7 +157,12 @@ func (w httpClient) attempt(ctx context.Context, x exchange, left *time.Duration
 	bounded := newConsoleTime(ctx, place.Timeout(*left))
 	defer bounded.end()
 	if x.class == admission.Lists || x.class == admission.Gets { // the answer to a write tells what has happened
-		x.take = func(n int) error { return bounded.pause(func() error { return x.memory.take(ctx, n) }) }
+		x.take = func(n int) error {
+			if x.memory.add(n) {
+				return nil
+			}
+			return bounded.pause(func() error { return x.memory.await(ctx) })
+		}
 	}
 	status, err := w.send(bounded, x, req, decode) //nolint:contextcheck // bounded inherits ctx
 	waited = x.memory.wait() - waited

@@ -19,16 +19,16 @@ type callMemory struct {
 	waited time.Duration // in all attempts
 }
 
-// take takes n more bytes. It waits for them, and for the bytes that the operation has taken before.
-func (m *callMemory) take(ctx context.Context, n int) error {
-	if m == nil {
-		return nil
-	}
+// add takes n more bytes. It returns false if the call must wait for them.
+func (m *callMemory) add(n int) bool { return m == nil || m.share.Add(n) }
+
+// await waits for the bytes that the operation has taken.
+func (m *callMemory) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, memoryPatience-m.waited)
 	defer cancel()
 	begun := time.Now()
 	defer func() { m.waited += time.Since(begun) }()
-	return m.share.Take(ctx, n)
+	return m.share.Take(ctx, 0)
 }
 
 // wait returns how long the call has waited for memory.

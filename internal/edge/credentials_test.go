@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -20,6 +21,12 @@ func TestIsToken(t *testing.T) {
 	} {
 		if isToken(token) != want {
 			t.Errorf("%q: %v", token, !want)
+		}
+	}
+	b64token := regexp.MustCompile(`\A[A-Za-z0-9._~+/=-]\z`)
+	for c := range 256 {
+		if token := string([]byte{byte(c)}); isToken(token) != b64token.MatchString(token) {
+			t.Errorf("%q: %v", token, isToken(token))
 		}
 	}
 }

@@ -54,8 +54,9 @@ type limitedBody struct {
 // Read reads on, up to the limit.
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	var large *http.MaxBytesError
-	b.exceeded = b.exceeded || errors.As(err, &large)
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		b.exceeded = true
+	}
 	return n, err
 }
 

@@ -18,20 +18,19 @@ import (
 // Options.Observe.
 func (s *server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
 		recorder := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		e := accesslog.Begin(r, w.Header())
 		if s.opts.Client {
 			e.Come(r, s.opts.Proxies)
 		}
 		r = r.WithContext(accesslog.NewContext(r.Context(), e))
-		defer s.answered(recorder, r, e, start) // also if net/http recovers a panic
+		defer s.answered(recorder, r, e) // also if net/http recovers a panic
 		next.ServeHTTP(recorder, r)
 	})
 }
 
 // answered logs and counts a request that was answered.
-func (s *server) answered(recorder middleware.WrapResponseWriter, r *http.Request, e *accesslog.Entry, start time.Time) {
+func (s *server) answered(recorder middleware.WrapResponseWriter, r *http.Request, e *accesslog.Entry) {
 	method := telemetry.KnownMethod(r.Method)
 	route, stream := chi.RouteContext(r.Context()).RoutePattern(), isStream(r, recorder)
 	s.opts.Access.Request(r.Context(), e, accesslog.Response{
@@ -41,7 +40,7 @@ func (s *server) answered(recorder middleware.WrapResponseWriter, r *http.Reques
 	if s.opts.Observe != nil {
 		refused, who := e.Refusal()
 		s.opts.Observe(Request{
-			Route: route, Method: method, Status: recorder.Status(), Duration: time.Since(start), Stream: stream,
+			Route: route, Method: method, Status: recorder.Status(), Duration: time.Since(e.Begun()), Stream: stream,
 			Refused: refused, Principal: who,
 		})
 	}

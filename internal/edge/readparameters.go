@@ -34,9 +34,12 @@ func (s *server) readParameters(next http.Handler) http.Handler {
 		}
 		s.opts.Documents.Resolve(p)
 		r = r.WithContext(graphqlhttp.WithParameters(r.Context(), p))
-		u := *r.URL
-		u.RawQuery = ""
-		r.URL, r.Body = &u, http.NoBody
+		if r.URL.RawQuery != "" {
+			u := *r.URL
+			u.RawQuery = ""
+			r.URL = &u
+		}
+		r.Body = http.NoBody
 		next.ServeHTTP(w, r)
 	})
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/url"
 	"slices"
 	"time"
@@ -100,7 +101,8 @@ func (g *Gateway) observeCalls() func(context.Context, consoleclient.Call) {
 		code := outcome(c)
 		g.metrics.Call(callerOf(ctx), c.Operation, c.Status, code, c.Duration)
 		g.parts.observeCall(c)
-		g.log.DebugContext(ctx, "console call", "operation", c.Operation, "status", c.Status, "duration_ms", accesslog.Milliseconds(c.Duration), "code", code)
+		g.log.LogAttrs(ctx, slog.LevelDebug, "console call", slog.String("operation", c.Operation), slog.Int("status", c.Status),
+			slog.Float64("duration_ms", accesslog.Milliseconds(c.Duration)), slog.String("code", code))
 	}
 }
 

@@ -78,22 +78,39 @@ const maxQuoted = 64
 // Lower returns an id in lower case, which makes ids comparable: consoles differ in the case of GUIDs. It is
 // strings.ToLower with a fast path for lower-case ASCII.
 func Lower(id string) string {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	i := 0
-	for ; i+8 <= len(id); i += 8 {
-		w := uint64(id[i]) | uint64(id[i+1])<<8 | uint64(id[i+2])<<16 | uint64(id[i+3])<<24 |
-			uint64(id[i+4])<<32 | uint64(id[i+5])<<40 | uint64(id[i+6])<<48 | uint64(id[i+7])<<56
-		// The first sum sets a byte's high bit from 'A' on, the second beyond 'Z'.
-		if (w|(w&^highs+(0x80-'A')*ones)&^(w&^highs+(0x80-'Z'-1)*ones))&highs != 0 {
-			return strings.ToLower(id)
-		}
+	if len(id) < wordLength {
+		return strings.ToLower(id)
 	}
-	for ; i < len(id); i++ {
-		if c := id[i]; 'A' <= c && c <= 'Z' || c >= utf8.RuneSelf {
+	for i := 0; i < len(id); i += wordLength {
+		w := word(id, min(i, len(id)-wordLength))
+		if ascii := w &^ highs; w&highs|atLeast(ascii, 'A')&^atLeast(ascii, 'Z'+1) != 0 {
 			return strings.ToLower(id)
 		}
 	}
 	return id
+}
+
+// Ids are compared eight bytes at a time.
+const (
+	wordLength  = 8
+	ones, highs = 0x0101010101010101, 0x8080808080808080
+)
+
+// word returns the eight bytes of s at i.
+func word(s string, i int) uint64 {
+	s = s[i : i+wordLength]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// atLeast sets the high bit of each byte of w that is at least c. All bytes are ASCII.
+func atLeast(w uint64, c byte) uint64 { return (w + (0x80-uint64(c))*ones) & highs }
+
+// hexadecimal sets the high bit of each byte of w that is a hexadecimal digit.
+func hexadecimal(w uint64) uint64 {
+	digit := w &^ highs
+	letter := digit | ' '*ones
+	return (atLeast(digit, '0')&^atLeast(digit, '9'+1) | atLeast(letter, 'a')&^atLeast(letter, 'f'+1)) &^ w
 }
 
 // ParseID parses a GUID and returns its canonical form: 8-4-4-4-12 hexadecimal digits in lower case. It accepts
@@ -141,23 +158,12 @@ func canonical(s string) (string, bool) {
 }
 
 func isGUID(s string) bool {
-	if len(s) != guidLength {
+	if len(s) != guidLength || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return false
 	}
-	for i := range len(s) {
-		c := s[i]
-		switch i {
-		case 8, 13, 18, 23:
-			if c != '-' {
-				return false
-			}
-		default:
-			if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
-				return false
-			}
-		}
-	}
-	return true
+	const zero = '-' ^ '0' // makes a dash a digit
+	return hexadecimal(word(s, 0))&hexadecimal(word(s, 9)^zero<<32)&hexadecimal(word(s, 16)^zero<<16^zero<<56)&
+		hexadecimal(word(s, 24))&hexadecimal(word(s, 28)) == highs
 }
 
 func truncate(s string) string {

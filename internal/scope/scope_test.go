@@ -2,6 +2,7 @@ package scope_test
 
 import (
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -49,6 +50,21 @@ func TestParseID(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// TestParseIDReadsEachByte verifies each byte in each place of a GUID.
+func TestParseIDReadsEachByte(t *testing.T) {
+	guid := regexp.MustCompile(`(?i)\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\z`)
+	for _, id := range []string{lower, upper, other} {
+		for at := range id {
+			for c := range 256 {
+				in := id[:at] + string([]byte{byte(c)}) + id[at+1:]
+				if got, err := scope.ParseID(in); (err == nil) != guid.MatchString(in) || err == nil && got != strings.ToLower(in) {
+					t.Errorf("%q: got %q, %v", in, got, err)
+				}
+			}
+		}
 	}
 }
 

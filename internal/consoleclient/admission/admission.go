@@ -239,6 +239,11 @@ func (c *Controller) acquire(ctx context.Context, call Call) (*Place, error) {
 
 // await waits until w is admitted or refused.
 func (c *Controller) await(ctx context.Context, w *waiter) (*Place, error) {
+	select {
+	case err := <-w.result:
+		return w.decided(err)
+	default: // it waits
+	}
 	if c.wait > 0 {
 		bounded, cancel := context.WithTimeout(ctx, c.wait)
 		defer cancel()
@@ -246,13 +251,7 @@ func (c *Controller) await(ctx context.Context, w *waiter) (*Place, error) {
 	}
 	select {
 	case err := <-w.result:
-		if err != nil {
-			return nil, err
-		}
-		if w.place.probe {
-			c.probe(w.place.call.Class)
-		}
-		return w.place, nil
+		return w.decided(err)
 	case <-ctx.Done():
 	}
 	c.mu.Lock()

@@ -27,6 +27,17 @@ func (w *waiter) refuse(err error) {
 // anyCaller lets every caller have its turn.
 func anyCaller(string) bool { return true }
 
+// decided returns the place of w, or the error of its refusal.
+func (w *waiter) decided(err error) (*Place, error) {
+	if err != nil {
+		return nil, err
+	}
+	if w.place.probe {
+		w.place.of.probe(w.place.call.Class)
+	}
+	return w.place, nil
+}
+
 // leave removes w from its queue; false: it does not wait any more.
 func (w *waiter) leave() bool {
 	q := w.in

@@ -31,10 +31,10 @@ func (e *batchError) Unwrap() error { return e.fault }
 
 // checkBatch returns a *batchError if the text is an array of objects.
 func checkBatch(text []byte) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
-	if dec.PeekKind() != '[' {
+	if !bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("[")) {
 		return nil
 	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
 	_, _ = dec.ReadToken() // it is the bracket
 	n := 0
 	for ; n < maxBatchErrors && dec.PeekKind() == '{'; n++ {

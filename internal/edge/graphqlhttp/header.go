@@ -18,6 +18,12 @@ const (
 	HeaderDepartment = "DepartmentId"
 )
 
+// The same headers as keys of an http.Header.
+const (
+	KeyCompany    = "Companyid"
+	KeyDepartment = "Departmentid"
+)
+
 // NonEmpty returns the values of a header that are not empty. It allocates only if some are
 // empty.
 func NonEmpty(values []string) []string {
@@ -40,17 +46,17 @@ func WithIdentity(ctx context.Context, p principal.Principal, sc scope.Scope) co
 
 // ScopeOf returns the scope that the headers of a request name.
 func ScopeOf(r *http.Request) (scope.Scope, error) {
-	company, err := scopeID(r, HeaderCompany)
+	company, err := scopeID(HeaderCompany, r.Header[KeyCompany])
 	if err != nil {
 		return scope.Scope{}, err
 	}
-	department, err := scopeID(r, HeaderDepartment)
+	department, err := scopeID(HeaderDepartment, r.Header[KeyDepartment])
 	return scope.Scope{CompanyID: company, DepartmentID: department}, err
 }
 
 // scopeID returns one of the scope's headers; empty if it is absent.
-func scopeID(r *http.Request, header string) (string, error) {
-	values := NonEmpty(r.Header.Values(header))
+func scopeID(header string, values []string) (string, error) {
+	values = NonEmpty(values)
 	switch {
 	case len(values) == 0:
 		return "", nil

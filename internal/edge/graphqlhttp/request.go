@@ -138,6 +138,10 @@ func ReadString(member string, value jsontext.Value, into *string) error {
 	if value.Kind() != '"' {
 		return fault.BadInput(member, "is not a string")
 	}
+	if bytes.IndexByte(value, '\\') < 0 && utf8.Valid(value) { // AppendUnquote would copy it twice
+		*into = string(value[1 : len(value)-1])
+		return nil
+	}
 	unquoted, err := jsontext.AppendUnquote(nil, value)
 	if err != nil {
 		return fault.BadInput(member, "is not a string")

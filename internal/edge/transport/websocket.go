@@ -170,7 +170,7 @@ func withPayload(r *http.Request, payload map[string]any) (*http.Request, error)
 				asked.Header.Del("X-Api-Key")
 				replaced = true
 			}
-		case http.CanonicalHeaderKey(graphqlhttp.HeaderCompany), http.CanonicalHeaderKey(graphqlhttp.HeaderDepartment), "Cache-Control", graphqlhttp.HeaderTrace:
+		case graphqlhttp.KeyCompany, graphqlhttp.KeyDepartment, "Cache-Control", graphqlhttp.HeaderTrace:
 		default:
 			continue
 		}
