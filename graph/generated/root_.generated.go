@@ -625,7 +625,7 @@ extend type Query {
 extend type Company {
   "Counts of the packages of all departments in which the caller has a role or permission. The lists that it costs are those of each department."
   packageCounts: PackageCounts
-  "The packages of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first."
+  "The packages of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first. Without ` + "`" + `orderBy` + "`" + `, entities of the same moment keep the console's order within a department; those without a creation time count as the oldest."
   packages(
     "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
     departmentIds: [ID!]
@@ -1042,7 +1042,7 @@ type PackageCounts {
   asOf: DateTime!
   "Whether the counts are exact."
   precision: CountPrecision!
-  "The departments that are not counted; an empty list where all are."
+  "The departments that are not counted; an empty list where all are. If ` + "`" + `unused` + "`" + ` is selected, a department whose workflows cannot be had is not counted."
   unavailable: [UnavailableDepartment!]!
 }
 `, BuiltIn: false},
@@ -1076,7 +1076,7 @@ extend type Query {
 extend type Company {
   "Counts of the queues of all departments in which the caller has a role or permission. The lists that it costs are those of each department."
   queueCounts: QueueCounts
-  "The queues of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first."
+  "The queues of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first. Without ` + "`" + `orderBy` + "`" + `, entities of the same moment keep the console's order within a department; those without a creation time count as the oldest."
   queues(
     "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
     departmentIds: [ID!]
@@ -1328,7 +1328,7 @@ type QueueCounts {
   asOf: DateTime!
   "Whether the counts are exact."
   precision: CountPrecision!
-  "The departments that are not counted; an empty list where all are."
+  "The departments that are not counted; an empty list where all are. If ` + "`" + `empty` + "`" + ` is selected, a department whose robots are asked for and cannot be had is not counted."
   unavailable: [UnavailableDepartment!]!
 }
 `, BuiltIn: false},
@@ -1529,7 +1529,7 @@ input RobotFilter {
   ids: [ID!]
   "Answers only robots with one of these statuses; an empty list matches nothing. The gateway walks the list."
   status: [RobotStatus!]
-  "Answers only robots whose last heartbeat is older than this many seconds by the console's clock, or that never had one. The gateway walks the list."
+  "Answers only robots whose last heartbeat is older than this many seconds, 0 or more, by the console's clock, or that never had one. The gateway walks the list."
   silentFor: Int
   "True: answers only robots that are in no queue; false: only the others. The gateway walks the list and that of the queues, and asks for the robots of each queue that has some."
   withoutQueue: Boolean
@@ -1587,7 +1587,7 @@ type RobotCounts {
   byStatus: [RobotStatusCount!]!
   "How many have been silent: their last heartbeat is older by the console's clock, or they never had one."
   silent(
-    "The age of the heartbeat in seconds."
+    "The age of the heartbeat in seconds, 0 or more."
     seconds: Int! = 300
   ): Int!
   "When the console answered the oldest of the lists."
@@ -1801,7 +1801,7 @@ extend type Query {
 extend type Company {
   "Counts of the workflows of all departments in which the caller has a role or permission. The lists that it costs are those of each department."
   workflowCounts: WorkflowCounts
-  "The workflows of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first."
+  "The workflows of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first. Without ` + "`" + `orderBy` + "`" + `, entities of the same moment keep the console's order within a department; those without a creation time count as the oldest."
   workflows(
     "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
     departmentIds: [ID!]
@@ -2298,7 +2298,7 @@ type WorkflowCounts {
   asOf: DateTime!
   "Whether the counts are exact."
   precision: CountPrecision!
-  "The departments that are not counted; an empty list where all are."
+  "The departments that are not counted; an empty list where all are. If ` + "`" + `outdated` + "`" + ` is selected, a department whose packages cannot be had is not counted."
   unavailable: [UnavailableDepartment!]!
 }
 `, BuiltIn: false},
@@ -2333,7 +2333,7 @@ extend type Workflow {
 }
 
 extend type Company {
-  "The layouts of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first."
+  "The layouts of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first. Without ` + "`" + `orderBy` + "`" + `, entities of the same moment keep the console's order within a department; those without a creation time count as the oldest."
   workflowLayouts(
     "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
     departmentIds: [ID!]

@@ -24,8 +24,10 @@ type Conditions[T any] struct {
 	// Fact is the wanted value of a property that follows from other lists; nil: any.
 	Fact *bool
 
-	tags  []string
-	tests []func(v *T, now time.Time) bool
+	tags      []string
+	silentFor *int // in seconds; nil: any
+	never     bool // an empty list of allowed values matches nothing
+	tests     []func(v *T, now time.Time) bool
 }
 
 func (c *Conditions[T]) keep(test func(v *T, now time.Time) bool) { c.tests = append(c.tests, test) }
@@ -45,6 +47,9 @@ func (c *Conditions[T]) keepTags(tags []string, of func(*T) []string) {
 // None reports whether there are no conditions.
 func (c *Conditions[T]) None() bool { return c.IDs == nil && c.Fact == nil && len(c.tests) == 0 }
 
+// Nothing reports whether no entity can satisfy the conditions.
+func (c *Conditions[T]) Nothing() bool { return c.never || c.IDs != nil && len(c.IDs) == 0 }
+
 // Check returns the error of bad values.
 func (c *Conditions[T]) Check() error {
 	if len(c.IDs) > maxIDs {
@@ -53,10 +58,23 @@ func (c *Conditions[T]) Check() error {
 	if len(c.tags) > maxTags {
 		return fault.BadInput("filter.tags", "are %d, more than %d", len(c.tags), maxTags)
 	}
+	if c.silentFor != nil {
+		if err := CheckSeconds("filter.silentFor", *c.silentFor); err != nil {
+			return err
+		}
+	}
 	for _, tag := range c.tags {
 		if len(tag) > maxText {
 			return fault.BadInput("filter.tags", "has a text longer than %d bytes", maxText)
 		}
+	}
+	return nil
+}
+
+// CheckSeconds refuses a negative number of seconds.
+func CheckSeconds(argument string, seconds int) error {
+	if seconds < 0 {
+		return fault.BadInput(argument, "%d is negative", seconds)
 	}
 	return nil
 }

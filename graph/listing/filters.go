@@ -49,8 +49,9 @@ type RobotFilter struct {
 
 // Split returns the console's part of the filter, and the rest.
 func (f RobotFilter) Split() (cc.RobotFilter, Conditions[cc.Robot]) {
-	c := Conditions[cc.Robot]{IDs: f.IDs, Fact: f.WithoutQueue}
+	c := Conditions[cc.Robot]{IDs: f.IDs, Fact: f.WithoutQueue, silentFor: f.SilentFor}
 	if f.Status != nil {
+		c.never = len(f.Status) == 0
 		c.keep(func(r *cc.Robot, _ time.Time) bool { return slices.Contains(f.Status, r.Status) })
 	}
 	if f.SilentFor != nil {

@@ -113,6 +113,14 @@ func (a sortKey[T]) compare(b sortKey[T], descending bool) int {
 	return cmp.Or(c, cmp.Compare(a.id, b.id))
 }
 
+// precedes reports whether a comes before b in a list of the console, which counts null as the least value.
+func (a sortKey[T]) precedes(b sortKey[T], descending bool) bool {
+	if a.null != b.null {
+		return a.null != descending
+	}
+	return a.compare(b, descending) < 0
+}
+
 // Sort orders the entities. It does not change the list.
 func (e Entity[T]) Sort(all []*T, o Order) []*T {
 	keys := make([]sortKey[T], len(all))
@@ -127,8 +135,9 @@ func (e Entity[T]) Sort(all []*T, o Order) []*T {
 	return sorted
 }
 
-// Merge merges lists, each of which the console has ordered, into one of at most n entities. The result depends on no
-// more than the first n entities of each list.
+// Merge merges lists, each of which the console has ordered, into one of at most n entities. Nulls count as the oldest
+// moment. The result depends on no more than the first n entities of each list, so that it is the same on every page:
+// ties keep the order of their list.
 func (e Entity[T]) Merge(lists [][]*T, o Order, n int) []*T {
 	heads := make([]*sortKey[T], len(lists))
 	next := make([]int, len(lists))
@@ -148,7 +157,7 @@ func (e Entity[T]) Merge(lists [][]*T, o Order, n int) []*T {
 	for len(merged) < n {
 		best := -1
 		for i, head := range heads {
-			if head != nil && (best < 0 || head.compare(*heads[best], o.Descending) < 0) {
+			if head != nil && (best < 0 || head.precedes(*heads[best], o.Descending)) {
 				best = i
 			}
 		}

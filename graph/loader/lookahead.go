@@ -252,6 +252,9 @@ func (k *prefetcher) walk(typ string, s selection.Set, objects []any, path strin
 			}
 			continue
 		}
+		if r.Load == nil {
+			continue
+		}
 		p := pending{to: r.To, below: below, path: at, reads: r.Reads, leads: k.leadsOn(r.To, below)}
 		if k.visit != nil && r.Leads != nil {
 			p.reads = r.Leads(FieldCall{Field: f, Selection: below})

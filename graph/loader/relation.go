@@ -13,7 +13,7 @@ import (
 // the schema.
 type Relations map[string]map[string]Relation
 
-// Relation is one such field. Either Inline or Load is set.
+// Relation is one such field. Either Inline or Load is set; neither for a value of the parent whose arguments Check checks.
 type Relation struct {
 	// To is the object type that the field leads to; of a field that is computed from other objects, its scalar type.
 	To string

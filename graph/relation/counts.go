@@ -1,10 +1,14 @@
 package relation
 
 import (
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/selection"
 	"github.com/consoleql/consoleql/graph/survey"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // counter loads the counts of a kind in an area.
@@ -63,6 +67,17 @@ func subtreeArgument(c loader.FieldCall) bool {
 	}
 	subtree, _ := args["subtree"].(bool)
 	return subtree
+}
+
+// silent returns the row that checks the age of heartbeats that RobotCounts.silent counts.
+func silent() loader.Relation {
+	return loader.Relation{To: "Int", Reads: []string{"Robot"}, Check: func(c loader.FieldCall) error {
+		seconds, err := graphql.UnmarshalInt(c.Arguments()["seconds"])
+		if err != nil {
+			return fault.BadInput("seconds", "%w", err)
+		}
+		return listing.CheckSeconds("seconds", seconds)
+	}}
 }
 
 // countsOfQueue returns the relation to the counts of the robots of a queue.

@@ -58,7 +58,7 @@ func addConnection[T any](table loader.Relations) {
 	table[typ+"Edge"] = map[string]loader.Relation{"node": inline(func(node *T) []*T { return []*T{node} })}
 }
 
-// addUnavailable adds the relations from counts to the departments that they lack.
+// addUnavailable adds the relations from counts to the departments that they lack, and the check of their arguments.
 func addUnavailable(table loader.Relations) {
 	table["UnavailableDepartment"] = map[string]loader.Relation{
 		"department": inline(func(u *listing.UnavailableDepartment) []*cc.Department { return present(u.Department) }),
@@ -67,6 +67,7 @@ func addUnavailable(table loader.Relations) {
 		return map[string]loader.Relation{"unavailable": r}
 	}
 	table["RobotCounts"] = unavailable(inline(func(c *listing.RobotCounts) []*listing.UnavailableDepartment { return c.Unavailable }))
+	table["RobotCounts"]["silent"] = silent()
 	table["WorkflowCounts"] = unavailable(inline(func(c *listing.WorkflowCounts) []*listing.UnavailableDepartment { return c.Unavailable }))
 	table["PackageCounts"] = unavailable(inline(func(c *listing.PackageCounts) []*listing.UnavailableDepartment { return c.Unavailable }))
 	table["QueueCounts"] = unavailable(inline(func(c *listing.QueueCounts) []*listing.UnavailableDepartment { return c.Unavailable }))

@@ -34,7 +34,7 @@ func List[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *enti
 	if err != nil {
 		return loader.FailedOne[entity.Connection[T]](err)
 	}
-	if r.Nothing {
+	if r.Nothing || q.Conditions.Nothing() || area.isEmpty() {
 		return loader.One[entity.Connection[T]](batch.Ready(entity.NewConnection[T](nil, r.Offset, 0, 0)))
 	}
 	needs, keys := of(l).Needs(s), of(l).Keys()

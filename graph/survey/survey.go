@@ -48,6 +48,9 @@ type Department struct {
 	Err error
 }
 
+// isEmpty reports whether the area names no department.
+func (a Area) isEmpty() bool { return a.only != nil && len(a.only) == 0 }
+
 // Departments returns the departments of the area that the caller may ask, and those that it names. It waits for the
 // tree of a company.
 func (a Area) Departments(l *loader.Loaders) ([]Department, error) {

@@ -17,12 +17,13 @@ import (
 // Other operations are refused before they run.
 func TestTypesOfAnAPIKey(t *testing.T) {
 	t.Parallel()
-	var queues, users, all map[string]string
+	var queues, users, robots, all map[string]string
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
 		k.Account("owner", sim.Data().Users()[0])
 		queues = k.Key("only-queues", "owner", ", types: [Queue]")
 		users = k.Key("users", "owner", ", types: [CompanyUser, Workflow, PageInfo], fields: [viewer, workflows, updateWorkflow, executeWorkflow]")
+		robots = k.Key("robots-and-workflows", "owner", ", types: [Robot, Workflow]")
 		all = k.Key("fields-alone", "owner", ", fields: [queues]")
 		s.APIKeysFile = k.Write()
 	})
@@ -69,6 +70,10 @@ func TestTypesOfAnAPIKey(t *testing.T) {
 		{"a filter in a variable", queues, `query($f: QueueFilter = {empty: false}) { queues(filter: $f) { totalCount } }`, "Robot"},
 		{"a value in a variable", users, `query($v: Boolean = true) { workflows(filter: {outdated: $v}) { totalCount } }`, "Package"},
 		{"a filter that is null", queues, `{ queues(filter: {empty: null, name: "x"}) { totalCount } }`, ""},
+		{"workflows of a robot's queues", robots, `{ robots(first: 1) { nodes { workflows { name } } } }`, ""},
+		{"robots of a queue", robots, `{ robots(filter: {associatedQueueId: "` + queue + `"}) { totalCount } }`, ""},
+		{"queues of a robot", robots, `{ robots(first: 1) { nodes { queues { id } } } }`, "Queue"},
+		{"robots without queue", robots, `{ robots(filter: {withoutQueue: true}) { totalCount } }`, "Queue"},
 		{"counts on change", queues, `subscription { robotCountsChanged { total } }`, "Robot"},
 		{"the viewer's company", users, `{ viewer { company { id } } }`, "Company"},
 		{"a field that is not permitted", users, `{ queues { totalCount } }`, "queues"},

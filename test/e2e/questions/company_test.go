@@ -142,13 +142,14 @@ func TestUnavailableDepartments(t *testing.T) {
 // TestCounts compares counts with the data, over one department, a subtree and a company.
 func TestCounts(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{})
+	at := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+	w := e2e.NewWorld(t, consolesim.Options{Now: func() time.Time { return at }})
 	d := w.Sim.Data()
 	company, dept := d.MainCompanyID(), d.MainDepartmentID()
 	type counts struct {
 		RobotCounts struct {
-			Total, Silent, All int
-			ByStatus           []struct {
+			Total, Silent, Late, Any int
+			ByStatus                 []struct {
 				Status string
 				Count  int
 			}
@@ -158,7 +159,7 @@ func TestCounts(t *testing.T) {
 		PackageCounts  struct{ Total, Unused int }
 		QueueCounts    struct{ Total, Empty int }
 	}
-	const selection = `robotCounts%[1]s { total byStatus { status count } silent(seconds: 100000000) all: silent(seconds: -100) asOf precision }
+	const selection = `robotCounts%[1]s { total byStatus { status count } silent(seconds: 100000000) late: silent(seconds: 8) any: silent(seconds: 0) asOf precision }
 		workflowCounts%[1]s { total outdated } packageCounts%[1]s { total unused } queueCounts%[1]s { total empty }`
 	check := func(t *testing.T, got counts, departments []string) {
 		t.Helper()
@@ -173,6 +174,15 @@ func TestCounts(t *testing.T) {
 				}
 			}
 			want.RobotCounts.Total += len(robots)
+			for _, id := range robots {
+				v, _ := d.Robot(id)
+				if at.Sub(v.LastHeartbeat) > 8*time.Second {
+					want.RobotCounts.Late++
+				}
+				if at.After(v.LastHeartbeat) {
+					want.RobotCounts.Any++
+				}
+			}
 			want.WorkflowCounts.Total += len(d.WorkflowIDs(id))
 			want.PackageCounts.Total += len(d.PackageIDs(id))
 			want.QueueCounts.Total += len(d.QueueIDs(id))
@@ -193,8 +203,9 @@ func TestCounts(t *testing.T) {
 			sum += s.Count
 			statuses = append(statuses, s.Status)
 		}
-		if sum != want.RobotCounts.Total || !slices.Equal(statuses, []string{"DISCONNECTED", "READY", "BUSY", "UNKNOWN"}) || got.RobotCounts.All != sum || got.RobotCounts.Silent != 0 {
-			t.Errorf("%+v, want %d robots", got.RobotCounts, want.RobotCounts.Total)
+		if sum != want.RobotCounts.Total || !slices.Equal(statuses, []string{"DISCONNECTED", "READY", "BUSY", "UNKNOWN"}) || got.RobotCounts.Silent != 0 ||
+			got.RobotCounts.Late != want.RobotCounts.Late || got.RobotCounts.Any != want.RobotCounts.Any || want.RobotCounts.Late == 0 || want.RobotCounts.Late >= want.RobotCounts.Any {
+			t.Errorf("%+v, want %+v", got.RobotCounts, want.RobotCounts)
 		}
 		if _, err := time.Parse(time.RFC3339, got.RobotCounts.AsOf); err != nil || got.RobotCounts.Precision != "EXACT" {
 			t.Errorf("%+v", got.RobotCounts)

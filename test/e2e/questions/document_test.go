@@ -85,13 +85,14 @@ func document(t *testing.T) string {
 		f := newFacts(w, ids, robotIDs)
 		return q.calls(f), q.rounds(f)
 	}
-	line("| question | calls | rounds | calls without `Ids` | calls without robots of workflows |")
-	line("| --- | --- | --- | --- | --- |")
+	line("| question | calls | rounds | again | new | calls without `Ids` | calls without robots of workflows |")
+	line("| --- | --- | --- | --- | --- | --- | --- |")
 	for i, q := range questions() {
 		calls, rounds := figures(q, true, true)
 		without, _ := figures(q, true, false)
 		unbound, _ := figures(q, false, true)
-		line("| [%d. %s](#%d-%s) | %d | %d | %d | %d |", i+1, q.title, i+1, anchor(q.title), calls, rounds, without, unbound)
+		again := q.again(newFacts(w, true, true))
+		line("| [%d. %s](#%d-%s) | %d | %d | %d | %d | %d | %d |", i+1, q.title, i+1, anchor(q.title), calls, rounds, again, callsOfNew(t, console, q), without, unbound)
 	}
 	for i, q := range questions() {
 		calls, rounds := figures(q, true, true)
@@ -100,6 +101,15 @@ func document(t *testing.T) string {
 		line("```json\n%s\n```", answer(t, w.Ask(fill(w, q.query, nil), e2e.Request{})))
 	}
 	return b.String()
+}
+
+// callsOfNew returns the calls of a question that is the first one of a gateway.
+func callsOfNew(t *testing.T, console consolesim.Options, q question) int {
+	t.Helper()
+	w := e2e.NewWorld(t, console)
+	w.Sim.ResetCounts()
+	w.Ask(fill(w, q.query, nil), e2e.Request{})
+	return w.TotalCalls()
 }
 
 // anchor returns the fragment of a heading, as GitHub writes it.

@@ -74,12 +74,14 @@ func TestConditions(t *testing.T) {
 		calls              e2e.Counts
 	}{
 		{"ids", "robots", "ids: " + quoted(robots[3], strings.ToUpper(robots[1]), e2e.UnknownID), keep(robots, func(id string) bool { return id == robots[1] || id == robots[3] }), calls(e2e.Counts{e2e.Robots: 1})},
-		{"no ids", "robots", "ids: []", nil, calls(e2e.Counts{e2e.Robots: 1})},
+		{"no ids", "robots", "ids: []", nil, calls(e2e.Counts{})},
+		{"no ids without queue", "robots", "ids: [], withoutQueue: true", nil, calls(e2e.Counts{})},
+		{"no ids of unused packages", "packages", "ids: [], unused: true", nil, calls(e2e.Counts{})},
 		{"ids of packages", "packages", "ids: " + quoted(packages[2]), packages[2:3], calls(e2e.Counts{e2e.Packages: 1})},
 		{"ids of layouts", "workflowLayouts", "ids: " + quoted(d.LayoutIDs(dept)[1]), d.LayoutIDs(dept)[1:2], calls(e2e.Counts{e2e.Layouts: 1})},
 		{"status", "robots", "status: [BUSY]", keep(robots, func(id string) bool { return slices.Index(robots, id)%3 == 1 }), calls(e2e.Counts{e2e.Robots: 1})},
 		{"statuses", "robots", "status: [BUSY, READY]", keep(robots, func(id string) bool { return slices.Index(robots, id)%3 != 2 }), calls(e2e.Counts{e2e.Robots: 1})},
-		{"no status", "robots", "status: []", nil, calls(e2e.Counts{e2e.Robots: 1})},
+		{"no status", "robots", "status: []", nil, calls(e2e.Counts{})},
 		{"without queue", "robots", "withoutQueue: true", keep(robots, func(id string) bool { return !inQueue(id) }), calls(e2e.Counts{e2e.Queues: 1, e2e.Robots: 1 + filled})},
 		{"in a queue", "robots", "withoutQueue: false", keep(robots, inQueue), calls(e2e.Counts{e2e.Queues: 1, e2e.Robots: 1 + filled})},
 		{"outdated", "workflows", "outdated: true", keep(workflows, func(id string) bool {
@@ -118,6 +120,49 @@ func TestConditions(t *testing.T) {
 	}
 	if n := w.Unplanned(); n != "0" {
 		t.Errorf("look-ahead overlooked %s loads", n)
+	}
+}
+
+// TestNothingOfACompany verifies that lists of a company in which nothing can match cost no list.
+func TestNothingOfACompany(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{})
+	for name, list := range map[string]string{
+		"no ids":                     `packages(filter: {ids: []})`,
+		"no ids in an order":         `workflows(filter: {ids: []}, orderBy: {field: NAME})`,
+		"no status":                  `robots(filter: {status: []})`,
+		"no departments":             `robots(departmentIds: [])`,
+		"no departments in an order": `queues(departmentIds: [], orderBy: {field: NAME}, offset: 3)`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.Sim.ResetCounts()
+			a := w.Ask(fmt.Sprintf(`{ company(id: %q) { list: %s { totalCount nodes { id } unavailable { code } pageInfo { hasNextPage } } } }`, w.Sim.Data().MainCompanyID(), list), e2e.Request{})
+			if want := `{"company":{"list":{"totalCount":0,"nodes":[],"unavailable":[],"pageInfo":{"hasNextPage":false}}}}`; string(a.Data) != want || len(a.Errors) > 0 {
+				t.Errorf("answered %s", a.Body)
+			}
+			if diff := gocmp.Diff(e2e.Counts{e2e.Companies: 1}, w.Calls()); diff != "" {
+				t.Errorf("console calls, - wanted + made:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestNegativeSeconds verifies that a negative age of heartbeats is refused before any call.
+func TestNegativeSeconds(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{})
+	for query, argument := range map[string]string{
+		`{ robots(filter: {silentFor: -1}) { totalCount } }`:                                          "filter.silentFor",
+		`{ companies { robots(filter: {silentFor: -1}) { totalCount } } }`:                            "filter.silentFor",
+		`{ robotCounts { silent(seconds: -1) } }`:                                                     "seconds",
+		`{ companies { departments { robotCounts { a: silent b: silent(seconds: -2147483648) } } } }`: "seconds",
+		`query($s: Int! = -1) { queues { nodes { robotCounts { silent(seconds: $s) } } } }`:           "seconds",
+	} {
+		w.Sim.ResetCounts()
+		if e := w.OnlyError(w.Ask(query, e2e.Request{})); e.Extensions.Code != "BAD_USER_INPUT" || e.Extensions.Argument != argument {
+			t.Errorf("%s: %+v", query, e)
+		}
+		w.CheckNoCalls()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/test/e2e"
 )
@@ -101,6 +102,44 @@ func TestNodesThatCannotBeHad(t *testing.T) {
 				t.Errorf("errors %+v", a.Errors)
 			}
 		})
+	}
+}
+
+// TestNodesOutsideTheScopesOfAKey verifies that objects of any type outside the scopes of an API key are refused.
+func TestNodesOutsideTheScopesOfAKey(t *testing.T) {
+	t.Parallel()
+	var key map[string]string
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
+		k := &e2e.Keyring{T: t}
+		k.Account("owner", sim.Data().Users()[0])
+		key = k.Key("one", "owner", fmt.Sprintf(", scopes: [{companyId: %s, departmentIds: [%s]}]", sim.Data().MainCompanyID(), sim.Data().MainDepartmentID()))
+		s.APIKeysFile = k.Write()
+	})
+	d := w.Sim.Data()
+	main := d.MainCompanyID()
+	other := ""
+	for _, c := range d.Companies() {
+		if c.ID != main {
+			other = c.ID
+		}
+	}
+	dept := d.Departments(other)[0].ID
+	ids := []string{
+		cc.NodeID{Type: "Company", Scope: scope.Scope{CompanyID: other}, ID: other}.String(),
+		cc.NodeID{Type: "Department", Scope: scope.Scope{CompanyID: other, DepartmentID: dept}, ID: dept}.String(),
+		cc.NodeID{Type: "Robot", Scope: scope.Scope{CompanyID: other, DepartmentID: dept}, ID: d.RobotIDs(dept)[0]}.String(),
+		cc.NodeID{Type: "Company", Scope: scope.Scope{CompanyID: main}, ID: main}.String(),
+	}
+	a := w.Ask(`query($ids: [ID!]!) { nodes(nodeIds: $ids) { __typename } }`, e2e.Request{Header: key, Variables: map[string]any{"ids": ids}})
+	if string(a.Data) != `{"nodes":[null,null,null,{"__typename":"Company"}]}` {
+		t.Errorf("data %s", a.Data)
+	}
+	refused := map[string]string{}
+	for _, e := range a.Errors {
+		refused[e.FieldPath()] = e.Extensions.Code
+	}
+	if diff := cmp.Diff(map[string]string{"nodes.0": "FORBIDDEN", "nodes.1": "FORBIDDEN", "nodes.2": "FORBIDDEN"}, refused); diff != "" {
+		t.Errorf("- wanted + answered:\n%s", diff)
 	}
 }
 
