@@ -35,7 +35,7 @@ func (c *Cache) Purge(ctx context.Context, except Dependency, soft ...string) er
 // may have received newer data then.
 func (c *Cache) Overtaken(d Dependency) bool {
 	for i, s := range d.slots {
-		if c.log.HitByRefresh(s, d.seqOf(i), d.of) {
+		if m := d.load(i); c.log.HitByRefresh(s, m.seq, m.of) {
 			return true
 		}
 	}
