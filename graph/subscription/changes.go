@@ -177,7 +177,8 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 
 // event returns the event that the subscriber gets for a change that p has found, if any. The caller holds the lock.
 func (s *subscriber[T]) event(p *poll[T], c change[T]) (e event[T], ok bool) {
-	elsewhere := c.typ != EventUpdated && s.hasElsewhere(p, c.id) // it has moved to another department
+	// It has moved to another department. Counts change on both sides of a move.
+	elsewhere := c.typ != EventUpdated && !s.counts && s.hasElsewhere(p, c.id)
 	if c.typ == EventRemoved {
 		return event[T]{typ: c.typ, id: p.g.id(c.before)}, s.all && !elsewhere
 	}
