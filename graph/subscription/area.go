@@ -92,7 +92,7 @@ func follow[T any](departments []survey.Department, t target, terms *terms[T]) (
 			if terms.counts {
 				terms.unavailable = append(terms.unavailable, listing.Unavailable(d.Entity, d.Err))
 			} else {
-				terms.refused = append(terms.refused, inDepartment(d.Scope, d.Err))
+				terms.refused = append(terms.refused, departmentError{d.Scope, d.Err})
 			}
 			continue
 		}

@@ -180,7 +180,12 @@ func TestDepartmentsThatRefuse(t *testing.T) {
 			}
 		})
 		checkTold(t, s, time.Minute, "UPSTREAM_UNAVAILABLE")
-		c.change(func() { clear(c.refused); c.robots["d002"]["rd002"] = cc.RobotStatusBusy })
+		c.change(func() {
+			delete(c.refused, "d001")
+			delete(c.refused, "d002")
+			c.refused["d000"] = forbidden
+			c.robots["d002"]["rd002"] = cc.RobotStatusBusy
+		})
 		checkTold(t, s, time.Minute, "updated rd002")
 		c.change(func() {
 			for d := range c.robots {
@@ -188,6 +193,9 @@ func TestDepartmentsThatRefuse(t *testing.T) {
 			}
 		})
 		checkTold(t, s, time.Minute, "FORBIDDEN", "FORBIDDEN", "over")
+		if n := w.Polls(); n != 0 {
+			t.Errorf("%d polls are left", n)
+		}
 		if _, err := followAll(t, w, c, terms[cc.Robot]{all: true}); fault.CodeOf(err) != fault.Forbidden {
 			t.Errorf("told %v", err)
 		}

@@ -48,6 +48,7 @@ func (p *poll[T]) publish(pollCtx context.Context, found entity.Snapshot[T], see
 	}
 	p.g.mu.Lock()
 	concerned := p.concerns(changes)
+	regained := p.lost != nil
 	counts := slices.ContainsFunc(p.subscribers, func(s *subscriber[T]) bool { return len(s.silences) > 0 })
 	p.g.mu.Unlock()
 
@@ -57,6 +58,7 @@ func (p *poll[T]) publish(pollCtx context.Context, found entity.Snapshot[T], see
 			All: found.Whole && p.target.ids == "" && p.target.queueID == "",
 		})
 	}
+	concerned = concerned || regained
 	if concerned {
 		p.expire(pollCtx, seen)
 	}
@@ -137,9 +139,11 @@ func (p *poll[T]) concerns(changes []change[T]) bool {
 }
 
 // apply updates the state with the changes and sends events to the subscribers. After the
-// first poll, only subscribers that want the initial state get events. The caller holds the
-// lock.
+// first poll, only subscribers that want the initial state get events. After a success of a lost poll, those who missed it
+// get its entities. The caller holds the lock.
 func (p *poll[T]) apply(changes []change[T], first bool) {
+	regained := p.lost != nil
+	p.lost = nil
 	if first {
 		p.state, p.gone = make(map[string]*T, len(changes)), make(map[string]*T)
 	}
@@ -158,6 +162,7 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 		for _, s := range p.subscribers {
 			e, ok := s.event(p, c)
 			switch {
+			case slices.Contains(s.missed, p):
 			case ok && s.counts:
 				s.pushPolled()
 			case ok:
@@ -167,6 +172,8 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 	}
 	for _, s := range p.subscribers {
 		switch {
+		case regained:
+			s.regain(p)
 		case first:
 			s.begin(p.state)
 		case s.fallsSilent(p.tally, p.last.AsOf, p.asOf):
@@ -177,7 +184,8 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 
 // event returns the event that the subscriber gets for a change that p has found, if any. The caller holds the lock.
 func (s *subscriber[T]) event(p *poll[T], c change[T]) (e event[T], ok bool) {
-	elsewhere := c.typ != EventUpdated && s.hasElsewhere(p, c.id) // it has moved to another department
+	// It has moved to another department. Counts change on both sides of a move.
+	elsewhere := c.typ != EventUpdated && !s.counts && s.hasElsewhere(p, c.id)
 	if c.typ == EventRemoved {
 		return event[T]{typ: c.typ, id: p.g.id(c.before)}, s.all && !elsewhere
 	}

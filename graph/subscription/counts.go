@@ -67,6 +67,10 @@ func robotCounts(s *subscriber[cc.Robot]) *listing.RobotCounts {
 	counts := listing.NewRobotCounts(listing.Count{Precision: listing.Exact, Unavailable: slices.Clone(s.unavailable)})
 	var oldest time.Time
 	for _, p := range s.polls {
+		if p.lost != nil {
+			counts.Unavailable = append(counts.Unavailable, listing.Unavailable(s.departments[p.target.scope], p.lost))
+			continue
+		}
 		if p.state == nil {
 			counts.Unavailable = append(counts.Unavailable, listing.Unavailable(s.departments[p.target.scope], p.failed))
 			continue

@@ -128,3 +128,41 @@ func TestTalliesFollowTheState(t *testing.T) {
 		}
 	})
 }
+
+// TestCountsOfAMove verifies that counts do not keep a robot in the department that it has left.
+func TestCountsOfAMove(t *testing.T) {
+	c := newCompany(2)
+	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
+		w := New(c, Options{Interval: time.Second})
+		defer w.Close()
+		s, err := followAll(t, w, c, terms[cc.Robot]{all: true, counts: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkTold(t, s, 0, " counts")
+		var total int // as told
+		watch := func() {
+			for range 1000 {
+				time.Sleep(10 * time.Millisecond)
+				synctest.Wait()
+				if _, ok, _ := s.take(nil); ok {
+					total = robotCounts(s).Total
+				}
+			}
+		}
+		from, to := "d000", "d001"
+		for range 2 {
+			c.change(func() { c.robots[to]["rd000"] = cc.RobotStatusReady })
+			watch()
+			if total != 3 {
+				t.Errorf("%d robots while both departments have one of them", total)
+			}
+			c.change(func() { delete(c.robots[from], "rd000") })
+			watch()
+			if total != 2 {
+				t.Errorf("%d robots after a move to %s", total, to)
+			}
+			from, to = to, from
+		}
+	})
+}

@@ -82,6 +82,7 @@ type poll[T any] struct {
 	refusals int
 	refused  time.Time // time of the first one
 	refusal  fault.Code
+	lost     error // the refusal for which the subscribers lack a department of their area; nil: they do not
 }
 
 // subscribe joins the polls of targets, or starts them, and waits for the end of their first polls. It fails if there is
@@ -103,6 +104,10 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets .
 	}
 	for _, p := range joined {
 		p.subscribers = append(p.subscribers, s)
+		if p.lost != nil {
+			s.miss(p)
+			continue
+		}
 		s.begin(p.state)
 		if p.toldError != nil && !s.isTold(p) {
 			s.push(event[T]{err: p.toldError}) // later subscribers get the error, too
@@ -242,7 +247,10 @@ func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State
 	if p.failures++; p.failures == 1 {
 		p.since = time.Now()
 	}
-	if p.final(caller, err) {
+	switch final := p.final(caller, err); {
+	case p.lost != nil:
+		return backoff.Spread(lostPause, pollSpread)
+	case final:
 		return 0
 	}
 	if p.toldError == nil && time.Since(p.since) >= p.g.service.opts.FailureGrace {
@@ -267,75 +275,10 @@ func callsOf(seen *operation.State) (calls int) {
 	return calls
 }
 
-// final ends the subscriptions for which err is final, and reports whether there were any. The
-// caller holds the lock.
-func (p *poll[T]) final(caller principal.Principal, err error) bool {
-	switch fault.CodeOf(err) {
-	case fault.Unauthenticated:
-		// The next call refreshes a token of the gateway's own cache unless it is quite new. A
-		// caller's token is final, though another subscriber's may still be valid. The gateway
-		// itself reports the end of a session.
-		var console *cc.Error
-		ended := caller.Kind() == principal.PassThrough || caller.Kind() == principal.Session && !errors.As(err, &console)
-		if !ended && !p.persists() {
-			return false
-		}
-		p.endWhere(err, func(s *subscriber[T]) bool { return s.principal.Token() == caller.Token() })
-		p.failures, p.refusals = 0, 0
-		return true
-	case fault.Forbidden, fault.NotFound, fault.BadUserInput, fault.ScopeRequired:
-		var console *cc.Error
-		said := errors.As(err, &console)
-		if said && (console.Empty || console.Foreign) {
-			return false // it does not predict the next poll
-		}
-		if said && p.state != nil && !p.persists() {
-			return false // the console may answer the next poll again
-		}
-		p.endWhere(err, func(*subscriber[T]) bool { return true })
-		return true
-	default:
-		return false
-	}
-}
-
-// countRefusal counts consecutive refusals by the console with one code. A proxy's or an empty
-// answer does not count, except for a token. The caller holds the lock.
-func (p *poll[T]) countRefusal(err error) {
-	code := fault.CodeOf(err)
-	var console *cc.Error
-	unsaid := errors.As(err, &console) && (console.Empty || console.Foreign)
-	switch code {
-	case fault.Unauthenticated:
-		unsaid = false
-	case fault.Forbidden, fault.NotFound, fault.BadUserInput:
-	default:
-		unsaid = true
-	}
-	if unsaid || code != p.refusal {
-		p.refusals = 0
-	}
-	if unsaid {
-		return
-	}
-	if p.refusals++; p.refusals == 1 {
-		p.refused, p.refusal = time.Now(), code
-	}
-}
-
-// persists reports whether the console has refused long enough. The caller holds the lock.
-func (p *poll[T]) persists() bool {
-	return p.refusals >= 2 && time.Since(p.refused) >= p.unauthorizedGrace()
-}
-
 // endWhere ends what subscribers for which over returns true follow of the poll. The caller holds the lock.
 func (p *poll[T]) endWhere(err error, over func(*subscriber[T]) bool) {
 	p.subscribers = slices.DeleteFunc(p.subscribers, func(s *subscriber[T]) bool {
-		if !over(s) {
-			return false
-		}
-		s.lose(p, err)
-		return true
+		return over(s) && s.lose(p, err)
 	})
 	p.removeIfUnused()
 }
@@ -367,11 +310,6 @@ func (p *poll[T]) end(err error) {
 	default:
 		close(p.settled)
 	}
-}
-
-// unauthorizedGrace returns how long a refusal must last before it counts.
-func (p *poll[T]) unauthorizedGrace() time.Duration {
-	return max(p.g.service.opts.Interval, 2*time.Second)
 }
 
 // backoff doubles the interval with each failure in a row, and obeys the console's

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // failNextPoll waits for one more poll, which fails with err. It gives up if the polls have ended.
@@ -101,5 +104,112 @@ func TestRefusalEndsWhenItPersists(t *testing.T) {
 				t.Errorf("told %v after %d looks", err, c.calls()-before)
 			}
 		})
+	})
+}
+
+// TestALostDepartmentComesBack verifies that a department that refused, from the beginning or later, is followed again when
+// it answers. It is asked rarely meanwhile, and older answers are expired before its entities are told.
+func TestALostDepartmentComesBack(t *testing.T) {
+	forbidden := &cc.Error{Status: 403, Kind: fault.Forbidden, Title: "Forbidden"}
+	c := newCompany(3)
+	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
+		w := New(c, Options{Interval: time.Second})
+		defer w.Close()
+		var expired []string
+		w.robots.expire = func(_ context.Context, sc scope.Scope, _ responsecache.Dependency) error {
+			c.change(func() { expired = append(expired, sc.DepartmentID) })
+			return nil
+		}
+		c.refused["d000"] = forbidden
+		follow := func(terms terms[cc.Robot]) *subscriber[cc.Robot] {
+			t.Helper()
+			s, err := followAll(t, w, c, terms)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		checkCounts := func(s *subscriber[cc.Robot], total int, missing ...string) {
+			t.Helper()
+			counts := robotCounts(s)
+			var lacks []string
+			for _, u := range counts.Unavailable {
+				lacks = append(lacks, u.Department.ID+" "+u.Code)
+			}
+			if counts.Total != total || fmt.Sprint(lacks) != fmt.Sprint(missing) {
+				t.Errorf("%d robots without %v, want %d without %v", counts.Total, lacks, total, missing)
+			}
+		}
+		s, counts := follow(terms[cc.Robot]{all: true}), follow(terms[cc.Robot]{all: true, counts: true})
+		checkTold(t, s, 0, "FORBIDDEN")
+		checkTold(t, counts, 0, " counts")
+		checkCounts(counts, 2, "d000 FORBIDDEN")
+		c.change(func() { clear(c.of) })
+		checkTold(t, s, 10*time.Minute)
+		checkTold(t, counts, 0)
+		c.change(func() {
+			if n := c.of["d000"]; n < 9 || n > 11 {
+				t.Errorf("the department was asked %d times in 10 minutes", n)
+			}
+			clear(c.refused)
+			expired = nil
+		})
+		checkTold(t, s, 2*time.Minute, "added rd000")
+		checkTold(t, counts, 0, " counts")
+		checkCounts(counts, 3)
+
+		// The refusal of a department that is known: its changes meanwhile are told.
+		c.change(func() {
+			c.robots["d001"]["gone"], c.robots["d001"]["kept"] = cc.RobotStatusReady, cc.RobotStatusReady
+		})
+		told(s, 10*time.Second)
+		told(counts, 0)
+		c.change(func() { c.refused["d001"] = forbidden })
+		checkTold(t, s, 10*time.Second, "FORBIDDEN")
+		checkTold(t, counts, 0, " counts")
+		checkCounts(counts, 2, "d001 FORBIDDEN")
+		late, lateCounts := follow(terms[cc.Robot]{all: true, initial: true}), follow(terms[cc.Robot]{all: true, counts: true})
+		checkTold(t, late, 0, "snapshot rd000", "FORBIDDEN", "snapshot rd002")
+		checkTold(t, lateCounts, 0, " counts")
+		checkCounts(lateCounts, 2, "d001 FORBIDDEN")
+		c.change(func() {
+			if len(expired) == 0 || expired[0] != "d000" {
+				t.Errorf("%v were expired", expired)
+			}
+			expired = nil
+			delete(c.refused, "d001")
+			c.robots["d001"] = map[string]cc.RobotStatus{"new": cc.RobotStatusReady, "rd001": cc.RobotStatusBusy, "kept": cc.RobotStatusReady}
+		})
+		checkTold(t, s, 2*time.Minute, "added new", "updated rd001", "removed gone")
+		// Only a second poll tells that the list has no other page with an entity that is missing.
+		checkTold(t, late, 0, "added gone", "added kept", "added new", "added rd001", "removed gone")
+		checkTold(t, counts, 0, " counts")
+		checkTold(t, lateCounts, 0, " counts")
+		checkCounts(counts, 5)
+		c.change(func() {
+			if len(expired) == 0 || expired[0] != "d001" {
+				t.Errorf("%v were expired", expired)
+			}
+		})
+	})
+}
+
+// TestErrorsNameTheirDepartment verifies that the error of a department names it and leaves what the console said.
+func TestErrorsNameTheirDepartment(t *testing.T) {
+	forbidden := &cc.Error{Status: 403, Kind: fault.Forbidden, Title: "Forbidden"}
+	c := newCompany(2)
+	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
+		w := New(c, Options{Interval: time.Second})
+		defer w.Close()
+		c.refused["d001"] = forbidden
+		s, err := followAll(t, w, c, terms[cc.Robot]{all: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.next(t.Context())
+		var named interface{ Subject() string }
+		if !errors.As(err, &named) || named.Subject() != "the department d001 is not followed" || !errors.Is(err, forbidden) || fault.CodeOf(err) != fault.Forbidden {
+			t.Errorf("told %v", err)
+		}
 	})
 }

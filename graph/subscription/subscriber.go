@@ -2,8 +2,6 @@ package subscription
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -40,6 +38,7 @@ type subscriber[T any] struct {
 	terms[T]
 	g       *pollGroups[T]
 	polls   []*poll[T]
+	missed  []*poll[T] // the lost ones of polls whose entities the subscriber does not know
 	pending []event[T]
 	wake    func() // called at the next event, and then removed; nil: nobody waits
 	over    bool   // no event follows the pending ones
@@ -153,35 +152,6 @@ func (s *subscriber[T]) leavePolls() {
 		p.subscribers = slices.DeleteFunc(p.subscribers, func(o *subscriber[T]) bool { return o == s })
 		p.removeIfUnused()
 	}
-}
-
-// lose ends what the subscriber follows of p, which no longer has it. The subscription goes on with its other polls, unless
-// the credentials are refused. The caller holds the lock.
-func (s *subscriber[T]) lose(p *poll[T], err error) {
-	s.polls = slices.DeleteFunc(s.polls, func(q *poll[T]) bool { return q == p })
-	if err == nil || len(s.polls) == 0 || fault.CodeOf(err) == fault.Unauthenticated {
-		s.finish(err)
-		s.leavePolls()
-		return
-	}
-	if s.counts {
-		s.unavailable = append(s.unavailable, listing.Unavailable(s.departments[p.target.scope], err))
-		s.pushPolled()
-		return
-	}
-	s.push(event[T]{err: inDepartment(p.target.scope, err)})
-}
-
-// inDepartment returns an error that names one of several departments.
-func inDepartment(sc scope.Scope, err error) error {
-	refused := fmt.Sprintf("the department %s is not followed", sc.DepartmentID)
-	var console *cc.Error
-	if errors.As(err, &console) {
-		named := *console
-		named.Title = refused + ": " + named.Title
-		return &named
-	}
-	return fault.New(fault.CodeOf(err), "%s: %w", refused, err)
 }
 
 // isTold reports whether the subscriber was told of an error of another of its polls. The caller holds the lock.

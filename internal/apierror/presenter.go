@@ -39,7 +39,8 @@ type Presenter struct {
 }
 
 // Present converts an error to a GraphQL error; no other function does. It logs an error that
-// is not meant for callers, and returns INTERNAL.
+// is not meant for callers, and returns INTERNAL. The message begins with the Subject of an error
+// in its chain that has one.
 func (p Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 	outcome := outcomeAt(ctx, err)
 	out := *graphql.DefaultErrorPresenter(ctx, err) // fields may share errors
@@ -77,6 +78,10 @@ func (p Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 	default:
 		p.Log.ErrorContext(ctx, "internal error", "error", err, "path", out.Path.String())
 		out.Message, out.Extensions["code"] = "internal error"+Consequence(outcome), fault.Internal
+	}
+	var part interface{ Subject() string }
+	if errors.As(err, &part) {
+		out.Message = part.Subject() + ": " + out.Message
 	}
 	var upload interface{ UploadID() string }
 	if errors.As(err, &upload) {

@@ -41,9 +41,9 @@ type operations struct {
 	observe func(Operation) // may be nil
 	slow    time.Duration
 	tracer  trace.Tracer // nil: no spans
-	// overtaken reports whether data newer than an answer's may have been sent to a
-	// subscriber; nil: never.
-	overtaken func(responsecache.Dependency) bool
+	// overtaking is called before an execution. It returns a function that reports whether data
+	// newer than the answer's may have been sent to a subscriber meanwhile; nil: never.
+	overtaking func() func(responsecache.Dependency) bool
 	log       *slog.Logger
 }
 
@@ -90,12 +90,12 @@ const maxRepeats = 3
 // repeating executes a query again if its answer is older than an event that its principal got
 // meanwhile.
 func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHandler {
-	if o.overtaken == nil {
+	if o.overtaking == nil {
 		return next
 	}
 	return func(begun context.Context) graphql.ResponseHandler {
+		a := &attempts{overtaken: o.overtaking()}
 		responses := next(begun)
-		a := &attempts{overtaken: o.overtaken}
 		return func(ctx context.Context) *graphql.Response {
 			t := operation.FromContext(ctx)
 			if t == nil { // over a WebSocket, the context has none
@@ -105,7 +105,7 @@ func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHa
 			ctx = context.WithValue(ctx, attemptsKey{}, a)
 			resp := responses(ctx)
 			for a.again {
-				a.again = false
+				a.again, a.overtaken = false, o.overtaking()
 				t.Restart()
 				responses = next(begun)
 				resp = responses(ctx)
@@ -117,7 +117,7 @@ func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHa
 
 // attempts counts the executions of one query.
 type attempts struct {
-	overtaken func(responsecache.Dependency) bool
+	overtaken func(responsecache.Dependency) bool // of the last execution
 	count     int
 	again     bool // the last answer is outdated and must not be sent
 }

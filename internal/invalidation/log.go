@@ -11,6 +11,7 @@ import (
 // every invalidation up to the version of its sharedLog.
 type Log struct {
 	seq      atomic.Uint64 // moves with every invalidation
+	settled  atomic.Uint64 // versions has every invalidation up to here
 	floor    atomic.Uint64 // everything older is invalid
 	versions versions      // by seq
 	mu       sync.Mutex    // held by writers
@@ -133,6 +134,9 @@ func (l *Log) shared(epoch string, version uint64, at []Slot, of RefreshID, hit 
 // Seq returns the present sequence number of this process.
 func (l *Log) Seq() uint64 { return l.seq.Load() }
 
+// Settled returns a sequence number up to which every later call knows every invalidation.
+func (l *Log) Settled() uint64 { return l.settled.Load() }
+
 // Hit reports whether the slot is known to have been invalidated after seq, except for entries
 // of the refresh.
 func (l *Log) Hit(s Slot, seq uint64, of RefreshID) bool { return l.versions.hit(s, seq, of) }
@@ -175,6 +179,7 @@ func (l *Log) bumpLocked(at []Slot, of RefreshID) {
 	for _, s := range at {
 		l.versions.set(s, n, of)
 	}
+	l.settled.Store(n)
 }
 
 // apply applies the invalidation that made a shared version. It returns false if versions

@@ -1,7 +1,6 @@
 package responsecache
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -43,12 +42,18 @@ func (g dependencies) withSlots(at []invalidation.Slot) dependencies {
 // something that was made from the answer is still valid. A Dependency is of use only in the
 // process that made it. The zero value is never valid.
 type Dependency struct {
-	seq     uint64 // of the oldest part
-	slots   []invalidation.Slot
-	since   []uint64  // per slot, the seq of the oldest part that has it; nil: seq
-	of      RefreshID // for which all parts were loaded, if it is the same
+	seq     uint64              // of the oldest part
+	slots   []invalidation.Slot // of all parts
+	loads   []loadMark          // per slot, of the parts that have it; nil: seq and of
+	of      RefreshID           // for which all parts were loaded, if it is the same
 	expires time.Time
 	begun   time.Time
+}
+
+// loadMark is what decides whether an invalidation concerns an answer.
+type loadMark struct {
+	seq uint64    // when its load began
+	of  RefreshID // for which it was loaded
 }
 
 // Expires is when the dependency ends at the latest.
@@ -64,7 +69,13 @@ func Combine(deps ...Dependency) Dependency {
 		return Dependency{}
 	}
 	all := Dependency{seq: deps[0].seq, of: deps[0].of, expires: deps[0].expires, begun: deps[0].begun}
-	since := make(map[invalidation.Slot]uint64)
+	// Each part has its own age and refresh: an older part does not make a newer one obsolete, and
+	// a refresh does not outdate what was loaded for it.
+	type part struct {
+		slot invalidation.Slot
+		of   RefreshID
+	}
+	oldest := make(map[part]uint64)
 	for _, d := range deps {
 		all.seq = min(all.seq, d.seq)
 		if d.of != all.of {
@@ -77,27 +88,26 @@ func Combine(deps ...Dependency) Dependency {
 			all.begun = d.begun
 		}
 		for i, s := range d.slots {
-			// Each part has its own age: an older part does not make a newer one obsolete.
-			seq := d.seqOf(i)
-			if known, ok := since[s]; !ok || seq < known {
-				since[s] = seq
+			m := d.load(i)
+			if seq, ok := oldest[part{s, m.of}]; !ok || m.seq < seq {
+				oldest[part{s, m.of}] = m.seq
 			}
 		}
 	}
-	all.slots = slices.Sorted(maps.Keys(since))
-	all.since = make([]uint64, len(all.slots))
-	for i, s := range all.slots {
-		all.since[i] = since[s]
+	all.slots = make([]invalidation.Slot, 0, len(oldest))
+	all.loads = make([]loadMark, 0, len(oldest))
+	for p, seq := range oldest {
+		all.slots, all.loads = append(all.slots, p.slot), append(all.loads, loadMark{seq, p.of})
 	}
 	return all
 }
 
-// seqOf is the sequence number after which the i-th slot must not have been invalidated.
-func (d Dependency) seqOf(i int) uint64 {
-	if d.since == nil {
-		return d.seq
+// load is the load of the parts that have the i-th slot. They must not have been invalidated since.
+func (d Dependency) load(i int) loadMark {
+	if d.loads == nil {
+		return loadMark{d.seq, d.of}
 	}
-	return d.since[i]
+	return d.loads[i]
 }
 
 // current reports whether nothing that d depends on is known to have been invalidated.
@@ -108,7 +118,7 @@ func (d Dependency) current(l *invalidation.Log) bool {
 // hit reports whether something that d depends on is known to have been invalidated.
 func (d Dependency) hit(l *invalidation.Log) bool {
 	for i, s := range d.slots {
-		if l.Hit(s, d.seqOf(i), d.of) {
+		if m := d.load(i); l.Hit(s, m.seq, m.of) {
 			return true
 		}
 	}

@@ -24,22 +24,26 @@ func (c *Cache) Purge(ctx context.Context, except Dependency, soft ...string) er
 	}
 	of := except.of
 	if of == 0 {
-		of = NewRefreshID() // so that Overtaken does not take it for a write
+		of = NewRefreshID() // so that Overtaking does not take it for a write
 	} else if c.log.MadeFor(of, invalidation.SlotsOf(tags...)) {
 		return nil
 	}
 	return c.Expire(ctx, of, tags...)
 }
 
-// Overtaken reports whether Expire or Purge has ended an entry that d depends on. A subscriber
-// may have received newer data then.
-func (c *Cache) Overtaken(d Dependency) bool {
-	for i, s := range d.slots {
-		if c.log.HitByRefresh(s, d.seqOf(i), d.of) {
-			return true
+// Overtaking returns a function that reports whether Expire or Purge has ended an entry that a
+// Dependency depends on. A subscriber may have received newer data then. It ignores what had ended
+// before the call of Overtaking: later reads give such an entry only if a load fails.
+func (c *Cache) Overtaking() (overtaken func(Dependency) bool) {
+	begun := c.log.Settled()
+	return func(d Dependency) bool {
+		for i, s := range d.slots {
+			if m := d.load(i); c.log.HitByRefresh(s, max(m.seq, begun), m.of) {
+				return true
+			}
 		}
+		return false
 	}
-	return false
 }
 
 // Alone reports whether no other replica may keep entries: there is no Redis, or no other

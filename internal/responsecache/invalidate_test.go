@@ -174,9 +174,10 @@ func TestUncertain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	overtaken := a.Overtaking()
 	uncertain(a, "tag")
-	if a.Valid(d) || a.Overtaken(d) {
-		t.Errorf("valid %t, overtaken %t", a.Valid(d), a.Overtaken(d))
+	if a.Valid(d) || overtaken(d) {
+		t.Errorf("valid %t, overtaken %t", a.Valid(d), overtaken(d))
 	}
 	con.err = errDown
 	want(t, va, con.read("a", "tag", "second"), 1, Stale)

@@ -200,3 +200,47 @@ func TestADependencyIsAsOldAsItsOldestPart(t *testing.T) {
 		}
 	})
 }
+
+// TestEachPartOfADependencyHasItsOwnRefresh verifies that parts loaded for different refreshes, or for none, do not
+// outdate each other. Such a query would be executed again and again.
+func TestEachPartOfADependencyHasItsOwnRefresh(t *testing.T) {
+	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		soft := func(call, tag string, of RefreshID) Read[int64] {
+			r := con.read(call, "company")
+			r.SoftTag, r.Refresh, r.RefreshID = tag, of != 0, of
+			return r
+		}
+		overtaken := c.Overtaking()
+		first, second := NewRefreshID(), NewRefreshID()
+		a := want(t, v, soft("a", "A", first), 1, Loaded).Dependency
+		b := want(t, v, soft("b", "B", second), 2, Loaded).Dependency
+		other := want(t, v, soft("c", "C", 0), 3, Loaded).Dependency
+		for of, tag := range map[RefreshID]string{first: "A", second: "B"} {
+			if err := c.Expire(t.Context(), of, tag); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, deps := range map[string][]Dependency{
+			"another refresh": {a, b},
+			"no refresh":      {a, other},
+			"all":             {other, b, a},
+			"nested":          {Combine(a, b), other},
+		} {
+			if d := Combine(deps...); !c.Valid(d) || !c.Current(d) || c.Ended(d) || overtaken(d) {
+				t.Errorf("%s: valid %t, current %t, ended %t, overtaken %t", name, c.Valid(d), c.Current(d), c.Ended(d), overtaken(d))
+			}
+		}
+		// The failure of a read has no dependency. It makes an answer invalid, but not outdated.
+		if d := Combine(a, Dependency{}); c.Valid(d) || c.Current(d) || overtaken(d) {
+			t.Errorf("with a failure: valid %t, current %t, overtaken %t", c.Valid(d), c.Current(d), overtaken(d))
+		}
+		if err := c.Expire(t.Context(), NewRefreshID(), "B"); err != nil {
+			t.Fatal(err)
+		}
+		for name, d := range map[string]Dependency{"": Combine(a, b), " with a failure": Combine(Dependency{}, b), " nested": Combine(Combine(b, a), other)} {
+			if c.Valid(d) || !overtaken(d) || c.Overtaking()(d) {
+				t.Errorf("after a later refresh%s: valid %t, overtaken %t, later %t", name, c.Valid(d), overtaken(d), c.Overtaking()(d))
+			}
+		}
+	})
+}
