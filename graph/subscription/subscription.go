@@ -331,7 +331,7 @@ func (s *Service) admit(caller string) error {
 	if s.stop.Err() != nil {
 		return fault.New(fault.UpstreamUnavailable, "the gateway is stopping")
 	}
-	if !s.places.Take(caller) {
+	if !s.places.Take(caller, 1) {
 		return fault.Busy("too many subscriptions: this caller has %d, and the gateway takes %d of each caller and %d in all", s.places.Held(caller), s.opts.MaxPerCaller, s.opts.MaxSubscriptions)
 	}
 	s.subscriptions.Add(1)

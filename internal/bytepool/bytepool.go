@@ -1,10 +1,11 @@
 // Package bytepool bounds the memory of large answers: what operations hold of the console's answers, and the answers
 // that are made of it.
 //
-// An operation takes bytes as it reads and encodes, and gives all of them back at its end. Small operations never wait.
-// A large one waits for its bytes. Those that hold some go first, in their order, and then the callers take turns. The first
-// is always given what it needs, however much that is: it waits for nobody, so that operations that hold bytes and need
-// more cannot block each other.
+// An operation takes bytes as it reads and encodes, and gives all of them back at its end. Small operations have memory of
+// their own, of which each caller has a share, and do not wait. A large operation waits for its bytes, and so does a small one
+// beyond that share. Operations that hold bytes go first, in their order, and then the callers take turns. The first is always
+// given what it needs, however much that is: it waits for nobody, so that operations that hold bytes and need more cannot block
+// each other. Few may wait: each holds what it has read and collected so far.
 package bytepool
 
 import (
@@ -16,14 +17,25 @@ import (
 
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/quota"
 	"github.com/consoleql/consoleql/internal/turns"
 )
 
 const (
 	// DefaultBytes is the default bound of a pool.
 	DefaultBytes = 32 << 20
-	// Free is what each operation takes without being counted.
-	Free = 1 << 20
+	// Uncounted is what each operation takes without being counted.
+	Uncounted = 64 << 10
+	// small is what an operation takes at most of smallBytes.
+	small = 1 << 20
+	// smallBytes bounds what small operations hold in all.
+	smallBytes = 32 << 20
+	// smallStep is the least that a small operation is given.
+	smallStep = 64 << 10
+	// MaxWaiting bounds the large operations that wait for their first bytes.
+	MaxWaiting = 64
+	// MaxWaitingOfCaller bounds those of one caller.
+	MaxWaitingOfCaller = 16
 	// first is the least that a large operation is given at once, so that few need more later.
 	first = 8 << 20
 	// step is the least that it is given then.
@@ -41,6 +53,8 @@ type Pool struct {
 	used    int64
 	holders []*Share            // large operations with bytes, in the order in which they were given the first ones
 	waiting turns.Queue[*Share] // those without
+	places  quota.Quota         // of those without
+	small   quota.Quota         // bytes of small operations
 }
 
 // New returns a pool of that many bytes; 0: DefaultBytes.
@@ -48,7 +62,7 @@ func New(bytes int64) *Pool {
 	if bytes == 0 {
 		bytes = DefaultBytes
 	}
-	return &Pool{bytes: bytes}
+	return &Pool{bytes: bytes, places: quota.Quota{Total: MaxWaiting, PerCaller: MaxWaitingOfCaller}, small: quota.Quota{Total: smallBytes}}
 }
 
 // Used returns the bytes that large operations hold.
@@ -83,11 +97,12 @@ type Share struct {
 	pool    *Pool
 	caller  string
 	taken   atomic.Int64
-	given   atomic.Int64 // changed under pool.mu
+	given   atomic.Int64 // beyond Uncounted; changed under pool.mu
 	refused atomic.Bool
 
 	// Guarded by pool.mu:
 	holders int
+	large   bool                // it has large bytes
 	queued  *turns.Item[*Share] // in pool.waiting; nil: it is not there
 	wanted  int64
 	changed chan struct{} // closed when more is given; nil: nobody waits
@@ -135,6 +150,10 @@ func (s *Share) end() {
 		return
 	}
 	s.leave()
+	if !s.large {
+		p.small.Release(s.caller, int(s.given.Load()))
+		return
+	}
 	p.holders = slices.DeleteFunc(p.holders, func(other *Share) bool { return other == s })
 	p.used -= s.given.Load()
 	p.give()
@@ -145,17 +164,17 @@ func (s *Share) Add(n int) bool {
 	if s == nil {
 		return true
 	}
-	taken := s.taken.Add(int64(n))
-	return taken <= Free || taken <= s.given.Load()
+	return s.taken.Add(int64(n))-Uncounted <= s.given.Load()
 }
 
 // Take takes n more bytes; 0: it waits for those that were taken before. A large operation may have to wait. If the
-// deadline of ctx comes first, the operation is refused: the error is a RATE_LIMITED one with ErrBusy as its cause.
+// deadline of ctx comes first, or too many wait, the operation is refused: the error is a RATE_LIMITED one with ErrBusy as its
+// cause.
 func (s *Share) Take(ctx context.Context, n int) error {
 	if s.Add(n) {
 		return nil
 	}
-	return s.wait(ctx, s.taken.Load())
+	return s.wait(ctx, s.taken.Load()-Uncounted)
 }
 
 // Refused reports whether the operation was refused bytes.
@@ -185,6 +204,11 @@ func (s *Share) wait(ctx context.Context, wanted int64) error {
 func (s *Share) refuse() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
+	s.deny()
+}
+
+// deny is refuse for a caller that holds pool.mu.
+func (s *Share) deny() {
 	s.refused.Store(true)
 	s.wanted = s.given.Load()
 	s.leave()
@@ -195,8 +219,14 @@ func (s *Share) refuse() {
 func (s *Share) leave() {
 	if s.queued != nil {
 		s.pool.waiting.Remove(s.queued)
-		s.queued = nil
+		s.unqueue()
 	}
+}
+
+// unqueue notes that the share is not in pool.waiting any more. The caller holds pool.mu.
+func (s *Share) unqueue() {
+	s.queued = nil
+	s.pool.places.Release(s.caller, 1)
 }
 
 // notify wakes those who wait for the operation's bytes. The caller holds pool.mu.
@@ -208,23 +238,38 @@ func (s *Share) notify() {
 }
 
 // want gives the operation that many bytes if it can, and returns nil. Otherwise it returns a channel that is closed when
-// more was given.
+// more was given, or when the operation is refused.
 func (s *Share) want(wanted int64) <-chan struct{} {
 	p := s.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.queued == nil && s.given.Load() == 0 {
-		s.queued = p.waiting.Push(s.caller, s)
-	}
-	s.wanted = max(s.wanted, wanted)
-	p.give()
-	if s.given.Load() >= wanted {
+	if s.given.Load() >= wanted || !s.large && s.queued == nil && p.giveSmall(s, wanted) {
 		return nil
 	}
 	if s.changed == nil {
 		s.changed = make(chan struct{})
 	}
-	return s.changed
+	changed := s.changed
+	if !s.large && s.queued == nil {
+		if !p.places.Take(s.caller, 1) {
+			s.deny()
+			return changed
+		}
+		s.queued = p.waiting.Push(s.caller, s)
+	}
+	s.wanted = max(s.wanted, wanted)
+	p.give()
+	return changed
+}
+
+// giveSmall gives the operation that many bytes in all of those for small operations, if it can. The caller holds mu.
+func (p *Pool) giveSmall(s *Share, wanted int64) bool {
+	more := max(wanted-s.given.Load(), smallStep)
+	if wanted > small || !p.small.Take(s.caller, int(more)) {
+		return false
+	}
+	s.given.Add(more)
+	return true
 }
 
 // give gives bytes to the operations that want some: to those that hold some, and then to the others. The caller holds mu.
@@ -239,15 +284,20 @@ func (p *Pool) give() {
 			return
 		}
 		p.waiting.Next(func(caller string) bool { return caller == s.caller })
-		s.queued = nil
+		s.unqueue()
+		s.large = true
 		p.holders = append(p.holders, s)
 	}
 }
 
-// grant gives more bytes to an operation if they are free, or in any case. The caller holds mu.
+// grant gives more bytes to an operation if they are free, or in any case. A small operation gives back its bytes. The caller
+// holds mu.
 func (p *Pool) grant(s *Share, more int64, anyCase bool) bool {
 	if !anyCase && p.used+more > p.bytes {
 		return false
+	}
+	if !s.large {
+		p.small.Release(s.caller, int(s.given.Swap(0)))
 	}
 	p.used += more
 	s.given.Add(more)

@@ -3,6 +3,8 @@ package bytepool_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +27,13 @@ type operation struct {
 func begin(t *testing.T, p *bytepool.Pool) operation {
 	t.Helper()
 	ctx, share, end := p.Begin(t.Context())
+	return operation{t, ctx, share, end}
+}
+
+// as begins an operation of a caller.
+func as(t *testing.T, p *bytepool.Pool, name string) operation {
+	t.Helper()
+	ctx, share, end := p.Begin(principal.NewContext(t.Context(), principal.ForAccount(name, nil)))
 	return operation{t, ctx, share, end}
 }
 
@@ -94,21 +103,17 @@ func TestLargeOperationsWaitInOrder(t *testing.T) {
 func TestCallersTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := bytepool.New(8 * mib)
-		as := func(name string) operation {
-			ctx, share, end := p.Begin(principal.NewContext(t.Context(), principal.ForAccount(name, nil)))
-			return operation{t, ctx, share, end}
-		}
-		holder := as("flood")
+		holder := as(t, p, "flood")
 		holder.has(holder.take(8*mib), "the holder")
 		var flood []operation
 		var taken []<-chan error
-		for range 20 {
-			o := as("flood")
+		for range bytepool.MaxWaitingOfCaller {
+			o := as(t, p, "flood")
 			flood, taken = append(flood, o), append(taken, o.take(8*mib))
 		}
-		other := as("another")
+		other := as(t, p, "another")
 		wanted := other.take(8 * mib)
-		if n := p.Waiting(); n != 21 {
+		if n := p.Waiting(); n != bytepool.MaxWaitingOfCaller+1 {
 			t.Errorf("%d operations wait", n)
 		}
 		holder.end()
@@ -123,6 +128,132 @@ func TestCallersTakeTurns(t *testing.T) {
 		}
 		if p.Waiting() != 0 || p.Used() != 0 {
 			t.Errorf("%d wait and %d bytes are used at the end", p.Waiting(), p.Used())
+		}
+	})
+}
+
+// TestFewWait verifies that few operations of a caller, and few of all, wait for bytes. Those beyond are refused at once, each as
+// a whole.
+func TestFewWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := bytepool.New(8 * mib)
+		holder := as(t, p, "holder")
+		holder.has(holder.take(8*mib), "the holder")
+		var waiting []operation
+		var taken []<-chan error
+		begun := time.Now()
+		refused := 0
+		for i := range 10 * bytepool.MaxWaitingOfCaller {
+			o := as(t, p, fmt.Sprint("caller ", i%10))
+			waited := o.take(2 * mib)
+			if time.Since(begun) != 0 {
+				t.Fatalf("operation %d has waited", i)
+			}
+			select {
+			case err := <-waited:
+				refused++
+				if !errors.Is(err, bytepool.ErrBusy) || !o.share.Refused() {
+					t.Errorf("operation %d ends with %v", i, err)
+				}
+				if err := o.share.Take(o.ctx, 1); !errors.Is(err, bytepool.ErrBusy) {
+					t.Errorf("operation %d goes on: %v", i, err)
+				}
+				o.end()
+			default:
+				waiting, taken = append(waiting, o), append(taken, waited)
+			}
+		}
+		if n := p.Waiting(); n > bytepool.MaxWaiting || n < bytepool.MaxWaiting-10 || n != len(waiting) || refused == 0 {
+			t.Errorf("%d wait, %d are refused", n, refused)
+		}
+		holder.end()
+		for len(waiting) > 0 { // the callers take turns
+			next := slices.IndexFunc(taken, func(c <-chan error) bool { synctest.Wait(); return len(c) > 0 })
+			if next < 0 {
+				t.Fatalf("%d wait for ever", len(waiting))
+			}
+			waiting[next].has(taken[next], "one that waited")
+			waiting[next].end()
+			waiting, taken = slices.Delete(waiting, next, next+1), slices.Delete(taken, next, next+1)
+		}
+		again := as(t, p, "caller 1")
+		again.has(again.take(8*mib), "a caller that was refused")
+		again.end()
+		if p.Used() != 0 || p.Waiting() != 0 {
+			t.Errorf("%d bytes are used at the end, and %d wait", p.Used(), p.Waiting())
+		}
+	})
+}
+
+// TestOneCallerMayWaitForALimitedNumber verifies the bound of one caller.
+func TestOneCallerMayWaitForALimitedNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := bytepool.New(8 * mib)
+		holder := as(t, p, "flood")
+		holder.has(holder.take(8*mib), "the holder")
+		var ends []func()
+		for i := range bytepool.MaxWaitingOfCaller + 5 {
+			o := as(t, p, "flood")
+			taken := o.take(2 * mib)
+			ends = append(ends, o.end)
+			if i < bytepool.MaxWaitingOfCaller {
+				o.waits(taken, "one of the flood")
+			} else if err := <-taken; !errors.Is(err, bytepool.ErrBusy) {
+				t.Errorf("operation %d: %v", i, err)
+			}
+		}
+		other := as(t, p, "another")
+		wanted := other.take(2 * mib)
+		other.waits(wanted, "another caller")
+		holder.end()
+		for _, end := range ends {
+			end()
+		}
+		other.has(wanted, "another caller, after the flood")
+		other.end()
+		if p.Used() != 0 || p.Waiting() != 0 {
+			t.Errorf("%d bytes are used at the end, and %d wait", p.Used(), p.Waiting())
+		}
+	})
+}
+
+// TestSmallOperationsAreBounded verifies that the small operations of one caller have a share of their memory. Beyond it they wait
+// for that of large ones, and others have theirs.
+func TestSmallOperationsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := bytepool.New(8 * mib)
+		holder := as(t, p, "holder")
+		holder.has(holder.take(8*mib), "the holder")
+		var all []operation
+		without, answered := 0, 0
+		for range 200 {
+			o := as(t, p, "flood")
+			all = append(all, o)
+			select {
+			case err := <-o.take(mib):
+				if err == nil {
+					answered++
+				} else {
+					without++
+				}
+			default: // it waits
+			}
+		}
+		if answered < 16 || answered > 24 || without != 200-answered-bytepool.MaxWaitingOfCaller {
+			t.Errorf("%d have memory, %d are refused", answered, without)
+		}
+		other := as(t, p, "another")
+		other.has(other.take(mib), "another caller")
+		tiny := as(t, p, "flood")
+		tiny.has(tiny.take(bytepool.Uncounted), "a tiny operation")
+		for _, o := range append(all, other, tiny, holder) {
+			o.end()
+		}
+		if again := as(t, p, "flood"); p.Used() == 0 && p.Waiting() == 0 {
+			again.has(again.take(8*mib), "one after the flood")
+			again.end()
+		} else {
+			t.Errorf("%d bytes are used at the end, and %d wait", p.Used(), p.Waiting())
 		}
 	})
 }

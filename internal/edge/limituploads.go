@@ -20,13 +20,13 @@ func (s *server) limitUploads(next http.Handler) http.Handler {
 			return
 		}
 		caller := principal.Caller(r.Context())
-		if !s.uploads.Take(caller) {
+		if !s.uploads.Take(caller, 1) {
 			w.Header().Set("Connection", "close") // else the server reads the file before it answers
 			graphqlhttp.WriteError(w, r, http.StatusServiceUnavailable, fault.Busy("too many uploads are in progress: send this one later"))
 			drain(w, r.Body)
 			return
 		}
-		defer s.uploads.Release(caller)
+		defer s.uploads.Release(caller, 1)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -128,6 +128,10 @@ func (p Principal) User() string {
 	return strings.TrimPrefix(p.name, userPrefix)
 }
 
+// Proven reports whether the gateway itself has verified the credentials of p. A session token is not, since only the store
+// knows whether the session exists.
+func (p Principal) Proven() bool { return p.kind == Service || p.kind == PassThrough && p.User() != "" }
+
 // userPrefix begins the name of the user of a verified token.
 const userPrefix = "user:"
 

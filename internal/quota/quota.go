@@ -1,4 +1,4 @@
-// Package quota shares a number of places between callers.
+// Package quota shares a number of places, or an amount of memory, between callers.
 package quota
 
 import "sync"
@@ -16,20 +16,23 @@ type Quota struct {
 	held map[string]int
 }
 
-// Take takes a place for the caller, and reports whether it could.
-func (q *Quota) Take(caller string) bool {
+// Take takes n places for the caller, or none. It reports whether it could.
+func (q *Quota) Take(caller string, n int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	held := q.held[caller]
+	held := q.held[caller] + n
 	free := q.Total - q.all
-	if free <= 0 || q.PerCaller > 0 && held >= q.PerCaller || q.all > free && held >= free {
+	if n > free || q.PerCaller > 0 && held > q.PerCaller || q.all > free && held > free {
 		return false
+	}
+	if n == 0 {
+		return true
 	}
 	if q.held == nil {
 		q.held = make(map[string]int)
 	}
-	q.held[caller]++
-	q.all++
+	q.held[caller] = held
+	q.all += n
 	return true
 }
 
@@ -40,12 +43,15 @@ func (q *Quota) Held(caller string) int {
 	return q.held[caller]
 }
 
-// Release gives back a place of the caller.
-func (q *Quota) Release(caller string) {
+// Release gives back n places of the caller.
+func (q *Quota) Release(caller string, n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.all--
-	if q.held[caller]--; q.held[caller] == 0 {
+	if n == 0 {
+		return // the caller may be unknown
+	}
+	q.all -= n
+	if q.held[caller] -= n; q.held[caller] == 0 {
 		delete(q.held, caller)
 	}
 }

@@ -3,10 +3,10 @@ package graphqlhttp
 import (
 	"context"
 	"io"
-	"sync"
 
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/quota"
 )
 
 const (
@@ -14,47 +14,77 @@ const (
 	AnonymousBytes = 4 << 20
 	// BodyPoolBytes bounds the memory for all requests, unless four of the longest need more.
 	BodyPoolBytes = 64 << 20
+	// SmallBytes is the size of a small request.
+	SmallBytes = 16 << 10
 )
 
 // ErrBusy reports that there is no memory for a request.
 var ErrBusy = fault.New(fault.RateLimited, "the gateway holds as many requests as it can: send this one again")
 
-// BodyPool counts the bytes of requests that are in memory, from their reading to their
-// answer.
-type BodyPool struct {
-	mu             sync.Mutex
-	anonymous, all int64
-	most           int64
-}
+// BodyPool counts the bytes of requests that are in memory, from their reading to their answer. Each caller has a share of them.
+// Bearer tokens that only the console or the store can check have at most half of the pool together, since anybody can make
+// such tokens. The first SmallBytes of their requests do not count there.
+type BodyPool struct{ all, unproven, anonymous quota.Quota }
 
 // Reservation is the share of one request in the pool.
 type Reservation struct {
-	pool      *BodyPool
-	anonymous bool
-	bytes     int64
+	pool  *BodyPool
+	parts []part
+	bytes int
 }
 
+// part is a quota of which a reservation takes its bytes.
+type part struct {
+	of     *quota.Quota
+	caller string
+	free   int // first bytes that do not count
+}
+
+// counted returns how many of a reservation's bytes count.
+func (p part) counted(bytes int) int { return max(0, bytes-p.free) }
+
 // NewBodyPool returns a pool of BodyPoolBytes, or of atLeast if that is more.
-func NewBodyPool(atLeast int64) *BodyPool { return &BodyPool{most: max(BodyPoolBytes, atLeast)} }
+func NewBodyPool(atLeast int64) *BodyPool {
+	most := int(max(BodyPoolBytes, atLeast))
+	return &BodyPool{
+		all: quota.Quota{Total: most}, unproven: quota.Quota{Total: most / 2},
+		anonymous: quota.Quota{Total: most, PerCaller: AnonymousBytes},
+	}
+}
 
 // Begin returns an empty reservation for the caller in ctx. The caller must call Release.
 func (p *BodyPool) Begin(ctx context.Context) *Reservation {
-	return &Reservation{pool: p, anonymous: IsAnonymous(ctx)}
+	h := &Reservation{pool: p}
+	h.Identify(ctx)
+	return h
 }
 
 // IsAnonymous reports whether the caller in ctx has presented no credentials.
 func IsAnonymous(ctx context.Context) bool { return principal.FromContext(ctx).Name() == "" }
 
-// take reserves n more bytes, or fails with ErrBusy.
-func (h *Reservation) take(n int64) error {
-	h.pool.mu.Lock()
-	defer h.pool.mu.Unlock()
-	if h.pool.all+n > h.pool.most || h.anonymous && h.pool.anonymous+n > AnonymousBytes {
-		return ErrBusy
+// Identify returns all reserved bytes, and charges the caller in ctx from now on.
+func (h *Reservation) Identify(ctx context.Context) {
+	h.Release()
+	who, caller := principal.FromContext(ctx), principal.Caller(ctx)
+	switch {
+	case IsAnonymous(ctx):
+		h.parts = []part{{&h.pool.anonymous, caller, 0}, {&h.pool.all, caller, 0}}
+	case who.Proven():
+		h.parts = []part{{&h.pool.all, caller, 0}}
+	default:
+		h.parts = []part{{&h.pool.unproven, caller, SmallBytes}, {&h.pool.all, caller, 0}}
 	}
-	h.pool.all += n
-	if h.anonymous {
-		h.pool.anonymous += n
+}
+
+// take reserves n more bytes, or fails with ErrBusy.
+func (h *Reservation) take(n int) error {
+	for i, p := range h.parts {
+		if !p.of.Take(p.caller, p.counted(h.bytes+n)-p.counted(h.bytes)) {
+			for _, taken := range h.parts[:i] {
+				taken.of.Release(taken.caller, taken.counted(h.bytes+n)-taken.counted(h.bytes))
+			}
+			return ErrBusy
+		}
 	}
 	h.bytes += n
 	return nil
@@ -62,19 +92,10 @@ func (h *Reservation) take(n int64) error {
 
 // Release returns all reserved bytes to the pool.
 func (h *Reservation) Release() {
-	h.pool.mu.Lock()
-	defer h.pool.mu.Unlock()
-	h.pool.all -= h.bytes
-	if h.anonymous {
-		h.pool.anonymous -= h.bytes
+	for _, p := range h.parts {
+		p.of.Release(p.caller, p.counted(h.bytes))
 	}
 	h.bytes = 0
-}
-
-// Identify returns all reserved bytes, and charges the caller in ctx from now on.
-func (h *Reservation) Identify(ctx context.Context) {
-	h.Release()
-	h.anonymous = IsAnonymous(ctx)
 }
 
 // Reader returns a reader that reserves memory for the bytes it reads from r.
@@ -88,7 +109,7 @@ type reservedReader struct {
 // Read reads the next bytes, if there is memory.
 func (r reservedReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
-	if busy := r.reservation.take(int64(n)); busy != nil {
+	if busy := r.reservation.take(n); busy != nil {
 		return 0, busy
 	}
 	return n, err //nolint:wrapcheck // from the reader
@@ -105,7 +126,7 @@ func WithReservation(ctx context.Context, h *Reservation) context.Context {
 func ReservationOf(ctx context.Context) *Reservation {
 	h, ok := ctx.Value(reservationKey{}).(*Reservation)
 	if !ok {
-		return (&BodyPool{most: BodyPoolBytes}).Begin(ctx) // only in tests of a single handler
+		return NewBodyPool(0).Begin(ctx) // only in tests of a single handler
 	}
 	return h
 }
