@@ -1,4 +1,4 @@
-# The words of this project. `make help` explains them.
+# Targets. `make help` explains them.
 .DEFAULT_GOAL := help
 .PHONY: help demo test clients lint fmt cover generate bench soak pages fuzz chaos rotation build release tools graphiql dashboard graphqljs vuln test-go126
 
@@ -10,7 +10,7 @@ BIN := $(CURDIR)/bin
 GOLANGCI_LINT := $(BIN)/golangci-lint
 GOLANGCI_LINT_VERSION := v2.15.0
 
-help: ## Explain these words
+help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  %-10s %s\n", $$1, $$2}'
 
 demo: ## Serve the graph in front of a simulated console
@@ -41,7 +41,7 @@ cover: ## Measure which statements the tests run: coverage.html
 lint: $(GOLANGCI_LINT) ## Check the code's form: golangci-lint, go vet, formatting, spelling
 	$(GOLANGCI_LINT) run ./...
 
-generate: ## Write the generated code anew from the schema
+generate: ## Write the generated code from the schema
 	go generate ./...
 
 bench: ## Measure what operations cost, cold, warm and mixed, beside a bare handler: a table and bench.txt (16 minutes)
@@ -76,7 +76,7 @@ fuzz: ## Play random queries, changes and bytes against independent calculations
 	go test ./internal/consoleclient -run '^$$' -fuzz FuzzDecodersAgree -fuzztime 60s -fuzzminimizetime 1x
 	go test ./internal/responsecache -run '^$$' -fuzz FuzzEnvelope -fuzztime 60s -fuzzminimizetime 1x
 
-chaos: ## Fail every part in front of every kind of operation, compare with what is promised, and write docs/resilience.md (2 minutes)
+chaos: ## Play every fault against every kind of operation, compare the results, and write docs/resilience.md (2 minutes)
 	@./scripts/install-test-needs
 	go test -count=1 -parallel 12 -timeout 30m ./test/chaos -all -write
 
@@ -89,13 +89,13 @@ build: ## Build the release binary into bin/
 release: ## Build the archives of a release into release/, with checksums and a software bill of materials
 	./scripts/release release
 
-graphiql: ## Build the GraphiQL page's assets anew (needs Node.js and npm)
+graphiql: ## Build the GraphiQL page's assets (needs Node.js and npm)
 	cd internal/edge/graphiql/web && npm ci --no-audit --no-fund && npm run build
 
-dashboard: ## Build the example dashboard's assets anew (needs Node.js and npm)
+dashboard: ## Build the example dashboard's assets (needs Node.js and npm)
 	cd examples/dashboard/web && npm ci --no-audit --no-fund && npm run build
 
-graphqljs: ## Ask graphql-js 16 anew what it makes of literals and variables (needs Node.js and npm)
+graphqljs: ## Record how graphql-js 16 reads literals and variables (needs Node.js and npm)
 	cd internal/edge/querylimit/testdata/graphqljs && npm install --no-package-lock --no-audit --no-fund && node table.mjs
 
 $(GOLANGCI_LINT):

@@ -18,8 +18,8 @@ func text(name string) string {
 	return fmt.Sprintf(`(globalThis.__MONACO?.editor.getModels().find(m => m.uri.path.endsWith(%q))?.getValue() ?? '')`, name)
 }
 
-// TestBrowserSignsInAtGraphiQL goes from the first tab of serve to an answer: it signs in, puts the session into the
-// headers, chooses company and department, runs another tab, and explains it. The browser stores no secret.
+// TestBrowserSignsInAtGraphiQL signs in at the first tab of serve, and puts the session into the headers. It chooses
+// company and department, runs another tab, and explains it. The browser stores no secret.
 func TestBrowserSignsInAtGraphiQL(t *testing.T) {
 	w := e2e.NewWorld(t, simulation{Seed: 1, PageClamp: 500, Irregular: true}.options())
 	username, password := w.Sim.DefaultUser()

@@ -2,8 +2,8 @@ package batch
 
 import "sync"
 
-// tasks are the goroutines of an operation. Unlike with a sync.WaitGroup, one may be started while others are waited
-// for; it is then refused. Package dataloader starts a batch on its own goroutine, even after the operation has ended.
+// tasks are the goroutines of an operation. Unlike a sync.WaitGroup, it refuses goroutines that start after the end.
+// Package dataloader starts a batch on its own goroutine, even after the operation has ended.
 type tasks struct {
 	mu      sync.Mutex
 	running int

@@ -1,5 +1,5 @@
-// Package capabilities remembers what the answers of this deployment's console showed about it: whether lists take
-// `Ids`, how large pages are, and how long lists are.
+// Package capabilities remembers properties of the console that its answers show: support for `Ids`, page sizes,
+// and lengths of lists.
 package capabilities
 
 import (
@@ -38,7 +38,7 @@ type Options struct {
 // request, so a wrong hint costs a call and never changes an answer.
 //
 // Whether lists take `Ids` is a property of the console and known for all principals. List lengths and page sizes are
-// known only for the principal that was answered (GraphQL contract, section Scope and principal).
+// known only for the principal that was answered (docs/identity.md).
 //
 // A Store is safe for concurrent use.
 type Store struct {

@@ -9,11 +9,10 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// mayGoOn reports whether to read one more page behind a list. The console counts total entities, served p as the page
-// of key, and serves pages of size. Its count may be too small. The page costs a call. It is read only for a range
-// that goes beyond the count, if the last page is full and the console is known to serve no larger pages. While the
-// size of its pages is being found out, a range that begins further on trusts the count, unless p has entities where none
-// should be.
+// mayGoOn reports whether to read one more page behind a list. The console counts total entities, served p as the page of
+// key, and serves pages of size. Its count may be too small. The page costs a call. It is read only for a range beyond
+// the count, if the last page is full and has the largest size that the console serves. Until that size is known, a range
+// that begins beyond p trusts the count, unless p has entities beyond it.
 func (e *Loader[T, F]) mayGoOn(w window[F], key pageKey[F], p *cc.Page[T], total, size int) bool {
 	switch {
 	case w.offset+w.count <= total || total == 0:
@@ -29,8 +28,8 @@ func (e *Loader[T, F]) mayGoOn(w window[F], key pageKey[F], p *cc.Page[T], total
 	}
 }
 
-// mayBeLimit reports whether p, the page of key, may have as many entities as the console puts on a page, and the count
-// may be that of the page. It then looks like a list that ends. A limit below the largest page that was served is none.
+// mayBeLimit reports whether p, the page of key, may be as large as the console allows, while the count may be that of
+// the page. It then looks like a list that ends. A limit below the largest page that was served is none.
 func (e *Loader[T, F]) mayBeLimit(w window[F], key pageKey[F], p *cc.Page[T]) bool {
 	if key.index > 0 || w.offset > 0 || p.Served != p.Count || p.Served >= key.size || e.servesPagesOf(p.Served+1) {
 		return false
@@ -44,10 +43,10 @@ func endsReading(err error) bool {
 	return errors.Is(err, context.Canceled) || code == fault.Unauthenticated || code == fault.Forbidden
 }
 
-// hides reports whether p, the page of key, may have the requested size, with entities left out. It does not if another
-// page has entities of the same positions that p does not have: then the console serves smaller pages, and its count is
-// too large. It does not either if the page of the same index and a smaller size has the same entities, or if p has more
-// entities than there are positions that the other pages do not cover.
+// hides reports whether p, the page of key, may have the requested size, with entities left out. It returns false if
+// another page has entities at positions of p that p does not have. Then the console serves smaller pages, and its
+// count is too large. It returns false if the page of the same index and a smaller size has the same entities. It
+// returns false if p has more entities than positions that other pages do not cover.
 func (e *Loader[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T], size int) bool {
 	ids := make(map[string]struct{}, len(p.List))
 	for _, v := range p.List {

@@ -91,8 +91,8 @@ func (p *pager) want(offset, first int) []string {
 	return ids
 }
 
-// TestAnyStretchWhateverThePages of the console are, be it the first thing that the gateway
-// asks of it or not (GraphQL contract, section Queries).
+// TestAnyStretchWhateverThePages of the console are, be it the first thing that the gateway asks of
+// it or not (docs/joins.md).
 func TestAnyStretchWhateverThePages(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 400 {

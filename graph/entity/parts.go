@@ -50,8 +50,8 @@ func (e *Loader[T, F]) gather(w window[F]) *parts[F] {
 	return p
 }
 
-// source returns the list from which the range is taken without calls of its own, and whether an entity of the list is in
-// the filtered list; nil: each is. ok is false if the range is read itself.
+// source returns the list that has the range without calls of its own, and a function that tells whether an entity of
+// it matches. The function is nil if each does. ok is false if the range is read itself.
 func (e *Loader[T, F]) source(w window[F], p *parts[F]) (list window[F], includes func(*T) bool, ok bool) {
 	n, known := e.listSize(w.scope)
 	e.mu.Lock()

@@ -202,11 +202,11 @@ var sources = []*ast.Source{
 """
 One typed graph in front of the REST API of an RPA console.
 
-Who asks: every operation runs as a principal, shown by a console token or by the session token of ` + "`" + `signIn` + "`" + ` (` + "`" + `Authorization: Bearer` + "`" + `), or by an API key (` + "`" + `X-Api-Key` + "`" + `), whose holder acts as one of the gateway's service accounts; a caller without any acts as the default service account where the operator allows that.
+Principal: every operation runs as a principal. A console token or session token (` + "`" + `Authorization: Bearer` + "`" + `) or an API key (` + "`" + `X-Api-Key` + "`" + `) identifies it. ` + "`" + `signIn` + "`" + ` returns a session token; an API key acts as a service account of the gateway. Without credentials, the default service account is used if the operator allows it.
 
-Where it asks: every operation runs in a scope, one department of one company, shown by the HTTP headers ` + "`" + `CompanyId` + "`" + ` and ` + "`" + `DepartmentId` + "`" + `. Without them the configured default applies; else, where the principal has one company, that company and the viewer's assigned department; else the error ` + "`" + `SCOPE_REQUIRED` + "`" + `. What is reached from an entity is asked for in that entity's own scope.
+Scope: every operation runs in a department of a company. The HTTP headers ` + "`" + `CompanyId` + "`" + ` and ` + "`" + `DepartmentId` + "`" + ` name them. Without headers, the configured default is used. Without a default, a principal with one company gets that company and the viewer's assigned department; others get the error ` + "`" + `SCOPE_REQUIRED` + "`" + `. Relations of an entity are read in the entity's own scope.
 
-What can go wrong: an error carries its code in ` + "`" + `extensions.code` + "`" + ` and, where the console said something, ` + "`" + `extensions.console` + "`" + `. A list or an entity that cannot be had is null with an error at its path; its siblings are answered. A related entity that the console says does not exist is null without an error, as one that is asked for by id: the id beside it tells.
+Errors: ` + "`" + `extensions.code` + "`" + ` has the code of an error, and ` + "`" + `extensions.console` + "`" + ` the console's own code and message, if it sent any. A list or an entity that cannot be read is null with an error at its path; other fields keep their results. An entity that does not exist is null without an error.
 """
 schema {
   query: Query
@@ -214,33 +214,33 @@ schema {
   subscription: Subscription
 }
 
-"Everything that can be read. Lists and entities that belong to a department are answered in the scope of the request; to read another department, start at ` + "`" + `department(id:)` + "`" + ` or ` + "`" + `companies` + "`" + `."
+"The reads. Lists and entities of a department are read in the scope of the request; to read another department, start at ` + "`" + `department(id:)` + "`" + ` or ` + "`" + `companies` + "`" + `."
 type Query {
-  "Reads an entity again by its ` + "`" + `nodeId` + "`" + `, in its own company and department, whatever the scope of the request; null without an error where it does not exist any more. Costs what the entity's field by id costs."
+  "Reads an entity by its ` + "`" + `nodeId` + "`" + `, in its own company and department, whatever the scope of the request. Null without an error if it does not exist. Costs as much as the entity's field by id."
   node(
     "The ` + "`" + `nodeId` + "`" + ` of the entity."
     nodeId: ID!
   ): Node
-  "Reads entities again by their ` + "`" + `nodeId` + "`" + `s, in the order of the argument. One that does not exist any more is null without an error; one that may not be read is null with the error FORBIDDEN. Those of one type and department are read in one batch."
+  "Reads entities by their ` + "`" + `nodeId` + "`" + `s, in the order of the argument. One that does not exist is null without an error; one that the caller may not read is null with the error ` + "`" + `FORBIDDEN` + "`" + `. Those of one type and department are read in one batch."
   nodes(
     "The ` + "`" + `nodeId` + "`" + `s of the entities, at most 500 of them."
     nodeIds: [ID!]!
   ): [Node]
 }
 
-"What can be read again by its ` + "`" + `nodeId` + "`" + `, as Relay does it. Its ` + "`" + `id` + "`" + ` stays the GUID of the console."
+"An entity that ` + "`" + `node` + "`" + ` reads by its ` + "`" + `nodeId` + "`" + ` (Relay's object identification). Its ` + "`" + `id` + "`" + ` is the GUID of the console."
 interface Node {
-  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take. It holds the type, the company, the department and the id, and gives no right."
+  "An opaque id for ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + `. It grants no access and costs no console call."
   nodeId: ID!
 }
 
-"A moment in UTC as RFC 3339 text, for example ` + "`" + `2022-07-29T12:13:49.775Z` + "`" + `. Null where the console holds no moment. As an input, any RFC 3339 offset is accepted."
+"A time in UTC as RFC 3339 text, for example ` + "`" + `2022-07-29T12:13:49.775Z` + "`" + `. Null if the console has none. As an input, any RFC 3339 offset is accepted."
 scalar DateTime @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339")
 
-"A JSON object whose values are all strings, for example ` + "`" + `{\"Field1\": \"value1\"}` + "`" + `. It is read and sent whole and has no selectable fields."
+"A JSON object whose values are all strings, for example ` + "`" + `{\"Field1\": \"value1\"}` + "`" + `. It is read and written as a whole and has no selectable fields."
 scalar StringMap
 
-"A file sent with the operation by the GraphQL multipart request specification. It is an input only and never an answer."
+"A file sent with the operation by the GraphQL multipart request specification. It is an input only."
 scalar Upload
 
 "The direction of a list, which the console orders by creation time."
@@ -251,41 +251,41 @@ enum SortOrder {
   DESC
 }
 
-"Where a page stands in its whole list."
+"The position of a page in its whole list."
 type PageInfo {
-  "Whether entities follow after this page, so that asking again with ` + "`" + `after: endCursor` + "`" + ` answers more."
+  "Whether entities follow after this page; ` + "`" + `after: endCursor` + "`" + ` returns them."
   hasNextPage: Boolean!
   "Whether entities come before this page."
   hasPreviousPage: Boolean!
-  "The cursor of the first place of this page; null where the page is empty."
+  "The cursor of the first place of this page; null if the page is empty."
   startCursor: String
-  "The cursor of the last place of this page, to be passed as ` + "`" + `after` + "`" + ` for the next page; null where the page is empty."
+  "The cursor of the last place of this page, to be passed as ` + "`" + `after` + "`" + ` for the next page; null if the page is empty."
   endCursor: String
 }
 
-"Everything that changes the console or starts something on it. Every mutation runs in the scope of the request. The mutations of one operation run one after the other, and what a payload selects is read after its own change. A mutation that fails is null with an error at its path; the results of those before it stand, and those after it are carried out all the same. An input that is out of its bounds is refused, with the argument at fault, before the console is asked anything for any of them."
+"The changes. Every mutation runs in the scope of the request. The mutations of an operation run one after the other, and the fields of a payload are read after its change. A failed mutation is null with an error. The other mutations of the operation keep their results. An invalid input refuses the operation before any console call, with the path of the argument."
 type Mutation
 
-"What can be followed as it changes, over a WebSocket (` + "`" + `graphql-transport-ws` + "`" + `) or as Server-Sent Events. Every subscription runs in the scope of the request. The gateway looks at the console every few seconds, for all who follow the same thing as the same principal together, and answers changes only, each once and in order; an event whose entity would read as it did in the last one is left out. To begin with, read the same by a query once the subscription is under way, or ask the events for ` + "`" + `initial` + "`" + `; a query never answers what is older than an event before it. Where the console cannot be asked for a while the subscription goes on: its subscriber is told once, by a response with errors, and is given what has changed meanwhile as soon as the console answers again. It ends when the credentials do."
+"The changes as they happen, over a WebSocket (` + "`" + `graphql-transport-ws` + "`" + `) or as Server-Sent Events. Every subscription runs in the scope of the request. The gateway polls the console. Subscribers with the same target and principal share a poll. An event is sent if a selected field changed, once and in order. For the values at the beginning, send a query after the subscription, or set ` + "`" + `initial` + "`" + `. A query never returns older data than an earlier event. If polls fail, the subscription sends one response with errors, and the changes once the console answers again. It ends when the credentials expire or are rejected."
 type Subscription
 
-"What an event of a subscription tells of an entity."
+"What happened to the entity of an event."
 enum EventType {
   "The entity as it was when the subscription began."
   SNAPSHOT
-  "The entity is new, or new among those that are followed."
+  "The entity is new, or newly matches the subscription."
   ADDED
   "One of the selected fields has changed."
   UPDATED
-  "The entity is gone: the console says that it does not exist, or two complete reads of the list have been without it."
+  "The entity does not exist according to the console, or is missing in two complete reads of the list."
   REMOVED
 }
 
-"Marks an input field whose value the audit log has: an id, an enum, a number or a boolean, never a text. The served schema does not have this directive."
+"Marks an input field whose value is written to the audit log: an id, an enum, a number or a boolean, never a text. The served schema does not have this directive."
 directive @audit("Whether the field names what is changed." target: Boolean! = false) on INPUT_FIELD_DEFINITION
 "A department whose part of a list or of a count is missing."
 type UnavailableDepartment {
-  "The department. Where the company has none with that id, it has no more than the id."
+  "The department. If the company has none with that id, only its id is set."
   department: Department!
   "Why it is missing: ` + "`" + `FORBIDDEN` + "`" + `, ` + "`" + `NOT_FOUND` + "`" + `, or one of the codes that begin with ` + "`" + `UPSTREAM` + "`" + `."
   code: String!
@@ -295,26 +295,26 @@ type UnavailableDepartment {
 enum CountPrecision {
   "Every list was read whole."
   EXACT
-  "A bound ended the walk of a list: 50,000 entities per department, or the budget of console calls. ` + "`" + `total` + "`" + ` is what the console counts, and the others cover what was read."
+  "A bound ended the walk of a list: 50,000 entities per department, or the budget of console calls. ` + "`" + `total` + "`" + ` is the console's count; the others count the entities that were read."
   AT_LEAST
 }
 `, BuiltIn: false},
 	{Name: "../schema/company.graphql", Input: `# The console document's section "公司" (companies).
 
 extend type Query {
-  "The companies that the caller belongs to. It needs no scope, so it is the place to find one. One console call."
+  "The companies that the caller belongs to. It needs no scope: use it to find one. One console call."
   companies(
-    "Answers only companies whose name contains this text; left out, null or empty: all of them."
+    "Returns only companies whose name contains this text; left out, null or empty: all of them."
     name: String
   ): [Company!]
-  "One company that the caller belongs to; null without an error where there is none by this id. Costs the same single console call as ` + "`" + `companies` + "`" + `."
+  "One company that the caller belongs to; null without an error if there is none with this id. Shares the one console call of ` + "`" + `companies` + "`" + `."
   company(
     "The company's GUID."
     id: ID!
   ): Company
 }
 
-"A company (公司): the tenant that owns departments and everything within them. A caller can belong to several, as another user in each."
+"A company (公司): the tenant that owns departments and everything within them. A caller can belong to several, as a different user in each."
 type Company implements Node {
   "The GUID of the caller's user in this company."
   companyUserId: ID
@@ -326,9 +326,9 @@ type Company implements Node {
   name: String!
   "A remark about the company, as its administrators wrote it."
   description: String
-  "The company's labels; an empty list where it has none."
+  "The company's labels; an empty list if it has none."
   tags: [String!]!
-  "Additional properties, as names and values; null where the console holds none."
+  "Additional properties, as names and values; null if the console holds none."
   properties: StringMap
   "When the company was created."
   createdAt: DateTime
@@ -336,11 +336,11 @@ type Company implements Node {
   createdBy: ID
   "The name of the user who created the company."
   createdByName: String
-  "The GUID of the user who last changed the company; null where nobody has."
+  "The GUID of the user who last changed the company; null if nobody has."
   modifiedBy: ID
-  "The name of the user who last changed the company; null where nobody has."
+  "The name of the user who last changed the company; null if nobody has."
   modifiedByName: String
-  "When the company was last changed; null where it never was."
+  "When the company was last changed; null if it never was."
   modifiedAt: DateTime
   "The GUID of the company that this record belongs to."
   companyId: ID
@@ -352,12 +352,12 @@ type Company implements Node {
   rootDepartment: Department
   "Every department of the company, the whole tree flattened: the root first, each department before its children. Shares the one console call of ` + "`" + `rootDepartment` + "`" + `."
   departments: [Department!]
-  "One department of this company, wherever it stands in the tree; null without an error where there is none by this id. Shares the one console call of ` + "`" + `rootDepartment` + "`" + `."
+  "One department of this company, wherever it stands in the tree; null without an error if there is none with this id. Shares the one console call of ` + "`" + `rootDepartment` + "`" + `."
   department(
     "The department's GUID."
     id: ID!
   ): Department
-  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  "An opaque id for ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + `. It grants no access and costs no console call."
   nodeId: ID!
 }
 
@@ -374,16 +374,16 @@ enum CompanyEdition {
 	{Name: "../schema/department.graphql", Input: `# The console document's section "部门" (departments).
 
 extend type Query {
-  "The root of the department tree of the company in scope; null where the console answers without one. One console call for the whole tree."
+  "The root of the department tree of the company in scope; null if the console answers without one. One console call for the whole tree."
   rootDepartment: Department
-  "One department of the company in scope, wherever it stands in the tree; null without an error where there is none by this id. Shares the one console call of ` + "`" + `rootDepartment` + "`" + `."
+  "One department of the company in scope, wherever it stands in the tree; null without an error if there is none with this id. Shares the one console call of ` + "`" + `rootDepartment` + "`" + `."
   department(
     "The department's GUID."
     id: ID!
   ): Department
 }
 
-"A department (部门): a node of a company's tree, and the scope in which packages, robots, queues, workflows and layouts live. What is selected below it is asked for in its own scope, whatever the scope of the request."
+"A department (部门): a node of a company's tree, and the scope in which packages, robots, queues, workflows and layouts live. Its lists and entities are read in its own scope, whatever the scope of the request."
 type Department implements Node {
   "The departments directly below this one, in the console's order; an empty list at a leaf. They come with the tree and cost no extra console call."
   children: [Department!]!
@@ -391,7 +391,7 @@ type Department implements Node {
   departmentPath: String
   "Whether the caller holds any role in this department."
   visitorHasAnyRole: Boolean!
-  "Whether the caller may access this department. Where false, its packages, robots and the rest are likely to be refused."
+  "Whether the caller may access this department. If false, reads of its packages, robots and other lists are likely to be refused."
   visitorHasPermission: Boolean!
   "How many users the department has."
   userCount: Int!
@@ -399,7 +399,7 @@ type Department implements Node {
   id: ID!
   "The department's GUID, as the console repeats it beside ` + "`" + `id` + "`" + `."
   departmentId: ID
-  "The GUID of the department above this one; the document does not say what it is at the root, so ask for ` + "`" + `parent` + "`" + ` to find the root."
+  "The GUID of the department above this one. The console's document does not define its value at the root; the root is the department whose ` + "`" + `parent` + "`" + ` is null."
   parentId: ID
   "The department's name."
   name: String!
@@ -407,27 +407,27 @@ type Department implements Node {
   description: String
   "The version tag of this record (optimistic concurrency): it changes with every change of the department."
   etag: String
-  "The department's labels; an empty list where it has none."
+  "The department's labels; an empty list if it has none."
   tags: [String!]!
-  "Additional properties, as names and values; null where the console holds none."
+  "Additional properties, as names and values; null if the console holds none."
   properties: StringMap
   "When the department was created."
   createdAt: DateTime
-  "When the department was last changed; null where it never was."
+  "When the department was last changed; null if it never was."
   modifiedAt: DateTime
   "The GUID of the company that the department belongs to."
   companyId: ID
-  "The company that the department belongs to. The caller's companies are asked for once per operation."
+  "The company that the department belongs to. The caller's companies are read once per operation."
   company: Company
-  "The department above this one; null at the root. It comes with the tree and costs no extra console call where the tree is there already."
+  "The department above this one; null at the root. It comes with the tree and costs no extra console call if the tree is loaded already."
   parent: Department
-  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  "An opaque id for ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + `. It grants no access and costs no console call."
   nodeId: ID!
 }
 `, BuiltIn: false},
 	{Name: "../schema/job.graphql", Input: `# What the console document's operations "执行流程部署" (execute a workflow) and "执行流程编排" (execute a layout) answer with.
 
-"A job (任务): one execution of a workflow, with its retries. All that is said of it is as of the moment when it was started: the console offers no later look at a job."
+"A job (任务): one execution of a workflow, with its retries. Its fields have the values of the start: the console has no read of a job."
 type Job {
   "The job's GUID."
   id: ID!
@@ -445,19 +445,19 @@ type Job {
   packageVersion: String
   "The GUID of the package version that the job runs."
   packageVersionId: ID
-  "The arguments that the job was started with; an empty list where there are none."
+  "The arguments that the job was started with; an empty list if there are none."
   arguments: [Argument!]!
-  "The GUID of the queue that the job was sent to; null where it was sent to none."
+  "The GUID of the queue that the job was sent to; null if it was sent to none."
   containingQueueId: ID
   "The job's priority, 0 to 5000."
   priority: Int!
-  "What the job had come to when the console answered the start, usually QUEUED. It does not tell how the job went."
+  "The job's state when the console answered the start, usually ` + "`" + `QUEUED` + "`" + `. It is not the job's result."
   state: JobState!
-  "The state that the console displayed for the job when it answered the start, which the document keeps apart from ` + "`" + `state` + "`" + `."
+  "The state that the console displayed for the job when it answered the start; the console's document distinguishes it from ` + "`" + `state` + "`" + `."
   displayState: JobState!
   "Whether the run is recorded on video, and when the recording is uploaded."
   videoRecordMode: VideoRecordMode!
-  "Why the job is in its state, in the console's words; null where there is nothing to say."
+  "Why the job is in its state, in the console's words; null if there is none."
   message: String
   "The GUID of the job's latest run on a robot (the document's LastRunInstaceId); null before the first."
   lastRunInstanceId: ID
@@ -465,9 +465,9 @@ type Job {
   lastRobotName: String
   "When the job began to run; null while it waits."
   startedAt: DateTime
-  "When the job came to its end; null until then."
+  "When the job ended; null until then."
   finishedAt: DateTime
-  "How many times the job was tried again so far."
+  "How many times the job has been retried."
   retriedCount: Int!
   "How many times a failed job is tried again, 0 to 10."
   maxRetryCount: Int!
@@ -475,9 +475,9 @@ type Job {
   departmentId: ID
   "The GUID of the company that the job belongs to."
   companyId: ID
-  "The GUID of the timer that started the job; null where no timer did."
+  "The GUID of the timer that started the job; null if no timer did."
   cronTriggerId: ID
-  "What happens where no robot is free; null where the console does not say."
+  "What happens if no robot is free; null if the console does not say."
   jobExecutionPolicy: TriggerPolicy
   "When the job was created."
   createdAt: DateTime
@@ -485,29 +485,29 @@ type Job {
   createdBy: ID
   "The name of the user who created the job."
   createdByName: String
-  "When the job was last changed; null where it never was."
+  "When the job was last changed; null if it never was."
   modifiedAt: DateTime
-  "The GUID of the user who last changed the job; null where nobody has."
+  "The GUID of the user who last changed the job; null if nobody has."
   modifiedBy: ID
-  "The name of the user who last changed the job; null where nobody has."
+  "The name of the user who last changed the job; null if nobody has."
   modifiedByName: String
-  "What started the job; null where the console does not say."
+  "What started the job; null if the console does not say."
   jobStartupType: JobStartupType
-  "The GUID of what started the job, for example of a timer or a task queue; null where there is none."
+  "The GUID of what started the job, for example of a timer or a task queue; null if there is none."
   jobStartupId: ID
-  "The name of what started the job, for example of a timer or a task queue; null where there is none."
+  "The name of what started the job, for example of a timer or a task queue; null if there is none."
   jobStartupName: String
-  "The GUID of the job group that the job belongs to; null where it was started alone."
+  "The GUID of the job group that the job belongs to; null if it was started alone."
   jobGroupId: ID
   "The job's place in the order of execution."
   seqNum: Int!
   "The number of the job's step, made for display."
   step: String
-  "The GUID of the subject that the job is linked to (关联体), as its starter named it; null where there is none."
+  "The GUID of the subject that the job is linked to (关联体), as its starter named it; null if there is none."
   jobSubjectId: ID
-  "The name of the subject that the job is linked to; null where there is none."
+  "The name of the subject that the job is linked to; null if there is none."
   jobSubjectName: String
-  "The kind of the subject that the job is linked to, in its starter's words; null where there is none."
+  "The kind of the subject that the job is linked to, in its starter's words; null if there is none."
   jobSubjectType: String
   "The workflow that the job executes."
   workflow: Workflow
@@ -515,15 +515,15 @@ type Job {
   package: Package
   "The package version that the job runs, the one that ` + "`" + `packageVersionId` + "`" + ` names."
   version: PackageVersion
-  "The queue that the job was sent to, the one that ` + "`" + `containingQueueId` + "`" + ` names; null where it was sent to none."
+  "The queue that the job was sent to, the one that ` + "`" + `containingQueueId` + "`" + ` names; null if it was sent to none."
   queue: Queue
-  "The department that the job belongs to. The company's department tree is asked for once per operation."
+  "The department that the job belongs to. The company's department tree is read once per operation."
   department: Department
-  "The company that the job belongs to. The caller's companies are asked for once per operation."
+  "The company that the job belongs to. The caller's companies are read once per operation."
   company: Company
 }
 
-"A job group (任务组): one execution of a workflow layout, with the jobs that it started. All that is said of it is as of the moment when it was started: the console offers no later look at it."
+"A job group (任务组): one execution of a workflow layout, with the jobs that it started. Its fields have the values of the start: the console has no read of a job group."
 type JobGroup {
   "The job group's GUID."
   id: ID!
@@ -531,7 +531,7 @@ type JobGroup {
   name: String!
   "When the execution began; null while it waits."
   startedAt: DateTime
-  "When the execution came to its end; null until then."
+  "When the execution ended; null until then."
   finishedAt: DateTime
   "The GUID of the department that the job group belongs to."
   departmentId: ID
@@ -543,29 +543,29 @@ type JobGroup {
   createdBy: ID
   "The name of the user who created the job group."
   createdByName: String
-  "When the job group was last changed; null where it never was."
+  "When the job group was last changed; null if it never was."
   modifiedAt: DateTime
-  "The GUID of the user who last changed the job group; null where nobody has."
+  "The GUID of the user who last changed the job group; null if nobody has."
   modifiedBy: ID
-  "The name of the user who last changed the job group; null where nobody has."
+  "The name of the user who last changed the job group; null if nobody has."
   modifiedByName: String
-  "What started the job group; null where the console does not say."
+  "What started the job group; null if the console does not say."
   jobStartupType: JobStartupType
-  "The GUID of what started the job group, for example of a timer or a task queue; null where there is none."
+  "The GUID of what started the job group, for example of a timer or a task queue; null if there is none."
   jobStartupId: ID
-  "The name of what started the job group, for example of a timer or a task queue; null where there is none."
+  "The name of what started the job group, for example of a timer or a task queue; null if there is none."
   jobStartupName: String
   "The GUID of what the group belongs to, for example of a workflow."
   ownerId: ID
-  "The jobs of this execution; an empty list where the console names none. They come with the group and cost no extra console call."
+  "The jobs of this execution; an empty list if the console names none. They come with the group and cost no extra console call."
   jobs: [Job!]!
-  "The department that the job group belongs to. The company's department tree is asked for once per operation."
+  "The department that the job group belongs to. The company's department tree is read once per operation."
   department: Department
-  "The company that the job group belongs to. The caller's companies are asked for once per operation."
+  "The company that the job group belongs to. The caller's companies are read once per operation."
   company: Company
 }
 
-"What a job has come to."
+"The state of a job."
 enum JobState {
   "Waiting for a robot (等待中)."
   QUEUED
@@ -573,11 +573,11 @@ enum JobState {
   RUNNING
   "Ended with an error (失败)."
   FAILED
-  "Cancelled before it came to an end of its own (已取消)."
+  "Cancelled before its end (已取消)."
   CANCELLED
-  "Ended well (成功)."
+  "Ended without an error (成功)."
   SUCCEEDED
-  "Held for the time being (已暂停)."
+  "Paused (已暂停)."
   PAUSED
   "A value that the console knows and this schema does not; no valid input."
   UNKNOWN
@@ -602,20 +602,20 @@ extend type Query {
   packageCounts: PackageCounts
   "The packages of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page. With ` + "`" + `orderBy` + "`" + `, or conditions that the console does not have, the whole list is walked."
   packages(
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: PackageFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: PackageOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): PackageConnection
-  "One package by its id, asked for in the scope of the request; null without an error where there is none."
+  "One package by its id, read in the scope of the request; null without an error if there is none."
   package(
     "The GUID of the package."
     id: ID!
@@ -623,21 +623,21 @@ extend type Query {
 }
 
 extend type Company {
-  "Counts of the packages of all departments in which the caller has a role or permission. The lists that it costs are those of each department."
+  "Counts of the packages of all departments in which the caller has a role or permission. It costs the lists of each department."
   packageCounts: PackageCounts
-  "The packages of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first. Without ` + "`" + `orderBy` + "`" + `, entities of the same moment keep the console's order within a department; those without a creation time count as the oldest."
+  "The packages of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are left out. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first. Without ` + "`" + `orderBy` + "`" + `, entities of the same moment keep the console's order within a department; those without a creation time count as the oldest."
   packages(
-    "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
+    "Only of these departments, at most 1,000; an empty list matches nothing. ` + "`" + `unavailable` + "`" + ` names those that the caller may not read and those that do not exist."
     departmentIds: [ID!]
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: PackageFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: PackageOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
@@ -647,32 +647,32 @@ extend type Company {
 extend type Department {
   "Counts of the packages of this department. Only ` + "`" + `total` + "`" + ` costs one smallest page."
   packageCounts(
-    "Whether the departments below are counted, too; those in which the caller has neither role nor permission are not asked."
+    "Whether the departments below are counted, too, except those in which the caller has neither role nor permission."
     subtree: Boolean! = false
   ): PackageCounts
-  "The packages of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
+  "The packages of this department, a page at a time, whatever the scope of the request. Null with an error if the list cannot be read."
   packages(
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: PackageFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: PackageOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): PackageConnection
-  "One package by its id, asked for in this department's scope; null without an error where there is none."
+  "One package by its id, read in this department's scope; null without an error if there is none."
   package(
     "The GUID of the package."
     id: ID!
   ): Package
 }
 
-"A package (流程包): an automation that a developer built and uploaded, in one or more versions. It runs by being deployed as a workflow."
+"A package (流程包): an automation that a developer built and uploaded, in one or more versions. It runs once it is deployed as a workflow."
 type Package implements Node {
   "The package's GUID."
   id: ID!
@@ -680,25 +680,25 @@ type Package implements Node {
   name: String!
   "A remark about the package, as its owner wrote it."
   description: String
-  "How many times the package was downloaded, all versions together. A greater number than 2147483647 is answered as 2147483647."
+  "How many times the package was downloaded, all versions together. Numbers above 2147483647 are returned as 2147483647."
   totalDownloads: Int!
-  "The number of the latest version, for example ` + "`" + `1.0.3` + "`" + `; null where there is no version."
+  "The number of the latest version, for example ` + "`" + `1.0.3` + "`" + `; null if there is no version."
   lastVersion: String
-  "The GUID of the highest version; null where there is no version."
+  "The GUID of the highest version; null if there is no version."
   lastVersionId: ID
   "When the package was created."
   createdAt: DateTime
-  "When the package was last changed; null where it never was."
+  "When the package was last changed; null if it never was."
   modifiedAt: DateTime
   "The GUID of the user who created the package."
   createdBy: ID
   "The name of the user who created the package."
   createdByName: String
-  "The GUID of the user who last changed the package; null where nobody has."
+  "The GUID of the user who last changed the package; null if nobody has."
   modifiedBy: ID
-  "The name of the user who last changed the package; null where nobody has."
+  "The name of the user who last changed the package; null if nobody has."
   modifiedByName: String
-  "The package's labels; an empty list where it has none."
+  "The package's labels; an empty list if it has none."
   tags: [String!]!
   "The GUID of the company that the package belongs to."
   companyId: ID
@@ -708,34 +708,34 @@ type Package implements Node {
   iconUrl: String
   "The long form of the remark."
   fullDescription: String
-  "The version tag of the package (optimistic concurrency), for ` + "`" + `updatePackage` + "`" + `: it changes with every change of the package. Null where the console sends none; some send one on versions only."
+  "The version tag of the package (optimistic concurrency), for ` + "`" + `updatePackage` + "`" + `: it changes with every change of the package. Null if the console sends none; some send one on versions only."
   etag: String
-  "Every version of the package; an empty list where it has none. The console sends them together with a list of packages where the query selects them, so they cost no extra console call there."
+  "Every version of the package; an empty list if it has none. A list of packages contains them if the query selects them: there they cost no extra console call."
   versions: [PackageVersion!]
-  "The version that ` + "`" + `lastVersionId` + "`" + ` names; null where there is none. Costs what ` + "`" + `versions` + "`" + ` costs, and nothing beside it."
+  "The version that ` + "`" + `lastVersionId` + "`" + ` names; null if there is none. Costs what ` + "`" + `versions` + "`" + ` costs, and nothing more."
   latestVersion: PackageVersion
-  "Whether no workflow of the package's own department that the caller can see runs it; null where the list of workflows could not be read whole. The list is walked once for all packages of a department."
+  "Whether no workflow runs the package, among those of its department that the caller can read. Null if the list of workflows could not be read completely. The list is walked once for all packages of a department."
   unused: Boolean
-  "The workflows that deploy any version of this package, a page at a time. Where that is fewer calls, the department's list is walked once for all parents."
+  "The workflows that deploy any version of this package, a page at a time. If that takes fewer calls, the department's list is walked once for all parents."
   workflows(
-    "Answers only what satisfies every field given here; left out or null: everything. ` + "`" + `packageId` + "`" + ` is always this package's, whatever is given here."
+    "Returns only what satisfies every field given here; left out or null: everything. ` + "`" + `packageId` + "`" + ` is always this package's, whatever is given here."
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: WorkflowOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): WorkflowConnection
-  "The department that the package belongs to. The company's department tree is asked for once per operation."
+  "The department that the package belongs to. The company's department tree is read once per operation."
   department: Department
-  "The company that the package belongs to. The caller's companies are asked for once per operation."
+  "The company that the package belongs to. The caller's companies are read once per operation."
   company: Company
-  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  "An opaque id for ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + `. It grants no access and costs no console call."
   nodeId: ID!
 }
 
@@ -749,25 +749,25 @@ type PackageVersion {
   version: String
   "A remark about the version, as its developer wrote it."
   description: String
-  "The arguments that the version takes and gives back; an empty list where it has none."
+  "The input and output arguments of the version; an empty list if it has none."
   arguments: [Argument!]!
   "The version tag of this record (optimistic concurrency): it changes with every change of the record."
   etag: String
   "When the version's file was uploaded."
   uploadTime: DateTime
-  "How many times the version was downloaded. A greater number than 2147483647 is answered as 2147483647."
+  "How many times the version was downloaded. Numbers above 2147483647 are returned as 2147483647."
   totalDownloads: Int!
   "When the version was created."
   createdAt: DateTime
-  "When the version was last changed; null where it never was."
+  "When the version was last changed; null if it never was."
   modifiedAt: DateTime
   "The GUID of the user who created the version."
   createdBy: ID
   "The name of the user who created the version."
   createdByName: String
-  "The GUID of the user who last changed the version; null where nobody has."
+  "The GUID of the user who last changed the version; null if nobody has."
   modifiedBy: ID
-  "The name of the user who last changed the version; null where nobody has."
+  "The name of the user who last changed the version; null if nobody has."
   modifiedByName: String
   "The GUID of the company that the version belongs to."
   companyId: ID
@@ -775,19 +775,19 @@ type PackageVersion {
   departmentId: ID
   "The long form of the remark."
   fullDescription: String
-  "The package that this is a version of. Costs no extra console call where the version was reached from its package."
+  "The package that this is a version of. Costs no extra console call if the version was reached from its package."
   package: Package
-  "The workflows that deploy exactly this version, a page at a time. Where that is fewer calls, the department's list is walked once for all parents."
+  "The workflows that deploy exactly this version, a page at a time. If that takes fewer calls, the department's list is walked once for all parents."
   workflows(
-    "Answers only what satisfies every field given here; left out or null: everything. ` + "`" + `packageVersionId` + "`" + ` is always this version's, whatever is given here."
+    "Returns only what satisfies every field given here; left out or null: everything. ` + "`" + `packageVersionId` + "`" + ` is always this version's, whatever is given here."
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: WorkflowOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
@@ -800,21 +800,21 @@ type Argument {
   name: String!
   "The argument's data type, as the automation's code names it."
   type: String
-  "Whether the argument goes into the run, comes out of it, or both."
+  "Whether the argument is an input of the run, an output, or both."
   direction: ArgumentDirection!
-  "The value that is taken where none is given, as text. Where an asset is used (` + "`" + `assetContent` + "`" + ` is not null) this is the asset's id."
+  "The default value, as text. If an asset is used (` + "`" + `assetContent` + "`" + ` is not null) this is the asset's id."
   defaultValue: String
-  "The asset that the value comes from; null where the value stands in ` + "`" + `defaultValue` + "`" + ` itself."
+  "The asset that has the value; null if ` + "`" + `defaultValue` + "`" + ` has it."
   assetContent: AssetContent
 }
 
-"An asset (资产) that an argument takes its value from: a named value that the console keeps. The value itself is never shown here."
+"An asset (资产) that an argument takes its value from: a named value that the console stores. This schema never shows the value."
 type AssetContent {
   "The asset's name."
   name: String!
   "A remark about the asset, as its owner wrote it."
   description: String
-  "Whether the console keeps the asset's value encrypted."
+  "Whether the console stores the asset's value encrypted."
   isRequiredEncryption: Boolean!
 }
 
@@ -824,7 +824,7 @@ type PackageConnection {
   edges: [PackageEdge!]!
   "The page's packages without their cursors, in the same order as ` + "`" + `edges` + "`" + `."
   nodes: [Package!]!
-  "Where this page stands in the whole list."
+  "The position of this page in the whole list."
   pageInfo: PageInfo!
   "How many packages the filter matches over all pages, as the console counts them. Selected alone it costs one smallest page."
   totalCount: Int!
@@ -842,46 +842,46 @@ type PackageEdge {
 
 "Which packages a list answers. Fields are joined by AND; a field left out or null filters nothing."
 input PackageFilter {
-  "Answers only packages whose name contains this text (the console's fuzzy match)."
+  "Returns only packages whose name contains this text (the console's fuzzy match)."
   name: String
-  "Answers only packages that contain this keyword in name, remark or labels (the console's fuzzy match)."
+  "Returns only packages that contain this keyword in name, remark or labels (the console's fuzzy match)."
   searchString: String
-  "The start of the period that the console searches (the document's StartTime); it does not say which of a package's times it compares."
+  "The start of the period that the console searches (the document's StartTime); the document does not say which time of a package is compared."
   startTime: DateTime
-  "The end of the period that the console searches (the document's EndTime); it does not say which of a package's times it compares."
+  "The end of the period that the console searches (the document's EndTime); the document does not say which time of a package is compared."
   endTime: DateTime
-  "Answers only packages with one of these ids, at most 1,000; an empty list matches nothing. The gateway walks the list."
+  "Returns only packages with one of these ids, at most 1,000; an empty list matches nothing. The gateway walks the list."
   ids: [ID!]
-  "True: answers only packages that no workflow of their own department runs; false: only the others. The gateway walks the list, and that of the workflows."
+  "True: only packages that no workflow of their department runs; false: only the others. The gateway walks the list, and that of the workflows."
   unused: Boolean
-  "Answers only packages that have all of these labels, at most 100. The gateway walks the list."
+  "Returns only packages that have all of these labels, at most 100. The gateway walks the list."
   tags: [String!]
 }
 
-"Which way an argument's value travels."
+"The direction of an argument."
 enum ArgumentDirection {
-  "Into the run (入参)."
+  "An input of the run (入参)."
   IN
-  "Out of the run, as a result (出参)."
+  "An output of the run (出参)."
   OUT
-  "Into the run and, perhaps changed, out of it again (出入参)."
+  "An input and output of the run (出入参)."
   IN_OUT
   "A value that the console knows and this schema does not; no valid input."
   UNKNOWN
 }
 
 extend type Mutation {
-  "Changes a package's labels (更新流程包). Two console calls where ` + "`" + `etag` + "`" + ` is left out, three where the console refuses the tag of the latest version in place of one of the package, else one, and one more where the console answers without the package and the payload selects of it."
+  "Changes a package's labels (更新流程包). One console call with ` + "`" + `etag` + "`" + `, two without. One more without ` + "`" + `etag` + "`" + ` if the console refuses the latest version's ` + "`" + `etag` + "`" + ` in place of the package's. One more if the console answers without the package and the payload selects fields of it."
   updatePackage("The package and its new values." input: UpdatePackageInput!): UpdatePackagePayload
   "Deletes a package with all its versions (删除流程包). A package that a workflow runs is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `. One console call."
   deletePackage("The package to delete." input: DeletePackageInput!): DeletePackagePayload
 }
 
-"What to change of a package. A field left out is left alone; an explicit null is sent as null."
+"What to change of a package. A field left out is not changed; an explicit null is sent as null."
 input UpdatePackageInput {
   "The package's GUID."
   id: ID! @audit(target: true)
-  "The ` + "`" + `etag` + "`" + ` that the package had when it was read. Where it has changed since, the update is refused with ` + "`" + `CONFLICT` + "`" + `. Left out: the package as it is now is changed."
+  "The ` + "`" + `etag` + "`" + ` that the package had when it was read. If it has changed, the update is refused with ` + "`" + `CONFLICT` + "`" + `. Left out: the current package is changed."
   etag: String
   "The package's labels, replacing those it has, at most 1,000 of them."
   tags: [String!]
@@ -889,7 +889,7 @@ input UpdatePackageInput {
 
 "The package as the console holds it after the change."
 type UpdatePackagePayload {
-  "The changed package; null with an error where the change was made and the package could not be read after it."
+  "The changed package; null with an error if the change was made and the package could not be read after it."
   package: Package
 }
 
@@ -901,7 +901,7 @@ input DeletePackageInput {
 
 "What was deleted."
 type DeletePackagePayload {
-  "The GUID of the deleted package, for the client's cache to forget it."
+  "The GUID of the deleted package, so that the client can remove it from its cache."
   deletedId: ID!
 }
 
@@ -911,11 +911,11 @@ input ArgumentInput {
   name: String!
   "The argument's data type, as the automation's code names it."
   type: String
-  "Whether the argument goes into the run, comes out of it, or both."
+  "Whether the argument is an input of the run, an output, or both."
   direction: ArgumentDirection
-  "The value to take, as text. Where an asset is used (` + "`" + `assetContent` + "`" + ` is not null) this is the asset's id."
+  "The value to take, as text. If an asset is used (` + "`" + `assetContent` + "`" + ` is not null) this is the asset's id."
   defaultValue: String
-  "The asset that the value comes from; null where the value stands in ` + "`" + `defaultValue` + "`" + ` itself."
+  "The asset that has the value; null if ` + "`" + `defaultValue` + "`" + ` has it."
   assetContent: AssetContentInput
 }
 
@@ -925,28 +925,28 @@ input AssetContentInput {
   name: String!
   "A remark about the asset."
   description: String
-  "Whether the console keeps the asset's value encrypted; left out: the console decides."
+  "Whether the console stores the asset's value encrypted; left out: the console decides."
   isRequiredEncryption: Boolean
 }
 
 extend type Mutation {
-  "Uploads a package file (上传流程包并创建信息), which becomes a package or a new version of one. The file is sent along by the GraphQL multipart request specification and passed on as it comes: up to 200 MiB straight to the console, above that through the console's upload channel. One console call, or three. Where the channel's file was sent and its completion failed, ` + "`" + `extensions.uploadId` + "`" + ` of the error is the id with which ` + "`" + `completePackageUpload` + "`" + ` ends the upload."
+  "Uploads a package file (上传流程包并创建信息), which becomes a package or a new version of one. The file is sent by the GraphQL multipart request specification. The gateway streams it to the console, above 200 MiB through the console's upload channel. One console call, or three through the channel. If the file was sent and its completion failed, ` + "`" + `extensions.uploadId` + "`" + ` of the error has the id for ` + "`" + `completePackageUpload` + "`" + `."
   uploadPackage("The file." input: UploadPackageInput!): UploadPackagePayload
-  "Prepares an upload (生成流程包上传地址), for a client that puts the file into the storage itself and then calls ` + "`" + `completePackageUpload` + "`" + `. One console call."
+  "Prepares an upload (生成流程包上传地址) for a client that sends the file to the storage itself and then calls ` + "`" + `completePackageUpload` + "`" + `. One console call."
   createPackageUpload: CreatePackageUploadPayload
-  "Tells the console that the file of a prepared upload is in its place (通知流程包上传完成). One console call."
+  "Completes a prepared upload whose file has been sent (通知流程包上传完成). One console call."
   completePackageUpload("The prepared upload." input: CompletePackageUploadInput!): CompletePackageUploadPayload
 }
 
 "A package file to upload."
 input UploadPackageInput {
-  "The package file (.dgs). Its length must be known before it is sent on: from the request's or the part's own Content-Length, or from ` + "`" + `size` + "`" + `. A file of up to 2 MiB needs none, as the gateway holds that much."
+  "The package file (.dgs). Above 2 MiB, its length must be known: from the Content-Length of the request or the part, or from ` + "`" + `size` + "`" + `."
   file: Upload!
-  "The length of the file in bytes, a whole number, for clients whose request does not tell it, such as one in chunks. A file of another length is refused and not completed. Left out or null: see ` + "`" + `file` + "`" + `."
+  "The length of the file in bytes, a whole number, for requests without a length, such as chunked ones. A file of another length is refused. Left out or null: see ` + "`" + `file` + "`" + `."
   size: Float
 }
 
-"What an uploaded file has become."
+"The result of an upload."
 type UploadPackagePayload {
   "The GUID of the package."
   packageId: ID!
@@ -956,15 +956,15 @@ type UploadPackagePayload {
   packageName: String
   "The number of the package's latest version."
   lastVersion: String
-  "The package, read after the upload. One console call where selected, shared with ` + "`" + `version` + "`" + `."
+  "The package, read after the upload. One console call if selected, shared with ` + "`" + `version` + "`" + `."
   package: Package
-  "The new version, read after the upload. One console call where selected, shared with ` + "`" + `package` + "`" + `."
+  "The new version, read after the upload. One console call if selected, shared with ` + "`" + `package` + "`" + `."
   version: PackageVersion
 }
 
 "A prepared upload."
 type CreatePackageUploadPayload {
-  "Where to put the file, and the id to complete the upload with."
+  "The address for the file, and the id to complete the upload."
   upload: PackageUpload!
 }
 
@@ -972,7 +972,7 @@ type CreatePackageUploadPayload {
 type PackageUpload {
   "The upload's GUID, for ` + "`" + `completePackageUpload` + "`" + `."
   id: ID!
-  "Where to put the file."
+  "The address for the file."
   channel: UploadChannel
   "When the upload was prepared."
   createdAt: DateTime
@@ -982,7 +982,7 @@ type PackageUpload {
   departmentId: ID
 }
 
-"Where to put a file: ` + "`" + `PUT` + "`" + ` it to the address, with exactly these headers. The address is a secret, for whoever has it can put a file there."
+"The address for a file: ` + "`" + `PUT` + "`" + ` it there, with exactly these headers. The address is a secret: it lets anyone upload a file."
 type UploadChannel {
   "The address."
   uri: String
@@ -990,15 +990,15 @@ type UploadChannel {
   headers: StringMap
 }
 
-"A prepared upload whose file is in its place."
+"A prepared upload whose file has been sent."
 input CompletePackageUploadInput {
   "The upload's GUID."
   id: ID! @audit(target: true)
-  "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
+  "The caller's name for this call, 1 to 255 characters. A repeated call with the same key and input within 24 hours (by default) returns the first result and starts nothing. Another input is a ` + "`" + `CONFLICT` + "`" + `. A concurrent call waits for the first. Without a key, each call starts an execution."
   idempotencyKey: String
 }
 
-"What an uploaded file has become."
+"The result of an upload."
 type CompletePackageUploadPayload {
   "The GUID of the package."
   packageId: ID!
@@ -1008,13 +1008,13 @@ type CompletePackageUploadPayload {
   packageName: String
   "The number of the package's latest version."
   lastVersion: String
-  "The package, read after the upload. One console call where selected, shared with ` + "`" + `version` + "`" + `."
+  "The package, read after the upload. One console call if selected, shared with ` + "`" + `version` + "`" + `."
   package: Package
-  "The new version, read after the upload. One console call where selected, shared with ` + "`" + `package` + "`" + `."
+  "The new version, read after the upload. One console call if selected, shared with ` + "`" + `package` + "`" + `."
   version: PackageVersion
 }
 
-"An order of a list of packages. Nulls come last in both directions, and what is equal is ordered by id."
+"An order of a list of packages. Nulls come last in both directions; equal entities are ordered by id."
 input PackageOrder {
   "What the list is ordered by."
   field: PackageOrderField!
@@ -1036,13 +1036,13 @@ enum PackageOrderField {
 type PackageCounts {
   "How many packages there are; one smallest page per department if nothing but this is selected."
   total: Int!
-  "How many no workflow of their own department runs. The gateway walks the list, and that of the workflows."
+  "How many are run by no workflow of their department. The gateway walks the list, and that of the workflows."
   unused: Int!
   "When the console answered the oldest of the lists."
   asOf: DateTime!
   "Whether the counts are exact."
   precision: CountPrecision!
-  "The departments that are not counted; an empty list where all are. If ` + "`" + `unused` + "`" + ` is selected, a department whose workflows cannot be had is not counted."
+  "The departments that are not counted; an empty list if all are. If ` + "`" + `unused` + "`" + ` is selected, a department whose workflows cannot be read is not counted."
   unavailable: [UnavailableDepartment!]!
 }
 `, BuiltIn: false},
@@ -1053,20 +1053,20 @@ extend type Query {
   queueCounts: QueueCounts
   "The queues of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page. With ` + "`" + `orderBy` + "`" + `, or conditions that the console does not have, the whole list is walked."
   queues(
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: QueueFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: QueueOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): QueueConnection
-  "One queue by its id, asked for in the scope of the request; null without an error where there is none."
+  "One queue by its id, read in the scope of the request; null without an error if there is none."
   queue(
     "The GUID of the queue."
     id: ID!
@@ -1074,21 +1074,21 @@ extend type Query {
 }
 
 extend type Company {
-  "Counts of the queues of all departments in which the caller has a role or permission. The lists that it costs are those of each department."
+  "Counts of the queues of all departments in which the caller has a role or permission. It costs the lists of each department."
   queueCounts: QueueCounts
-  "The queues of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first. Without ` + "`" + `orderBy` + "`" + `, entities of the same moment keep the console's order within a department; those without a creation time count as the oldest."
+  "The queues of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are left out. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first. Without ` + "`" + `orderBy` + "`" + `, entities of the same moment keep the console's order within a department; those without a creation time count as the oldest."
   queues(
-    "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
+    "Only of these departments, at most 1,000; an empty list matches nothing. ` + "`" + `unavailable` + "`" + ` names those that the caller may not read and those that do not exist."
     departmentIds: [ID!]
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: QueueFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: QueueOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
@@ -1098,25 +1098,25 @@ extend type Company {
 extend type Department {
   "Counts of the queues of this department. Only ` + "`" + `total` + "`" + ` costs one smallest page."
   queueCounts(
-    "Whether the departments below are counted, too; those in which the caller has neither role nor permission are not asked."
+    "Whether the departments below are counted, too, except those in which the caller has neither role nor permission."
     subtree: Boolean! = false
   ): QueueCounts
-  "The queues of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
+  "The queues of this department, a page at a time, whatever the scope of the request. Null with an error if the list cannot be read."
   queues(
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: QueueFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: QueueOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): QueueConnection
-  "One queue by its id, asked for in this department's scope; null without an error where there is none."
+  "One queue by its id, read in this department's scope; null without an error if there is none."
   queue(
     "The GUID of the queue."
     id: ID!
@@ -1133,9 +1133,9 @@ type Queue implements Node {
   name: String!
   "A remark about the queue, as its owner wrote it."
   description: String
-  "The queue's labels; an empty list where it has none."
+  "The queue's labels; an empty list if it has none."
   tags: [String!]!
-  "Additional properties, as names and values; null where the console holds none."
+  "Additional properties, as names and values; null if the console holds none."
   properties: StringMap
   "When the queue was created."
   createdAt: DateTime
@@ -1143,13 +1143,13 @@ type Queue implements Node {
   createdBy: ID
   "The name of the user who created the queue."
   createdByName: String
-  "When the queue was last changed; null where it never was."
+  "When the queue was last changed; null if it never was."
   modifiedAt: DateTime
-  "The GUID of the user who last changed the queue; null where nobody has."
+  "The GUID of the user who last changed the queue; null if nobody has."
   modifiedBy: ID
-  "The name of the user who last changed the queue; null where nobody has."
+  "The name of the user who last changed the queue; null if nobody has."
   modifiedByName: String
-  "How many robots the queue holds; null where the console did not count them. Costs no extra console call, unlike ` + "`" + `robots { totalCount }` + "`" + `."
+  "How many robots the queue has; null if the console sends no count. Costs no extra console call, unlike ` + "`" + `robots { totalCount }` + "`" + `."
   robotCount: Int
   "The GUID of the company that the queue belongs to."
   companyId: ID
@@ -1157,39 +1157,39 @@ type Queue implements Node {
   departmentId: ID
   "The robots of this queue, a page at a time."
   robots(
-    "Answers only what satisfies every field given here; left out or null: everything. ` + "`" + `associatedQueueId` + "`" + ` is always this queue's, whatever is given here."
+    "Returns only what satisfies every field given here; left out or null: everything. ` + "`" + `associatedQueueId` + "`" + ` is always this queue's, whatever is given here."
     filter: RobotFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: RobotOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): RobotConnection
-  "The workflows whose jobs this queue's robots run, a page at a time. Where that is fewer calls, the department's list is walked once for all parents."
+  "The workflows that run on this queue, a page at a time. If that takes fewer calls, the department's list is walked once for all parents."
   workflows(
-    "Answers only what satisfies every field given here; left out or null: everything. ` + "`" + `associatedQueueId` + "`" + ` is always this queue's, whatever is given here."
+    "Returns only what satisfies every field given here; left out or null: everything. ` + "`" + `associatedQueueId` + "`" + ` is always this queue's, whatever is given here."
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: WorkflowOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): WorkflowConnection
-  "The department that the queue belongs to. The company's department tree is asked for once per operation."
+  "The department that the queue belongs to. The company's department tree is read once per operation."
   department: Department
-  "The company that the queue belongs to. The caller's companies are asked for once per operation."
+  "The company that the queue belongs to. The caller's companies are read once per operation."
   company: Company
-  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  "An opaque id for ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + `. It grants no access and costs no console call."
   nodeId: ID!
 }
 
@@ -1199,7 +1199,7 @@ type QueueConnection {
   edges: [QueueEdge!]!
   "The page's queues without their cursors, in the same order as ` + "`" + `edges` + "`" + `."
   nodes: [Queue!]!
-  "Where this page stands in the whole list."
+  "The position of this page in the whole list."
   pageInfo: PageInfo!
   "How many queues the filter matches over all pages, as the console counts them. Selected alone it costs one smallest page."
   totalCount: Int!
@@ -1217,34 +1217,34 @@ type QueueEdge {
 
 "Which queues a list answers. Fields are joined by AND; a field left out or null filters nothing."
 input QueueFilter {
-  "Answers only queues whose name contains this text (the console's fuzzy match)."
+  "Returns only queues whose name contains this text (the console's fuzzy match)."
   name: String
-  "Answers only queues that contain this keyword (the console's fuzzy match)."
+  "Returns only queues that contain this keyword (the console's fuzzy match)."
   searchString: String
-  "Answers only queues that the console associates with this queue, by its GUID; the document does not say more."
+  "Returns only queues that the console associates with this queue, by its GUID; its document does not explain this."
   associatedQueueId: ID
-  "Answers only queues that the console associates with this package, by its GUID; the document does not say more."
+  "Returns only queues that the console associates with this package, by its GUID; the console's document does not explain this."
   packageId: ID
-  "Answers only queues that the console associates with this package version, by its GUID; the document does not say more."
+  "Returns only queues that the console associates with this package version, by its GUID; the console's document does not explain this."
   packageVersionId: ID
-  "Answers only queues with one of these ids, at most 1,000; an empty list matches nothing. Sent to a console that takes ` + "`" + `Ids` + "`" + `, if no field of the console's own is given; else the gateway walks the list."
+  "Returns only queues with one of these ids, at most 1,000; an empty list matches nothing. Sent to a console that takes ` + "`" + `Ids` + "`" + `, if no field of the console's own is given; else the gateway walks the list."
   ids: [ID!]
-  "True: answers only queues without robots; false: only the others. The gateway walks the list; where the console sends no ` + "`" + `robotCount` + "`" + `, one more call per queue."
+  "True: only queues without robots; false: only the others. The gateway walks the list; if the console sends no ` + "`" + `robotCount` + "`" + `, one more call per queue."
   empty: Boolean
-  "Answers only queues that have all of these labels, at most 100. The gateway walks the list."
+  "Returns only queues that have all of these labels, at most 100. The gateway walks the list."
   tags: [String!]
 }
 
 extend type Mutation {
   "Creates a queue (创建机器人组). One console call."
-  createQueue("The queue to be." input: CreateQueueInput!): CreateQueuePayload
-  "Changes a queue (更新机器人组信息). One console call, and one more where the console answers without the queue and the payload selects of it."
+  createQueue("The queue to create." input: CreateQueueInput!): CreateQueuePayload
+  "Changes a queue (更新机器人组信息). One console call, and one more if the console answers without the queue and the payload selects fields of it."
   updateQueue("The queue and its new values." input: UpdateQueueInput!): UpdateQueuePayload
   "Deletes a queue (删除机器人组). A queue that a workflow runs on is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `. One console call."
   deleteQueue("The queue to delete." input: DeleteQueueInput!): DeleteQueuePayload
 }
 
-"A queue to be created."
+"A queue to create."
 input CreateQueueInput {
   "The queue's name."
   name: String!
@@ -1254,13 +1254,13 @@ input CreateQueueInput {
   tags: [String!]
   "The GUID of the company to create it in; left out: the company in scope."
   companyId: ID @audit
-  "The GUID of the department to create it in; left out: the department in scope. Needed where ` + "`" + `companyId` + "`" + ` is not the company in scope."
+  "The GUID of the department to create it in; left out: the department in scope. Needed if ` + "`" + `companyId` + "`" + ` is not the company in scope."
   departmentId: ID @audit
   "The GUID of the user in whose name it is created; left out: the console decides."
   createBy: ID @audit
   "The name of the user in whose name it is created; left out: the console decides."
   createByName: String
-  "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
+  "The caller's name for this call, 1 to 255 characters. A repeated call with the same key and input within 24 hours (by default) returns the first result and starts nothing. Another input is a ` + "`" + `CONFLICT` + "`" + `. A concurrent call waits for the first. Without a key, each call starts an execution."
   idempotencyKey: String
 }
 
@@ -1270,7 +1270,7 @@ type CreateQueuePayload {
   queue: Queue
 }
 
-"What to change of a queue. A field left out is left alone; an explicit null is sent as null."
+"What to change of a queue. A field left out is not changed; an explicit null is sent as null."
 input UpdateQueueInput {
   "The queue's GUID."
   id: ID! @audit(target: true)
@@ -1282,9 +1282,9 @@ input UpdateQueueInput {
   tags: [String!]
 }
 
-"The queue as the console holds it after the change."
+"The queue as the console has it after the change."
 type UpdateQueuePayload {
-  "The changed queue; null with an error where the change was made and the queue could not be read after it."
+  "The changed queue; null with an error if the change was made and the queue could not be read after it."
   queue: Queue
 }
 
@@ -1296,11 +1296,11 @@ input DeleteQueueInput {
 
 "What was deleted."
 type DeleteQueuePayload {
-  "The GUID of the deleted queue, for the client's cache to forget it."
+  "The GUID of the deleted queue, so that the client can remove it from its cache."
   deletedId: ID!
 }
 
-"An order of a list of queues. Nulls come last in both directions, and what is equal is ordered by id."
+"An order of a list of queues. Nulls come last in both directions; equal entities are ordered by id."
 input QueueOrder {
   "What the list is ordered by."
   field: QueueOrderField!
@@ -1322,13 +1322,13 @@ enum QueueOrderField {
 type QueueCounts {
   "How many queues there are; one smallest page per department if nothing but this is selected."
   total: Int!
-  "How many have no robots. The gateway walks the list; where the console sends no ` + "`" + `robotCount` + "`" + `, one more call per queue."
+  "How many have no robots. The gateway walks the list; if the console sends no ` + "`" + `robotCount` + "`" + `, one more call per queue."
   empty: Int!
   "When the console answered the oldest of the lists."
   asOf: DateTime!
   "Whether the counts are exact."
   precision: CountPrecision!
-  "The departments that are not counted; an empty list where all are. If ` + "`" + `empty` + "`" + ` is selected, a department whose robots are asked for and cannot be had is not counted."
+  "The departments that are not counted; an empty list if all are. If ` + "`" + `empty` + "`" + ` is selected, a department whose robots are asked for and cannot be read is not counted."
   unavailable: [UnavailableDepartment!]!
 }
 `, BuiltIn: false},
@@ -1339,20 +1339,20 @@ extend type Query {
   robotCounts: RobotCounts
   "The robots of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page. With ` + "`" + `orderBy` + "`" + `, or conditions that the console does not have, the whole list is walked."
   robots(
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: RobotFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: RobotOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): RobotConnection
-  "One robot by its id, asked for in the scope of the request; null without an error where there is none."
+  "One robot by its id, read in the scope of the request; null without an error if there is none."
   robot(
     "The GUID of the robot."
     id: ID!
@@ -1360,21 +1360,21 @@ extend type Query {
 }
 
 extend type Company {
-  "Counts of the robots of all departments in which the caller has a role or permission. The lists that it costs are those of each department."
+  "Counts of the robots of all departments in which the caller has a role or permission. It costs the lists of each department."
   robotCounts: RobotCounts
-  "The robots of all departments of the company as one list, ordered by name unless ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. The gateway walks the list of each department. The department tree is read first."
+  "The robots of all departments of the company as one list, ordered by name unless ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are left out. The gateway walks the list of each department. The department tree is read first."
   robots(
-    "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
+    "Only of these departments, at most 1,000; an empty list matches nothing. ` + "`" + `unavailable` + "`" + ` names those that the caller may not read and those that do not exist."
     departmentIds: [ID!]
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: RobotFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: RobotOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
@@ -1384,25 +1384,25 @@ extend type Company {
 extend type Department {
   "Counts of the robots of this department. The gateway walks the list."
   robotCounts(
-    "Whether the departments below are counted, too; those in which the caller has neither role nor permission are not asked."
+    "Whether the departments below are counted, too, except those in which the caller has neither role nor permission."
     subtree: Boolean! = false
   ): RobotCounts
-  "The robots of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
+  "The robots of this department, a page at a time, whatever the scope of the request. Null with an error if the list cannot be read."
   robots(
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: RobotFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: RobotOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): RobotConnection
-  "One robot by its id, asked for in this department's scope; null without an error where there is none."
+  "One robot by its id, read in this department's scope; null without an error if there is none."
   robot(
     "The GUID of the robot."
     id: ID!
@@ -1410,54 +1410,54 @@ extend type Department {
 }
 
 extend type Subscription {
-  "A robot of the department in scope, each time one of the selected fields changes. Without arguments: any robot of the department. A robot that is removed is not told of: ` + "`" + `robotEvents` + "`" + ` does that."
+  "A robot of the department in scope, each time a selected field changes. Without arguments: any robot of the department. A robot that is removed is not reported: use ` + "`" + `robotEvents` + "`" + `."
   robotChanged(
-    "Follows only these robots, by their GUIDs, 1 to 500 of them; where none of them exists, the error NOT_FOUND. Left out or null: whichever robots there are, new ones included."
+    "Follows only these robots, by their GUIDs, 1 to 500 of them; if none of them exists, the error ` + "`" + `NOT_FOUND` + "`" + `. Left out or null: all robots, new ones included."
     ids: [ID!]
-    "Follows only robots of this queue, by its GUID; left out or null: of any queue and of none."
+    "Follows only robots of this queue, by its GUID. Left out or null: all robots, with or without a queue."
     queueId: ID
   ): Robot!
-  "What happens to the robots of the department in scope: which are added and removed, and each time one of the selected fields changes. Without arguments: to any robot of the department."
+  "Events of the robots of the department in scope: a robot is added or removed, or a selected field changes. Without arguments: of all robots of the department."
   robotEvents(
-    "Follows only these robots, by their GUIDs, 1 to 500 of them; where none of them exists, the error NOT_FOUND. Left out or null: whichever robots there are, new ones included."
+    "Follows only these robots, by their GUIDs, 1 to 500 of them; if none of them exists, the error ` + "`" + `NOT_FOUND` + "`" + `. Left out or null: all robots, new ones included."
     ids: [ID!]
-    "Follows only robots of this queue, by its GUID; left out or null: of any queue and of none."
+    "Follows only robots of this queue, by its GUID. Left out or null: all robots, with or without a queue."
     queueId: ID
-    "Follows the robots of these departments of the company, by their GUIDs, 1 to 500 of them; of the company in scope if ` + "`" + `companyId` + "`" + ` is left out. One that the caller may not ask, or that does not exist, is an error, and the others are followed. Not together with ` + "`" + `queueId` + "`" + `."
+    "Follows the robots of these departments, by their GUIDs, 1 to 500 of them. They belong to the company of ` + "`" + `companyId` + "`" + `, or to the company in scope. One that the caller may not read, or that does not exist, is an error; the others are followed. Not together with ` + "`" + `queueId` + "`" + `."
     departmentIds: [ID!]
-    "Follows the robots of this company, by its GUID, in the departments that ` + "`" + `departmentIds` + "`" + ` names, else in all in which the caller has a role or permission when the subscription begins. The department tree is read first. Departments are asked in turn, 5 console calls a second, so that changes show within the number of departments / 5 seconds. Not together with ` + "`" + `queueId` + "`" + `."
+    "Follows the robots of this company, by its GUID, in the departments of ` + "`" + `departmentIds` + "`" + `. Without these: in all departments in which the caller has a role or permission when the subscription begins. The department tree is read first. Departments are polled in turn, with 5 console calls a second: a change shows after at most a fifth of a second per department. Not together with ` + "`" + `queueId` + "`" + `."
     companyId: ID
-    "Whether each robot comes first as it is, as a ` + "`" + `SNAPSHOT` + "`" + `."
+    "Whether the subscription begins with a ` + "`" + `SNAPSHOT` + "`" + ` of each robot."
     initial: Boolean! = false
   ): RobotEvent!
-  "Counts of the robots of the department in scope, or of the departments that the arguments name: first as they are, then each time that one of the selected counts changes. A new ` + "`" + `asOf` + "`" + ` alone is no change."
+  "Counts of the robots of the department in scope, or of the departments of the arguments. The first event has the counts at the beginning; others follow when a selected count changes. A new ` + "`" + `asOf` + "`" + ` alone is no change."
   robotCountsChanged(
-    "Counts the robots of these departments of the company, by their GUIDs, 1 to 500 of them; of the company in scope if ` + "`" + `companyId` + "`" + ` is left out. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
+    "Counts the robots of these departments, by their GUIDs, 1 to 500 of them. They belong to the company of ` + "`" + `companyId` + "`" + `, or to the company in scope. ` + "`" + `unavailable` + "`" + ` names those that the caller may not read and those that do not exist."
     departmentIds: [ID!]
-    "Counts the robots of this company, by its GUID, in the departments that ` + "`" + `departmentIds` + "`" + ` names, else in all in which the caller has a role or permission when the subscription begins. Departments are asked in turn, as by ` + "`" + `robotEvents` + "`" + `."
+    "Counts the robots of this company, by its GUID, in the departments of ` + "`" + `departmentIds` + "`" + `. Without these: in all departments in which the caller has a role or permission when the subscription begins. Departments are polled in turn, as by ` + "`" + `robotEvents` + "`" + `."
     companyId: ID
   ): RobotCounts!
 }
 
-"Something that has happened to a robot."
+"An event of a robot."
 type RobotEvent {
   "What has happened."
   type: EventType!
   "The robot's GUID."
   id: ID!
-  "The robot as it is now; null where it was removed."
+  "The robot at the time of the event; null if it was removed."
   robot: Robot
 }
 
-"A robot (机器人): the program on a computer that runs jobs. Its credentials are no part of this schema."
+"A robot (机器人): the program on a computer that runs jobs. This schema does not show its credentials."
 type Robot implements Node {
   "The robot's GUID."
   id: ID!
-  "The GUID of the computer that the robot is on now; null where it is on none."
+  "The GUID of the robot's computer; null if it has none."
   currentDeviceId: ID
-  "When the robot last reported to the console; null where it never did."
+  "When the robot last reported to the console; null if it never did."
   lastHeartbeatTime: DateTime
-  "The robot's listening status, each element as the text of what the console sends, usually a number; an empty list where it sends nothing. The document calls it a licence status (许可状态) and does not name the values; for the licence itself see ` + "`" + `licenseStatus` + "`" + `."
+  "The robot's listening status: the console's values as text, usually numbers; an empty list if there are none. The console's document calls it a licence status (许可状态) and does not name the values; see also ` + "`" + `licenseStatus` + "`" + `."
   listeningStatus: [String!]!
   "The GUID of the company that the robot belongs to."
   companyId: ID
@@ -1479,15 +1479,15 @@ type Robot implements Node {
   version: String
   "Whether the robot is disconnected, idle or busy."
   status: RobotStatus!
-  "The workflows that run on this robot: those bound to it, and those whose queue it is in. The department's lists of workflows and queues are walked once for all robots, and one list of robots per queue of a workflow; where the console does not send the robots of workflows, one more call per workflow."
+  "The workflows that run on this robot: those bound to it, and those whose queue it is in. The department's lists of workflows and queues are walked once for all robots, and one list of robots per queue of a workflow. If the console does not send the robots of workflows, one more call per workflow."
   workflows: [Workflow!]
   "The queues that this robot is in. The department's list of queues is walked once for all robots, and one list of robots per queue that has some."
   queues: [Queue!]
-  "The department that the robot belongs to. The company's department tree is asked for once per operation."
+  "The department that the robot belongs to. The company's department tree is read once per operation."
   department: Department
-  "The company that the robot belongs to. The caller's companies are asked for once per operation."
+  "The company that the robot belongs to. The caller's companies are read once per operation."
   company: Company
-  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  "An opaque id for ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + `. It grants no access and costs no console call."
   nodeId: ID!
 }
 
@@ -1497,7 +1497,7 @@ type RobotConnection {
   edges: [RobotEdge!]!
   "The page's robots without their cursors, in the same order as ` + "`" + `edges` + "`" + `."
   nodes: [Robot!]!
-  "Where this page stands in the whole list."
+  "The position of this page in the whole list."
   pageInfo: PageInfo!
   "How many robots the filter matches over all pages, as the console counts them. Selected alone it costs one smallest page."
   totalCount: Int!
@@ -1515,23 +1515,23 @@ type RobotEdge {
 
 "Which robots a list answers. Fields are joined by AND; a field left out or null filters nothing."
 input RobotFilter {
-  "Answers only robots whose name contains this text (the console's fuzzy match)."
+  "Returns only robots whose name contains this text (the console's fuzzy match)."
   name: String
-  "Answers only robots that contain this keyword (the console's fuzzy match)."
+  "Returns only robots that contain this keyword (the console's fuzzy match)."
   searchString: String
-  "Answers only robots of this queue, by its GUID."
+  "Returns only robots of this queue, by its GUID."
   associatedQueueId: ID
-  "Answers only robots that the console associates with this package, by its GUID; the document does not say more."
+  "Returns only robots that the console associates with this package, by its GUID; the console's document does not explain this."
   packageId: ID
-  "Answers only robots that the console associates with this package version, by its GUID; the document does not say more."
+  "Returns only robots that the console associates with this package version, by its GUID; the console's document does not explain this."
   packageVersionId: ID
-  "Answers only robots with one of these ids, at most 1,000; an empty list matches nothing. Sent to a console that takes ` + "`" + `Ids` + "`" + `, if no field of the console's own is given; else the gateway walks the list."
+  "Returns only robots with one of these ids, at most 1,000; an empty list matches nothing. Sent to a console that takes ` + "`" + `Ids` + "`" + `, if no field of the console's own is given; else the gateway walks the list."
   ids: [ID!]
-  "Answers only robots with one of these statuses; an empty list matches nothing. The gateway walks the list."
+  "Returns only robots with one of these statuses; an empty list matches nothing. The gateway walks the list."
   status: [RobotStatus!]
-  "Answers only robots whose last heartbeat is older than this many seconds, 0 or more, by the console's clock, or that never had one. The gateway walks the list."
+  "Returns only robots whose last heartbeat is older than this many seconds, 0 or more, by the console's clock, or that never had one. The gateway walks the list."
   silentFor: Int
-  "True: answers only robots that are in no queue; false: only the others. The gateway walks the list and that of the queues, and asks for the robots of each queue that has some."
+  "True: only robots that are in no queue; false: only the others. The gateway walks the list and that of the queues, and asks for the robots of each queue that has some."
   withoutQueue: Boolean
 }
 
@@ -1561,7 +1561,7 @@ enum LicenseStatus {
   UNKNOWN
 }
 
-"An order of a list of robots. Nulls come last in both directions, and what is equal is ordered by id."
+"An order of a list of robots. Nulls come last in both directions; equal entities are ordered by id."
 input RobotOrder {
   "What the list is ordered by."
   field: RobotOrderField!
@@ -1594,7 +1594,7 @@ type RobotCounts {
   asOf: DateTime!
   "Whether the counts are exact."
   precision: CountPrecision!
-  "The departments that are not counted; an empty list where all are."
+  "The departments that are not counted; an empty list if all are."
   unavailable: [UnavailableDepartment!]!
 }
 
@@ -1614,12 +1614,12 @@ extend type Query {
 }
 
 extend type Mutation {
-  "Signs a user in with the console's user name and password, and begins a session: its token stands for the console's own tokens, which the gateway keeps and refreshes. Send it by POST and pass the password as a variable. It may stand once in an operation. One console call (connect/token), and those of what is selected of ` + "`" + `viewer` + "`" + `. A wrong password is ` + "`" + `UNAUTHENTICATED` + "`" + `, a locked account ` + "`" + `FORBIDDEN` + "`" + `; after some failures in a row further attempts are ` + "`" + `RATE_LIMITED` + "`" + ` for up to a minute."
+  "Signs a user in with the console's user name and password, and begins a session. The session token represents the console's own tokens, which the gateway stores and refreshes. Send it by POST and pass the password as a variable. An operation may contain it once. One console call (connect/token), and the calls of the fields of ` + "`" + `viewer` + "`" + `. A wrong password is ` + "`" + `UNAUTHENTICATED` + "`" + `, a locked account ` + "`" + `FORBIDDEN` + "`" + `. After several failures in a row, further attempts are ` + "`" + `RATE_LIMITED` + "`" + ` for up to a minute."
   signIn(
     "Who signs in."
     input: SignInInput!
   ): SignInPayload
-  "Ends the session whose token the request shows. No console call. A request without a session is ` + "`" + `UNAUTHENTICATED` + "`" + `."
+  "Ends the session whose token the request has. No console call. A request without a session is ` + "`" + `UNAUTHENTICATED` + "`" + `."
   signOut: SignOutPayload
 }
 
@@ -1627,29 +1627,29 @@ extend type Mutation {
 input SignInInput {
   "The name that the user signs in with; at most 256 bytes."
   username: String!
-  "The user's password; at most 1024 bytes. It is passed on to the console's SSO and kept nowhere."
+  "The user's password; at most 1024 bytes. It is sent to the console's SSO and not stored."
   password: String!
 }
 
 "A session that has begun."
 type SignInPayload {
-  "The session's token: send it as ` + "`" + `Authorization: Bearer` + "`" + `. It is shown this once; the gateway keeps only its hash."
+  "The session's token: send it as ` + "`" + `Authorization: Bearer` + "`" + `. It is returned only once; the gateway stores its hash."
   sessionToken: String!
-  "When the session ends whatever happens. It ends earlier by ` + "`" + `signOut` + "`" + `, or when the console no longer renews its tokens."
+  "When the session ends at the latest. It ends earlier by ` + "`" + `signOut` + "`" + `, or if the console refuses to renew its tokens."
   expiresAt: DateTime!
-  "The user who has signed in, as a user of the company in scope; null with an error where the request names no scope and the user has several companies. One console call."
+  "The signed-in user, as a user of the company in scope. Null with an error if the request names no scope and the user has several companies. One console call."
   viewer: CompanyUser
 }
 
 "A session that has ended."
 type SignOutPayload {
-  "Always true: a session that could not be ended is an error."
+  "Always true: if the session cannot be ended, the mutation fails."
   ok: Boolean!
 }
 
 "A user of a company (公司用户). One person can be a different user in each of several companies."
 type CompanyUser {
-  "Contact data from the systems that the company connected; null where there are none."
+  "Contact data from the systems that the company connected; null if there are none."
   userExtensionInfo: UserExtensionInfo
   "Whether the user signs in through a third party instead of the console itself."
   isExternalUser: Boolean!
@@ -1663,17 +1663,17 @@ type CompanyUser {
   companyId: ID
   "Whether the user owns the company."
   isCompanyOwner: Boolean!
-  "The GUIDs of the roles that the user holds; an empty list where there are none."
+  "The GUIDs of the roles that the user holds; an empty list if there are none."
   roleIds: [ID!]!
   "Whether the user is active, not yet activated or disabled."
   status: UserStatus!
   "The kind of this record among the console's resources."
   resourceType: ResourceType!
-  "The GUID of the department that the user has chosen to work in; null where none is chosen."
+  "The GUID of the department that the user has chosen to work in; null if none is chosen."
   assignedDepartmentId: ID
-  "The kind of the resource that this record hangs below."
+  "The kind of the parent resource of this record."
   parentResourceType: ResourceType!
-  "The GUID of the resource that this record hangs below."
+  "The GUID of the parent resource of this record."
   parentId: ID
   "The user's display name."
   name: String!
@@ -1681,17 +1681,17 @@ type CompanyUser {
   description: String
   "The version tag of this record (optimistic concurrency): it changes with every change of the user."
   etag: String
-  "The user's labels; an empty list where it has none."
+  "The user's labels; an empty list if it has none."
   tags: [String!]!
-  "Additional properties, as names and values; null where the console holds none."
+  "Additional properties, as names and values; null if the console holds none."
   properties: StringMap
   "When the user was created."
   createdAt: DateTime
-  "When the user was last changed; null where it never was."
+  "When the user was last changed; null if it never was."
   modifiedAt: DateTime
-  "When the user last signed in; null where that never happened."
+  "When the user last signed in; null if that never happened."
   lastLoginAt: DateTime
-  "The path of a department of the user in the department tree, as the console writes it; the document does not say which department."
+  "The path of a department of the user in the department tree, as the console writes it; the console's document does not say which department."
   departmentPath: String
   "The user's e-mail address."
   email: String
@@ -1699,9 +1699,9 @@ type CompanyUser {
   phoneNumber: String
   "The name that the user signs in with."
   userName: String
-  "The company that the user belongs to. The caller's companies are asked for once per operation."
+  "The company that the user belongs to. The caller's companies are read once per operation."
   company: Company
-  "The department that ` + "`" + `assignedDepartmentId` + "`" + ` names; null where none is chosen. The company's department tree is asked for once per operation."
+  "The department that ` + "`" + `assignedDepartmentId` + "`" + ` names; null if none is chosen. The company's department tree is read once per operation."
   assignedDepartment: Department
 }
 
@@ -1727,7 +1727,7 @@ enum UserStatus {
   UNKNOWN
 }
 
-"The kinds of resource that the console keeps."
+"The kinds of resources of the console."
 enum ResourceType {
   "A company."
   COMPANY
@@ -1778,20 +1778,20 @@ extend type Query {
   workflowCounts: WorkflowCounts
   "The workflows of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page. With ` + "`" + `orderBy` + "`" + `, or conditions that the console does not have, the whole list is walked."
   workflows(
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: WorkflowOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): WorkflowConnection
-  "One workflow by its id, asked for in the scope of the request; null without an error where there is none."
+  "One workflow by its id, read in the scope of the request; null without an error if there is none."
   workflow(
     "The GUID of the workflow."
     id: ID!
@@ -1799,21 +1799,21 @@ extend type Query {
 }
 
 extend type Company {
-  "Counts of the workflows of all departments in which the caller has a role or permission. The lists that it costs are those of each department."
+  "Counts of the workflows of all departments in which the caller has a role or permission. It costs the lists of each department."
   workflowCounts: WorkflowCounts
-  "The workflows of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first. Without ` + "`" + `orderBy` + "`" + `, entities of the same moment keep the console's order within a department; those without a creation time count as the oldest."
+  "The workflows of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are left out. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first. Without ` + "`" + `orderBy` + "`" + `, entities of the same moment keep the console's order within a department; those without a creation time count as the oldest."
   workflows(
-    "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
+    "Only of these departments, at most 1,000; an empty list matches nothing. ` + "`" + `unavailable` + "`" + ` names those that the caller may not read and those that do not exist."
     departmentIds: [ID!]
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: WorkflowOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
@@ -1823,25 +1823,25 @@ extend type Company {
 extend type Department {
   "Counts of the workflows of this department. Only ` + "`" + `total` + "`" + ` costs one smallest page."
   workflowCounts(
-    "Whether the departments below are counted, too; those in which the caller has neither role nor permission are not asked."
+    "Whether the departments below are counted, too, except those in which the caller has neither role nor permission."
     subtree: Boolean! = false
   ): WorkflowCounts
-  "The workflows of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
+  "The workflows of this department, a page at a time, whatever the scope of the request. Null with an error if the list cannot be read."
   workflows(
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: WorkflowOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): WorkflowConnection
-  "One workflow by its id, asked for in this department's scope; null without an error where there is none."
+  "One workflow by its id, read in this department's scope; null without an error if there is none."
   workflow(
     "The GUID of the workflow."
     id: ID!
@@ -1849,31 +1849,31 @@ extend type Department {
 }
 
 extend type Subscription {
-  "A workflow of the department in scope, each time one of the selected fields changes. A workflow that is deleted is not told of: ` + "`" + `workflowEvents` + "`" + ` does that."
+  "A workflow of the department in scope, each time a selected field changes. A workflow that is deleted is not reported: use ` + "`" + `workflowEvents` + "`" + `."
   workflowChanged(
-    "The GUIDs of the workflows to follow, 1 to 500 of them; where none of them exists, the error NOT_FOUND."
+    "The GUIDs of the workflows to follow, 1 to 500 of them; if none of them exists, the error ` + "`" + `NOT_FOUND` + "`" + `."
     ids: [ID!]!
   ): Workflow!
-  "What happens to the workflows of the department in scope: which are added and removed, and each time one of the selected fields changes."
+  "Events of the workflows of the department in scope: a workflow is added or removed, or a selected field changes."
   workflowEvents(
-    "Follows only these workflows, by their GUIDs, 1 to 500 of them; where none of them exists, the error NOT_FOUND. Left out or null: whichever workflows there are, new ones included."
+    "Follows only these workflows, by their GUIDs, 1 to 500 of them; if none of them exists, the error ` + "`" + `NOT_FOUND` + "`" + `. Left out or null: all workflows, new ones included."
     ids: [ID!]
-    "Follows the workflows of these departments of the company, by their GUIDs, 1 to 500 of them; of the company in scope if ` + "`" + `companyId` + "`" + ` is left out. One that the caller may not ask, or that does not exist, is an error, and the others are followed."
+    "Follows the workflows of these departments, by their GUIDs, 1 to 500 of them. They belong to the company of ` + "`" + `companyId` + "`" + `, or to the company in scope. One that the caller may not read, or that does not exist, is an error; the others are followed."
     departmentIds: [ID!]
-    "Follows the workflows of this company, by its GUID, in the departments that ` + "`" + `departmentIds` + "`" + ` names, else in all in which the caller has a role or permission when the subscription begins. The department tree is read first. Departments are asked in turn, 5 console calls a second, so that changes show within the number of departments / 5 seconds."
+    "Follows the workflows of this company, by its GUID, in the departments of ` + "`" + `departmentIds` + "`" + `. Without these: in all departments in which the caller has a role or permission when the subscription begins. The department tree is read first. Departments are polled in turn, with 5 console calls a second: a change shows after at most a fifth of a second per department."
     companyId: ID
-    "Whether each workflow comes first as it is, as a ` + "`" + `SNAPSHOT` + "`" + `."
+    "Whether the subscription begins with a ` + "`" + `SNAPSHOT` + "`" + ` of each workflow."
     initial: Boolean! = false
   ): WorkflowEvent!
 }
 
-"Something that has happened to a workflow."
+"An event of a workflow."
 type WorkflowEvent {
   "What has happened."
   type: EventType!
   "The workflow's GUID."
   id: ID!
-  "The workflow as it is now; null where it was removed."
+  "The workflow at the time of the event; null if it was removed."
   workflow: Workflow
 }
 
@@ -1887,15 +1887,15 @@ type Workflow implements Node {
   name: String!
   "A remark about the workflow, as its owner wrote it."
   description: String
-  "The arguments that each run starts with; an empty list where there are none."
+  "The arguments that each run starts with; an empty list if there are none."
   arguments: [Argument!]!
-  "The workflow's labels; an empty list where it has none."
+  "The workflow's labels; an empty list if it has none."
   tags: [String!]!
   "Whether runs are recorded on video, and when the recording is uploaded."
   videoRecordMode: VideoRecordMode!
-  "Additional properties, as names and values; null where the console holds none."
+  "Additional properties, as names and values; null if the console holds none."
   properties: StringMap
-  "Who is told by e-mail about the state of this workflow's jobs; null where nothing is set up."
+  "Who gets e-mails about the state of this workflow's jobs; null if nothing is set up."
   jobStateNotification: JobStateNotification
   "The name of the deployed package. Costs no extra console call, unlike ` + "`" + `package { name }` + "`" + `."
   packageName: String
@@ -1905,15 +1905,15 @@ type Workflow implements Node {
   packageVersionId: ID
   "The number of the deployed package version, for example ` + "`" + `1.0.3` + "`" + `. Costs no extra console call, unlike ` + "`" + `version { version }` + "`" + `."
   packageVersion: String
-  "The GUID of the queue whose robots run this workflow; null where none is set."
+  "The GUID of the queue whose robots run this workflow; null if none is set."
   associatedQueueId: ID
   "The priority of this workflow's jobs, 0 to 5000."
   priority: Int!
   "How many times a failed job is tried again, 0 to 10."
   maxRetryCount: Int!
-  "What happens where no robot is free at the moment of execution."
+  "What happens if no robot is free at the moment of execution."
   triggerPolicy: TriggerPolicy!
-  "When the workflow was last executed; null where it never was."
+  "When the workflow was last executed; null if it never was."
   lastTriggeredAt: DateTime
   "How many times the workflow was executed."
   triggeredCount: Int!
@@ -1923,43 +1923,43 @@ type Workflow implements Node {
   createdBy: ID
   "The name of the user who created the workflow."
   createdByName: String
-  "When the workflow was last changed; null where it never was."
+  "When the workflow was last changed; null if it never was."
   modifiedAt: DateTime
-  "The GUID of the user who last changed the workflow; null where nobody has."
+  "The GUID of the user who last changed the workflow; null if nobody has."
   modifiedBy: ID
-  "The name of the user who last changed the workflow; null where nobody has."
+  "The name of the user who last changed the workflow; null if nobody has."
   modifiedByName: String
   "The GUID of the company that the workflow belongs to."
   companyId: ID
   "The deployed package."
   package: Package
-  "The package version that the workflow runs, the one that ` + "`" + `packageVersionId` + "`" + ` names. Costs what ` + "`" + `package { versions }` + "`" + ` costs, and nothing beside it."
+  "The package version that the workflow runs, the one that ` + "`" + `packageVersionId` + "`" + ` names. Costs what ` + "`" + `package { versions }` + "`" + ` costs, and nothing more."
   version: PackageVersion
-  "The number of the latest version of its package, for example ` + "`" + `1.0.3` + "`" + `; null where the package is gone or has none. Costs what ` + "`" + `package` + "`" + ` costs, and nothing beside it."
+  "The number of the latest version of its package, for example ` + "`" + `1.0.3` + "`" + `; null if the package is gone or has none. Costs what ` + "`" + `package` + "`" + ` costs, and nothing more."
   latestVersion: String
-  "Whether the version that it runs is not the latest one of its package; null where the package is gone. Costs what ` + "`" + `package` + "`" + ` costs, and nothing beside it."
+  "Whether the version that it runs is not the latest one of its package; null if the package is gone. Costs what ` + "`" + `package` + "`" + ` costs, and nothing more."
   outdated: Boolean
-  "The queue whose robots run this workflow; null where none is set."
+  "The queue whose robots run this workflow; null if none is set."
   queue: Queue
-  "Every robot that is bound to this workflow itself, without paging; an empty list where it has none. At least one console call per workflow."
+  "Every robot that is bound to this workflow itself, without paging; an empty list if it has none. At least one console call per workflow."
   robots: [Robot!]
-  "The department that the workflow belongs to. The company's department tree is asked for once per operation."
+  "The department that the workflow belongs to. The company's department tree is read once per operation."
   department: Department
-  "The company that the workflow belongs to. The caller's companies are asked for once per operation."
+  "The company that the workflow belongs to. The caller's companies are read once per operation."
   company: Company
-  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  "An opaque id for ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + `. It grants no access and costs no console call."
   nodeId: ID!
 }
 
-"Who is told by e-mail about the state of a workflow's jobs (运行状态通知), and when."
+"Who gets e-mails about the state of a workflow's jobs (运行状态通知), and when."
 type JobStateNotification {
   "Whether notification is on."
   switchOn: Boolean!
-  "By its name, whether only the last run instance is reported; the document's remark merely repeats that of ` + "`" + `switchOn` + "`" + `."
+  "Whether only the last run instance is reported, by its name; the remark of the console's document is that of ` + "`" + `switchOn` + "`" + `."
   justNoticeAgainstLastRuninstance: Boolean!
-  "The conditions that cause an e-mail, each as the text of what the console sends: a name such as ` + "`" + `Finished` + "`" + `, or a number such as ` + "`" + `1001` + "`" + `; an empty list where there are none."
+  "The conditions that cause an e-mail, as the console names them: a name such as ` + "`" + `Finished` + "`" + `, or a number such as ` + "`" + `1001` + "`" + `. An empty list if there are none."
   conditions: [String!]!
-  "The e-mail addresses that are told; an empty list where there are none."
+  "The e-mail addresses of the recipients; an empty list if there are none."
   recipients: [String!]!
 }
 
@@ -1969,7 +1969,7 @@ type WorkflowConnection {
   edges: [WorkflowEdge!]!
   "The page's workflows without their cursors, in the same order as ` + "`" + `edges` + "`" + `."
   nodes: [Workflow!]!
-  "Where this page stands in the whole list."
+  "The position of this page in the whole list."
   pageInfo: PageInfo!
   "How many workflows the filter matches over all pages, as the console counts them. Selected alone it costs one smallest page."
   totalCount: Int!
@@ -1987,25 +1987,25 @@ type WorkflowEdge {
 
 "Which workflows a list answers. Fields are joined by AND; a field left out or null filters nothing."
 input WorkflowFilter {
-  "Answers only workflows whose name contains this text (the console's fuzzy match)."
+  "Returns only workflows whose name contains this text (the console's fuzzy match)."
   name: String
-  "Answers only workflows that contain this keyword (the console's fuzzy match)."
+  "Returns only workflows that contain this keyword (the console's fuzzy match)."
   searchString: String
-  "Answers only workflows that run on this queue, by its GUID."
+  "Returns only workflows that run on this queue, by its GUID."
   associatedQueueId: ID
-  "Answers only workflows that deploy any version of this package, by its GUID."
+  "Returns only workflows that deploy any version of this package, by its GUID."
   packageId: ID
-  "Answers only workflows that deploy this package version, by its GUID."
+  "Returns only workflows that deploy this package version, by its GUID."
   packageVersionId: ID
-  "Answers only workflows with one of these ids, at most 1,000; an empty list matches nothing. Sent to a console that takes ` + "`" + `Ids` + "`" + `, if no field of the console's own is given; else the gateway walks the list."
+  "Returns only workflows with one of these ids, at most 1,000; an empty list matches nothing. Sent to a console that takes ` + "`" + `Ids` + "`" + `, if no field of the console's own is given; else the gateway walks the list."
   ids: [ID!]
-  "True: answers only workflows whose ` + "`" + `outdated` + "`" + ` is true; false: only the others, those whose package is gone included. The gateway walks the list, and reads the packages in one batch."
+  "True: only workflows whose ` + "`" + `outdated` + "`" + ` is true; false: only the others, those whose package is gone included. The gateway walks the list, and reads the packages in one batch."
   outdated: Boolean
-  "Answers only workflows that have all of these labels, at most 100. The gateway walks the list."
+  "Returns only workflows that have all of these labels, at most 100. The gateway walks the list."
   tags: [String!]
-  "Answers only workflows that were last triggered before this moment, or never. The gateway walks the list."
+  "Returns only workflows that were last triggered before this moment, or never. The gateway walks the list."
   triggeredBefore: DateTime
-  "Answers only workflows that were last triggered after this moment. The gateway walks the list."
+  "Returns only workflows that were last triggered after this moment. The gateway walks the list."
   triggeredAfter: DateTime
 }
 
@@ -2013,9 +2013,9 @@ input WorkflowFilter {
 enum VideoRecordMode {
   "No recording (从不录制)."
   NEVER_RECORD
-  "The recording is uploaded only where the run succeeds (仅成功时上传)."
+  "The recording is uploaded only if the run succeeds (仅成功时上传)."
   REPORT_ONLY_WHEN_SUCCEEDED
-  "The recording is uploaded only where the run fails (仅失败时上传)."
+  "The recording is uploaded only if the run fails (仅失败时上传)."
   REPORT_ONLY_WHEN_FAILED
   "Every run is recorded (总是录制); for recordings that are always uploaded see ` + "`" + `ALWAYS_REPORT` + "`" + `."
   ALWAYS_RECORD
@@ -2025,7 +2025,7 @@ enum VideoRecordMode {
   UNKNOWN
 }
 
-"What happens where no robot is free at the moment of execution."
+"What happens if no robot is free at the moment of execution."
 enum TriggerPolicy {
   "The job is cancelled (无可用机器人时取消任务)."
   SKIP_WHEN_NO_RESOURCE
@@ -2037,34 +2037,34 @@ enum TriggerPolicy {
 
 extend type Mutation {
   "Creates a workflow (创建流程部署). One console call."
-  createWorkflow("The workflow to be." input: CreateWorkflowInput!): CreateWorkflowPayload
-  "Changes a workflow (更新流程部署). One console call, and one more where the console answers without the workflow and the payload selects of it."
+  createWorkflow("The workflow to create." input: CreateWorkflowInput!): CreateWorkflowPayload
+  "Changes a workflow (更新流程部署). One console call, and one more if the console answers without the workflow and the payload selects fields of it."
   updateWorkflow("The workflow and its new values." input: UpdateWorkflowInput!): UpdateWorkflowPayload
   "Deletes a workflow (删除流程部署). A workflow that a layout runs is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `. One console call."
   deleteWorkflow("The workflow to delete." input: DeleteWorkflowInput!): DeleteWorkflowPayload
-  "Executes a workflow (执行流程部署): queues its jobs. Give an ` + "`" + `idempotencyKey` + "`" + ` wherever a call may be repeated, by a person or by a program: an execution that started twice has run twice. The gateway never repeats this call on its own. One console call."
+  "Executes a workflow (执行流程部署): queues its jobs. Give an ` + "`" + `idempotencyKey` + "`" + ` if the call may be repeated; without one, a repeated call starts a second execution. The gateway never repeats this call on its own. One console call."
   executeWorkflow("The workflow and how to run it." input: ExecuteWorkflowInput!): ExecuteWorkflowPayload
-  "Lets a workflow run on more robots (批量增加流程部署关联机器人). A robot that cannot be added is told in its result. One console call."
+  "Binds more robots to a workflow (批量增加流程部署关联机器人). The result of a robot tells whether it was added. One console call."
   addWorkflowRobots("The workflow and the robots." input: AddWorkflowRobotsInput!): AddWorkflowRobotsPayload
-  "Takes a robot from those that a workflow runs on (删除流程部署执行目标机器人). One console call."
+  "Removes a robot from a workflow (删除流程部署执行目标机器人). One console call."
   removeWorkflowRobot("The workflow and the robot." input: RemoveWorkflowRobotInput!): RemoveWorkflowRobotPayload
-  "Lets workflows run the latest version of their package (批量更新流程包到最新版本). What cannot be upgraded is told in the answer. One console call."
+  "Upgrades workflows to the latest version of their package (批量更新流程包到最新版本). The payload names the workflows that could not be upgraded. One console call."
   upgradeWorkflows("The workflows." input: UpgradeWorkflowsInput!): UpgradeWorkflowsPayload
 }
 
-"Who is told by e-mail of what becomes of a workflow's jobs. A field left out is left alone, or to the console where the workflow is new; an explicit null is sent as null."
+"Who gets e-mails about the results of a workflow's jobs. A field left out is not changed; the console sets it if the workflow is new. An explicit null is sent as null."
 input JobStateNotificationInput {
   "Whether notification is on."
   switchOn: Boolean
-  "By its name, whether only the last run instance is reported; the document's remark merely repeats that of ` + "`" + `switchOn` + "`" + `."
+  "Whether only the last run instance is reported, by its name; the remark of the console's document is that of ` + "`" + `switchOn` + "`" + `."
   justNoticeAgainstLastRuninstance: Boolean
   "The conditions that cause an e-mail, for example ` + "`" + `Finished` + "`" + `, at most 1,000 of them."
   conditions: [String!]
-  "The e-mail addresses to tell, at most 1,000 of them."
+  "The e-mail addresses of the recipients, at most 1,000 of them."
   recipients: [String!]
 }
 
-"A workflow to be created."
+"A workflow to create."
 input CreateWorkflowInput {
   "The workflow's name."
   name: String!
@@ -2076,7 +2076,7 @@ input CreateWorkflowInput {
   arguments: [ArgumentInput!]
   "Whether runs are recorded on video, and when recordings are uploaded."
   videoRecordMode: VideoRecordMode @audit
-  "Who is told of what becomes of the jobs."
+  "Who gets e-mails about the results of the jobs."
   jobStateNotification: JobStateNotificationInput
   "The name of the package to run."
   packageName: String
@@ -2092,9 +2092,9 @@ input CreateWorkflowInput {
   priority: Int @audit
   "How many times a failed job is tried again, 0 to 10."
   maxRetryCount: Int @audit
-  "What happens where no robot is free."
+  "What happens if no robot is free."
   triggerPolicy: TriggerPolicy @audit
-  "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
+  "The caller's name for this call, 1 to 255 characters. A repeated call with the same key and input within 24 hours (by default) returns the first result and starts nothing. Another input is a ` + "`" + `CONFLICT` + "`" + `. A concurrent call waits for the first. Without a key, each call starts an execution."
   idempotencyKey: String
 }
 
@@ -2104,7 +2104,7 @@ type CreateWorkflowPayload {
   workflow: Workflow
 }
 
-"What to change of a workflow. A field left out is left alone; an explicit null is sent as null."
+"What to change of a workflow. A field left out is not changed; an explicit null is sent as null."
 input UpdateWorkflowInput {
   "The workflow's GUID."
   id: ID! @audit(target: true)
@@ -2120,9 +2120,9 @@ input UpdateWorkflowInput {
   properties: StringMap
   "Whether runs are recorded on video, and when recordings are uploaded."
   videoRecordMode: VideoRecordMode @audit
-  "Who is told of what becomes of the jobs."
+  "Who gets e-mails about the results of the jobs."
   jobStateNotification: JobStateNotificationInput
-  "What happens where no robot is free."
+  "What happens if no robot is free."
   triggerPolicy: TriggerPolicy @audit
   "The name of the package to run."
   packageName: String
@@ -2140,7 +2140,7 @@ input UpdateWorkflowInput {
 
 "The workflow as the console holds it after the change."
 type UpdateWorkflowPayload {
-  "The changed workflow; null with an error where the change was made and the workflow could not be read after it."
+  "The changed workflow; null with an error if the change was made and the workflow could not be read after it."
   workflow: Workflow
 }
 
@@ -2152,11 +2152,11 @@ input DeleteWorkflowInput {
 
 "What was deleted."
 type DeleteWorkflowPayload {
-  "The GUID of the deleted workflow, for the client's cache to forget it."
+  "The GUID of the deleted workflow, so that the client can remove it from its cache."
   deletedId: ID!
 }
 
-"A workflow to execute. What is left out is taken from the workflow."
+"A workflow to execute. Fields left out have the workflow's values."
 input ExecuteWorkflowInput {
   "The workflow's GUID."
   id: ID! @audit(target: true)
@@ -2182,19 +2182,19 @@ input ExecuteWorkflowInput {
   jobSubjectName: String
   "The type of what the jobs are about, in the caller's own words."
   jobSubjectType: String
-  "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
+  "The caller's name for this call, 1 to 255 characters. A repeated call with the same key and input within 24 hours (by default) returns the first result and starts nothing. Another input is a ` + "`" + `CONFLICT` + "`" + `. A concurrent call waits for the first. Without a key, each call starts an execution."
   idempotencyKey: String
 }
 
-"What an execution has started."
+"The result of an execution."
 type ExecuteWorkflowPayload {
-  "The jobs that were queued, as they were at the start: the console offers no later look at a job. An empty list where the console says nothing of them."
+  "The jobs that were queued, with the values of the start. An empty list if the console names none."
   jobs: [Job!]!
-  "The executed workflow, read after the execution. One console call where selected."
+  "The executed workflow, read after the execution. One console call if selected."
   workflow: Workflow
 }
 
-"Robots for a workflow to run on."
+"Robots to bind to a workflow."
 input AddWorkflowRobotsInput {
   "The workflow's GUID."
   workflowId: ID! @audit(target: true)
@@ -2202,25 +2202,25 @@ input AddWorkflowRobotsInput {
   robotIds: [ID!]! @audit(target: true)
 }
 
-"What became of each robot."
+"The result of each robot."
 type AddWorkflowRobotsPayload {
-  "One result per robot; an empty list where the console says nothing of them."
+  "One result per robot; an empty list if the console names none."
   results: [WorkflowRobotResult!]!
-  "The workflow, read after the change. One console call where selected."
+  "The workflow, read after the change. One console call if selected."
   workflow: Workflow
 }
 
-"What became of one robot that was to be added to a workflow."
+"The result of adding one robot to a workflow."
 type WorkflowRobotResult {
   "The workflow's GUID."
   workflowId: ID!
   "The robot's GUID."
   robotId: ID!
-  "Why the robot was not added; null where it was."
+  "Why the robot was not added; null if it was added."
   errorMessage: String
 }
 
-"A robot to take from a workflow."
+"A robot to remove from a workflow."
 input RemoveWorkflowRobotInput {
   "The workflow's GUID."
   workflowId: ID! @audit(target: true)
@@ -2230,7 +2230,7 @@ input RemoveWorkflowRobotInput {
 
 "The workflow after the change."
 type RemoveWorkflowRobotPayload {
-  "The workflow, read after the change. One console call where selected."
+  "The workflow, read after the change. One console call if selected."
   workflow: Workflow
 }
 
@@ -2240,35 +2240,35 @@ input UpgradeWorkflowsInput {
   workflowIds: [ID!]! @audit(target: true)
 }
 
-"What became of an upgrade."
+"The result of an upgrade."
 type UpgradeWorkflowsPayload {
-  "How many workflows were to be upgraded; null where the console does not say, as in an empty answer."
+  "How many workflows were to be upgraded; null if the console does not say, as in an empty answer."
   total: Int
-  "How many were upgraded; null where the console does not say."
+  "How many were upgraded; null if the console does not say."
   successCount: Int
-  "How many could not be upgraded; null where the console does not say."
+  "How many could not be upgraded; null if the console does not say."
   failureCount: Int
-  "How many do not exist in this scope; null where the console does not say."
+  "How many do not exist in this scope; null if the console does not say."
   missingCount: Int
-  "The workflows that could not be upgraded, and why; an empty list where the console names none."
+  "The workflows that could not be upgraded, and why; an empty list if the console names none."
   failedList: [WorkflowUpgradeItem!]!
-  "The workflows of which the console warns, and why; an empty list where the console names none."
+  "The workflows with warnings of the console, and why; an empty list if the console names none."
   warningList: [WorkflowUpgradeItem!]!
-  "The workflows that exist of those named, read after the upgrade. One batch of console calls where selected."
+  "Those of the named workflows that exist, read after the upgrade. One batch of console calls if selected."
   workflows: [Workflow!]
 }
 
-"A workflow of which an upgrade has something to say."
+"The message of an upgrade about a workflow."
 type WorkflowUpgradeItem {
   "The workflow's id, as the console repeats it."
   id: ID!
   "The workflow's name."
   name: String!
-  "What the console says of it."
+  "The console's message."
   message: String
 }
 
-"An order of a list of workflows. Nulls come last in both directions, and what is equal is ordered by id."
+"An order of a list of workflows. Nulls come last in both directions; equal entities are ordered by id."
 input WorkflowOrder {
   "What the list is ordered by."
   field: WorkflowOrderField!
@@ -2298,7 +2298,7 @@ type WorkflowCounts {
   asOf: DateTime!
   "Whether the counts are exact."
   precision: CountPrecision!
-  "The departments that are not counted; an empty list where all are. If ` + "`" + `outdated` + "`" + ` is selected, a department whose packages cannot be had is not counted."
+  "The departments that are not counted; an empty list if all are. If ` + "`" + `outdated` + "`" + ` is selected, a department whose packages cannot be read is not counted."
   unavailable: [UnavailableDepartment!]!
 }
 `, BuiltIn: false},
@@ -2307,20 +2307,20 @@ type WorkflowCounts {
 extend type Query {
   "The layouts of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page. With ` + "`" + `orderBy` + "`" + `, or conditions that the console does not have, the whole list is walked."
   workflowLayouts(
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: WorkflowLayoutFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: WorkflowLayoutOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): WorkflowLayoutConnection
-  "One layout by its id, asked for in the scope of the request; null without an error where there is none."
+  "One layout by its id, read in the scope of the request; null without an error if there is none."
   workflowLayout(
     "The GUID of the layout."
     id: ID!
@@ -2333,19 +2333,19 @@ extend type Workflow {
 }
 
 extend type Company {
-  "The layouts of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first. Without ` + "`" + `orderBy` + "`" + `, entities of the same moment keep the console's order within a department; those without a creation time count as the oldest."
+  "The layouts of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are left out. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first. Without ` + "`" + `orderBy` + "`" + `, entities of the same moment keep the console's order within a department; those without a creation time count as the oldest."
   workflowLayouts(
-    "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
+    "Only of these departments, at most 1,000; an empty list matches nothing. ` + "`" + `unavailable` + "`" + ` names those that the caller may not read and those that do not exist."
     departmentIds: [ID!]
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: WorkflowLayoutFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: WorkflowLayoutOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
@@ -2353,29 +2353,29 @@ extend type Company {
 }
 
 extend type Department {
-  "The layouts of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
+  "The layouts of this department, a page at a time, whatever the scope of the request. Null with an error if the list cannot be read."
   workflowLayouts(
-    "Answers only what satisfies every field given here; left out or null: everything."
+    "Returns only what satisfies every field given here; left out or null: everything."
     filter: WorkflowLayoutFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
     "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
     orderBy: WorkflowLayoutOrder
-    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    "How many entities to return, at most 500; null counts as left out. It does not depend on the page size of the console."
     first: Int = 20
-    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    "Returns what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): WorkflowLayoutConnection
-  "One layout by its id, asked for in this department's scope; null without an error where there is none."
+  "One layout by its id, read in this department's scope; null without an error if there is none."
   workflowLayout(
     "The GUID of the layout."
     id: ID!
   ): WorkflowLayout
 }
 
-"A workflow layout (流程编排, orchestration): workflows put together as numbered steps. Executing it starts a job group."
+"A workflow layout (流程编排, orchestration): a sequence of workflows as numbered steps. Executing it starts a job group."
 type WorkflowLayout implements Node {
   "The layout's GUID."
   id: ID!
@@ -2383,13 +2383,13 @@ type WorkflowLayout implements Node {
   name: String!
   "A remark about the layout, as its owner wrote it."
   description: String
-  "The layout's labels; an empty list where it has none."
+  "The layout's labels; an empty list if it has none."
   tags: [String!]!
-  "Additional properties, as names and values; null where the console holds none."
+  "Additional properties, as names and values; null if the console holds none."
   properties: StringMap
-  "The layout's steps, in the console's order; an empty list where it has none. They come with the layout and cost no extra console call."
+  "The layout's steps, in the console's order; an empty list if it has none. They come with the layout and cost no extra console call."
   nodes: [WorkflowLayoutNode!]!
-  "When the layout was last executed; null where it never was."
+  "When the layout was last executed; null if it never was."
   lastTriggeredAt: DateTime
   "How many times the layout was executed."
   triggeredCount: Int!
@@ -2403,21 +2403,21 @@ type WorkflowLayout implements Node {
   createdBy: ID
   "The name of the user who created the layout."
   createdByName: String
-  "When the layout was last changed; null where it never was."
+  "When the layout was last changed; null if it never was."
   modifiedAt: DateTime
-  "The GUID of the user who last changed the layout; null where nobody has."
+  "The GUID of the user who last changed the layout; null if nobody has."
   modifiedBy: ID
-  "The name of the user who last changed the layout; null where nobody has."
+  "The name of the user who last changed the layout; null if nobody has."
   modifiedByName: String
-  "The department that the layout belongs to. The company's department tree is asked for once per operation."
+  "The department that the layout belongs to. The company's department tree is read once per operation."
   department: Department
-  "The company that the layout belongs to. The caller's companies are asked for once per operation."
+  "The company that the layout belongs to. The caller's companies are read once per operation."
   company: Company
-  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  "An opaque id for ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + `. It grants no access and costs no console call."
   nodeId: ID!
 }
 
-"A step of a workflow layout (子任务): one workflow in its place, with its own arguments."
+"A step of a workflow layout (子任务): a workflow and its arguments."
 type WorkflowLayoutNode {
   "The step's GUID."
   id: ID!
@@ -2429,9 +2429,9 @@ type WorkflowLayoutNode {
   workflowId: ID
   "A remark about the step, as its owner wrote it."
   description: String
-  "The step's labels; an empty list where it has none."
+  "The step's labels; an empty list if it has none."
   tags: [String!]!
-  "The arguments that the step gives to its workflow; an empty list where there are none."
+  "The arguments that the step gives to its workflow; an empty list if there are none."
   arguments: [Argument!]!
   "When the step was created."
   createdAt: DateTime
@@ -2439,13 +2439,13 @@ type WorkflowLayoutNode {
   createdBy: ID
   "The name of the user who created the step."
   createdByName: String
-  "When the step was last changed; null where it never was."
+  "When the step was last changed; null if it never was."
   modifiedAt: DateTime
-  "The GUID of the user who last changed the step; null where nobody has."
+  "The GUID of the user who last changed the step; null if nobody has."
   modifiedBy: ID
-  "The name of the user who last changed the step; null where nobody has."
+  "The name of the user who last changed the step; null if nobody has."
   modifiedByName: String
-  "The workflow that the step runs. The workflows of several steps are asked for together."
+  "The workflow that the step runs. The workflows of several steps are read together."
   workflow: Workflow
 }
 
@@ -2455,7 +2455,7 @@ type WorkflowLayoutConnection {
   edges: [WorkflowLayoutEdge!]!
   "The page's layouts without their cursors, in the same order as ` + "`" + `edges` + "`" + `."
   nodes: [WorkflowLayout!]!
-  "Where this page stands in the whole list."
+  "The position of this page in the whole list."
   pageInfo: PageInfo!
   "How many layouts the filter matches over all pages, as the console counts them. Selected alone it costs one smallest page."
   totalCount: Int!
@@ -2473,16 +2473,16 @@ type WorkflowLayoutEdge {
 
 "Which layouts a list answers. Fields are joined by AND; a field left out or null filters nothing."
 input WorkflowLayoutFilter {
-  "Answers only layouts whose name contains this text (the console's fuzzy match)."
+  "Returns only layouts whose name contains this text (the console's fuzzy match)."
   name: String
-  "Answers only layouts that contain this keyword in name, remark or labels (the console's fuzzy match)."
+  "Returns only layouts that contain this keyword in name, remark or labels (the console's fuzzy match)."
   searchString: String
-  "Answers only layouts with one of these ids, at most 1,000; an empty list matches nothing. The gateway walks the list."
+  "Returns only layouts with one of these ids, at most 1,000; an empty list matches nothing. The gateway walks the list."
   ids: [ID!]
 }
 
 extend type Mutation {
-  "Executes a workflow layout (执行流程编排): queues the jobs of its nodes. Give an ` + "`" + `idempotencyKey` + "`" + ` wherever a call may be repeated: an execution that started twice has run twice. The gateway never repeats this call on its own. One console call."
+  "Executes a workflow layout (执行流程编排): queues the jobs of its nodes. Give an ` + "`" + `idempotencyKey` + "`" + ` if the call may be repeated; without one, a repeated call starts a second execution. The gateway never repeats this call on its own. One console call."
   executeWorkflowLayout("The layout to execute." input: ExecuteWorkflowLayoutInput!): ExecuteWorkflowLayoutPayload
 }
 
@@ -2490,19 +2490,19 @@ extend type Mutation {
 input ExecuteWorkflowLayoutInput {
   "The workflow layout's GUID."
   id: ID! @audit(target: true)
-  "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
+  "The caller's name for this call, 1 to 255 characters. A repeated call with the same key and input within 24 hours (by default) returns the first result and starts nothing. Another input is a ` + "`" + `CONFLICT` + "`" + `. A concurrent call waits for the first. Without a key, each call starts an execution."
   idempotencyKey: String
 }
 
-"What an execution has started."
+"The result of an execution."
 type ExecuteWorkflowLayoutPayload {
-  "The group of jobs that was queued, as it was at the start: the console offers no later look at it. Null where the console answers with an empty body."
+  "The group of jobs that was queued, with the values of the start. Null if the console answers with an empty body."
   jobGroup: JobGroup
-  "The executed layout, read after the execution. One console call where selected."
+  "The executed layout, read after the execution. One console call if selected."
   workflowLayout: WorkflowLayout
 }
 
-"An order of a list of layouts. Nulls come last in both directions, and what is equal is ordered by id."
+"An order of a list of layouts. Nulls come last in both directions; equal entities are ordered by id."
 input WorkflowLayoutOrder {
   "What the list is ordered by."
   field: WorkflowLayoutOrderField!

@@ -296,8 +296,8 @@ func (e *Engine) kindOf(typ string) string {
 	return e.kindsByType[strings.TrimSuffix(typ, "Connection")].Name
 }
 
-// Kinds returns the rows of the table of lifetimes on which the answer of a root field may depend: those of all fields
-// in its selection that read the console.
+// Kinds returns the rows of the table of lifetimes on which the answer of a root field may depend. They are those of
+// the fields in its selection that read the console.
 func (e *Engine) Kinds(op *graphql.OperationContext, field graphql.CollectedField) []string {
 	typ := field.Definition.Type.Name()
 	var kinds []string

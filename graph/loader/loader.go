@@ -49,8 +49,8 @@ type Options struct {
 	// Calls bounds the console calls of one operation, or of one event of a subscription; default DefaultCalls. An API
 	// key may have its own limit.
 	Calls int
-	// Timeout bounds the time for the reads of a query, of a mutation's payload, or of an event of a subscription; default:
-	// there is no bound.
+	// Timeout bounds the time for the reads of a query, of a mutation's payload, or of an event of a subscription. Default:
+	// no bound.
 	Timeout time.Duration
 	// URLBytes bounds the query string of a list with `Ids`; default 7500. With path and headers, the request stays
 	// below the 8 KiB that common servers accept.
@@ -59,8 +59,8 @@ type Options struct {
 	Relearn time.Duration
 	// Now is the clock of Relearn; default time.Now.
 	Now func() time.Time
-	// Sample returns a made-up payload of a mutation or event of a subscription, by its type, for a dry run; nil: dry
-	// runs do not plan what is selected of payloads and events.
+	// Sample returns an invented payload of a mutation, or an event of a subscription, by its type, for a dry run. If
+	// it is nil, dry runs do not plan the fields of payloads and events.
 	Sample func(typ string, sc scope.Scope, c *explain.Console) any
 	// Logger receives errors that callers do not see; default: discarded.
 	Logger *slog.Logger

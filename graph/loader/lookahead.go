@@ -157,8 +157,8 @@ func (k *prefetcher) descend() {
 	}
 }
 
-// descendLevel walks the next level and starts its reads. It waits for all fields of the level first: whether a range of
-// a list needs a call depends on what else the level reads of the list.
+// descendLevel walks the next level and starts its reads. It waits for all fields of the level first, because ranges of
+// one list share calls.
 func (k *prefetcher) descendLevel() {
 	fields := k.next
 	k.next = nil

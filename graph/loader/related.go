@@ -60,9 +60,9 @@ func (l *Loaders) version(sc scope.Scope, packageID, id *string) batch.Thunk[*cc
 	return versionIn(l.versions(sc, *packageID), id)
 }
 
-// Version returns a version of a package, whose number may be known. If s selects no more of the version than its number
-// and its ids, the package is not read: complete packages are by far the largest answers of the console. If s selects
-// the ids only, the package is read, because the version may not exist.
+// Version returns a version of a package, whose number may be known. If s selects only the version's number and ids, the
+// package is not read. Complete packages are by far the largest answers of the console. If s selects the ids only, the
+// package is read, because the version may not exist.
 func (l *Loaders) Version(sc scope.Scope, packageID, id, number *string, s selection.Set) batch.Thunk[*cc.PackageVersion] {
 	if scope.None(packageID) || scope.None(id) || scope.None(number) || !l.numbersOnly.Get(s, func() bool { return numberOnly(s) }) {
 		return l.version(sc, packageID, id)

@@ -34,8 +34,8 @@ func SubgraphSDL() string {
 // isEntity reports whether other subgraphs may refer to objects of a type.
 func isEntity(def *ast.Definition) bool { return slices.Contains(def.Interfaces, "Node") }
 
-// keys returns the key fields of an entity: its id, and its id with those of its company and
-// department, as far as it has them.
+// keys returns the keys of an entity: its id, and its id with the ids of its company and
+// department, if it has them.
 func keys(def *ast.Definition) []string {
 	whole := []string{"id"}
 	for _, name := range []string{"companyId", "departmentId"} {

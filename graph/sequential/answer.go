@@ -38,8 +38,8 @@ type Answer struct {
 const (
 	// takenStep is how much the estimated memory of an answer grows until it is taken.
 	takenStep = 64 << 10
-	// copies is how often the text of an answer is in memory until it is written: in pieces,
-	// as a whole, encoded with its errors, and recorded.
+	// copies is how many copies of the text of an answer are in memory: in pieces, as a whole,
+	// encoded with its errors, and recorded.
 	copies = 4
 )
 

@@ -27,8 +27,8 @@ func (e *Entry) Client() (address, agent string) {
 	return e.address, e.agent
 }
 
-// client returns the address of a request's client: the last one in X-Forwarded-For that is no trusted proxy, if trusted
-// proxies have added all that follow. Others can write what they like.
+// client returns the address of a request's client. It is the last one in X-Forwarded-For that is no trusted proxy, if
+// trusted proxies have added all that follow. Other clients can forge the header.
 func (p Proxies) client(r *http.Request) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -1,5 +1,4 @@
-// Package apikey maps API keys to principals: a service account and its limits (GraphQL contract, section Scope and
-// principal).
+// Package apikey maps API keys to principals: a service account and its limits (docs/identity.md).
 //
 // It stores only the SHA-256 of a key. Unlike passwords, keys are long random texts that nobody can guess from a
 // plain hash.

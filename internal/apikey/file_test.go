@@ -76,8 +76,8 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestPasswordThatCannotBeRead verifies that a key is revoked though a password file is gone, that the account keeps its
-// password, and that such a file is refused at the start.
+// TestPasswordThatCannotBeRead verifies that a key is revoked although a password file is missing, and that the account
+// keeps its password. The file is refused at the start.
 func TestPasswordThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

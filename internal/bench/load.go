@@ -44,7 +44,7 @@ type summary struct {
 	Duration int64 `json:"duration"` // µs
 	P50      int64 `json:"p50"`      // µs
 	P99      int64 `json:"p99"`      // µs
-	Errors   int   `json:"errors"`   // connections, reads, writes, time-outs, statuses from 400
+	Errors   int   `json:"errors"`   // connections, reads, writes, timeouts, statuses from 400
 }
 
 // luaScript does constant work per request. With a single request, wrk does not call Lua at

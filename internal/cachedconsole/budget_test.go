@@ -86,8 +86,8 @@ func TestSharedLoadWithoutMemory(t *testing.T) {
 	}
 }
 
-// TestSharedLoadThatIsRefused checks that an operation sends a call itself if it joined the load of another one, which was
-// refused for a reason of its own.
+// TestSharedLoadThatIsRefused checks that an operation that joined a load sends the call itself if the load is refused for
+// a reason of another operation.
 func TestSharedLoadThatIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, refused := range map[string]*admission.RefusedError{

@@ -85,7 +85,7 @@ func (c *Console) Forget(ctx context.Context) {
 		return
 	}
 	if err := c.opts.Cache.Forget(ctx, name); err != nil {
-		c.opts.Logger.WarnContext(ctx, "not all replicas are known to have forgotten a principal", "error", err)
+		c.opts.Logger.WarnContext(ctx, "not all replicas confirmed the removal of a principal", "error", err)
 	}
 }
 
@@ -189,9 +189,9 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 	return value, info, err
 }
 
-// concernsOther reports whether a joined load may have failed for a reason that does not concern the operation of ctx: the
-// budget of another one is exceeded, it has no memory, it waited for a place until its end, or too many operations of
-// another caller wait. An operation that has sent calls is not refused for those that wait.
+// concernsOther reports whether a joined load may have failed for a reason that does not concern the operation of ctx. The
+// budget of another operation is exceeded, it has no memory, or it waited for a place until its end. Or too many
+// operations of another caller wait. An operation that has sent calls is not refused for those that wait.
 func concernsOther(ctx context.Context, err error) bool {
 	var refused *admission.RefusedError
 	switch {

@@ -66,8 +66,8 @@ func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string,
 
 type fallbackKey struct{}
 
-// WithFallback returns a context for lists with IDs whose reader takes old entities (such as CachedRobots) in place of a
-// list that fails. A list then fails also if it takes long, and memory has all of its entities.
+// WithFallback returns a context for lists with IDs whose reader uses cached entities (such as CachedRobots) if the list
+// fails. A list then also fails if it takes long and memory has all of its entities.
 func WithFallback(ctx context.Context) context.Context {
 	return context.WithValue(ctx, fallbackKey{}, true)
 }

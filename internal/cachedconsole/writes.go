@@ -37,7 +37,7 @@ func change[T any](ctx context.Context, c *Console, name string, sc scope.Scope,
 		invalidate = c.opts.Cache.InvalidateUncertain
 	}
 	if err := invalidate(ctx, tags(sc, kinds)...); err != nil {
-		c.opts.Logger.WarnContext(ctx, "not all replicas are known to have heard of a change", "operation", name, "error", err)
+		c.opts.Logger.WarnContext(ctx, "not all replicas confirmed an invalidation", "operation", name, "error", err)
 	}
 	return v, err
 }

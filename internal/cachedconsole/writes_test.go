@@ -136,7 +136,7 @@ func TestEveryChangeInvalidates(t *testing.T) {
 						continue
 					}
 					if asked := f.calls(func() { _, _ = read() }) > 0; asked != anew[operation] {
-						t.Errorf("%s: asked anew: %v", operation, asked)
+						t.Errorf("%s: asked again: %v", operation, asked)
 					}
 				}
 			}
@@ -184,7 +184,7 @@ func TestFailedChangeInvalidates(t *testing.T) {
 		}
 		var got *cc.Queue
 		if anew := f.calls(func() { got = must[*cc.Queue](t)(c.Queue(ctx, sc, id)) }) > 0; anew != tt.anew {
-			t.Errorf("%s: asked anew: %v", tt.code, anew)
+			t.Errorf("%s: asked again: %v", tt.code, anew)
 		}
 		if tt.fault.After && got.Name != name {
 			t.Errorf("%s: the queue is still %q", tt.code, got.Name)
@@ -276,7 +276,7 @@ func TestFilteredListDependsOnEveryKind(t *testing.T) {
 		must[*cc.Workflow](t)(c.UpdateWorkflow(ctx, sc, workflow.ID, cc.WorkflowUpdate{}))
 		var err error
 		if anew := f.calls(func() { err = tt.read() }) > 0; anew != tt.anew || err != nil {
-			t.Errorf("%s: asked anew: %v, %v", name, anew, err)
+			t.Errorf("%s: asked again: %v, %v", name, anew, err)
 		}
 	}
 }

@@ -187,7 +187,7 @@ func ParseBaseURL(s string) (*url.URL, error) {
 
 func newHTTPClient(o Options) (httpClient, error) {
 	if o.Timeout < 0 || o.WriteTimeout < 0 || o.UploadTimeout < 0 || o.MaxResponseBytes < 0 {
-		return httpClient{}, errors.New("consoleclient: a negative time-out or size in Options")
+		return httpClient{}, errors.New("consoleclient: a negative timeout or size in Options")
 	}
 	w := httpClient{admission: o.Admission, timeout: o.Timeout, writeTimeout: o.WriteTimeout, max: o.MaxResponseBytes, memory: o.Memory, observe: o.Observe, trace: o.Trace, userAgent: o.UserAgent}
 	if w.timeout == 0 {

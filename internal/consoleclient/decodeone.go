@@ -62,7 +62,8 @@ func decodeEntities[T any](a *responseReader, id func(*T) string) ([]*T, error) 
 }
 
 // decodeEntity reads an entity that is bare or the first object of {count, list: [entity]}. It fails with errEmptyList
-// if such a list is empty by its count, too, and with errNoEntity for any other response without an entity and its id.
+// if such a list is empty by its count, too. It fails with errNoEntity for any other response without an entity and
+// its id.
 func decodeEntity[T any](a *responseReader, id func(*T) string) (*T, error) {
 	raw, err := a.value()
 	if err != nil {

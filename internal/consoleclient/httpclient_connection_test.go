@@ -29,7 +29,7 @@ func TestTimeouts(t *testing.T) {
 		<-r.Context().Done()
 	}
 	for name, answer := range map[string]http.HandlerFunc{"no answer": hang, "half an answer": slowBody} {
-		t.Run(name+", our time-out", func(t *testing.T) {
+		t.Run(name+", our timeout", func(t *testing.T) {
 			client := newTestClient(t, serve(t, answer), func(o *Options) { o.Timeout = 50 * time.Millisecond })
 			_, err := client.Robots(t.Context(), testScope, List[RobotFilter]{})
 			if fault.CodeOf(err) != fault.UpstreamTimeout || !errors.Is(err, context.DeadlineExceeded) {

@@ -34,9 +34,9 @@ const (
 
 // responderOf reports who wrote the response to operation. HTML, and text that is not of its declared charset, are
 // always foreign. Otherwise the content type does not matter. On success any JSON is the server's, except a problem that
-// is declared as one. Otherwise the JSON must have one of the server's error forms. An empty body is the server's for
-// 2xx, 403 and 429, and for 401 with a Bearer challenge (RFC 6750, section 3), whatever the content type. It also is for
-// 404 and 410 if byID says that the request got one entity by its id.
+// is declared as one. Otherwise the JSON must have one of the server's error forms. Whatever the content type, an empty
+// body is the server's for 2xx, 403 and 429. It also is for 401 with a Bearer challenge (RFC 6750, section 3). For 404
+// and 410, it is if byID says that the request got one entity by its id.
 func responderOf(operation string, status int, h http.Header, body []byte, byID bool) responder {
 	body = bytes.TrimSpace(withoutBOM(body))
 	switch {

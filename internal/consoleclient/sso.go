@@ -161,7 +161,7 @@ func mentionsLock(said string) bool {
 // lockCode matches an error code (RFC 6749, section 5.2), as opposed to a sentence.
 var lockCode = regexp.MustCompile(`^[a-z0-9_.-]+$`)
 
-// isLocked reports whether the SSO's own JSON says that the account is locked (锁定): by a code about a lock, or by a
+// isLocked reports whether the SSO's own JSON says that the account is locked (锁定). A code about a lock says so, or a
 // description beside invalid_grant. Status 423 says so only of a password, because it need not concern a refresh token.
 func (e *Error) isLocked(password bool) bool {
 	if password && e.Status == http.StatusLocked || e.oauthCode == invalidGrant && mentionsLock(e.oauth) {

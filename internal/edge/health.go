@@ -35,8 +35,8 @@ type Readiness struct {
 // readyTimeout bounds the time to find the state.
 const readyTimeout = 2 * time.Second
 
-// ReadyHandler answers with the state that ready returns: 503 if it is Failed, otherwise 200. A client that accepts JSON gets all of
-// it, and the causes if they are to be shown; others get the words "ready" and "not ready".
+// ReadyHandler answers with the state that ready returns: 503 if it is Failed, otherwise 200. A client that accepts JSON
+// gets all of it, and the causes if they are to be shown. Others get "ready" or "not ready".
 func ReadyHandler(ready func(context.Context) Readiness, causes bool, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)

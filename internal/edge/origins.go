@@ -16,9 +16,9 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// ParseOrigin checks that s is an origin as browsers send it: scheme and host, and a port
-// unless it is the default (RFC 6454, section 6.2). Wildcards are not accepted, since not
-// every comparison of origins supports them. The error repeats no credentials, query or fragment.
+// ParseOrigin checks that s is an origin as browsers send it (RFC 6454, section 6.2): scheme, host,
+// and a port other than the default. Wildcards are not accepted, since not every comparison of
+// origins supports them. The error repeats no credentials, query or fragment.
 func ParseOrigin(s string) error {
 	u, err := url.Parse(s)
 	ports := map[string]string{"http": "80", "https": "443"}

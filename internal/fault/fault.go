@@ -1,5 +1,5 @@
-// Package fault defines the errors that callers of the gateway see: the codes of its GraphQL contract, and an error
-// that carries one.
+// Package fault defines the errors that callers of the gateway see: the codes of docs/errors.md, and an error that
+// carries one.
 package fault
 
 import (

@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// Outcome is the value of extensions.outcome of a mutation's error: whether the console made the change (GraphQL
-// contract, section Errors).
+// Outcome is the value of extensions.outcome of a mutation's error: whether the console made the change
+// (docs/errors.md).
 type Outcome string
 
 // The outcomes and what each means to a caller.

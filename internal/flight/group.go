@@ -64,5 +64,5 @@ func (g *Group[K, V]) Forget(key K) {
 	delete(g.calls, key)
 }
 
-// Wait returns when no function runs any more. No caller may come meanwhile.
+// Wait returns when no function runs any more. Do must not be called concurrently.
 func (g *Group[K, V]) Wait() { g.tasks.Wait() }

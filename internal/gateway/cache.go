@@ -25,12 +25,12 @@ import (
 
 // Caching holds the settings of the caches: sizes and lifetimes.
 type Caching struct {
-	Cache                     string          `enum:"on,off" default:"on" help:"Whether answers are cached, and identical reads in flight are shared (${enum}). off: each operation asks the console anew, for measuring and debugging."`
+	Cache                     string          `enum:"on,off" default:"on" help:"Whether answers are cached, and identical reads in flight are shared (${enum}). off: each operation calls the console, for measuring and debugging."`
 	CacheBytes                uint64          `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated. It is at most half of the process's memory limit. Redis holds at most as much for each replica, compressed, and a quarter of that for one principal."`
 	AnswerBytes               uint64          `default:"67108864" help:"Memory for the answers of whole queries, in bytes. It is at most an eighth of the process's memory limit."`
 	CacheLife                 DurationsByKind `help:"How long answers are fresh, by kind, such as robots=5s,queues=1m. Other kinds keep their defaults. 0 caches none of a kind. The kind tree is departments, self is the caller as a company's user, packages includes versions. The defaults: ${cache_life}." placeholder:"KIND=DURATION"`
 	CacheStaleWhileRevalidate DurationsByKind `help:"How long after its life an answer is still given while a new one is fetched in the background, by kind. The defaults: ${cache_stale_while_revalidate}." placeholder:"KIND=DURATION"`
-	CacheStaleIfError         DurationsByKind `help:"How long after its life an answer is still given where the console cannot be reached, by kind. The defaults: ${cache_stale_if_error}." placeholder:"KIND=DURATION"`
+	CacheStaleIfError         DurationsByKind `help:"How long after its life an answer is still given if loading a new one fails or takes long, by kind. The defaults: ${cache_stale_if_error}." placeholder:"KIND=DURATION"`
 	CacheNegative             DurationsByKind `help:"How long it is cached that an entity does not exist, by kind. The defaults: ${cache_negative}." placeholder:"KIND=DURATION"`
 }
 

@@ -241,7 +241,7 @@ func (c check) keys(ctx context.Context, by http.RoundTripper) {
 	}
 	defer v.Close()
 	if n, err := v.Fetch(ctx); err != nil {
-		c.report.Fail("--verify-tokens", "the keys of the SSO cannot be had: %s", telemetry.ConnectionCause(err))
+		c.report.Fail("--verify-tokens", "the keys of the SSO cannot be read: %s", telemetry.ConnectionCause(err))
 	} else {
 		c.report.OK("--verify-tokens", "%d keys of the SSO", n)
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/consoleql/consoleql/internal/trusteddocuments"
 )
 
-// isMetricOperation reports whether metrics tell operations of that name apart: it is configured, or one of the first
-// names of trusted documents for which the configured ones leave room.
+// isMetricOperation reports whether metrics have a label value for operations of that name. The configured names have
+// one, and then the first names of trusted documents, up to the limit.
 func (g *Gateway) isMetricOperation(name string) bool {
 	if slices.Contains(g.settings.MetricOperations, name) {
 		return true

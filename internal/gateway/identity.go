@@ -159,8 +159,8 @@ func (g *Gateway) openAccounts() (map[string]tokencache.Account, error) {
 	return g.accounts()
 }
 
-// accounts returns the service accounts of the loaded key file, and the default account with its current password, or with
-// the one before if the error is not nil.
+// accounts returns the service accounts of the loaded key file, and the default account with its current password. If the
+// error is not nil, it is the previous password.
 func (g *Gateway) accounts() (map[string]tokencache.Account, error) {
 	s, accounts := g.settings, make(map[string]tokencache.Account)
 	if g.keys != nil {

@@ -122,8 +122,8 @@ func (l Logging) proxies() (accesslog.Proxies, error) {
 	return all, nil
 }
 
-// nameInLogs returns the name of a principal in logs: the name of its API key or service account, the id of its verified
-// user, or a keyed hash.
+// nameInLogs returns the name of a principal in logs. It is the name of an API key or service account, the id of a
+// verified user, or a keyed hash.
 func (g *Gateway) nameInLogs(p principal.Principal) string {
 	switch {
 	case p.Key() != "":

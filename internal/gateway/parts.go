@@ -138,7 +138,7 @@ func (g *Gateway) observeRedis(err error) {
 }
 
 // readiness returns the state of the gateway and of its parts. Only a state that another replica may not share makes
-// the gateway unready: all replicas have the same console, and all serve without Redis once they have reached it.
+// the gateway unready. All replicas have the same console, and all serve without Redis once they have reached it.
 func (g *Gateway) readiness(ctx context.Context) edge.Readiness {
 	r := edge.Readiness{Status: edge.OK, Causes: make(map[string]string)}
 	state := func(name string, part *health.Part) edge.State {

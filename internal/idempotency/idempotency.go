@@ -1,8 +1,7 @@
-// Package idempotency prevents executions from starting twice. Mutations that create or
-// execute take an idempotencyKey (GraphQL contract, section Mutations). Within the retention,
-// the same key with the same input returns the first call's result and starts nothing. The
-// same key with another input is a CONFLICT. While the first call is under way, a second one
-// waits.
+// Package idempotency prevents executions from starting twice. Mutations that create or execute
+// take an idempotencyKey (docs/errors.md). Within the retention, the same key with the same input
+// returns the first call's result and starts nothing. The same key with another input is a
+// CONFLICT. While the first call is under way, a second one waits.
 //
 // Before a call runs, it claims its record in a store. Nothing runs without a claim. A claimed
 // record is given to another claimant only if its owner says that nothing was started. The
@@ -198,10 +197,10 @@ func New(store Store, o Options) *Executor {
 // first. The run goes on when ctx ends, so that its outcome is recorded. It does not begin
 // after ctx has ended. The caller whose run failed gets its error as it is.
 //
-// Do fails with CONFLICT (ErrUnknown, ErrOtherInput), with UPSTREAM_INVALID_RESPONSE
-// (ErrTooLarge), and with BAD_USER_INPUT for a wrong key. It fails with UPSTREAM_UNAVAILABLE
-// if the store does not answer (this call ran nothing) or after Close, with RATE_LIMITED if
-// the store is full, with INTERNAL if the run panicked, and with ctx's error.
+// Do fails with CONFLICT (ErrUnknown, ErrOtherInput), with UPSTREAM_INVALID_RESPONSE (ErrTooLarge),
+// and with BAD_USER_INPUT for a wrong key. It fails with UPSTREAM_UNAVAILABLE if the store does not
+// answer (this call ran nothing), or after Close. It fails with RATE_LIMITED if the store is full,
+// with INTERNAL if the run panicked, and with ctx's error.
 func (k *Executor) Do(ctx context.Context, key Key, input []byte, run Run) ([]byte, error) {
 	if err := key.validate(); err != nil {
 		return nil, err

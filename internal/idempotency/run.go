@@ -29,9 +29,9 @@ const (
 // only the store decides which of two inputs came first.
 type runKey struct{ id, input string }
 
-// sharedRun is one claim in this process, the run that follows it, and the callers that wait
-// for them. It is no flight.Call: the claim ends with its first caller, the run ends with
-// none, and the first caller and the others get different answers.
+// sharedRun is one claim in this process, the run that follows it, and the callers that wait for
+// them. It is no flight.Call: the claim ends with its first caller, and the run does not end with
+// any. The first caller and the others get different answers.
 type sharedRun struct {
 	at     runKey
 	record Record

@@ -122,10 +122,10 @@ func (i *Invalidator) Leased(now time.Time) bool {
 	return i.cluster == nil || i.cluster.leased(now)
 }
 
-// Trusted reports whether this replica may use entries in its memory. It may without a lease if
-// it is the only replica. It may also while Redis does not answer, if no other replica was there
-// at the last heartbeat: until an entry expires, it may miss a change through a replica that has
-// come since. Trusted takes no lock.
+// Trusted reports whether this replica may use entries in its memory. Without a lease, it may if it
+// is the only replica. It also may while Redis does not answer, if no other replica was there at
+// the last heartbeat. It may then miss a change through a newer replica, until the entry expires.
+// Trusted takes no lock.
 func (i *Invalidator) Trusted(now time.Time) bool {
 	return i.cluster == nil || i.cluster.onlyReplica || i.cluster.leased(now) || i.cluster.health.Load() == unhealthy && i.cluster.single.Load()
 }

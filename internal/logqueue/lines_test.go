@@ -27,8 +27,8 @@ func (d *disk) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestTornLine verifies that the line after a torn one is whole, that the torn one is lost, and that an outage of the sink
-// is reported once a minute and at its end.
+// TestTornLine verifies that the line after a torn one is whole, and that the torn one is lost. An outage of the sink is
+// reported once a minute and at its end.
 func TestTornLine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

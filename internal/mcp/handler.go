@@ -25,8 +25,8 @@ import (
 type Runner interface {
 	// Execute executes an operation, and returns the response of GraphQL as JSON.
 	Execute(ctx context.Context, p *graphqlhttp.Parameters) []byte
-	// Refused records a call of which nothing is executed. s has the type and the name of the tool's operation, and field its
-	// first root field; they are empty where the call names no tool.
+	// Refused records a call of which nothing is executed. s has the type and the name of the tool's operation, and field
+	// its first root field. They are empty if the call names no tool.
 	Refused(ctx context.Context, s operation.Summary, field string, code fault.Code)
 }
 
@@ -165,7 +165,8 @@ func (t *Tools) list(ctx context.Context, params *sdk.ListToolsParams) (*sdk.Lis
 	return result, nil
 }
 
-// call runs a tool. The error is one of the protocol; what an agent can mend is a result.
+// call runs a tool. The error is an error of the protocol; an error that an agent can correct is a
+// result.
 func (t *Tools) call(ctx context.Context, runner Runner, params *sdk.CallToolParamsRaw) (*sdk.CallToolResult, error) {
 	if params == nil {
 		params = &sdk.CallToolParamsRaw{}

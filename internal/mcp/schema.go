@@ -9,7 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// idempotencyKey is the argument that names a call of a mutation (GraphQL contract, section Mutations).
+// idempotencyKey is the argument that names a call of a mutation (docs/errors.md).
 const idempotencyKey = "idempotencyKey"
 
 // jsonSchema is a JSON Schema (draft 2020-12).
@@ -23,8 +23,8 @@ type schemas struct {
 
 var errUpload = errors.New("it takes a file")
 
-// inputSchema returns the JSON Schema of an operation's variables. keyed is the variable that has a member idempotencyKey,
-// if the operation has exactly one and no variable of that name; the schema then has an argument for it.
+// inputSchema returns the JSON Schema of an operation's variables. keyed is the variable with a member idempotencyKey, if
+// the operation has exactly one, and no variable of that name. The schema then has an argument for it.
 func inputSchema(graph *ast.Schema, operation *ast.OperationDefinition) (text json.RawMessage, keyed string, err error) {
 	s := schemas{graph, make(map[string]jsonSchema)}
 	told := descriptionsOf(operation)
@@ -184,8 +184,9 @@ func (s schemas) object(def *ast.Definition) (jsonSchema, error) {
 	return reference, nil
 }
 
-// keyedVariable returns the only variable of a mutation that has a member idempotencyKey; empty: there is none, it has a
-// default, which a key would replace, or the operation has a variable of that name.
+// keyedVariable returns the only variable of a mutation that has a member idempotencyKey. It returns the empty text if
+// there is none, or if the operation has a variable of that name. It also does if the variable has a default, which a
+// key would replace.
 func keyedVariable(graph *ast.Schema, operation *ast.OperationDefinition) string {
 	found := ""
 	for _, v := range operation.VariableDefinitions {

@@ -53,7 +53,7 @@ type Read struct {
 	Dependency responsecache.Dependency
 }
 
-// StaleReason is the value of extensions.stale.reason (GraphQL contract, section Errors).
+// StaleReason is the value of extensions.stale.reason (docs/errors.md).
 type StaleReason string
 
 // The reasons.
@@ -106,8 +106,8 @@ func (t *State) Patience() *responsecache.Patience {
 	return &t.patience
 }
 
-// Stale returns the age of the oldest stale answer that the operation was served, and the reason: the console failed, was
-// slow or asked to wait. The reason is empty if there is no stale answer.
+// Stale returns the age of the oldest stale answer that the operation got, and the reason. The console failed, was slow
+// or asked to wait. The reason is empty if there is no stale answer.
 func (t *State) Stale() (age time.Duration, reason StaleReason) {
 	for _, r := range t.Reads() {
 		if r.StaleReason != "" && (reason == "" || time.Since(r.Loaded) > age) {

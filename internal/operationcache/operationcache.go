@@ -38,8 +38,8 @@ type Options struct {
 	MaxBytes uint64
 	// Memory bounds the memory of executions; nil: it is not bounded.
 	Memory *bytepool.Pool
-	// Observe is called with the source of each query's answer, and with the description of an answer that was not
-	// executed for it; it may be nil. ctx is that of the query.
+	// Observe is called with the source of each query's answer. If the answer was not executed for the query, it
+	// also gets the description of the answer. It may be nil. ctx is that of the query.
 	Observe func(ctx context.Context, from accesslog.Source, answer *operation.Summary)
 	// Logger receives panics; default: discarded.
 	Logger *slog.Logger
@@ -270,7 +270,7 @@ func (a *Cache) expire(ctx context.Context, of responsecache.RefreshID, tags []s
 	ctx, cancel := context.WithTimeout(ctx, expireTimeout)
 	defer cancel()
 	if err := a.opts.Validity.Expire(ctx, of, tags...); err != nil {
-		a.opts.Logger.WarnContext(ctx, "not all replicas are known to have heard that something was read anew", "error", err)
+		a.opts.Logger.WarnContext(ctx, "not all replicas confirmed a refresh", "error", err)
 	}
 }
 

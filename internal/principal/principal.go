@@ -1,8 +1,8 @@
 // Package principal identifies the caller of an operation, whose token authorizes the console calls. It carries the
 // principal in a context.
 //
-// The kinds of principal follow the GraphQL contract, section Scope and principal. They are a caller's own console
-// token, a session from signIn, and a service account behind an API key.
+// The kinds of principal (docs/identity.md) are a caller's own console token, a session from signIn, and a service
+// account behind an API key.
 package principal
 
 import (

@@ -187,7 +187,7 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 	case age > limit:
 		return fmt.Errorf("%s of %d from %s is %v old, more than %v", kind, entity, info.Source, age, limit)
 	case got.Begun < notBefore && !info.Stale:
-		return fmt.Errorf("%s of %d from %s was loaded %v before what was read anew", kind, entity, info.Source, time.Duration(notBefore-got.Begun))
+		return fmt.Errorf("%s of %d from %s was loaded %v before what was read again", kind, entity, info.Source, time.Duration(notBefore-got.Begun))
 	}
 	if renewal != 0 && !r.cache.off.Load() && r.cache.invalidate(context.Background(), invalidation.SlotsOf(soft), renewal) == nil {
 		m.renewals.Add(1)

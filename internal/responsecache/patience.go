@@ -14,14 +14,14 @@ var ErrSlow = errors.New("responsecache: the load takes long")
 // leastPatience is the least time that a read waits for its load.
 const leastPatience = time.Second
 
-// Patience is what an operation has to wait for loads for which it may get old entries. Its
-// reads share it: when one has waited in vain, no other waits. The zero Patience is whole.
+// Patience bounds how long an operation waits for loads that have stale entries. Its reads share
+// it: once one has waited in vain, no other waits. The zero Patience is unspent.
 type Patience struct{ spent atomic.Bool }
 
 // awaitPatiently waits for a load. It reports slow if the load takes longer than the patience of
-// the operation, with an old entry or, without one, if the reader has another answer
-// (Read.HasFallback). The load goes on. An entry that an event or a change has outdated is not
-// returned: its readers know of something newer.
+// the operation. There must be an old entry, or a fallback of the reader (Read.HasFallback). The
+// load goes on. An entry that an event or a change has outdated is not returned: its readers know
+// of something newer.
 func (c *Cache) awaitPatiently(ctx context.Context, f *sharedLoad, w *work) (old *entry, slow bool) {
 	old = c.fallback(w, f.renews)
 	if w.patience == nil || c.opts.Patience == 0 || w.refresh || w.maxAge > 0 || old == nil && !w.hasFallback() {

@@ -17,8 +17,8 @@ type Policy struct {
 	// StaleWhileRevalidate is how long after its Life an entry is returned as stale while a new
 	// one is loaded in the background (RFC 5861).
 	StaleWhileRevalidate time.Duration
-	// StaleIfError is how long after its Life an entry is returned as stale if a load fails
-	// with an error that is not final (RFC 5861).
+	// StaleIfError is how long after its Life an entry is returned as stale if a load fails (RFC
+	// 5861). The error must not be final.
 	StaleIfError time.Duration
 	// Negative is how long a negative error (such as "not found") is returned without a load.
 	// With 0 it is not kept. Negative entries are kept in memory only.

@@ -5,13 +5,13 @@
 // An entry of one principal is never returned to another: the principal is part of every key,
 // and entries from Redis prove their principal.
 //
-// An entry lives as long as its kind's Policy says, and ends when one of its tags is
-// invalidated. When Cache.Invalidate returns nil, no replica uses an entry with one of the
-// tags, and a load from before is never returned to a later read. Package invalidation does
-// that by leases: without one (Redis is away or too slow), all reads load, identical ones one
-// after the other, and an entry is returned only if its load fails. A replica that was alone
-// when Redis failed goes on with its entries in memory until they expire. It writes only
-// long-lived entries to Redis. Its entries in memory obey the same invalidations.
+// An entry lives as long as its kind's Policy says, and ends when one of its tags is invalidated.
+// When Cache.Invalidate returns nil, no replica uses an entry with one of the tags. An earlier load
+// is never returned to a later read. Package invalidation does that by leases. Without a lease
+// (Redis is away or too slow), all reads load, identical ones one after the other. An entry is
+// returned only if its load fails. A replica that was alone when Redis failed goes on with its
+// entries in memory until they expire. It writes only long-lived entries to Redis. Its entries in
+// memory obey the same invalidations.
 //
 // Across replicas the promise depends on Redis. A partition in which two primaries accept
 // writes breaks it; min-replicas-to-write prevents that. A restart, a failover, a flush or an

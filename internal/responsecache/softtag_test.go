@@ -143,7 +143,7 @@ func TestARefreshKeepsItsOwnEntries(t *testing.T) {
 	shared(t, a, 4)
 	expire(a, first)
 	if !a.Valid(info.Dependency) {
-		t.Error("what was made of what was read anew is of no use")
+		t.Error("an answer of the refreshed entry is of no use")
 	}
 	both("a", 3, true)
 	both("b", 5, true)

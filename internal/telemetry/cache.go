@@ -22,37 +22,37 @@ func (c *cacheMetrics) register(r prometheus.Registerer) {
 	*c = cacheMetrics{
 		reads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "consoleql_cache_reads_total",
-			Help: "Reads of the response cache, by kind and where the answer came from (loaded, coalesced, memory, redis, stale; failed for an error).",
+			Help: "Reads of the response cache, by kind and source (loaded, coalesced, memory, redis, stale; failed for an error).",
 		}, []string{"kind", "source"}),
 		evictions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "consoleql_cache_evictions_total",
-			Help: "Answers that left the memory for want of room, by kind.",
+			Help: "Entries evicted from memory, by kind.",
 		}, []string{"kind"}),
 		unshared: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "consoleql_cache_unshared_total",
-			Help: "Answers that were kept out of Redis, as this replica or one principal had its share of it, by kind.",
+			Help: "Entries not written to Redis because the quota of the replica or the principal is full, by kind.",
 		}, []string{"kind"}),
 		invalidations: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "consoleql_cache_invalidation_duration_seconds",
-			Help:    "How long changes waited until no replica could read anymore what they touched.",
+			Help:    "Time until no replica could read the invalidated entries.",
 			Buckets: []float64{0.0005, 0.002, 0.01, 0.05, 0.25, 1, 5},
 		}),
 		unconfirmed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "consoleql_cache_unconfirmed_invalidations_total",
-			Help: "Changes of which not all replicas are known to have heard.",
+			Help: "Invalidations that not all replicas confirmed.",
 		}),
 		leased: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "consoleql_cache_trusted",
-			Help: "1 while this replica knows of all changes made through others. Always 1 without Redis or with the cache off. At 0, only a replica that was alone answers from memory.",
+			Help: "1 while this replica knows all invalidations of the others. Always 1 without Redis or with the cache off. At 0, only a replica that was alone answers from memory.",
 		}),
 		redisFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "consoleql_cache_redis_failures_total",
-			Help: "Commands of the response cache that Redis did not carry out.",
+			Help: "Redis commands of the response cache that failed.",
 		}),
 	}
 	c.answers = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "consoleql_answers_total",
-		Help: "Answers of whole queries, by where they came from (hit: kept from an earlier request; shared: made for an identical one under way; executed).",
+		Help: "Answers of whole queries, by source (hit: cached from an earlier request; shared: of an identical running request; executed).",
 	}, []string{"source"})
 	r.MustRegister(c.answers, c.reads, c.evictions, c.unshared, c.invalidations, c.unconfirmed, c.leased, c.redisFailures)
 }

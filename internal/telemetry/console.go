@@ -98,8 +98,8 @@ func (m *Metrics) Grant(account, outcome string) { m.console.grants.add(1, accou
 type ClassState struct {
 	// Class is the name of the class.
 	Class string
-	// InFlight, Limit and Waiting are numbers of calls: those that hold a place, the places that there are at present, and
-	// those that wait for one.
+	// InFlight is the number of calls that hold a place. Limit is the current number of places, and Waiting the number
+	// of calls that wait for one.
 	InFlight, Limit, Waiting int
 	// Open is the number of operations whose circuit breaker is not closed.
 	Open int

@@ -34,7 +34,7 @@ type operationMetrics struct {
 	unplanned prometheus.Counter
 }
 
-// The range of durations covers cached answers and time-outs of the console.
+// The range of durations covers cached answers and timeouts of the console.
 func operationBuckets() []float64 {
 	return []float64{0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 10, 30}
 }
@@ -49,13 +49,13 @@ func (m *operationMetrics) register(r prometheus.Registerer, named func(string) 
 	m.durations = newLimitedHistogram(prometheus.HistogramOpts{
 		Name: "consoleql_operation_duration_seconds",
 		Help: "Queries and mutations that were executed, by type and by name: those of CONSOLEQL_METRIC_OPERATIONS and of trusted documents, ten in all, else other. " +
-			"Those answered from what is kept are in consoleql_answers_total.",
+			"Those with a cached answer are in consoleql_answers_total.",
 		Buckets: operationBuckets(),
 	}, MaxOperationNames+4, []string{"type", "graphql_operation"}, 1)
 	m.answered = newLimitedCounter(prometheus.CounterOpts{
 		Name: "consoleql_operations_total",
 		Help: "Operations that were answered, and events of subscriptions, by client (name of the API key, else the kind of caller), " +
-			"type and name; answers from what is kept are among them.",
+			"type and name; cached answers included.",
 	}, maxAnswered, []string{"client", "type", "graphql_operation"}, 0, 2)
 	m.failures = newLimitedCounter(prometheus.CounterOpts{
 		Name: "consoleql_operation_errors_total",
@@ -63,7 +63,7 @@ func (m *operationMetrics) register(r prometheus.Registerer, named func(string) 
 	}, maxErrors, []string{"type", "code", "client"}, 2)
 	m.seconds = newLimitedCounter(prometheus.CounterOpts{
 		Name: "consoleql_client_operation_seconds_total",
-		Help: "Time that queries and mutations took which were executed, by client.",
+		Help: "Duration of executed queries and mutations, by client.",
 	}, maxClients, []string{"client"}, 0)
 	m.calls = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "consoleql_operation_console_calls",
@@ -76,7 +76,7 @@ func (m *operationMetrics) register(r prometheus.Registerer, named func(string) 
 	})
 	m.unplanned = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "consoleql_unplanned_loads_total",
-		Help: "Loads that look-ahead overlooked; each may have cost a console call of its own.",
+		Help: "Loads that look-ahead did not plan.",
 	})
 	r.MustRegister(m.requests.vec, m.durations.vec, m.answered.vec, m.failures.vec, m.seconds.vec, m.calls, m.spent, m.unplanned)
 }

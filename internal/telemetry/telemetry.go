@@ -170,7 +170,7 @@ func (m *Metrics) Watch(subscriptions, polls func() int64) {
 		}, func() float64 { return float64(subscriptions()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "consoleql_watched_things",
-			Help: "What the subscriptions under way have polled for them; those of one principal that watch the same thing share a poll.",
+			Help: "Polls of the running subscriptions. Subscriptions of one principal to the same target share a poll.",
 		}, func() float64 { return float64(polls()) }))
 }
 

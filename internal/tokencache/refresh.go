@@ -114,7 +114,7 @@ func (c *Cache) check(ctx context.Context, e *entry, h *cachedToken) (*cachedTok
 	}
 }
 
-// restore writes a session back to a store that has lost it, unless its token is due for
+// restore writes a session back to a store that has lost it. It does not if the token is due for
 // renewal: another replica may have a newer one. A session that is known to be revoked is not
 // written back but is an error.
 func (c *Cache) restore(ctx context.Context, e *entry, h *cachedToken) (*cachedToken, error) {

@@ -138,7 +138,7 @@ func TestFailedSignInsAreLimited(t *testing.T) {
 		if _, err := caches[0].SignIn(t.Context(), "uSER", "right"); err != nil {
 			t.Errorf("the right password, later: %v", err)
 		}
-		for range 3 { // the count begins anew
+		for range 3 { // the count begins again
 			if _, err := caches[1].SignIn(t.Context(), "user", "wrong"); fault.CodeOf(err) != fault.Unauthenticated {
 				t.Errorf("a wrong password: %v", err)
 			}

@@ -1,6 +1,5 @@
-// Package tokencache keeps the console tokens of principals (GraphQL contract, section Scope
-// and principal): those of service accounts, and those of sessions, which signIn begins. A
-// caller's own token passes through.
+// Package tokencache keeps the console tokens of principals (docs/identity.md): those of service
+// accounts, and those of sessions, which signIn begins. A caller's own token passes through.
 //
 // A token in memory is returned while it is good. Before its end it is renewed in the
 // background. One goroutine of one replica claims its record in the Store, uses the refresh
@@ -62,7 +61,7 @@ type Revocation uint8
 // The values of Revocation.
 const (
 	NotRevoked        Revocation = iota // the session was not ended
-	RevocationUnknown                   // the session may have been ended unheard
+	RevocationUnknown                   // the session may have ended without a message
 	Revoked                             // the session was ended
 )
 

@@ -43,8 +43,8 @@ type Options struct {
 	Limits querylimit.Limits
 	// Parsed gets the parsed documents.
 	Parsed graphql.Cache[*ast.QueryDocument]
-	// Loaded gets the named operations of the list whenever it is loaded, with the descriptions beside the manifests; nil:
-	// nobody needs them, and the descriptions are not read.
+	// Loaded gets the named operations of the list whenever it is loaded, with the descriptions beside the manifests. If
+	// it is nil, the descriptions are not read.
 	Loaded func([]Operation)
 	// Logger receives refused documents, and documents that ran and are not trusted.
 	Logger *slog.Logger

@@ -189,13 +189,13 @@ func (k *keyCache) logFailure(err error) {
 		level = slog.LevelWarn
 	}
 	k.failures++
-	k.log.Log(k.stop, level, "the keys of the console's SSO cannot be had", "error", err, "known", k.set != nil)
+	k.log.Log(k.stop, level, "the keys of the console's SSO cannot be read", "error", err, "known", k.set != nil)
 }
 
 // logRecovery logs the end of an outage. The caller must hold k.mu.
 func (k *keyCache) logRecovery() {
 	if k.failures > 0 {
-		k.log.Info("the keys of the console's SSO can be had again", "failures", k.failures)
+		k.log.Info("the keys of the console's SSO can be read again", "failures", k.failures)
 	}
 	k.failures = 0
 }

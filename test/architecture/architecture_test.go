@@ -157,6 +157,38 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// row is a row of the table of packages in docs/architecture.md. Its first cell names packages.
+var row = regexp.MustCompile(`(?m)^\| (`+"`[a-z0-9/]+`(?:, `[a-z0-9/]+`)*"+`) \|`)
+
+// TestRows verifies that the table of packages in docs/architecture.md has each package once, and no other.
+func TestRows(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "docs/architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := make(map[string]int)
+	for _, m := range row.FindAllSubmatch(text, -1) {
+		for name := range strings.SplitSeq(string(m[1]), ", ") {
+			rows[strings.Trim(name, "`")]++
+		}
+	}
+	for _, s := range sources(t) {
+		if !s.test && rows[s.dir] == 0 {
+			t.Errorf("%s: docs/architecture.md has no row for the package %s", s.path, s.dir)
+			rows[s.dir]++ // report it once
+		}
+	}
+	for dir, n := range rows {
+		if files, _ := filepath.Glob(filepath.Join(root, dir, "*.go")); len(files) == 0 {
+			t.Errorf("docs/architecture.md has a row for %s, which has no Go file", dir)
+		}
+		if n > 1 {
+			t.Errorf("docs/architecture.md has %d rows for %s", n, dir)
+		}
+	}
+}
+
 // TestSizes verifies the bounds of packages and files.
 func TestSizes(t *testing.T) {
 	t.Parallel()

@@ -12,11 +12,11 @@ type wait string
 
 const (
 	noWait   wait = ""
-	patience wait = "patience" // the time after which kept data is served
-	timeout  wait = "time-out" // that of the console
+	patience wait = "patience" // the time after which stale data is served
+	timeout  wait = "timeout" // that of the console
 )
 
-// The bounds of waits. A cell that waits for the time-out has a short one. Any other has a long one, so that an operation
+// The bounds of waits. A cell that waits for the timeout has a short one. Any other has a long one, so that an operation
 // that waits for it is found on a busy machine, too.
 const (
 	shortTimeout = 2 * time.Second
@@ -40,7 +40,7 @@ func (w wait) least() time.Duration {
 type cell struct {
 	code    string // of the error; empty: an answer
 	outcome string // of a mutation that failed
-	stale   string // why kept data is served; empty: it is not
+	stale   string // why stale data is served; empty: it is not
 	ended   bool   // the subscription ended
 	lost    bool   // the caller's connection was lost
 	wait    wait
@@ -60,7 +60,7 @@ func (c cell) text() string {
 	case c.ended:
 		words = append(words, "ends with `"+c.code+"`")
 	case c.stale != "":
-		words = append(words, "kept data (`"+c.stale+"`)")
+		words = append(words, "stale data (`"+c.stale+"`)")
 	case c.code == "":
 		words = append(words, "answer")
 	default:

@@ -28,7 +28,7 @@ const (
 func columns() []column {
 	return []column{
 		{name: "list, cold", read: true, run: (*world).listCold, of: func(c *cells) cell { return c.list }},
-		{name: "list, kept", read: true, run: (*world).listWarm, of: func(c *cells) cell { return c.kept }},
+		{name: "list, cached", read: true, run: (*world).listWarm, of: func(c *cells) cell { return c.kept }},
 		{name: "join", read: true, spared: "/openapi/workflows", run: (*world).join, of: func(c *cells) cell { return c.join }},
 		{name: "mutation", run: (*world).mutation, of: func(c *cells) cell { return c.mutation }},
 		{name: "mutation with key", run: (*world).keyed, of: func(c *cells) cell { return c.keyed }},
@@ -38,7 +38,7 @@ func columns() []column {
 	}
 }
 
-// start begins the fault and counts anew.
+// start begins the fault and resets the counts.
 func (w *world) start() {
 	w.begin(w)
 	w.Sim.ResetCounts()
@@ -84,8 +84,8 @@ func (w *world) listCold() cell {
 	return w.ask(listQuery)
 }
 
-// usualTime is how long the console takes for a list that is kept. The patience of the next read is twice that time, so
-// that a busy machine does not exhaust it.
+// usualTime is how long the console takes for a cached list. The patience of the next read is twice that time, so that
+// a busy machine does not exhaust it.
 const usualTime = 1500 * time.Millisecond
 
 func (w *world) listWarm() cell {

@@ -14,14 +14,14 @@ const introduction = `# Resilience
 What callers get while a part fails. ` + "`make chaos`" + ` plays each fault with a real console, Redis, network and gateway, compares the results, and writes this page.
 
 - *answer*: the result, or the events of a subscription that goes on.
-- *kept data*: an earlier answer with ` + "`extensions.stale`" + `, where one is kept. The code in brackets is its ` + "`reason`" + `.
+- *stale data*: an earlier answer with ` + "`extensions.stale`" + `, if one is cached. The code in brackets is its ` + "`reason`" + `.
 - A code is ` + "`extensions.code`" + ` of the error. In mutations, ` + "`extensions.outcome`" + ` follows: see [errors.md](errors.md#outcomes-of-mutations).
 - *again*: what the same mutation with the same ` + "`idempotencyKey`" + ` gets after the fault; without it, an answer.
-- *after time-out*: the answer takes as long as ` + "`CONSOLEQL_CONSOLE_TIMEOUT`, `CONSOLEQL_CONSOLE_WRITE_TIMEOUT` or `CONSOLEQL_UPLOAD_TIMEOUT`" + ` allows. *after patience*: it takes twice the usual time of that read, at least one second. Anything else is answered at once, or after a few short waits between attempts.
+- *after timeout*: the answer takes as long as ` + "`CONSOLEQL_CONSOLE_TIMEOUT`, `CONSOLEQL_CONSOLE_WRITE_TIMEOUT` or `CONSOLEQL_UPLOAD_TIMEOUT`" + ` allows. *after patience*: it takes twice the usual time of that read, at least one second. Anything else is answered at once, or after a few short waits between attempts.
 - The number is the most calls of the console that the operation makes. A failed read is sent at most three times. A second call of a hanging read shows whether its connection is dead.
 - The console executes a mutation at most once, in every row.
 
-A join is a list that works with related entities that fail. Without kept data, a kept list is as a cold one.
+A join is a list that works with related entities that fail. Without stale data, a cached list is like a cold one.
 `
 
 // render returns the document.

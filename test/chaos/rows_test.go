@@ -24,7 +24,7 @@ type cells struct{ list, kept, join, mutation, keyed, stream, upload cell }
 
 // titles returns the titles of the document's columns.
 func titles() []string {
-	return []string{"list, cold", "list, kept", "join", "mutation", "mutation with key", "WebSocket, SSE", "upload"}
+	return []string{"list, cold", "list, cached", "join", "mutation", "mutation with key", "WebSocket, SSE", "upload"}
 }
 
 // columns returns the cells in the order of titles.

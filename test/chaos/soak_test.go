@@ -53,8 +53,8 @@ type soak struct {
 	reads, failed           atomic.Int64
 	keys, unknown           int
 
-	// changing is held from a mutation until each of soakQueries has been answered. No fault begins meanwhile: what a
-	// mutation has changed may not be answered from before it, so that nothing could be answered until the fault ends.
+	// changing is held from a mutation until each of soakQueries has been answered. No fault begins meanwhile: older
+	// data may not be returned after a mutation, so that reads would fail until the fault ends.
 	changing sync.Mutex
 
 	mu       sync.Mutex
@@ -62,9 +62,9 @@ type soak struct {
 	failures map[string]int // by fault, code and query
 }
 
-// TestSoak loads a gateway with a share of the rate that it reaches, and plays faults of the console, the SSO, the
-// network, Redis and the process. No answer is wrong, and no execution happens twice. In a long run, 999 of 1,000 reads are
-// answered, and memory does not grow: resident memory follows the heap, so that medians of a fifth of the time are compared.
+// TestSoak loads a gateway with a share of its highest rate, and plays faults of the console, the SSO, the network,
+// Redis and the process. No answer is wrong, and no execution happens twice. In a long run, 999 of 1,000 reads are answered,
+// and memory does not grow. Resident memory follows the heap, so that medians of a fifth of the time are compared.
 func TestSoak(t *testing.T) {
 	s := newSoak(t)
 	reached := s.reachedRate()

@@ -54,7 +54,7 @@ func (q *execution) node(text string) (any, error) {
 	return found, nil
 }
 
-// nodes returns the objects of nodeIds, and the errors of those that cannot be had.
+// nodes returns the objects of nodeIds, and the errors of those that cannot be read.
 func (q *execution) nodes(ids []string) []any {
 	all := make([]any, len(ids))
 	for i, id := range ids {

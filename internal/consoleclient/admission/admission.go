@@ -190,9 +190,9 @@ type Call struct {
 
 // Acquire waits for a place and returns it. The caller must call Done on it once.
 //
-// It fails with *RefusedError in four cases: the breaker of the operation is open, the console asked to wait, too many
-// operations of the caller wait, or the deadline of ctx or Options.Wait ends first. It fails with the error of ctx if ctx
-// is cancelled.
+// It fails with *RefusedError if the breaker of the operation is open, or the console asked to wait. It also does if too
+// many operations of the caller wait, or if the deadline of ctx or Options.Wait ends first. It fails with the error of
+// ctx if ctx is cancelled.
 func (c *Controller) Acquire(ctx context.Context, call Call) (*Place, error) {
 	begun := time.Now()
 	p, err := c.acquire(ctx, call)

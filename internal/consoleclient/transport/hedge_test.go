@@ -89,7 +89,7 @@ func (s *silentServer) connect(t *testing.T, n int) {
 
 func TestSilentHTTP2Connection(t *testing.T) {
 	t.Parallel()
-	t.Run("reads one after another with a short time-out", func(t *testing.T) {
+	t.Run("reads one after another with a short timeout", func(t *testing.T) {
 		t.Parallel()
 		s := newSilentServer(t, true)
 		if proto, err := s.do(t, http.MethodGet, time.Minute); proto != "HTTP/2.0" || err != nil {
@@ -108,7 +108,7 @@ func TestSilentHTTP2Connection(t *testing.T) {
 			t.Errorf("%d queries failed", failed)
 		}
 	})
-	t.Run("reads at once with a long time-out", func(t *testing.T) {
+	t.Run("reads at once with a long timeout", func(t *testing.T) {
 		t.Parallel()
 		s := newSilentServer(t, true)
 		if _, err := s.do(t, http.MethodGet, time.Minute); err != nil {
@@ -165,7 +165,7 @@ func TestSilentHTTP1Connections(t *testing.T) {
 			t.Errorf("the server has seen %d requests of %d callers", n, callers)
 		}
 	})
-	t.Run("reads one after another with a short time-out", func(t *testing.T) {
+	t.Run("reads one after another with a short timeout", func(t *testing.T) {
 		t.Parallel()
 		s := newSilentServer(t, false)
 		s.connect(t, pooled)

@@ -97,7 +97,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // refuseUpgrade closes the connection of an answer that switches protocols, which no request asks for. The body of such an
-// answer is the connection itself, and the end of the request's context would not end a read of it (net/http, Transport).
+// answer is the connection itself. The end of the request's context would not end a read of it (net/http, Transport).
 func refuseUpgrade(resp *http.Response) {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		_ = resp.Body.Close() // nothing was written

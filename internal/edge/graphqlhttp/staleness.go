@@ -12,7 +12,7 @@ import (
 )
 
 // Staleness tells the caller of an answer that holds stale data because the console failed, was
-// slow or asked to wait (GraphQL contract, section Errors).
+// slow or asked to wait (docs/errors.md).
 type Staleness struct{}
 
 var _ interface {

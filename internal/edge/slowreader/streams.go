@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Streams returns a middleware that bounds the writes of answers over HTTP/2, where connections are shared: a stream
-// whose client does not read would hold its answer.
+// Streams returns a middleware that bounds the writes of answers over HTTP/2, where streams share a connection. A
+// stream whose client does not read would hold its answer.
 func Streams(b *Budget) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

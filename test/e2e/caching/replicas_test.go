@@ -189,7 +189,7 @@ func TestNoCacheIsFollowedByNothingOlder(t *testing.T) {
 			}
 		}
 		if calls := sim.Counts(); len(calls) > 0 {
-			t.Errorf("round %d: what was read anew is not kept: %v", round, calls)
+			t.Errorf("round %d: what was read again is not cached: %v", round, calls)
 		}
 		// The next round begins with cached data of the other principal, too.
 		for _, q := range reads {
@@ -225,7 +225,7 @@ func TestNoCacheKeepsAJoin(t *testing.T) {
 			t.Fatalf("%s", a.Body)
 		}
 		if diff := cmp.Diff(alone, sim.Counts()); diff != "" {
-			return replicas, "- first + anew: " + diff
+			return replicas, "- first + second: " + diff
 		}
 		sim.ResetCounts()
 		for _, p := range replicas {

@@ -113,8 +113,8 @@ func TestBrowserKeepsItsPicture(t *testing.T) {
 	refreshUntil(p, `document.querySelector('.notice') === null`)
 }
 
-// TestBrowserConnectsAgain breaks the connections to the gateway: the page says so, and follows the robots again when
-// the gateway is back, with what has changed meanwhile.
+// TestBrowserConnectsAgain breaks the connections to the gateway. The page says so. When the gateway is back, it
+// follows the robots again, with the changes made meanwhile.
 func TestBrowserConnectsAgain(t *testing.T) {
 	t.Parallel()
 	w := world(t)

@@ -77,7 +77,7 @@ func (f *failover) goesOn() {
 	}
 	// After a late command, Redis is not used for a second, in which each replica reads for
 	// itself.
-	e2e.Await(f.t, "that a replica calls nobody for what the other one has read anew", func() bool {
+	e2e.Await(f.t, "that a replica calls nobody for what the other one has read again", func() bool {
 		f.change(a)
 		a.Query(e2e.JoinQuery, nil)
 		calls := len(f.sim.Requests())

@@ -29,7 +29,7 @@ func TestStaleAnswersSaySo(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = "on" })
 			const query = `{ robots { totalCount } workflows(first: 50) { nodes { queue { name } robots { name } } } }`
 			w.Query(query, nil)
-			time.Sleep(3100 * time.Millisecond)                   // the life of robots, and while they are served stale and read anew
+			time.Sleep(3100 * time.Millisecond)                   // the life of robots, and while they are served stale and read again
 			w.Query(`{ robots(first: 3) { nodes { id } } }`, nil) // some robots are fresh, so the others are another batch
 			defer w.Sim.Fail(nil, tt.fault)()
 			for range 3 {

@@ -14,8 +14,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// update writes the document anew.
-var update = flag.Bool("update", false, "write docs/questions.md anew")
+// update writes the document.
+var update = flag.Bool("update", false, "write docs/questions.md")
 
 const (
 	shown = 1   // elements of a list that the document shows

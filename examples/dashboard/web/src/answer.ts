@@ -31,7 +31,7 @@ export function useAnswer<Data, Variables extends AnyVariables>(
   const refresh = useCallback(() => execute({ requestPolicy: 'network-only' }), [execute]);
   const failure = !fetching && error && !(data && has(data)) ? error : undefined;
 
-  // A new answer replaces the one that is kept, unless it failed.
+  // A new answer replaces the current one, unless it failed.
   if (!fetching && data && !failure && kept.data !== data) {
     setKept({ data, error, extensions, at: Date.now() });
   }

@@ -14,7 +14,7 @@ const signIn = operation(
   `),
 );
 
-/** Asks for the console's user and password. The password is sent once and kept nowhere. */
+/** Asks for the console's user and password. The password is sent once and not stored. */
 export function SignIn({ done }: { done: () => void }) {
   const [{ fetching, error }, send] = useMutation(signIn);
   const [tried, setTried] = useState(false);

@@ -52,7 +52,7 @@ export function Notices({ error, extensions, failure, at, shown = [] }: Answered
       ) : null}
       {stale ? (
         <p className="notice stale" role="status">
-          <strong>Kept data.</strong> {reasons[stale.reason ?? ''] ?? reasons.ERROR}; these figures are {Math.round(stale.age ?? 0)} seconds old.
+          <strong>Stale data.</strong> {reasons[stale.reason ?? ''] ?? reasons.ERROR}; these figures are {Math.round(stale.age ?? 0)} seconds old.
         </p>
       ) : null}
       {missing.length > 0 ? (
@@ -73,7 +73,7 @@ export function Notices({ error, extensions, failure, at, shown = [] }: Answered
   );
 }
 
-/** The place of a screen whose data cannot be had. */
+/** The place of a screen whose data cannot be read. */
 export function Failed({ error, retry }: { error: CombinedError; retry: () => void }) {
   const [first] = errorsOf(error);
   return (
