@@ -26,7 +26,7 @@ func TestAuthoritiesAreReloaded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	writeCertificate(t, path, filepath.Join(t.TempDir(), "key.pem"), "other.example")
+	e2e.WriteCertificate(t, path, filepath.Join(t.TempDir(), "key.pem"), "other.example")
 	var console *httptest.Server
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
 		target, err := url.Parse(sim.APIURL())

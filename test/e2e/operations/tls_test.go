@@ -1,20 +1,13 @@
 package operations
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -54,7 +47,7 @@ func TestTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	writeCertificate(t, certFile, keyFile, "first.example")
+	e2e.WriteCertificate(t, certFile, keyFile, "first.example")
 	for path, begin := range map[string]string{certFile: "\ufeff", keyFile: "a text in GBK: \xc3\xdc\xc2\xeb\n"} {
 		block, err := os.ReadFile(path)
 		if err != nil {
@@ -94,7 +87,7 @@ func TestTLS(t *testing.T) {
 	if host := fresh(); host != "first.example" {
 		t.Errorf("with a broken key: %s", host)
 	}
-	writeCertificate(t, certFile, keyFile, "second.example")
+	e2e.WriteCertificate(t, certFile, keyFile, "second.example")
 	e2e.Await(t, "the new certificate", func() bool { return fresh() == "second.example" })
 	if err := conn.Write(t.Context(), websocket.MessageText, []byte(`{"type":"connection_init"}`)); err != nil {
 		t.Errorf("the new certificate ended a connection: %v", err)
@@ -130,28 +123,5 @@ func TestHTTP2WithoutTLS(t *testing.T) {
 			t.Errorf("%s: the stream begins with %q, %v", want, first, err)
 		}
 		_ = stream.Body.Close() // the subscription ends
-	}
-}
-
-// writeCertificate writes a certificate of its own authority for host, and its key.
-func writeCertificate(t testing.TB, certFile, keyFile, host string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{host}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
