@@ -68,7 +68,7 @@ func TestSDLExtendsNothing(t *testing.T) {
 	for _, extension := range document.Extensions {
 		t.Errorf("%s is extended", extension.Name)
 	}
-	if len(document.Schema) != 1 || !strings.Contains(document.Schema[0].Description, "What can go wrong") {
+	if len(document.Schema) != 1 || !strings.Contains(document.Schema[0].Description, "Errors: `extensions.code`") {
 		t.Errorf("the SDL has not the description of the schema: %+v", document.Schema)
 	}
 }

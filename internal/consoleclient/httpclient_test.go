@@ -30,7 +30,7 @@ func TestNewRefuses(t *testing.T) {
 		"query in URL":       func(o *Options) { o.APIURL = "http://console.test/?key=secret" },
 		"no tokens":          func(o *Options) { o.Tokens = nil },
 		"relative path":      func(o *Options) { o.QueueCreatePath = "openapi/queues" },
-		"negative timeout":  func(o *Options) { o.Timeout = -1 },
+		"negative timeout":   func(o *Options) { o.Timeout = -1 },
 		"negative size":      func(o *Options) { o.MaxResponseBytes = -1 },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -158,7 +158,7 @@ func TestImports(t *testing.T) {
 }
 
 // row is a row of the table of packages in docs/architecture.md. Its first cell names packages.
-var row = regexp.MustCompile(`(?m)^\| (`+"`[a-z0-9/]+`(?:, `[a-z0-9/]+`)*"+`) \|`)
+var row = regexp.MustCompile(`(?m)^\| (` + "`[a-z0-9/]+`(?:, `[a-z0-9/]+`)*" + `) \|`)
 
 // TestRows verifies that the table of packages in docs/architecture.md has each package once, and no other.
 func TestRows(t *testing.T) {

@@ -13,7 +13,7 @@ type wait string
 const (
 	noWait   wait = ""
 	patience wait = "patience" // the time after which stale data is served
-	timeout  wait = "timeout" // that of the console
+	timeout  wait = "timeout"  // that of the console
 )
 
 // The bounds of waits. A cell that waits for the timeout has a short one. Any other has a long one, so that an operation

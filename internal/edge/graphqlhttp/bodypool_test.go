@@ -41,11 +41,11 @@ func TestBodyPool(t *testing.T) {
 		busy bool
 	}
 	for name, steps := range map[string][]step{
-		"anonymous":          {{anonymous, graphqlhttp.AnonymousBytes - 1, false}, {anonymous, 2, true}, {anonymous, 1, false}, {key("a"), 30 * mib, false}},
-		"keys":               {{key("a"), all / 2, false}, {key("a"), mib, true}, {key("b"), 17 * mib, true}, {key("b"), 15 * mib, false}, {key("c"), 7 * mib, false}},
-		"users":              {{user("a"), all / 2, false}, {user("a"), mib, true}, {user("b"), 15 * mib, false}},
-		"a bearer":           {{principal.FromToken("a"), all / 4, false}, {principal.FromToken("a"), mib, true}, {principal.FromToken("b"), 7 * mib, false}, {key("a"), all / 4, false}},
-		"a session":          {{principal.FromSession("a"), all / 4, false}, {principal.FromSession("a"), mib, true}, {principal.FromSession("b"), 7 * mib, false}, {key("a"), all / 4, false}},
+		"anonymous": {{anonymous, graphqlhttp.AnonymousBytes - 1, false}, {anonymous, 2, true}, {anonymous, 1, false}, {key("a"), 30 * mib, false}},
+		"keys":      {{key("a"), all / 2, false}, {key("a"), mib, true}, {key("b"), 17 * mib, true}, {key("b"), 15 * mib, false}, {key("c"), 7 * mib, false}},
+		"users":     {{user("a"), all / 2, false}, {user("a"), mib, true}, {user("b"), 15 * mib, false}},
+		"a bearer":  {{principal.FromToken("a"), all / 4, false}, {principal.FromToken("a"), mib, true}, {principal.FromToken("b"), 7 * mib, false}, {key("a"), all / 4, false}},
+		"a session": {{principal.FromSession("a"), all / 4, false}, {principal.FromSession("a"), mib, true}, {principal.FromSession("b"), 7 * mib, false}, {key("a"), all / 4, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
