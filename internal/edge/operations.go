@@ -44,7 +44,7 @@ type operations struct {
 	// overtaking is called before an execution. It returns a function that reports whether data
 	// newer than the answer's may have been sent to a subscriber meanwhile; nil: never.
 	overtaking func() func(responsecache.Dependency) bool
-	log       *slog.Logger
+	log        *slog.Logger
 }
 
 var _ interface {
