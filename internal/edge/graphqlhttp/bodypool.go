@@ -3,6 +3,7 @@ package graphqlhttp
 import (
 	"context"
 	"io"
+	"sync"
 
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -26,9 +27,12 @@ var ErrBusy = fault.New(fault.RateLimited, "the gateway holds as many requests a
 // such tokens. The first SmallBytes of their requests do not count there.
 type BodyPool struct{ all, unproven, anonymous quota.Quota }
 
-// Reservation is the share of one request in the pool.
+// Reservation is the share of one request in the pool. It is safe for concurrent use: a WebSocket outlives the handler of its
+// request.
 type Reservation struct {
-	pool  *BodyPool
+	pool *BodyPool
+
+	mu    sync.Mutex
 	parts []part
 	bytes int
 }
@@ -64,7 +68,9 @@ func IsAnonymous(ctx context.Context) bool { return principal.FromContext(ctx).N
 
 // Identify returns all reserved bytes, and charges the caller in ctx from now on.
 func (h *Reservation) Identify(ctx context.Context) {
-	h.Release()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.release()
 	who, caller := principal.FromContext(ctx), principal.Caller(ctx)
 	switch {
 	case IsAnonymous(ctx):
@@ -78,6 +84,8 @@ func (h *Reservation) Identify(ctx context.Context) {
 
 // take reserves n more bytes, or fails with ErrBusy.
 func (h *Reservation) take(n int) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for i, p := range h.parts {
 		if !p.of.Take(p.caller, p.counted(h.bytes+n)-p.counted(h.bytes)) {
 			for _, taken := range h.parts[:i] {
@@ -92,6 +100,13 @@ func (h *Reservation) take(n int) error {
 
 // Release returns all reserved bytes to the pool.
 func (h *Reservation) Release() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.release()
+}
+
+// release is Release for a caller that holds mu.
+func (h *Reservation) release() {
 	for _, p := range h.parts {
 		p.of.Release(p.caller, p.counted(h.bytes))
 	}
