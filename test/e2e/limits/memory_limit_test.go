@@ -61,7 +61,7 @@ func TestRequestsDoNotExhaustTheMemory(t *testing.T) {
 	whole := orBusy(func(a e2e.Answer) bool { return a.Status == http.StatusOK && len(a.Errors) == 0 })
 	for name, tt := range map[string]attack{
 		"an alias of 150 KB":          {body: graphqlBody(`{ workflows(first: 500) { nodes { ` + alias + `: id } } }`), right: tooComplex},
-		"long aliases in a fragment":  {body: rows(20, aliased(400, 128, "id")), right: tooComplex},
+		"long aliases in a fragment":  {body: rows(20, aliased(400, 128, "id")), right: orBusy(tooComplex)},
 		"answers of 15 MB":            {body: rows(1, aliased(180, 128, "id")), right: whole, times: 16},
 		"answers of 490,000 values":   {body: rows(2, aliased(490, 4, "priority")), right: whole, times: 16},
 		"calls of many queues":        {body: counts(500, 12), right: orBusy(tooComplex), times: *attacks / 2, scale: 20_000},
