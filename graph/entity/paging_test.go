@@ -91,9 +91,9 @@ func (p *pager) want(offset, first int) []string {
 	return ids
 }
 
-// TestAnyStretchWhateverThePages of the console are, be it the first thing that the gateway asks of
-// it or not (docs/joins.md).
-func TestAnyStretchWhateverThePages(t *testing.T) {
+// TestRangesOfAnyPageSize verifies that random ranges of lists are right for all page sizes of the console, also as the
+// gateway's first request (docs/joins.md).
+func TestRangesOfAnyPageSize(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 400 {
 		p := &pager{length: random.IntN(700)}
@@ -236,9 +236,9 @@ func TestCountsThatAreWrong(t *testing.T) {
 	}
 }
 
-// TestAnyStretchWhateverTheCount verifies that entities have their positions. A range from the
+// TestRangesOfAnyCount verifies that entities have their positions. A range from the
 // beginning of the list is complete. Every range is complete where the count is too large.
-func TestAnyStretchWhateverTheCount(t *testing.T) {
+func TestRangesOfAnyCount(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 400 {
 		p := &pager{length: 1 + random.IntN(300), most: 2 + random.IntN(40)}

@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -67,12 +68,8 @@ func robotCounts(s *subscriber[cc.Robot]) *listing.RobotCounts {
 	counts := listing.NewRobotCounts(listing.Count{Precision: listing.Exact, Unavailable: slices.Clone(s.unavailable)})
 	var oldest time.Time
 	for _, p := range s.polls {
-		if p.lost != nil {
-			counts.Unavailable = append(counts.Unavailable, listing.Unavailable(s.departments[p.target.scope], p.lost))
-			continue
-		}
-		if p.state == nil {
-			counts.Unavailable = append(counts.Unavailable, listing.Unavailable(s.departments[p.target.scope], p.failed))
+		if p.lost != nil || p.state == nil {
+			counts.Unavailable = append(counts.Unavailable, listing.Unavailable(s.departments[p.target.scope], cmp.Or(p.lost, p.failed)))
 			continue
 		}
 		if p.tally == nil { // the first subscriber of counts has joined

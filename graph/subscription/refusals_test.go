@@ -108,7 +108,7 @@ func TestRefusalEndsWhenItPersists(t *testing.T) {
 }
 
 // TestALostDepartmentComesBack verifies that a department that refused, from the beginning or later, is followed again when
-// it answers. It is asked rarely meanwhile, and older answers are expired before its entities are told.
+// it answers. Until then, it is polled once a minute. Older answers expire before subscribers get its entities.
 func TestALostDepartmentComesBack(t *testing.T) {
 	forbidden := &cc.Error{Status: 403, Kind: fault.Forbidden, Title: "Forbidden"}
 	c := newCompany(3)
