@@ -32,6 +32,9 @@ func (q *execution) connection(at requestScope, path string, f *ast.Field, impli
 // companyList returns a range of a list over departments.
 func (q *execution) companyList(places []place, path string, f *ast.Field) (any, error) {
 	args := q.arguments(f)
+	if matchesNothing(args) {
+		return rangeOf(args, nil, []any{}), nil
+	}
 	lists, missing, err := q.survey(places, func(at requestScope) ([]any, error) { return q.filtered(at, path, args) })
 	if err != nil {
 		return nil, err
@@ -71,6 +74,9 @@ func (q *execution) filtered(at requestScope, path string, args map[string]any, 
 		}
 		query.Set(implied[i], implied[i+1])
 	}
+	if matchesNothing(args) {
+		return nil, nil
+	}
 	all, err := q.list(q.user, at, path, query)
 	if err != nil {
 		return nil, err
@@ -93,6 +99,15 @@ func (q *execution) filtered(at requestScope, path string, args map[string]any, 
 		}
 	}
 	return kept, nil
+}
+
+// matchesNothing reports whether a filter allows no value. The gateway then reads neither lists nor departments.
+func matchesNothing(args map[string]any) bool {
+	filter, _ := args["filter"].(map[string]any)
+	return slices.ContainsFunc([]string{"ids", "status"}, func(name string) bool {
+		allowed, ok := filter[name].([]any)
+		return ok && len(allowed) == 0
+	})
 }
 
 // satisfies reports whether an entity satisfies a condition.
