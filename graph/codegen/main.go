@@ -108,6 +108,8 @@ var edits = []struct{ old, new string }{ //nolint:gochecknoglobals // a constant
 	{"\t\t\t\tdata = ec._Query(", "\t\t\t\tec.answer = sequential.From(ctx)\n\t\t\t\tdata = ec._Query("},
 	{"\t\t\tdata := ec._Mutation(", "\t\t\tec.answer = sequential.From(ctx)\n\t\t\tdata := ec._Mutation("},
 	{"\t\t\tbuf.Reset()\n\t\t\tdata := next(ctx)\n", "\t\t\tec.answer = sequential.From(ctx)\n\t\t\tdata := next(ctx)\n"},
+	// Collect the fields of a selection set once for all objects of a list.
+	{"fields := graphql.CollectFields(ec.OperationContext, sel, ", "fields := ec.answer.Fields(ec.OperationContext, sel, "},
 	// A field set need not wait for concurrent fields.
 	{"out := graphql.NewFieldSet(fields)", "out := ec.answer.FieldSet(fields)\n\tif out == nil {\n\t\treturn graphql.Null\n\t}"},
 	// No field is deferred: that serves concurrent execution only. Creating a group costs more

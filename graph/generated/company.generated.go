@@ -998,7 +998,7 @@ func (ec *executionContext) fieldContext_Company_workflowLayouts(ctx context.Con
 var companyImplementors = []string{"Company", "Node", "_Entity"}
 
 func (ec *executionContext) _Company(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Company) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, companyImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, companyImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {

@@ -1297,7 +1297,7 @@ func (ec *executionContext) fieldContext_Department_workflowLayout(ctx context.C
 var departmentImplementors = []string{"Department", "Node", "_Entity"}
 
 func (ec *executionContext) _Department(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Department) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, departmentImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, departmentImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {

@@ -756,7 +756,7 @@ func (ec *executionContext) fieldContext_JobGroup_company(_ context.Context, fie
 var jobImplementors = []string{"Job"}
 
 func (ec *executionContext) _Job(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Job) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, jobImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, jobImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1017,7 +1017,7 @@ func (ec *executionContext) _Job(ctx context.Context, sel ast.SelectionSet, obj 
 var jobGroupImplementors = []string{"JobGroup"}
 
 func (ec *executionContext) _JobGroup(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.JobGroup) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, jobGroupImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, jobGroupImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {

@@ -1840,7 +1840,7 @@ func UnmarshalUploadPackageInput(ctx context.Context, raw any) (mutation.UploadP
 var argumentImplementors = []string{"Argument"}
 
 func (ec *executionContext) _Argument(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Argument) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, argumentImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, argumentImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1896,7 +1896,7 @@ func (ec *executionContext) _Argument(ctx context.Context, sel ast.SelectionSet,
 var assetContentImplementors = []string{"AssetContent"}
 
 func (ec *executionContext) _AssetContent(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.AssetContent) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, assetContentImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, assetContentImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1942,7 +1942,7 @@ func (ec *executionContext) _AssetContent(ctx context.Context, sel ast.Selection
 var completePackageUploadPayloadImplementors = []string{"CompletePackageUploadPayload"}
 
 func (ec *executionContext) _CompletePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.CompletePackageUploadPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, completePackageUploadPayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, completePackageUploadPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2003,7 +2003,7 @@ func (ec *executionContext) _CompletePackageUploadPayload(ctx context.Context, s
 var createPackageUploadPayloadImplementors = []string{"CreatePackageUploadPayload"}
 
 func (ec *executionContext) _CreatePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.CreatePackageUploadPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, createPackageUploadPayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, createPackageUploadPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2039,7 +2039,7 @@ func (ec *executionContext) _CreatePackageUploadPayload(ctx context.Context, sel
 var deletePackagePayloadImplementors = []string{"DeletePackagePayload"}
 
 func (ec *executionContext) _DeletePackagePayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.DeletePackagePayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, deletePackagePayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, deletePackagePayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2075,7 +2075,7 @@ func (ec *executionContext) _DeletePackagePayload(ctx context.Context, sel ast.S
 var packageImplementors = []string{"Package", "Node", "_Entity"}
 
 func (ec *executionContext) _Package(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Package) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, packageImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, packageImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2231,7 +2231,7 @@ func (ec *executionContext) _Package(ctx context.Context, sel ast.SelectionSet, 
 var packageConnectionImplementors = []string{"PackageConnection"}
 
 func (ec *executionContext) _PackageConnection(ctx context.Context, sel ast.SelectionSet, obj *entity.Connection[consoleclient.Package]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, packageConnectionImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, packageConnectionImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2287,7 +2287,7 @@ func (ec *executionContext) _PackageConnection(ctx context.Context, sel ast.Sele
 var packageCountsImplementors = []string{"PackageCounts"}
 
 func (ec *executionContext) _PackageCounts(ctx context.Context, sel ast.SelectionSet, obj *listing.PackageCounts) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, packageCountsImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, packageCountsImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2343,7 +2343,7 @@ func (ec *executionContext) _PackageCounts(ctx context.Context, sel ast.Selectio
 var packageEdgeImplementors = []string{"PackageEdge"}
 
 func (ec *executionContext) _PackageEdge(ctx context.Context, sel ast.SelectionSet, obj *entity.Edge[consoleclient.Package]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, packageEdgeImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, packageEdgeImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2384,7 +2384,7 @@ func (ec *executionContext) _PackageEdge(ctx context.Context, sel ast.SelectionS
 var packageUploadImplementors = []string{"PackageUpload"}
 
 func (ec *executionContext) _PackageUpload(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.PackageUpload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, packageUploadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, packageUploadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2440,7 +2440,7 @@ func (ec *executionContext) _PackageUpload(ctx context.Context, sel ast.Selectio
 var packageVersionImplementors = []string{"PackageVersion"}
 
 func (ec *executionContext) _PackageVersion(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.PackageVersion) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, packageVersionImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, packageVersionImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2566,7 +2566,7 @@ func (ec *executionContext) _PackageVersion(ctx context.Context, sel ast.Selecti
 var updatePackagePayloadImplementors = []string{"UpdatePackagePayload"}
 
 func (ec *executionContext) _UpdatePackagePayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.UpdatePackagePayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, updatePackagePayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, updatePackagePayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2602,7 +2602,7 @@ func (ec *executionContext) _UpdatePackagePayload(ctx context.Context, sel ast.S
 var uploadChannelImplementors = []string{"UploadChannel"}
 
 func (ec *executionContext) _UploadChannel(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.UploadChannel) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, uploadChannelImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, uploadChannelImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2643,7 +2643,7 @@ func (ec *executionContext) _UploadChannel(ctx context.Context, sel ast.Selectio
 var uploadPackagePayloadImplementors = []string{"UploadPackagePayload"}
 
 func (ec *executionContext) _UploadPackagePayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.UploadPackagePayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, uploadPackagePayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, uploadPackagePayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {

@@ -1114,7 +1114,7 @@ func UnmarshalUpdateQueueInput(ctx context.Context, raw any) (mutation.UpdateQue
 var createQueuePayloadImplementors = []string{"CreateQueuePayload"}
 
 func (ec *executionContext) _CreateQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.CreateQueuePayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, createQueuePayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, createQueuePayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1150,7 +1150,7 @@ func (ec *executionContext) _CreateQueuePayload(ctx context.Context, sel ast.Sel
 var deleteQueuePayloadImplementors = []string{"DeleteQueuePayload"}
 
 func (ec *executionContext) _DeleteQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.DeleteQueuePayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, deleteQueuePayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, deleteQueuePayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1186,7 +1186,7 @@ func (ec *executionContext) _DeleteQueuePayload(ctx context.Context, sel ast.Sel
 var queueImplementors = []string{"Queue", "Node", "_Entity"}
 
 func (ec *executionContext) _Queue(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Queue) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, queueImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, queueImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1317,7 +1317,7 @@ func (ec *executionContext) _Queue(ctx context.Context, sel ast.SelectionSet, ob
 var queueConnectionImplementors = []string{"QueueConnection"}
 
 func (ec *executionContext) _QueueConnection(ctx context.Context, sel ast.SelectionSet, obj *entity.Connection[consoleclient.Queue]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, queueConnectionImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, queueConnectionImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1373,7 +1373,7 @@ func (ec *executionContext) _QueueConnection(ctx context.Context, sel ast.Select
 var queueCountsImplementors = []string{"QueueCounts"}
 
 func (ec *executionContext) _QueueCounts(ctx context.Context, sel ast.SelectionSet, obj *listing.QueueCounts) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, queueCountsImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, queueCountsImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1429,7 +1429,7 @@ func (ec *executionContext) _QueueCounts(ctx context.Context, sel ast.SelectionS
 var queueEdgeImplementors = []string{"QueueEdge"}
 
 func (ec *executionContext) _QueueEdge(ctx context.Context, sel ast.SelectionSet, obj *entity.Edge[consoleclient.Queue]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, queueEdgeImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, queueEdgeImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1470,7 +1470,7 @@ func (ec *executionContext) _QueueEdge(ctx context.Context, sel ast.SelectionSet
 var updateQueuePayloadImplementors = []string{"UpdateQueuePayload"}
 
 func (ec *executionContext) _UpdateQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.UpdateQueuePayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, updateQueuePayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, updateQueuePayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {

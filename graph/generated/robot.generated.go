@@ -826,7 +826,7 @@ func UnmarshalRobotOrder(ctx context.Context, raw any) (entity.OrderBy, error) {
 var robotImplementors = []string{"Robot", "Node", "_Entity"}
 
 func (ec *executionContext) _Robot(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Robot) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, robotImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, robotImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -952,7 +952,7 @@ func (ec *executionContext) _Robot(ctx context.Context, sel ast.SelectionSet, ob
 var robotConnectionImplementors = []string{"RobotConnection"}
 
 func (ec *executionContext) _RobotConnection(ctx context.Context, sel ast.SelectionSet, obj *entity.Connection[consoleclient.Robot]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, robotConnectionImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, robotConnectionImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1008,7 +1008,7 @@ func (ec *executionContext) _RobotConnection(ctx context.Context, sel ast.Select
 var robotCountsImplementors = []string{"RobotCounts"}
 
 func (ec *executionContext) _RobotCounts(ctx context.Context, sel ast.SelectionSet, obj *listing.RobotCounts) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, robotCountsImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, robotCountsImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1069,7 +1069,7 @@ func (ec *executionContext) _RobotCounts(ctx context.Context, sel ast.SelectionS
 var robotEdgeImplementors = []string{"RobotEdge"}
 
 func (ec *executionContext) _RobotEdge(ctx context.Context, sel ast.SelectionSet, obj *entity.Edge[consoleclient.Robot]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, robotEdgeImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, robotEdgeImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1110,7 +1110,7 @@ func (ec *executionContext) _RobotEdge(ctx context.Context, sel ast.SelectionSet
 var robotEventImplementors = []string{"RobotEvent"}
 
 func (ec *executionContext) _RobotEvent(ctx context.Context, sel ast.SelectionSet, obj *subscription.RobotEvent) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, robotEventImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, robotEventImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1156,7 +1156,7 @@ func (ec *executionContext) _RobotEvent(ctx context.Context, sel ast.SelectionSe
 var robotStatusCountImplementors = []string{"RobotStatusCount"}
 
 func (ec *executionContext) _RobotStatusCount(ctx context.Context, sel ast.SelectionSet, obj *listing.RobotStatusCount) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, robotStatusCountImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, robotStatusCountImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {

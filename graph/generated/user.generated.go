@@ -434,7 +434,7 @@ func UnmarshalSignInInput(ctx context.Context, raw any) (mutation.SignInInput, e
 var companyUserImplementors = []string{"CompanyUser"}
 
 func (ec *executionContext) _CompanyUser(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.CompanyUser) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, companyUserImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, companyUserImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -600,7 +600,7 @@ func (ec *executionContext) _CompanyUser(ctx context.Context, sel ast.SelectionS
 var signInPayloadImplementors = []string{"SignInPayload"}
 
 func (ec *executionContext) _SignInPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.SignInPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, signInPayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, signInPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -646,7 +646,7 @@ func (ec *executionContext) _SignInPayload(ctx context.Context, sel ast.Selectio
 var signOutPayloadImplementors = []string{"SignOutPayload"}
 
 func (ec *executionContext) _SignOutPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.SignOutPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, signOutPayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, signOutPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -682,7 +682,7 @@ func (ec *executionContext) _SignOutPayload(ctx context.Context, sel ast.Selecti
 var userExtensionInfoImplementors = []string{"UserExtensionInfo"}
 
 func (ec *executionContext) _UserExtensionInfo(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.UserExtensionInfo) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, userExtensionInfoImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, userExtensionInfoImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {

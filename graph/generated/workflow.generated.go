@@ -2112,7 +2112,7 @@ func UnmarshalWorkflowOrder(ctx context.Context, raw any) (entity.OrderBy, error
 var addWorkflowRobotsPayloadImplementors = []string{"AddWorkflowRobotsPayload"}
 
 func (ec *executionContext) _AddWorkflowRobotsPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.AddWorkflowRobotsPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, addWorkflowRobotsPayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, addWorkflowRobotsPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2153,7 +2153,7 @@ func (ec *executionContext) _AddWorkflowRobotsPayload(ctx context.Context, sel a
 var createWorkflowPayloadImplementors = []string{"CreateWorkflowPayload"}
 
 func (ec *executionContext) _CreateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.CreateWorkflowPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, createWorkflowPayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, createWorkflowPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2189,7 +2189,7 @@ func (ec *executionContext) _CreateWorkflowPayload(ctx context.Context, sel ast.
 var deleteWorkflowPayloadImplementors = []string{"DeleteWorkflowPayload"}
 
 func (ec *executionContext) _DeleteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.DeleteWorkflowPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, deleteWorkflowPayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, deleteWorkflowPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2225,7 +2225,7 @@ func (ec *executionContext) _DeleteWorkflowPayload(ctx context.Context, sel ast.
 var executeWorkflowPayloadImplementors = []string{"ExecuteWorkflowPayload"}
 
 func (ec *executionContext) _ExecuteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.ExecuteWorkflowPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, executeWorkflowPayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, executeWorkflowPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2266,7 +2266,7 @@ func (ec *executionContext) _ExecuteWorkflowPayload(ctx context.Context, sel ast
 var jobStateNotificationImplementors = []string{"JobStateNotification"}
 
 func (ec *executionContext) _JobStateNotification(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.JobStateNotification) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, jobStateNotificationImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, jobStateNotificationImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2317,7 +2317,7 @@ func (ec *executionContext) _JobStateNotification(ctx context.Context, sel ast.S
 var removeWorkflowRobotPayloadImplementors = []string{"RemoveWorkflowRobotPayload"}
 
 func (ec *executionContext) _RemoveWorkflowRobotPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.RemoveWorkflowRobotPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, removeWorkflowRobotPayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, removeWorkflowRobotPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2353,7 +2353,7 @@ func (ec *executionContext) _RemoveWorkflowRobotPayload(ctx context.Context, sel
 var updateWorkflowPayloadImplementors = []string{"UpdateWorkflowPayload"}
 
 func (ec *executionContext) _UpdateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.UpdateWorkflowPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, updateWorkflowPayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, updateWorkflowPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2389,7 +2389,7 @@ func (ec *executionContext) _UpdateWorkflowPayload(ctx context.Context, sel ast.
 var upgradeWorkflowsPayloadImplementors = []string{"UpgradeWorkflowsPayload"}
 
 func (ec *executionContext) _UpgradeWorkflowsPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.UpgradeWorkflowsPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, upgradeWorkflowsPayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, upgradeWorkflowsPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2455,7 +2455,7 @@ func (ec *executionContext) _UpgradeWorkflowsPayload(ctx context.Context, sel as
 var workflowImplementors = []string{"Workflow", "Node", "_Entity"}
 
 func (ec *executionContext) _Workflow(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Workflow) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, workflowImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, workflowImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2666,7 +2666,7 @@ func (ec *executionContext) _Workflow(ctx context.Context, sel ast.SelectionSet,
 var workflowConnectionImplementors = []string{"WorkflowConnection"}
 
 func (ec *executionContext) _WorkflowConnection(ctx context.Context, sel ast.SelectionSet, obj *entity.Connection[consoleclient.Workflow]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, workflowConnectionImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, workflowConnectionImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2722,7 +2722,7 @@ func (ec *executionContext) _WorkflowConnection(ctx context.Context, sel ast.Sel
 var workflowCountsImplementors = []string{"WorkflowCounts"}
 
 func (ec *executionContext) _WorkflowCounts(ctx context.Context, sel ast.SelectionSet, obj *listing.WorkflowCounts) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, workflowCountsImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, workflowCountsImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2778,7 +2778,7 @@ func (ec *executionContext) _WorkflowCounts(ctx context.Context, sel ast.Selecti
 var workflowEdgeImplementors = []string{"WorkflowEdge"}
 
 func (ec *executionContext) _WorkflowEdge(ctx context.Context, sel ast.SelectionSet, obj *entity.Edge[consoleclient.Workflow]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, workflowEdgeImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, workflowEdgeImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2819,7 +2819,7 @@ func (ec *executionContext) _WorkflowEdge(ctx context.Context, sel ast.Selection
 var workflowEventImplementors = []string{"WorkflowEvent"}
 
 func (ec *executionContext) _WorkflowEvent(ctx context.Context, sel ast.SelectionSet, obj *subscription.WorkflowEvent) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, workflowEventImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, workflowEventImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2865,7 +2865,7 @@ func (ec *executionContext) _WorkflowEvent(ctx context.Context, sel ast.Selectio
 var workflowRobotResultImplementors = []string{"WorkflowRobotResult"}
 
 func (ec *executionContext) _WorkflowRobotResult(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowRobotResult) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, workflowRobotResultImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, workflowRobotResultImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -2911,7 +2911,7 @@ func (ec *executionContext) _WorkflowRobotResult(ctx context.Context, sel ast.Se
 var workflowUpgradeItemImplementors = []string{"WorkflowUpgradeItem"}
 
 func (ec *executionContext) _WorkflowUpgradeItem(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowUpgradeItem) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, workflowUpgradeItemImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, workflowUpgradeItemImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {

@@ -821,7 +821,7 @@ func UnmarshalWorkflowLayoutOrder(ctx context.Context, raw any) (entity.OrderBy,
 var executeWorkflowLayoutPayloadImplementors = []string{"ExecuteWorkflowLayoutPayload"}
 
 func (ec *executionContext) _ExecuteWorkflowLayoutPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, executeWorkflowLayoutPayloadImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, executeWorkflowLayoutPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -862,7 +862,7 @@ func (ec *executionContext) _ExecuteWorkflowLayoutPayload(ctx context.Context, s
 var workflowLayoutImplementors = []string{"WorkflowLayout", "Node", "_Entity"}
 
 func (ec *executionContext) _WorkflowLayout(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowLayout) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, workflowLayoutImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -988,7 +988,7 @@ func (ec *executionContext) _WorkflowLayout(ctx context.Context, sel ast.Selecti
 var workflowLayoutConnectionImplementors = []string{"WorkflowLayoutConnection"}
 
 func (ec *executionContext) _WorkflowLayoutConnection(ctx context.Context, sel ast.SelectionSet, obj *entity.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutConnectionImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, workflowLayoutConnectionImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1044,7 +1044,7 @@ func (ec *executionContext) _WorkflowLayoutConnection(ctx context.Context, sel a
 var workflowLayoutEdgeImplementors = []string{"WorkflowLayoutEdge"}
 
 func (ec *executionContext) _WorkflowLayoutEdge(ctx context.Context, sel ast.SelectionSet, obj *entity.Edge[consoleclient.WorkflowLayout]) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutEdgeImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, workflowLayoutEdgeImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {
@@ -1085,7 +1085,7 @@ func (ec *executionContext) _WorkflowLayoutEdge(ctx context.Context, sel ast.Sel
 var workflowLayoutNodeImplementors = []string{"WorkflowLayoutNode"}
 
 func (ec *executionContext) _WorkflowLayoutNode(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowLayoutNode) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutNodeImplementors)
+	fields := ec.answer.Fields(ec.OperationContext, sel, workflowLayoutNodeImplementors)
 
 	out := ec.answer.FieldSet(fields)
 	if out == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -33,6 +34,14 @@ type Answer struct {
 	taken         int // memory that was taken for them
 	err           error
 	truncated     bool
+	collected     map[selection][]graphql.CollectedField
+}
+
+// selection identifies a selection set on objects of a type. Slices are the same if their first elements are.
+type selection struct {
+	first     *ast.Selection
+	length    int
+	satisfies *string
 }
 
 const (
@@ -82,6 +91,24 @@ func (a *Answer) Resume() {
 	if a != nil && !a.truncated {
 		a.err = nil
 	}
+}
+
+// Fields returns graphql.CollectFields, which is called once for all objects of a list: its own cache costs a
+// hash, a lock and an allocation for each object.
+func (a *Answer) Fields(op *graphql.OperationContext, set ast.SelectionSet, satisfies []string) []graphql.CollectedField {
+	if a == nil || len(set) == 0 {
+		return graphql.CollectFields(op, set, satisfies)
+	}
+	key := selection{&set[0], len(set), &satisfies[0]}
+	fields, ok := a.collected[key]
+	if !ok {
+		fields = graphql.CollectFields(op, set, satisfies)
+		if a.collected == nil {
+			a.collected = make(map[selection][]graphql.CollectedField)
+		}
+		a.collected[key] = fields
+	}
+	return fields
 }
 
 // FieldSet returns a set for an object's fields, or nil if the answer becomes too large.

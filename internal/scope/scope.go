@@ -70,7 +70,7 @@ func FromContext(ctx context.Context) (Scope, bool) {
 const NoID = "00000000-0000-0000-0000-000000000000"
 
 // None reports whether an optional id is unset.
-func None(id *string) bool { return id == nil || *id == "" || *id == NoID }
+func None(id *string) bool { return id == nil || *id == "" || (*id)[0] == NoID[0] && *id == NoID }
 
 // maxQuoted bounds how many characters of an invalid id an error repeats.
 const maxQuoted = 64
