@@ -110,6 +110,11 @@ var edits = []struct{ old, new string }{ //nolint:gochecknoglobals // a constant
 	{"\t\t\tbuf.Reset()\n\t\t\tdata := next(ctx)\n", "\t\t\tec.answer = sequential.From(ctx)\n\t\t\tdata := next(ctx)\n"},
 	// Collect the fields of a selection set once for all objects of a list.
 	{"fields := graphql.CollectFields(ec.OperationContext, sel, ", "fields := ec.answer.Fields(ec.OperationContext, sel, "},
+	// Allocate many strings at once.
+	{"res := graphql.MarshalString(v)\n", "res := ec.answer.String(v)\n"},
+	{"res := graphql.MarshalString(*v)\n", "res := ec.answer.String(*v)\n"},
+	{"res := scalar.MarshalID(v)\n", "res := ec.answer.String(v)\n"},
+	{"res := scalar.MarshalID(*v)\n", "res := ec.answer.String(*v)\n"},
 	// A field set need not wait for concurrent fields.
 	{"out := graphql.NewFieldSet(fields)", "out := ec.answer.FieldSet(fields)\n\tif out == nil {\n\t\treturn graphql.Null\n\t}"},
 	// No field is deferred: that serves concurrent execution only. Creating a group costs more

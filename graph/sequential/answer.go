@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/slab"
 )
 
 // Limits bound one answer. A zero field means no bound.
@@ -30,11 +32,15 @@ type Answer struct {
 	// collection; it may be nil.
 	take func(bytes int) error
 
-	values, names int // number of values, and least number of bytes of their text
-	taken         int // memory that was taken for them
-	err           error
-	truncated     bool
-	collected     map[selection][]graphql.CollectedField
+	count, names int // number of values, and least number of bytes of their text
+	taken        int // memory that was taken for them
+	err          error
+	truncated    bool
+	collected    map[selection][]graphql.CollectedField
+
+	sets   slab.Allocator[FieldSet]
+	values slab.Allocator[graphql.Marshaler]
+	texts  slab.Allocator[text]
 }
 
 // selection identifies a selection set on objects of a type. Slices are the same if their first elements are.
@@ -52,13 +58,18 @@ const (
 	copies = 4
 )
 
+// chunk is how many values of an answer are allocated at once, at most. All of them live until the answer is written.
+const chunk = 128
+
 // bytesPerValue estimates the memory of a collected value: its place in an object, and its
 // marshaler.
 const bytesPerValue = 64
 
 // NewAnswer returns an Answer within limits. See Answer for exceed and take.
 func NewAnswer(limits Limits, exceed func(error), take func(bytes int) error) *Answer {
-	return &Answer{limits: limits, exceed: exceed, take: take, values: 1}
+	a := &Answer{limits: limits, exceed: exceed, take: take, count: 1}
+	a.sets.MaxChunk, a.values.MaxChunk, a.texts.MaxChunk = chunk, chunk, chunk
+	return a
 }
 
 type answerKey struct{}
@@ -113,16 +124,35 @@ func (a *Answer) Fields(op *graphql.OperationContext, set ast.SelectionSet, sati
 
 // FieldSet returns a set for an object's fields, or nil if the answer becomes too large.
 func (a *Answer) FieldSet(fields []graphql.CollectedField) *FieldSet {
-	if a != nil {
-		names := 0
-		for i := range fields {
-			names += len(fields[i].Alias) + len(`"":0,`)
-		}
-		if !a.collect(len(fields), names) {
-			return nil
-		}
+	if a == nil {
+		return NewFieldSet(fields)
 	}
-	return NewFieldSet(fields)
+	names := 0
+	for i := range fields {
+		names += len(fields[i].Alias) + len(`"":0,`)
+	}
+	if !a.collect(len(fields), names) {
+		return nil
+	}
+	set := a.sets.New()
+	set.fields, set.Values = fields, a.values.Make(len(fields))
+	return set
+}
+
+// text is a string of an answer.
+type text string
+
+// MarshalGQL writes the string as JSON.
+func (t *text) MarshalGQL(w io.Writer) { graphql.MarshalString(string(*t)).MarshalGQL(w) }
+
+// String returns a value that writes a string, like graphql.MarshalString.
+func (a *Answer) String(s string) graphql.Marshaler {
+	if a == nil {
+		return graphql.MarshalString(s)
+	}
+	t := a.texts.New()
+	*t = text(s)
+	return t
 }
 
 // Array returns a list for length scalars, or nil if the answer becomes too large.
@@ -157,15 +187,15 @@ func (a *Answer) collect(values, bytes int) bool {
 	if a.err != nil {
 		return false
 	}
-	a.values += values
+	a.count += values
 	a.names += bytes
 	switch {
-	case a.limits.Values > 0 && a.values > a.limits.Values:
+	case a.limits.Values > 0 && a.count > a.limits.Values:
 		a.fail(fault.New(fault.QueryTooComplex, "the answer has more than the %d values that one may have: ask for fewer entities (first), for fewer fields, or in several operations", a.limits.Values))
 	case a.limits.Bytes > 0 && a.names > a.limits.Bytes:
 		a.fail(a.tooLong())
 	default:
-		a.grow(a.values*bytesPerValue + a.names)
+		a.grow(a.count*bytesPerValue + a.names)
 	}
 	return a.err == nil
 }
@@ -286,7 +316,7 @@ func (w *writer) count(size int) bool {
 	if a.limits.Bytes > 0 && w.size > a.limits.Bytes {
 		a.fail(a.tooLong())
 	} else {
-		a.grow(a.values*bytesPerValue + copies*w.size)
+		a.grow(a.count*bytesPerValue + copies*w.size)
 	}
 	if a.err != nil {
 		w.more, a.truncated = nil, true

@@ -53,3 +53,43 @@ func TestBytesInPieces(t *testing.T) {
 		}
 	}
 }
+
+func TestStringsAreWrittenAsByGqlgen(t *testing.T) {
+	var none *sequential.Answer
+	some := sequential.NewAnswer(sequential.Limits{}, nil, nil)
+	for _, s := range []string{"", "订单处理", "a\"b\\c\n\t\r\x00\x1f", "\xff", "\u2028", strings.Repeat("x", 1<<12)} {
+		want := string(sequential.Bytes(graphql.MarshalString(s)))
+		for name, a := range map[string]*sequential.Answer{"without limits": none, "counted": some} {
+			if got := string(sequential.Bytes(a.String(s))); got != want {
+				t.Errorf("%s: %q is written as %s, want %s", name, s, got, want)
+			}
+		}
+	}
+}
+
+func TestObjectsOfAListShareAllocations(t *testing.T) {
+	op := &graphql.OperationContext{}
+	set := ast.SelectionSet{&ast.Field{Name: "id", Alias: "id"}, &ast.Field{Name: "name", Alias: "name"}}
+	types := []string{"Robot"}
+	const objects = 500
+	n := testing.AllocsPerRun(20, func() {
+		a := sequential.NewAnswer(sequential.Limits{}, nil, nil)
+		for range objects {
+			fields := a.Fields(op, set, types)
+			out := a.FieldSet(fields)
+			for i := range fields {
+				out.Values[i] = a.String("text")
+			}
+		}
+	})
+	if n > objects/4 {
+		t.Errorf("%v allocations for %d objects", n, objects)
+	}
+	a := sequential.NewAnswer(sequential.Limits{}, nil, nil)
+	if got := len(a.Fields(op, set[:1], types)); got != 1 {
+		t.Errorf("a selection set of one field has %d", got)
+	}
+	if got := len(a.Fields(op, set, types)); got != 2 {
+		t.Errorf("a selection set of two fields with the same first has %d", got)
+	}
+}

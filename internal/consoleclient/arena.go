@@ -3,6 +3,8 @@ package consoleclient
 import (
 	"slices"
 	"strings"
+
+	"github.com/consoleql/consoleql/internal/slab"
 )
 
 // arena allocates the strings and nested structs that outlive a response, many per allocation.
@@ -10,9 +12,9 @@ type arena struct {
 	objects
 	bytes strings.Builder
 	slots []string
-	ints  slab[Int]
-	lists slab[[]string]
-	maps  slab[StringMember]
+	ints  slab.Allocator[Int]
+	lists slab.Allocator[[]string]
+	maps  slab.Allocator[StringMember]
 
 	list    []string       // scratch for the list being read
 	members []StringMember // scratch for the StringMap being read
@@ -20,9 +22,8 @@ type arena struct {
 
 // Allocation sizes. A retained value keeps its whole allocation alive, so the sizes are small.
 const (
-	textBytes   = 2 << 10
-	textSlots   = 32
-	slabObjects = 16
+	textBytes = 2 << 10
+	textSlots = 32
 )
 
 // copyString copies b into a string.
@@ -74,40 +75,4 @@ func (k *arena) memberName(name []byte) string {
 		}
 	}
 	return k.copyString(name)
-}
-
-// slab allocates structs of one type in chunks.
-type slab[T any] struct {
-	free []T
-	made int // size of the last chunk
-}
-
-// take returns a pointer to a zero struct. Chunks grow, so that small responses waste little memory.
-func (b *slab[T]) take() *T {
-	if len(b.free) == 0 {
-		b.made = min(max(1, 2*b.made), slabObjects)
-		b.free = make([]T, b.made)
-	}
-	p := &b.free[0]
-	b.free = b.free[1:]
-	return p
-}
-
-// list returns a copy of of that is never nil.
-func (b *slab[T]) list(of []T) []T {
-	n := len(of)
-	if n == 0 {
-		return []T{}
-	}
-	if n > slabObjects/2 {
-		return slices.Clone(of)
-	}
-	if len(b.free) < n {
-		b.made = min(max(n, 2*b.made), slabObjects)
-		b.free = make([]T, b.made)
-	}
-	copied := b.free[:n:n]
-	b.free = b.free[n:]
-	copy(copied, of)
-	return copied
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/slab"
 )
 
 // The readers consume the next value and set *p, with the same results as json with the options of decoding.
@@ -131,7 +132,7 @@ func readStringMap(s *scanner, p *StringMap) error {
 	for first := true; ; first = false {
 		more, err := s.next('{', '}', first)
 		if err != nil || !more {
-			*p = s.arena.maps.list(normalizeMembers(s.arena.members))
+			*p = s.arena.maps.Clone(normalizeMembers(s.arena.members))
 			return err
 		}
 		name, err := s.name()
@@ -155,19 +156,19 @@ func readEnum[E ~uint8](s *scanner, p *E, table *enum) error {
 }
 
 // readPointer reads null as nil, and any other value with read into a struct of room.
-func readPointer[T any](s *scanner, p **T, room *slab[T], read func(*scanner, *T) error) error {
+func readPointer[T any](s *scanner, p **T, room *slab.Allocator[T], read func(*scanner, *T) error) error {
 	if s.peek() == 'n' {
 		*p = nil
 		return s.skip('n')
 	}
 	if *p == nil {
-		*p = room.take()
+		*p = room.New()
 	}
 	return read(s, *p)
 }
 
 func readEnumPointer[E ~uint8](s *scanner, p **E, table *enum) error {
-	return readPointer(s, p, &slab[E]{}, func(s *scanner, p *E) error { return readEnum(s, p, table) })
+	return readPointer(s, p, &slab.Allocator[E]{}, func(s *scanner, p *E) error { return readEnum(s, p, table) })
 }
 
 // readable is a pointer to a struct with a generated reader.
@@ -177,7 +178,7 @@ type readable[T any] interface {
 }
 
 // readObject reads an object, and null as nil. If forgiving, any other value becomes an empty object.
-func readObject[T any, P readable[T]](s *scanner, p **T, room *slab[T], forgiving bool) error {
+func readObject[T any, P readable[T]](s *scanner, p **T, room *slab.Allocator[T], forgiving bool) error {
 	return readPointer(s, p, room, func(s *scanner, e *T) error {
 		if c := s.peek(); c != '{' && forgiving {
 			return s.skip(c)
@@ -187,7 +188,7 @@ func readObject[T any, P readable[T]](s *scanner, p **T, room *slab[T], forgivin
 }
 
 // readObjects reads a list of objects as decodeObjects does.
-func readObjects[T any, P readable[T]](s *scanner, p *[]*T, room *slab[T]) error {
+func readObjects[T any, P readable[T]](s *scanner, p *[]*T, room *slab.Allocator[T]) error {
 	*p = nil
 	if c := s.peek(); c != '[' {
 		return s.skip(c)
@@ -207,7 +208,7 @@ func readObjects[T any, P readable[T]](s *scanner, p *[]*T, room *slab[T]) error
 			}
 			continue
 		}
-		e := room.take()
+		e := room.New()
 		list = append(list, e)
 		if err := P(e).read(s); err != nil {
 			return err

@@ -2,7 +2,11 @@
 
 package consoleclient
 
-import "github.com/go-json-experiment/json"
+import (
+	"github.com/go-json-experiment/json"
+
+	"github.com/consoleql/consoleql/internal/slab"
+)
 
 // objectLists decodes the lists of structs.
 func objectLists() *json.Unmarshalers {
@@ -18,15 +22,15 @@ func objectLists() *json.Unmarshalers {
 
 // objects holds an allocator for each nested struct type.
 type objects struct {
-	argument             slab[Argument]
-	assetContent         slab[AssetContent]
-	department           slab[Department]
-	jobStateNotification slab[JobStateNotification]
-	packageVersion       slab[PackageVersion]
-	uploadChannel        slab[UploadChannel]
-	userExtensionInfo    slab[UserExtensionInfo]
-	workflowLayoutNode   slab[WorkflowLayoutNode]
-	workflowUpgradeItem  slab[WorkflowUpgradeItem]
+	argument             slab.Allocator[Argument]
+	assetContent         slab.Allocator[AssetContent]
+	department           slab.Allocator[Department]
+	jobStateNotification slab.Allocator[JobStateNotification]
+	packageVersion       slab.Allocator[PackageVersion]
+	uploadChannel        slab.Allocator[UploadChannel]
+	userExtensionInfo    slab.Allocator[UserExtensionInfo]
+	workflowLayoutNode   slab.Allocator[WorkflowLayoutNode]
+	workflowUpgradeItem  slab.Allocator[WorkflowUpgradeItem]
 }
 
 var argumentMembers = newMembers("name", "type", "direction", "defaultValue", "assetContent")
