@@ -11,6 +11,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/budget"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/quota"
 )
 
 // Cache reports which reads of the console it answers without a call.
@@ -24,6 +25,8 @@ type Cache interface {
 type Options struct {
 	// Concurrency bounds the console calls in flight.
 	Concurrency int
+	// Readers bounds the goroutines of all operations beyond the few that each has, by caller; nil: by Concurrency.
+	Readers *quota.Quota
 	// Timeout bounds the time for all reads that follow StartTimeout; 0: there is no bound.
 	Timeout time.Duration
 	// Cache is the cache in front of the console; nil: none.
@@ -40,6 +43,7 @@ type Execution struct {
 	timeout   time.Duration
 	principal string // name
 	slots     chan struct{}
+	readers   *quota.Quota
 	budget    *budget.Budget // shared by the fields of a mutation
 	cache     Cache
 	log       *slog.Logger
@@ -57,12 +61,16 @@ type Execution struct {
 // New returns the Execution of the operation in ctx, whose principal and budget ctx carries. Close ends it.
 func New(ctx context.Context, o Options) *Execution {
 	ctx, cancel := context.WithCancel(ctx)
+	if o.Readers == nil {
+		o.Readers = &quota.Quota{Total: o.Concurrency}
+	}
 	return &Execution{
 		ctx:       ctx,
 		cancel:    cancel,
 		timeout:   o.Timeout,
 		principal: principal.FromContext(ctx).Name(),
 		slots:     make(chan struct{}, o.Concurrency),
+		readers:   o.Readers,
 		budget:    budget.FromContext(ctx),
 		cache:     o.Cache,
 		log:       o.Logger,
@@ -103,8 +111,8 @@ func (x *Execution) Budget() *budget.Budget { return x.budget }
 // Logger receives panics.
 func (x *Execution) Logger() *slog.Logger { return x.log }
 
-// Go runs f on a goroutine, unless the Execution is closed. Close waits for it.
-func (x *Execution) Go(f func()) { x.tasks.Go(f) }
+// Go runs f on a goroutine, for which Close waits. It returns false if the Execution is closed.
+func (x *Execution) Go(f func()) bool { return x.tasks.Go(f) }
 
 // Enter makes Close wait until Leave is called. It returns false if the Execution is closed.
 func (x *Execution) Enter() bool { return x.tasks.enter() }

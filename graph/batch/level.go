@@ -100,12 +100,11 @@ func (l *Level) Refuse(following int) {
 // Start starts the reads.
 func (l *Level) Start() {
 	l.earlier += len(l.reads)
-	for _, r := range l.reads {
-		if !r.isBegun() {
-			r.release()
-			l.x.Go(r.begin)
-		}
+	waiting := slices.DeleteFunc(l.reads, read.isBegun)
+	for _, r := range waiting {
+		r.release()
 	}
+	l.x.start(waiting)
 	l.clear()
 }
 

@@ -30,15 +30,16 @@ func (t *tasks) leave() {
 	}
 }
 
-// Go runs f on a goroutine, unless the tasks have ended.
-func (t *tasks) Go(f func()) {
+// Go runs f on a goroutine. It returns false if the tasks have ended.
+func (t *tasks) Go(f func()) bool {
 	if !t.enter() {
-		return
+		return false
 	}
 	go func() {
 		defer t.leave()
 		f()
 	}()
+	return true
 }
 
 // Wait ends the tasks: none starts any more, and those that run are waited for.

@@ -91,11 +91,12 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets .
 	if terms.differ == nil {
 		terms.differ = anyDifference[T]
 	}
-	if err := g.service.admit(terms.principal.Caller()); err != nil {
+	weight := weightOf(ctx)
+	if err := g.service.admit(terms.principal.Caller(), weight); err != nil {
 		return nil, err
 	}
 	g.mu.Lock()
-	s := &subscriber[T]{terms: terms, g: g}
+	s := &subscriber[T]{terms: terms, g: g, weight: weight}
 	s.watch() //nolint:contextcheck // the context is that of the credentials
 	joined := g.join(targets)
 	s.polls = slices.Clone(joined)

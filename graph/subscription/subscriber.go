@@ -37,6 +37,7 @@ type terms[T any] struct {
 type subscriber[T any] struct {
 	terms[T]
 	g       *pollGroups[T]
+	weight  int // see weightOf
 	polls   []*poll[T]
 	missed  []*poll[T] // the lost ones of polls whose entities the subscriber does not know
 	pending []event[T]
@@ -207,6 +208,6 @@ func (s *subscriber[T]) leave() {
 	}
 	s.signal()
 	s.g.service.subscriptions.Add(-1)
-	s.g.service.places.Release(s.principal.Caller(), 1)
+	s.g.service.places.Release(s.principal.Caller(), s.weight)
 	s.leavePolls()
 }

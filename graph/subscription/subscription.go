@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
@@ -326,12 +327,27 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], r request[T, E]) (<-
 	}), nil
 }
 
+const (
+	// ordinaryBytes is the length of a document that counts as one subscription.
+	ordinaryBytes = 1 << 10
+	// furtherBytes is that of the rest of a document that counts as another one.
+	furtherBytes = 512
+)
+
+// weightOf returns how many subscriptions the one in ctx counts as. A gateway keeps its document, in parsed form.
+func weightOf(ctx context.Context) int {
+	if !graphql.HasOperationContext(ctx) {
+		return 1
+	}
+	return 1 + max(0, len(graphql.GetOperationContext(ctx).RawQuery)-ordinaryBytes)/furtherBytes
+}
+
 // admit counts a subscription of the caller, unless there are too many.
-func (s *Service) admit(caller string) error {
+func (s *Service) admit(caller string, weight int) error {
 	if s.stop.Err() != nil {
 		return fault.New(fault.UpstreamUnavailable, "the gateway is stopping")
 	}
-	if !s.places.Take(caller, 1) {
+	if !s.places.Take(caller, weight) {
 		return fault.Busy("too many subscriptions: this caller has %d, and the gateway takes %d of each caller and %d in all", s.places.Held(caller), s.opts.MaxPerCaller, s.opts.MaxSubscriptions)
 	}
 	s.subscriptions.Add(1)

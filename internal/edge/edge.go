@@ -216,7 +216,7 @@ func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	for _, t := range transport.List(transport.Options{
 		Authenticator: s, Limits: s.opts.Limits, Origins: s.opts.Origins, Streams: s.opts.Streams, SlowReaders: s.opts.SlowReaders, Keepalive: s.opts.Keepalive,
-		OperationCache: s.opts.OperationCache, Persisted: s.persisted, Documents: s.opts.Documents, Access: s.opts.Access, Audit: s.opts.Audit, Logger: s.opts.Logger,
+		OperationCache: s.opts.OperationCache, Parsing: querylimit.NewParsing(s.opts.Parsed, s.opts.Limits.Wait), Persisted: s.persisted, Documents: s.opts.Documents, Access: s.opts.Access, Audit: s.opts.Audit, Logger: s.opts.Logger,
 	}) {
 		h.AddTransport(t)
 	}

@@ -2,6 +2,7 @@ package querylimit
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -52,11 +53,15 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 	}
 	ctx, share, release := x.memory.Begin(ctx)
 	defer release()
-	answer := sequential.NewAnswer(x.limits, exceed, func(bytes int) error {
+	take := func(bytes int) error {
 		ctx, cancel := context.WithTimeout(ctx, x.wait)
 		defer cancel()
 		return share.Take(ctx, bytes)
-	})
+	}
+	if err := take(documentBytes(ctx)); err != nil {
+		return refused(ctx, err)
+	}
+	answer := sequential.NewAnswer(x.limits, exceed, take)
 	errs := &errorCount{}
 	ctx = sequential.NewContext(context.WithValue(ctx, errorCountKey{}, errs), answer)
 	resp := next(ctx)
@@ -64,8 +69,7 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 		return nil
 	}
 	if share.Refused() && isQuery(ctx) {
-		resp.Data, resp.Errors = nil, gqlerror.List{apierror.RefusalOf(bytepool.Busy())}
-		return resp
+		return refused(ctx, bytepool.Busy())
 	}
 	if err := answer.Err(); err != nil {
 		resp.Data = []byte("null")
@@ -85,6 +89,35 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 	}
 	resp.Errors = errs.limit(resp.Errors)
 	return resp
+}
+
+const (
+	// bytesPerField estimates the memory of a field during the execution: its node in the document, its collected form,
+	// and its reads.
+	bytesPerField = 4 << 10
+	// maxDocumentBytes bounds that of a document, which is counted once while spreads of its fragments are many.
+	maxDocumentBytes = 8 << 20
+)
+
+// documentBytes estimates the memory that the operation in ctx needs besides its answer. A subscription keeps it between
+// events; its place counts instead.
+func documentBytes(ctx context.Context) int {
+	if !graphql.HasOperationContext(ctx) || isA(ctx, ast.Subscription) {
+		return 0
+	}
+	return min(fieldsOf(graphql.GetOperationContext(ctx))*bytesPerField, maxDocumentBytes)
+}
+
+// refused returns the answer of an operation for which there is no memory.
+func refused(ctx context.Context, err error) *graphql.Response {
+	if !errors.Is(err, bytepool.ErrBusy) {
+		return &graphql.Response{Errors: gqlerror.List{tooLarge(err, "")}}
+	}
+	refusal := apierror.RefusalOf(bytepool.Busy())
+	if isMutation(ctx) {
+		refusal.Extensions["outcome"] = fault.NotSent
+	}
+	return &graphql.Response{Errors: gqlerror.List{refusal}}
 }
 
 // InterceptRootField returns null for a mutation's field whose payload is too large. Its

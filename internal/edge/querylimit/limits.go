@@ -90,7 +90,15 @@ type Limiter struct {
 }
 
 // ExtensionName is the name under which gqlgen knows the extension.
-func (*Limiter) ExtensionName() string { return "Limits" }
+func (*Limiter) ExtensionName() string { return limiterName }
+
+const limiterName = "Limits"
+
+// fieldsOf returns the number of fields of an operation, as the Limiter has counted them.
+func fieldsOf(op *graphql.OperationContext) int {
+	n, _ := op.Stats.GetExtension(limiterName).(int)
+	return n
+}
 
 // Validate accepts every schema.
 func (*Limiter) Validate(graphql.ExecutableSchema) error { return nil }
@@ -101,6 +109,7 @@ func (l *Limiter) MutateOperationContext(_ context.Context, op *graphql.Operatio
 	// spread of a fragment.
 	m := newMeasure(op)
 	size := m.of(op.Operation.SelectionSet)
+	op.Stats.SetExtension(limiterName, size.fields)
 	if size.depth > l.Limits.Depth {
 		return apierror.Refusal(fault.QueryTooDeep, "the operation nests more than %d fields", l.Limits.Depth)
 	}

@@ -14,7 +14,10 @@ import (
 
 // executor executes operations with their variables, for every transport. gqlgen's transports
 // get parameters without variables.
-type executor struct{ graphql.GraphExecutor }
+type executor struct {
+	graphql.GraphExecutor
+	parsing *Parsing
+}
 
 // parsed is the maximum ratio of a parsed document's memory to its text, for a list of
 // one-digit numbers. Fields with short names need half of it.
@@ -29,14 +32,17 @@ func NewParsedDocuments(schema *ast.Schema) graphql.Cache[*ast.QueryDocument] {
 }
 
 // WithVariables returns t for operations whose parameters are in the context.
-func WithVariables(t graphql.Transport) graphql.Transport { return variablesTransport{t} }
+func WithVariables(t graphql.Transport, p *Parsing) graphql.Transport { return variablesTransport{t, p} }
 
 // variablesTransport is a transport for operations whose parameters are in the context.
-type variablesTransport struct{ graphql.Transport }
+type variablesTransport struct {
+	graphql.Transport
+	parsing *Parsing
+}
 
 // Do answers the request.
 func (t variablesTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	t.Transport.Do(w, r, executor{exec})
+	t.Transport.Do(w, r, executor{exec, t.parsing})
 }
 
 // CreateOperationContext creates an operation from the parameters. It decodes the variables by
@@ -51,6 +57,11 @@ func (e executor) CreateOperationContext(ctx context.Context, given *graphql.Raw
 	}
 	raw := p.Raw()
 	raw.Headers, raw.ReadTime = given.Headers, given.ReadTime
+	end, busy := e.parsing.begin(ctx, raw.Query)
+	if busy != nil {
+		return &graphql.OperationContext{}, gqlerror.List{busy}
+	}
+	defer end()
 	v := &variables{Parameters: p, params: raw}
 	op, errs := e.GraphExecutor.CreateOperationContext(context.WithValue(ctx, variablesKey{}, v), raw)
 	if v.err != nil {

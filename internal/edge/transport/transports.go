@@ -33,6 +33,8 @@ type Options struct {
 	Keepalive time.Duration
 	// OperationCache caches the answers of queries; nil: each query is executed.
 	OperationCache *operationcache.Cache
+	// Parsing bounds the documents that are parsed at the same time.
+	Parsing *querylimit.Parsing
 	// Persisted maps hashes to the texts of automatic persisted queries.
 	Persisted graphqlhttp.PersistedTexts
 	// Documents finds the documents that requests name.
@@ -56,11 +58,11 @@ func List(o Options) []graphql.Transport {
 	}
 	return []graphql.Transport{
 		options{},
-		querylimit.WithVariables(webSocket{o}),
-		querylimit.WithVariables(sse{o.Streams, o.Keepalive, queries, o.OperationCache, o.Logger}),
-		querylimit.WithVariables(queries[0]),
-		querylimit.WithVariables(queries[1]),
-		querylimit.WithVariables(files),
+		querylimit.WithVariables(webSocket{o}, o.Parsing),
+		querylimit.WithVariables(sse{o.Streams, o.Keepalive, queries, o.OperationCache, o.Logger}, o.Parsing),
+		querylimit.WithVariables(queries[0], o.Parsing),
+		querylimit.WithVariables(queries[1], o.Parsing),
+		querylimit.WithVariables(files, o.Parsing),
 		fallback{},
 	}
 }
