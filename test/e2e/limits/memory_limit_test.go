@@ -37,6 +37,7 @@ type attack struct {
 	body      string
 	each      func(i int) string // the body of the i-th request; nil: body
 	anonymous bool               // without credentials
+	unknown   bool               // each with a token that the console refuses
 	times     int                // default: attacks
 	scale     int                // of the console; default 1500
 	memory    int64              // that the process may have; default containerMemory
@@ -58,6 +59,9 @@ func TestRequestsDoNotExhaustTheMemory(t *testing.T) {
 	variables := func(query string) string {
 		return `{"query":"` + query + `","variables":{"v":[` + strings.Repeat("{},", 349_000) + `{}]}}`
 	}
+	lists := func(i int) string { // no document is like another
+		return graphqlBody(`{` + aliased(400, 4, "queues(filter: {name: \"n"+strconv.Itoa(i)+"\"}) { totalCount }") + `}`)
+	}
 	whole := orBusy(func(a e2e.Answer) bool { return a.Status == http.StatusOK && len(a.Errors) == 0 })
 	for name, tt := range map[string]attack{
 		"an alias of 150 KB":          {body: graphqlBody(`{ workflows(first: 500) { nodes { ` + alias + `: id } } }`), right: tooComplex},
@@ -68,6 +72,8 @@ func TestRequestsDoNotExhaustTheMemory(t *testing.T) {
 		"calls of many counts":        {body: counts(1, 490), right: orBusy(tooComplex), times: *attacks / 2},
 		"variables without a caller":  {body: variables("{__typename}"), anonymous: true, right: func(a e2e.Answer) bool { return a.Status == http.StatusRequestEntityTooLarge }},
 		"variables":                   {body: variables("{__typename}"), right: whole},
+		"many fields of strangers":    {each: lists, unknown: true, right: orBusy(refused), times: 4 * *attacks, memory: 768 << 20},
+		"many fields":                 {each: lists, right: whole, times: 4 * *attacks, memory: 768 << 20},
 		"variables that are declared": {body: variables("query($v: [ID!]) { robots(filter: {ids: $v}) { totalCount } }"), right: orBusy(invalid)},
 	} {
 		t.Run(name, func(t *testing.T) { startLimited(t, tt.scale).attack(tt) })
@@ -76,6 +82,10 @@ func TestRequestsDoNotExhaustTheMemory(t *testing.T) {
 
 func tooComplex(a e2e.Answer) bool {
 	return len(a.Errors) > 0 && a.Errors[0].Extensions.Code == "QUERY_TOO_COMPLEX"
+}
+
+func refused(a e2e.Answer) bool {
+	return len(a.Errors) > 0 && a.Errors[0].Extensions.Code == "UNAUTHENTICATED"
 }
 
 func invalid(a e2e.Answer) bool {
@@ -137,6 +147,10 @@ func (l *limited) attack(of attack) {
 			body := of.body
 			if of.each != nil {
 				body = of.each(i)
+			}
+			header := header
+			if of.unknown {
+				header = e2e.MergeHeaders(l.user, map[string]string{"Authorization": fmt.Sprint("Bearer stranger-", i)})
 			}
 			a, err := l.Post(body, header)
 			what := fmt.Sprintf("right, status %d", a.Status)
