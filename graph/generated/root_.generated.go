@@ -718,7 +718,7 @@ type Package implements Node {
   unused: Boolean
   "The workflows that deploy any version of this package, a page at a time. If that takes fewer calls, the department's list is walked once for all parents."
   workflows(
-    "Returns only what satisfies every field given here; left out or null: everything. ` + "`" + `packageId` + "`" + ` is always this package's, whatever is given here."
+    "Returns only what satisfies every field given here; left out or null: everything. Another ` + "`" + `packageId` + "`" + ` than this package's returns an empty list."
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
@@ -779,7 +779,7 @@ type PackageVersion {
   package: Package
   "The workflows that deploy exactly this version, a page at a time. If that takes fewer calls, the department's list is walked once for all parents."
   workflows(
-    "Returns only what satisfies every field given here; left out or null: everything. ` + "`" + `packageVersionId` + "`" + ` is always this version's, whatever is given here."
+    "Returns only what satisfies every field given here; left out or null: everything. Another ` + "`" + `packageVersionId` + "`" + ` than this version's returns an empty list."
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
@@ -1157,7 +1157,7 @@ type Queue implements Node {
   departmentId: ID
   "The robots of this queue, a page at a time."
   robots(
-    "Returns only what satisfies every field given here; left out or null: everything. ` + "`" + `associatedQueueId` + "`" + ` is always this queue's, whatever is given here."
+    "Returns only what satisfies every field given here; left out or null: everything. Another ` + "`" + `associatedQueueId` + "`" + ` than this queue's returns an empty list."
     filter: RobotFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
@@ -1172,7 +1172,7 @@ type Queue implements Node {
   ): RobotConnection
   "The workflows that run on this queue, a page at a time. If that takes fewer calls, the department's list is walked once for all parents."
   workflows(
-    "Returns only what satisfies every field given here; left out or null: everything. ` + "`" + `associatedQueueId` + "`" + ` is always this queue's, whatever is given here."
+    "Returns only what satisfies every field given here; left out or null: everything. Another ` + "`" + `associatedQueueId` + "`" + ` than this queue's returns an empty list."
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC

@@ -11,8 +11,8 @@ import (
 // Upload is a file sent with an operation by the GraphQL multipart request specification. It
 // is not stored: reading it reads the request.
 type Upload struct {
-	// Filename is the client's name of the file; it is not trusted.
-	Filename string
+	// Name is the name of the file in the request's map.
+	Name string
 	// AtMost bounds the file's length in bytes, if the request has a Content-Length; else -1.
 	AtMost int64
 	// Open returns the file's content, once. Files must be read in the order in which the

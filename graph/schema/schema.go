@@ -55,7 +55,7 @@ func Federation() *ast.Source {
 	return &ast.Source{Name: "federation.graphql", Input: federation + union}
 }
 
-// Load returns the schema that the gateway executes, without the private directives.
+// Load returns the schema that the gateway executes, without the private directives and drafts of the specification.
 func Load() (*ast.Schema, error) { return load(Sources()) }
 
 // LoadFederated returns the schema that the gateway executes as a subgraph.
@@ -72,7 +72,20 @@ func load(sources []*ast.Source) (*ast.Schema, error) {
 	for _, def := range s.Types {
 		removePrivate(def)
 	}
+	removeDrafts(s)
 	return s, nil
+}
+
+// removeDrafts removes the location of directives that gqlparser has beyond the specification of October 2021. The Python
+// library graphql-core 3.2 cannot read the introspection of a schema that has it.
+func removeDrafts(s *ast.Schema) {
+	for _, d := range s.Directives {
+		d.Locations = slices.DeleteFunc(d.Locations, func(l ast.DirectiveLocation) bool { return l == ast.LocationDirectiveDefinition })
+	}
+	locations := s.Types["__DirectiveLocation"]
+	locations.EnumValues = slices.DeleteFunc(locations.EnumValues, func(v *ast.EnumValueDefinition) bool {
+		return v.Name == string(ast.LocationDirectiveDefinition)
+	})
 }
 
 // Annotated returns the schema with the private directives.

@@ -150,7 +150,7 @@ func (s *server) origins(guarded bool) []func(http.Handler) http.Handler {
 		AllowedOrigins: s.opts.Origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders: []string{"*"}, // clients send custom headers, and the allowed origins are trusted
-		ExposedHeaders: []string{"Age", "ETag", accesslog.HeaderRequestID},
+		ExposedHeaders: []string{"Age", "ETag", "Retry-After", accesslog.HeaderRequestID},
 		MaxAge:         hour,
 	})
 	return append([]func(http.Handler) http.Handler{allow}, chain...)

@@ -38,7 +38,7 @@ import (
 
 // The limits of a call.
 const (
-	// MaxKey is the greatest length of an idempotency key, in bytes.
+	// MaxKey is the greatest length of an idempotency key, in characters (Unicode code points).
 	MaxKey = 255
 	// MaxResult is the greatest result that is kept, in bytes. Callers that wait in the same
 	// process get a larger one, and later ones get ErrTooLarge.
@@ -61,8 +61,8 @@ type Key struct {
 	// Principal and Operation are the caller's identity and the mutation's name. Neither may
 	// be empty.
 	Principal, Operation string
-	// Key is the caller's idempotencyKey: 1 to MaxKey bytes of UTF-8 without control
-	// characters.
+	// Key is the caller's idempotencyKey: 1 to MaxKey characters in UTF-8, none of them a control
+	// character.
 	Key string
 }
 
@@ -81,10 +81,10 @@ func CheckKey(key string) error {
 	switch {
 	case key == "":
 		return fault.BadInput("idempotencyKey", "is empty")
-	case len(key) > MaxKey:
-		return fault.BadInput("idempotencyKey", "has %d bytes, more than %d", len(key), MaxKey)
 	case !utf8.ValidString(key):
 		return fault.BadInput("idempotencyKey", "is not UTF-8")
+	case utf8.RuneCountInString(key) > MaxKey:
+		return fault.BadInput("idempotencyKey", "has %d characters, more than %d", utf8.RuneCountInString(key), MaxKey)
 	case strings.ContainsFunc(key, unicode.IsControl):
 		return fault.BadInput("idempotencyKey", "holds a control character")
 	default:

@@ -3,16 +3,18 @@ package querylimit
 import (
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/formatter"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
 
+	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -53,7 +55,7 @@ func TestGraphqlJS(t *testing.T) {
 	if err := json.Unmarshal(text, &table); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(table.GraphQL, "16.") || len(table.Rows) < 5800 {
+	if !strings.HasPrefix(table.GraphQL, "16.") || len(table.Rows) < 6000 {
 		t.Fatalf("%d rows of graphql-js %s", len(table.Rows), table.GraphQL)
 	}
 	valid, used := 0, make(map[string]bool)
@@ -112,6 +114,9 @@ func argumentOf(schema *ast.Schema, row graphqljsRow) (any, error) {
 	if wrong != nil {
 		return nil, wrong
 	}
+	if refused := refuseNulls(op, decoded); refused != nil {
+		return nil, refused
+	}
 	variables, err := validator.VariableValues(schema, op, decoded)
 	if err != nil {
 		return nil, err
@@ -122,11 +127,7 @@ func argumentOf(schema *ast.Schema, row graphqljsRow) (any, error) {
 	if argument == nil {
 		return nil, nil //nolint:nilnil // __typename has none
 	}
-	value, given := arguments["v"]
-	if given && value == nil && argument.Type.NonNull {
-		return nil, gqlerror.Errorf("null")
-	}
-	return resolved(schema, argument.Type, value)
+	return resolved(schema, argument.Type, arguments["v"])
 }
 
 // resolved converts a value like generated code: a single value becomes a list, and input
@@ -134,9 +135,9 @@ func argumentOf(schema *ast.Schema, row graphqljsRow) (any, error) {
 func resolved(schema *ast.Schema, typ *ast.Type, value any) (any, error) {
 	if value == nil {
 		if typ.NonNull {
-			return nil, gqlerror.Errorf("null")
+			value = "the zero value, which gqlgen takes for null"
 		}
-		return nil, nil //nolint:nilnil // null
+		return value, nil
 	}
 	if typ.Elem != nil {
 		list, ok := value.([]any)
@@ -177,4 +178,53 @@ func resolved(schema *ast.Schema, typ *ast.Type, value any) (any, error) {
 	}
 	var out any
 	return out, json.Unmarshal(text, &out)
+}
+
+// TestGraphqlJSBuiltIns compares the types of introspection and the directives that each schema has with graphql-js.
+// Clients refuse locations of directives that they do not know.
+func TestGraphqlJSBuiltIns(t *testing.T) {
+	sdl, err := os.ReadFile("testdata/graphqljs/builtin.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := parser.ParseSchema(&ast.Source{Input: string(sdl)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := make(map[string]string)
+	for _, d := range document.Definitions {
+		theirs[d.Name] = printed(ast.SchemaDocument{Definitions: ast.DefinitionList{d}})
+	}
+	for _, d := range document.Directives {
+		theirs["@"+d.Name] = printed(ast.SchemaDocument{Directives: ast.DirectiveDefinitionList{d}})
+	}
+	for name, load := range map[string]func() (*ast.Schema, error){"alone": schema.Load, "a subgraph": schema.LoadFederated} {
+		t.Run(name, func(t *testing.T) {
+			served, err := load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ours := make(map[string]string)
+			for _, d := range served.Types {
+				if strings.HasPrefix(d.Name, "__") {
+					ours[d.Name] = printed(ast.SchemaDocument{Definitions: ast.DefinitionList{d}})
+				}
+			}
+			for _, d := range served.Directives {
+				ours["@"+d.Name] = printed(ast.SchemaDocument{Directives: ast.DirectiveDefinitionList{d}})
+			}
+			if diff := cmp.Diff(theirs, ours); diff != "" {
+				t.Errorf("- graphql-js + the gateway:\n%s", diff)
+			}
+		})
+	}
+}
+
+func printed(document ast.SchemaDocument) string {
+	for _, d := range document.Directives {
+		slices.Sort(d.Locations)
+	}
+	var sdl strings.Builder
+	formatter.NewFormatter(&sdl, formatter.WithBuiltin()).FormatSchemaDocument(&document)
+	return sdl.String()
 }

@@ -107,17 +107,13 @@ func (*Limiter) Validate(graphql.ExecutableSchema) error { return nil }
 func (l *Limiter) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	// Measure the size first: it bounds the work of the following checks, which walk each
 	// spread of a fragment.
-	m := newMeasure(op)
-	size := m.of(op.Operation.SelectionSet)
+	size := newMeasure().of(op.Operation.SelectionSet)
 	op.Stats.SetExtension(limiterName, size.fields)
 	if size.depth > l.Limits.Depth {
 		return apierror.Refusal(fault.QueryTooDeep, "the operation nests more than %d fields", l.Limits.Depth)
 	}
 	if size.fields > maxFields {
 		return apierror.Refusal(fault.QueryTooComplex, "the operation selects more than %d fields, those of each spread of a fragment counted", maxFields)
-	}
-	if m.undecided != nil {
-		return apierror.Refusal(fault.BadUserInput, "variable $%s: is null, where @%s needs true or false", m.undecided.Arguments.ForName("if").Value.Raw, m.undecided.Name)
 	}
 	if op.Operation.Operation == ast.Subscription && len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})) != 1 {
 		return apierror.Refusal(fault.ValidationFailed, "a subscription must select exactly one field")
@@ -210,18 +206,16 @@ type extent struct {
 // measure measures each fragment once, however often it is spread. Spreading them would take
 // exponential time if each fragment spreads the next one twice.
 type measure struct {
-	variables map[string]any
 	fragments map[*ast.FragmentDefinition]extent
-	undecided *ast.Directive // a condition without a boolean value
 }
 
-func newMeasure(op *graphql.OperationContext) *measure {
-	return &measure{variables: op.Variables, fragments: make(map[*ast.FragmentDefinition]extent)}
+func newMeasure() *measure {
+	return &measure{fragments: make(map[*ast.FragmentDefinition]extent)}
 }
 
 // Depth returns the nesting of an operation's fields. Introspection is not counted.
 func Depth(op *graphql.OperationContext) int {
-	return newMeasure(op).of(op.Operation.SelectionSet).depth
+	return newMeasure().of(op.Operation.SelectionSet).depth
 }
 
 func (m *measure) of(set ast.SelectionSet) extent {
@@ -230,42 +224,20 @@ func (m *measure) of(set ast.SelectionSet) extent {
 		var e extent
 		switch s := s.(type) {
 		case *ast.Field:
-			m.decide(s.Directives)
 			e = m.of(s.SelectionSet)
 			e.depth++
 			if s.Name == "__schema" || s.Name == "__type" {
 				e.depth = 0
 			}
 		case *ast.InlineFragment:
-			m.decide(s.Directives)
 			e = m.of(s.SelectionSet)
 		case *ast.FragmentSpread:
-			m.decide(s.Directives)
 			e = m.spread(s.Definition)
 		}
 		all.depth = max(all.depth, e.depth)
 		all.fields = min(all.fields+e.fields+1, 2*maxFields)
 	}
 	return all
-}
-
-// decide records a condition without a boolean value. The validator accepts a nullable
-// variable with a default at a non-null position, and its value may be null (GraphQL
-// specification, section 5.8.5). gqlgen panics then.
-func (m *measure) decide(directives ast.DirectiveList) {
-	for _, d := range directives {
-		if d.Name != "skip" && d.Name != "include" {
-			continue
-		}
-		if value, err := d.Arguments.ForName("if").Value.Value(m.variables); err != nil || !isBool(value) {
-			m.undecided = d
-		}
-	}
-}
-
-func isBool(value any) bool {
-	_, ok := value.(bool)
-	return ok
 }
 
 func (m *measure) spread(f *ast.FragmentDefinition) extent {

@@ -107,7 +107,13 @@ func (d parsedDocuments) decode(ctx context.Context, document *ast.QueryDocument
 		return
 	}
 	if op := document.Operations.ForName(v.OperationName); op != nil {
-		v.params.Variables, v.err = decodeVariables(d.schema, op, v.Variables, v.Files)
+		values, err := decodeVariables(d.schema, op, v.Variables, v.Files)
+		if err == nil {
+			err = refuseNulls(op, values)
+		}
+		if v.err = err; err == nil { // else gqlgen, which continues, must not evaluate conditions that are null
+			v.params.Variables = values
+		}
 	}
 }
 

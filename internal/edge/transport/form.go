@@ -20,10 +20,12 @@ import (
 type form struct {
 	*multipart.Reader
 	boundary string
-	length   int64           // of the request; -1: unknown
-	files    map[string]bool // names of the parts that the form's map declares as files
-	parts    int             // parts read so far
+	length   int64          // of the request; -1: unknown
+	files    map[string]int // places of the files in the order of their use, by name; 0: unused
+	parts    int            // parts read so far
 	opened   int
+	// misplaced is the error of the first file that came too early. Files cannot be read after it.
+	misplaced error
 	// begun is the part of the request that was read up to the first file, until that file is
 	// found.
 	begun *recorder
@@ -89,16 +91,20 @@ func checkTransferEncoding(part *multipart.Part) error {
 
 // upload returns the file of the part name, which is still to be read.
 func (f *form) upload(name string) scalar.Upload {
-	u := scalar.Upload{AtMost: f.length}
+	u := scalar.Upload{Name: name, AtMost: f.length}
 	u.Open = func() (scalar.File, error) {
-		part, err := f.nextFile()
+		if f.misplaced != nil {
+			return nil, f.misplaced
+		}
+		part, err := f.nextFile(name)
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil, fault.BadInput("map", "file %q did not come", name)
 		case err != nil:
 			return nil, fmt.Errorf("%w: %w", scalar.ErrRead, err)
 		case part.FormName() != name:
-			return nil, fault.BadInput("map", "file %q has to come before file %q, in the order of their use", name, part.FormName())
+			f.misplaced = fault.BadInput("map", "file %q has to come before file %q, in the order of their use", name, part.FormName())
+			return nil, f.misplaced
 		}
 		if err := checkTransferEncoding(part); err != nil {
 			return nil, err
@@ -114,12 +120,16 @@ func (f *form) upload(name string) scalar.Upload {
 	return u
 }
 
-// nextFile returns the next part that the map names. It skips other parts.
-func (f *form) nextFile() (*multipart.Part, error) {
+// nextFile returns the next part that is the named file or a later one. It skips other parts, and files that will not be
+// read any more.
+func (f *form) nextFile(name string) (*multipart.Part, error) {
 	for {
 		part, err := f.NextPart()
-		if err != nil || f.files[part.FormName()] {
-			return part, err //nolint:wrapcheck // upload describes it
+		if err != nil {
+			return nil, err //nolint:wrapcheck // upload describes it
+		}
+		if place, isFile := f.files[part.FormName()]; isFile && place >= f.files[name] {
+			return part, nil
 		}
 	}
 }

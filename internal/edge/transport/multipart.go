@@ -5,14 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-json-experiment/json"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/graph/scalar"
+	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -62,6 +67,9 @@ func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 	w.Header().Set("Content-Type", media+graphqlhttp.InUTF8)
 	ctx := graphqlhttp.WithParameters(r.Context(), parameters)
 	op, errs := exec.CreateOperationContext(ctx, params)
+	if errs == nil {
+		errs = apierror.NotExecuted(op, orderFiles(op, form, parameters.Files))
+	}
 	if errs != nil {
 		status := http.StatusUnprocessableEntity
 		if media == graphqlhttp.TypeGraphQLResponse {
@@ -97,10 +105,10 @@ func (u multipartForm) parameters(form *form, h *graphqlhttp.Reservation) (*grap
 	if err != nil {
 		return nil, err
 	}
-	form.files = make(map[string]bool, len(places))
+	form.files = make(map[string]int, len(places))
 	p.Files = make(map[string]scalar.Upload, len(places))
 	for name, paths := range places {
-		form.files[name] = true
+		form.files[name] = 0
 		if len(paths) != 1 {
 			return nil, fault.BadInput("map", "file %q has to stand for one variable", graphqlhttp.Truncate(name))
 		}
@@ -111,6 +119,47 @@ func (u multipartForm) parameters(form *form, h *graphqlhttp.Reservation) (*grap
 		p.Files[path] = form.upload(name)
 	}
 	return p, nil
+}
+
+// orderFiles determines the order in which a mutation uses its files. It refuses a file that two fields use, since a file
+// is read once.
+func orderFiles(op *graphql.OperationContext, form *form, files map[string]scalar.Upload) gqlerror.List {
+	if op.Operation.Operation != ast.Mutation {
+		return nil
+	}
+	users := make(map[string]string, len(files))
+	for _, field := range graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Mutation"}) {
+		for _, name := range filesIn(field.Arguments, files) {
+			if user, used := users[name]; used {
+				return gqlerror.List{apierror.RefusalOf(fault.BadInput("map", "file %q is used by %s and %s: send it once for each of them", graphqlhttp.Truncate(name), user, field.Alias))}
+			}
+			users[name] = field.Alias
+			form.files[name] = len(users)
+		}
+	}
+	return nil
+}
+
+// filesIn returns the names of the files in a field's arguments.
+func filesIn(arguments ast.ArgumentList, files map[string]scalar.Upload) (names []string) {
+	var add func(v *ast.Value)
+	add = func(v *ast.Value) {
+		for _, child := range v.Children {
+			add(child.Value)
+		}
+		if v.Kind != ast.Variable {
+			return
+		}
+		for _, path := range slices.Sorted(maps.Keys(files)) {
+			if variable, _, _ := strings.Cut(path, "."); variable == v.Raw {
+				names = append(names, files[path].Name)
+			}
+		}
+	}
+	for _, a := range arguments {
+		add(a.Value)
+	}
+	return names
 }
 
 // readMap reads the part `map`, which lists for each file the variables that it is the value

@@ -45,6 +45,9 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 			if allowed := resp.Header.Get("Access-Control-Allow-Origin"); (allowed == dashboards) != (tt.header["Origin"] == dashboards) {
 				t.Errorf("Access-Control-Allow-Origin: %q", allowed)
 			}
+			if exposed := resp.Header.Get("Access-Control-Expose-Headers"); tt.header["Origin"] == dashboards && exposed != "Age, Etag, Retry-After, X-Request-Id" {
+				t.Errorf("Access-Control-Expose-Headers: %q", exposed)
+			}
 		})
 	}
 	for name, tt := range map[string]struct {

@@ -51,3 +51,32 @@ func TestVariablesHaveTheirJSONKinds(t *testing.T) {
 		t.Errorf("defaults are answered with %s", a.Body)
 	}
 }
+
+// TestNullsWhereValuesAreNeeded verifies that null is not taken for a zero value in places that
+// have a default, and that the refused operation calls nothing.
+func TestNullsWhereValuesAreNeeded(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
+	for _, tt := range []struct{ query, argument string }{
+		{`query ($v: Int) { robotCounts { silent(seconds: $v) } }`, "seconds"},
+		{`query ($v: Int) { queues { totalCount } ...F } fragment F on Query { robotCounts { ... { silent(seconds: $v) } } }`, "seconds"},
+		{`query ($v: SortOrder) { workflows(orderBy: {field: NAME, direction: $v}) { nodes { name } } queues { totalCount } }`, "orderBy.direction"},
+		{`query ($v: ID = "00000000-0000-4000-8000-000000000000") { workflow(id: $v) { id } }`, "id"},
+		{`mutation ($v: ID = "00000000-0000-4000-8000-000000000000") { addWorkflowRobots(input: {workflowId: "00000000-0000-4000-8000-000000000000", robotIds: [$v]}) { results { robotId } } }`, "input.robotIds.0"},
+		{`mutation ($v: ID = "00000000-0000-4000-8000-000000000000") { deleteQueue(input: {id: $v}) { deletedId } }`, "input.id"},
+		{`query ($v: Boolean = true) { queues @include(if: $v) { totalCount } }`, "if"},
+		{`query ($v: Int) { robotCounts { silent(seconds: $v) @skip(if: true) total } }`, ""},
+	} {
+		w.Sim.ResetCounts()
+		a := w.Ask(tt.query, e2e.Request{Variables: map[string]any{"v": nil}})
+		switch {
+		case tt.argument == "" && len(a.Errors) > 0:
+			t.Errorf("%s is answered with %s", tt.query, a.Body)
+		case tt.argument == "":
+			continue
+		case len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" || a.Errors[0].Extensions.Argument != tt.argument || !strings.HasPrefix(a.Errors[0].Message, tt.argument+": variable $v is null"):
+			t.Errorf("%s is answered with %s, want %q", tt.query, a.Body, tt.argument)
+		}
+		w.CheckNoCalls()
+	}
+}

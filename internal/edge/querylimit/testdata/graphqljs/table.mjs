@@ -1,6 +1,8 @@
-// Writes table.json: what graphql-js says of literals, documents and variables. `make graphqljs` runs it.
+// Writes table.json: what graphql-js says of literals, documents and variables. It also writes builtin.graphql: the types
+// and directives of each schema, by the last release without drafts for directives. `make graphqljs` runs it.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { buildSchema, parse, typeFromAST, validate, version } from 'graphql';
+import { buildSchema as buildSchema2021, printIntrospectionSchema } from 'graphql-2021';
 import { getArgumentValues, getVariableValues } from 'graphql/execution/values.js';
 
 const here = (name) => new URL(name, import.meta.url);
@@ -122,6 +124,13 @@ for (const directive of ['@skip(if: true)', '@include(if: false)', '@skip(if: $b
     add('document', '', `${directive} ${declared} ${values}`, `query${declared} { string(v: "a") ${directive} boolean }`, values);
   }
 }
+// A null, or no value, of a variable in a place that is not null and has a default.
+const nonNull = [['Int', 'intNonNullDefault', '$v', '5'], ['Int = 2', 'intNonNullDefault', '$v', '5'], ['Int = null', 'intNonNullDefault', '$v', '5'], ['Int', 'object', '{required: 1, default: $v}', '5'], ['Int = 2', 'object', '{required: $v}', '5'], ['Int', 'object', '{required: 1, in: {required: 2, default: $v}}', '5'], ['Int', 'objects', '[{required: 1, default: $v}]', '5'],
+  ['Int', 'objects', '{required: 1, default: $v}', '5'], ['Int = 2', 'intsRequired', '[$v]', '5'], ['Int = 2', 'intsRequired', '[1, $v]', '5'], ['Int = 2', 'intsRequired', '$v', '5'], ['[Int!] = [2]', 'intsRequired', '$v', '[5]'], ['Int = 2', 'intRequired', '$v', '5'], ['String = "s"', 'strings', '[$v]', '"t"'], ['In = {required: 1}', 'objectRequired', '$v', '{"required":2}'], ['Int', 'int', '$v', '5'], ['Int', 'object', '{required: 1, int: $v}', '5']];
+for (const [type, field, use, text] of nonNull) {
+  const document = `query($v: ${type}) { ${field}(v: ${use}) }`;
+  for (const values of [`{"v":${text}}`, '{"v":null}', '{}']) add('null', type, `${use} ${values}`, document, values);
+}
 // Variables of a fragment, which the specification does not have.
 for (const defined of ['', '($a: Int)', '($a: Int = 1, $b: [Int!])', '()']) {
   const text = `{ string(v: "a") ...F } fragment F${defined} on Query { boolean }`;
@@ -129,4 +138,5 @@ for (const defined of ['', '($a: Int)', '($a: Int = 1, $b: [Int!])', '()']) {
 }
 
 writeFileSync(here('table.json'), `{"graphql":${JSON.stringify(version)},"rows":[\n${rows.map((r) => JSON.stringify(r)).join(',\n')}\n]}\n`);
+writeFileSync(here('builtin.graphql'), `${printIntrospectionSchema(buildSchema2021('type Query { a: Int }'))}\n`);
 console.log(`${rows.length} rows of graphql-js ${version}`);
