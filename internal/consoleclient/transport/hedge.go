@@ -43,9 +43,12 @@ type attempt struct {
 	req    *http.Request // with the caller's context
 	cancel context.CancelFunc
 
+	trace httptrace.ClientTrace
+
 	mu        sync.Mutex
 	connected bool // the request got a connection
-	written   bool // the whole GET was written to an HTTP/1.1 connection
+	written   bool // the whole request was written to an HTTP/1.1 connection
+	answered  bool // the first byte of an answer has arrived
 	lost      bool // that connection was lost, and net/http was to send the GET again
 	reused    bool // that connection had been used before
 	http2     bool
@@ -70,8 +73,8 @@ func pingLost(err error) bool {
 func (s *hedger) send(req *http.Request) (*http.Response, *attempt, error) {
 	ctx, cancel := context.WithCancel(req.Context())
 	a := &attempt{hedger: s, req: req, cancel: cancel}
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GetConn: a.getConn, GotConn: a.gotConn, WroteRequest: a.wroteRequest})
-	resp, err := s.base.RoundTrip(req.WithContext(traced))
+	a.trace = httptrace.ClientTrace{GetConn: a.getConn, GotConn: a.gotConn, WroteRequest: a.wroteRequest, GotFirstResponseByte: a.gotFirstByte}
+	resp, err := s.base.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &a.trace)))
 	resp, err = a.end(resp, err)
 	if err != nil {
 		cancel()
@@ -89,17 +92,24 @@ var errLost = fmt.Errorf("the connection was lost: %w", io.ErrUnexpectedEOF)
 func (a *attempt) getConn(string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.written {
+	if a.written && a.req.Method == http.MethodGet {
 		a.lost = true
 		a.cancel()
 	}
 }
 
-// wroteRequest records that the server may have received a GET. HTTP/2 reports what it has not processed.
+// wroteRequest records that the server may have received a request. HTTP/2 reports what it has not processed.
 func (a *attempt) wroteRequest(info httptrace.WroteRequestInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.written = info.Err == nil && a.req.Method == http.MethodGet && !a.http2
+	a.written = info.Err == nil && !a.http2
+}
+
+// gotFirstByte records that the server answers.
+func (a *attempt) gotFirstByte() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answered = true
 }
 
 // gotConn records the connection of a request. A request may have several.
@@ -151,6 +161,8 @@ func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 		return nil, errDeadConnection
 	case a.lost && err != nil && a.req.Context().Err() == nil:
 		return nil, errLost
+	case a.answered && a.written && isMalformed(err):
+		return nil, &malformedError{err}
 	}
 	return resp, err
 }
@@ -199,7 +211,7 @@ func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
 	a.mu.Lock()
 	dead := err == nil && !a.ended
 	if dead {
-		resp.Body = &hedgeBody{resp.Body, a.stopHedge}
+		resp.Body = &hedgeBody{resp.Body, a, a.stopHedge}
 		a.hedged = resp
 	}
 	a.mu.Unlock()
@@ -287,6 +299,7 @@ func (b *attemptBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
 		b.attempt.timedOut(err)
+		err = b.attempt.describe(err)
 	}
 	return n, err //nolint:wrapcheck // returned as io.Reader requires
 }
@@ -299,7 +312,13 @@ func (b *attemptBody) Close() error {
 // hedgeBody is the body of the response to the second request.
 type hedgeBody struct {
 	io.ReadCloser
-	cancel context.CancelFunc
+	attempt *attempt
+	cancel  context.CancelFunc
+}
+
+func (b *hedgeBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	return n, b.attempt.describe(err)
 }
 
 func (b *hedgeBody) Close() error {
