@@ -21,15 +21,18 @@ const (
 	hedgePause = 5 * time.Second
 	// hedgeTimeout bounds a duplicate, whose connection may be dead, too.
 	hedgeTimeout = 2 * time.Second
+	// retryPause is the pause without duplicates after one without an answer, or without the leave to send one.
+	retryPause = time.Second
 )
 
 // hedger detects dead HTTP/1.1 connections of a pool, because HTTP/1.1 has no pings. A GET that waits too long is sent
 // a second time on a new connection. If the second is answered first, idle connections are closed and other waiting GETs
 // are sent again. If it is not answered either, another one follows. Only one duplicate is in flight at a time, which
-// limits the load on a slow console.
+// limits the load on a slow console. Each request that is sent again needs the leave of retry.
 type hedger struct {
 	base  http.RoundTripper
 	delay time.Duration // see Options.Silence
+	retry func() bool   // see Options.Retry
 
 	mu          sync.Mutex
 	waiting     map[*attempt]struct{} // GETs that wait too long
@@ -181,6 +184,10 @@ func (s *hedger) onDelay(a *attempt) {
 	if s.hedging || time.Now().Before(s.pausedUntil) {
 		return
 	}
+	if !s.retry() {
+		s.pause(retryPause)
+		return
+	}
 	ctx, cancel := context.WithCancel(a.req.Context())
 	a.mu.Lock()
 	a.hedgeDone, a.stopHedge = make(chan struct{}), cancel
@@ -223,23 +230,14 @@ func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
 	}
 	s.mu.Lock()
 	s.hedging = false
-	if dead {
-		for other := range s.waiting {
-			if other != a {
-				other.mu.Lock()
-				other.resend = true
-				other.mu.Unlock()
-				other.cancel()
-			}
-		}
-		clear(s.waiting)
-	} else {
-		pause := hedgePause
-		if err != nil { // nothing was answered
-			pause = hedgeTimeout / 2
-		}
-		s.pausedUntil = time.Now().Add(pause)
-		time.AfterFunc(pause, s.hedgeNext)
+	switch {
+	case dead:
+		delete(s.waiting, a)
+		s.resendWaiting()
+	case err != nil: // nothing was answered
+		s.pause(retryPause)
+	default:
+		s.pause(hedgePause)
 	}
 	s.mu.Unlock()
 	close(a.hedgeDone)
@@ -247,6 +245,27 @@ func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
 		closeIdle(s.base)
 		a.cancel() // ends the first request
 	}
+}
+
+// resendWaiting sends the waiting GETs again, as far as retry lets it. The caller holds s.mu.
+func (s *hedger) resendWaiting() {
+	for other := range s.waiting {
+		if !s.retry() {
+			s.pause(retryPause)
+			return
+		}
+		delete(s.waiting, other)
+		other.mu.Lock()
+		other.resend = true
+		other.mu.Unlock()
+		other.cancel()
+	}
+}
+
+// pause sends no duplicate for d. The caller holds s.mu.
+func (s *hedger) pause(d time.Duration) {
+	s.pausedUntil = time.Now().Add(d)
+	time.AfterFunc(d, s.hedgeNext)
 }
 
 func (s *hedger) forget(a *attempt) {
