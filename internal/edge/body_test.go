@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -127,37 +128,49 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	}
 }
 
-// TestBodiesThatAreTooLarge are refused before their end comes. The whole answer and the end of the connection come at once, and
-// a client that still sends can read them.
-func TestBodiesThatAreTooLarge(t *testing.T) {
-	s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults(), Logger: slog.New(slog.DiscardHandler)}, bodies: graphqlhttp.NewBodyPool(0)}
-	h := readDeadline(time.Hour)(s.observe(s.countBody(s.limitBody(s.readParameters(http.NotFoundHandler())))))
-	text := strings.Repeat("x", querylimit.AnonymousBodyBytes+1)
-	for name, body := range map[string]string{
-		"chunked":  fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(text), text),
-		"a length": fmt.Sprintf("Content-Length: %d\r\n\r\n", 1<<20),
+// TestBodiesThatAreNotRead are refused before their end comes, for their size or for lack of memory. The whole answer and the end
+// of the connection come at once, and a client that still sends can read them.
+func TestBodiesThatAreNotRead(t *testing.T) {
+	const most = querylimit.AnonymousBodyBytes
+	text := strings.Repeat("x", most+1)
+	for name, tt := range map[string]struct {
+		body   string
+		busy   bool
+		status string
+	}{
+		"too large, chunked":         {fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(text), text), false, "413"},
+		"too large, with its length": {fmt.Sprintf("Content-Length: %d\r\n\r\n", 1<<20), false, "413"},
+		"without memory":             {fmt.Sprintf("Content-Length: %d\r\n\r\n%s", most, text[:most/2]), true, "503"},
 	} {
-		for said, more := range map[string]int{"stops": 0, "sends on": 1 << 18} {
+		for said, more := range map[string]int{"stops": 0, "sends on": most / 2} {
 			t.Run(name+", "+said, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					client := servedPipe(t, h)
+					s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults(), Logger: slog.New(slog.DiscardHandler)}, bodies: graphqlhttp.NewBodyPool(0)}
+					if tt.busy {
+						others := s.bodies.Begin(t.Context())
+						defer others.Release()
+						if _, err := io.CopyN(io.Discard, others.Reader(rand.Reader), graphqlhttp.AnonymousBytes); err != nil {
+							t.Fatal(err)
+						}
+					}
+					client := servedPipe(t, readDeadline(time.Hour)(s.observe(s.countBody(s.limitBody(s.readParameters(http.NotFoundHandler()))))))
 					sent := make(chan error, 1)
 					go func() {
-						_, err := io.WriteString(client, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+body)
+						_, err := io.WriteString(client, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+tt.body)
 						for n := 0; n < more && err == nil; n += 1 << 10 {
-							_, err = io.WriteString(client, "400\r\n"+text[:1<<10]+"\r\n")
+							_, err = io.WriteString(client, text[:1<<10])
 						}
 						sent <- err
 					}()
 					begun := time.Now()
 					got, err := io.ReadAll(client)
-					if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 413 ") || !strings.Contains(string(got), "\r\nConnection: close\r\n") || !strings.HasSuffix(string(got), "}") {
+					if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 "+tt.status+" ") || !strings.Contains(string(got), "\r\nConnection: close\r\n") || !strings.HasSuffix(string(got), "}") {
 						t.Errorf("%v, after %q", err, got)
 					}
 					if took := time.Since(begun); took > 0 {
 						t.Errorf("the answer ends after %v", took)
 					}
-					if err := <-sent; err != nil {
+					if err := <-sent; err != nil && !strings.Contains(tt.body, "chunked") { // that what follows is no chunk ends the connection
 						t.Errorf("the client cannot send: %v", err)
 					}
 				})

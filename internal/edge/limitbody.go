@@ -32,24 +32,27 @@ func (s *server) limitBody(next http.Handler) http.Handler {
 		limit := s.opts.Limits.BodyLimit(r)
 		if r.ContentLength > limit {
 			graphqlhttp.RefuseUnread(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
-			linger(w, r, r.Body)
+			linger(w, r, r.Body, true)
 			return
 		}
 		body := r.Body
 		limited := &limitedBody{ReadCloser: http.MaxBytesReader(w, idleTimeout(w, body, bodyTimeout), limit)}
 		r.Body = limited
 		next.ServeHTTP(w, r)
-		if limited.exceeded {
-			linger(w, r, body)
+		if limited.exceeded || limited.refused {
+			linger(w, r, body, limited.refused)
 		}
 	})
 }
 
-// limitedBody notes that a body has more bytes than are taken.
+// limitedBody notes that a body has more bytes than are taken, and that its request is refused.
 type limitedBody struct {
 	io.ReadCloser
-	exceeded bool
+	exceeded, refused bool
 }
+
+// Refuse notes that the request is refused. See graphqlhttp.RefuseUnread.
+func (b *limitedBody) Refuse() { b.refused = true }
 
 // Read reads on, up to the limit.
 func (b *limitedBody) Read(p []byte) (int, error) {
@@ -135,15 +138,15 @@ func (b *idleTimeoutBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// linger sends the answer and closes the connection for writing, so that the client has all of it at once. It then reads and
-// drops the rest of the body for a while. A client that is still writing when the connection closes gets a reset, and may lose
-// the answer (RFC 9112, section 9.6). The server of HTTP/2 resets the stream instead.
-func linger(w http.ResponseWriter, r *http.Request, body io.Reader) {
+// linger sends the answer, then reads and drops the rest of the body for a while. A client that is still writing when the
+// connection closes gets a reset, and may lose the answer (RFC 9112, section 9.6). If the answer is complete, the connection is
+// closed for writing, so that the client does not wait for the end. The server of HTTP/2 resets the stream instead.
+func linger(w http.ResponseWriter, r *http.Request, body io.Reader, complete bool) {
 	connection := http.NewResponseController(w)
 	if r.ProtoMajor > 1 || connection.Flush() != nil || connection.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
 		return // not every connection supports deadlines
 	}
-	if c, ok := r.Context().Value(connKey{}).(halfCloser); ok {
+	if c, ok := r.Context().Value(connKey{}).(halfCloser); ok && complete {
 		_ = c.CloseWrite() // the client may have left
 	}
 	_, _ = io.CopyN(io.Discard, body, lingerBytes) // the client has its answer already

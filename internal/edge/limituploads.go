@@ -22,7 +22,6 @@ func (s *server) limitUploads(next http.Handler) http.Handler {
 		caller := principal.Caller(r.Context())
 		if !s.uploads.Take(caller, 1) {
 			graphqlhttp.RefuseUnread(w, r, http.StatusServiceUnavailable, fault.Busy("too many uploads are in progress: send this one later"))
-			linger(w, r, r.Body)
 			return
 		}
 		defer s.uploads.Release(caller, 1)

@@ -159,7 +159,7 @@ func RefuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &large):
 		RefuseUnread(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit))
 	case errors.Is(err, ErrBusy):
-		WriteError(w, r, http.StatusServiceUnavailable, ErrBusy)
+		RefuseUnread(w, r, http.StatusServiceUnavailable, ErrBusy)
 	case errors.Is(err, ErrCharset) && errors.As(err, &told):
 		WriteError(w, r, http.StatusUnsupportedMediaType, told)
 	case errors.As(err, &told):
@@ -170,8 +170,11 @@ func RefuseBody(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // RefuseUnread answers a request whose body is not read to its end. The connection closes, as the server would read the rest
-// of the body before it answers otherwise.
+// of the body before it answers otherwise. A body with a method Refuse learns of it.
 func RefuseUnread(w http.ResponseWriter, r *http.Request, status int, err error) {
+	if b, ok := r.Body.(interface{ Refuse() }); ok {
+		b.Refuse()
+	}
 	w.Header().Set("Connection", "close")
 	WriteError(&wholeWriter{ResponseWriter: w}, r, status, err)
 }
