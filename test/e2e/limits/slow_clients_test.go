@@ -19,7 +19,7 @@ import (
 )
 
 // stalled is the number of clients that read nothing.
-var stalled = flag.Int("stalled", 150, "how many clients TestClientsThatReadNothing has")
+var stalled = flag.Int("stalled", 100, "how many clients TestClientsThatReadNothing has")
 
 // guard bounds waits for a gateway on a busy machine.
 const guard = 2 * time.Minute
