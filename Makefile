@@ -61,6 +61,7 @@ soak: ## Load the gateway with everything for ten minutes, send uploads of 2 GiB
 	go test -count=1 -v -run TestIdleSubscribersAreSmall -timeout 30m ./test/e2e/subscriptions -crowd 5000
 	go test -count=1 -v -run TestCompaniesOfManyDepartments -timeout 30m ./test/e2e/subscriptions -departments 300
 	go test -count=1 -v -run TestRequestsDoNotExhaust -timeout 30m ./test/e2e/limits -attacks 200
+	go test -count=1 -v -run TestClientsThatReadNothing -timeout 30m ./test/e2e/limits -stalled 900
 
 pages: ## Run the tests that drive a real Chromium; make test runs them too
 	@./scripts/install-test-needs

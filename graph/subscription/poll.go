@@ -151,6 +151,7 @@ func (g *pollGroups[T]) start(t target, shared *pace) *poll[T] {
 
 func (p *poll[T]) run(ctx context.Context) {
 	defer p.end(nil)
+	var pause time.Duration
 	for first := true; ; first = false {
 		done, ok := p.pace.await(ctx, p.calls(), first)
 		if !ok {
@@ -162,7 +163,7 @@ func (p *poll[T]) run(ctx context.Context) {
 			return
 		}
 		began := time.Now()
-		pollCtx, seen, polls := p.pollContext(ctx, caller, first)
+		pollCtx, seen, polls := p.pollContext(ctx, caller, pause)
 		var differ func(cachedconsole.PollResult[T]) bool
 		if p.g.compare != nil && p.state == nil { // only this goroutine writes it
 			differ = p.g.compare(pollCtx, p.target.scope)
@@ -175,7 +176,7 @@ func (p *poll[T]) run(ctx context.Context) {
 		if err == nil {
 			p.publish(pollCtx, found, seen.Dependency(), differ)
 		}
-		pause := p.recordResult(caller, seen, err)
+		pause = p.recordResult(caller, seen, err, first)
 		if first {
 			close(p.settled)
 		}
@@ -187,17 +188,18 @@ func (p *poll[T]) run(ctx context.Context) {
 	}
 }
 
-// pollContext returns the context of one poll, as principal who. A poll accepts entries as old
-// as about one interval, so that replicas share their console calls. Its own entries survive
-// the expiry of older ones. polls is the number of polls that share the list; the first poll reads for itself.
-func (p *poll[T]) pollContext(ctx context.Context, caller principal.Principal, first bool) (_ context.Context, _ *operation.State, polls int) {
+// pollContext returns the context of one poll, pause after the one before, as principal who. A poll accepts entries as old
+// as about one interval, so that replicas share their console calls, but none of its last poll. Its own entries survive
+// the expiry of older ones. polls is the number of polls that share the list; the first poll, without a pause, reads for itself.
+func (p *poll[T]) pollContext(ctx context.Context, caller principal.Principal, pause time.Duration) (_ context.Context, _ *operation.State, polls int) {
 	p.g.mu.Lock()
-	options := operation.ReadOptions{MaxAge: p.interval() * 3 / 4, RefreshID: responsecache.NewRefreshID()}
+	age := min(p.interval(), time.Duration(float64(pause)/(1-pollSpread)))
+	options := operation.ReadOptions{MaxAge: age * 3 / 4, RefreshID: responsecache.NewRefreshID()}
 	if p.g.expire != nil { // without a cache, polls share no pages
 		polls = p.list.polls
 	}
 	p.g.mu.Unlock()
-	if first {
+	if pause == 0 {
 		options.MaxAge, polls = 1, 1 // entries from before are what the result is compared with
 	}
 	recent := operation.New(options)
@@ -232,8 +234,8 @@ func (p *poll[T]) principal() (principal.Principal, bool) {
 }
 
 // recordResult records the calls of a poll, reports a failed one to the subscribers, and returns the pause from its
-// beginning to the next poll.
-func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State, err error) time.Duration {
+// beginning to the next poll. The second polls of an area spread over its interval, as all its first polls run at once.
+func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State, err error, first bool) time.Duration {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	p.countRefusal(err)
@@ -243,6 +245,9 @@ func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State
 	}
 	if err == nil {
 		p.failures, p.since, p.toldError = 0, time.Time{}, nil
+		if least := p.g.service.opts.Interval; first && p.interval() > least {
+			return least + backoff.FullJitter(p.interval()-least)
+		}
 		return backoff.Spread(p.interval(), pollSpread)
 	}
 	if p.failures++; p.failures == 1 {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/internal/consoleclient/admission"
+	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -150,7 +151,7 @@ func invalid(operation string, status int, detail string, err error) *Error {
 }
 
 // connectionError returns the error for a request without a complete response. A call that its caller cancelled fails
-// with context.Canceled.
+// with context.Canceled. A response that is not HTTP is invalid.
 func connectionError(ctx context.Context, operation string, status int, unsent bool, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		err := fmt.Errorf("%s: %w", operation, context.Canceled)
@@ -158,6 +159,9 @@ func connectionError(ctx context.Context, operation string, status int, unsent b
 			return fault.WithOutcome(err, fault.NotSent)
 		}
 		return err
+	}
+	if errors.Is(err, transport.ErrMalformed) {
+		return invalid(operation, status, transport.ErrMalformed.Error(), err)
 	}
 	e := &Error{Operation: operation, Status: status, Title: "no answer", Detail: reason(err), Kind: fault.UpstreamUnavailable, Unsent: unsent, Err: err}
 	var timeout interface{ Timeout() bool }

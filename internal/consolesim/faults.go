@@ -30,6 +30,8 @@ type Fault struct {
 	ContentType string
 	// Drop closes the connection without an answer.
 	Drop bool
+	// Raw is sent instead of an answer of HTTP. The connection then stays open until its client closes it.
+	Raw string
 	// Truncate sends half of the answer's body and closes the connection.
 	Truncate bool
 	// Drip pauses for this long before each byte of the answer's body.
@@ -45,7 +47,18 @@ type Fault struct {
 }
 
 // replaces reports whether the fault replaces the operation's answer.
-func (f *Fault) replaces() bool { return f.Status != 0 || f.Body != nil }
+func (f *Fault) replaces() bool { return f.Status != 0 || f.Body != nil || f.Raw != "" }
+
+// sendRaw takes over a connection and sends text.
+func sendRaw(w http.ResponseWriter, text string) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return // the connection is of HTTP/2
+	}
+	_, _ = io.WriteString(conn, text)
+	_, _ = io.Copy(io.Discard, buffered) // until the client closes it
+	_ = conn.Close()
+}
 
 func (f *Fault) reply(d Dialect, instance string) reply {
 	if f.Body != nil {

@@ -153,6 +153,11 @@ func (s *Server) handler(routes []*route, latency time.Duration) http.Handler {
 			s.log.finish(c.entry, 0)
 			panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's way to drop a connection
 		}
+		if fault.Raw != "" {
+			s.log.finish(c.entry, 0)
+			sendRaw(w, fault.Raw)
+			return
+		}
 		status = out.status
 		s.log.finish(c.entry, status)
 		w.Header().Set("Date", c.now().UTC().Format(http.TimeFormat)) // the clock of the robots' heartbeats

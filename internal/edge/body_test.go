@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
@@ -126,34 +128,100 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	}
 }
 
-// TestBodiesThatAreTooLarge are refused before their end comes, and the connection closes.
-func TestBodiesThatAreTooLarge(t *testing.T) {
-	s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults(), Logger: slog.New(slog.DiscardHandler)}, bodies: graphqlhttp.NewBodyPool(0)}
-	h := readDeadline(time.Hour)(s.observe(s.countBody(s.limitBody(s.readParameters(http.NotFoundHandler())))))
-	server := httptest.NewServer(h)
-	defer server.Close()
-	text := strings.Repeat("x", querylimit.AnonymousBodyBytes+1)
-	for name, body := range map[string]string{
-		"chunked":  fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(text), text),
-		"a length": fmt.Sprintf("Content-Length: %d\r\n\r\n", len(text)),
+// TestBodiesThatAreNotRead are refused before their end comes, for their size or for lack of memory. The whole answer and the end
+// of the connection come at once, and a client that still sends can read them.
+func TestBodiesThatAreNotRead(t *testing.T) {
+	const most = querylimit.AnonymousBodyBytes
+	text := strings.Repeat("x", most+1)
+	for name, tt := range map[string]struct {
+		body   string
+		busy   bool
+		status string
+	}{
+		"too large, chunked":         {fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(text), text), false, "413"},
+		"too large, with its length": {fmt.Sprintf("Content-Length: %d\r\n\r\n", 1<<20), false, "413"},
+		"without memory":             {fmt.Sprintf("Content-Length: %d\r\n\r\n%s", most, text[:most/2]), true, "503"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // a guard; the server would wait for an hour
-			if _, err := io.WriteString(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+body); err != nil {
-				t.Fatal(err)
-			}
-			got, err := io.ReadAll(conn)
-			if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 413 ") || !strings.Contains(string(got), "\r\nConnection: close\r\n") {
-				t.Errorf("%v, after %q", err, got)
-			}
-		})
+		for said, more := range map[string]int{"stops": 0, "sends on": most / 2} {
+			t.Run(name+", "+said, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults(), Logger: slog.New(slog.DiscardHandler)}, bodies: graphqlhttp.NewBodyPool(0)}
+					if tt.busy {
+						others := s.bodies.Begin(t.Context())
+						defer others.Release()
+						if _, err := io.CopyN(io.Discard, others.Reader(rand.Reader), graphqlhttp.AnonymousBytes); err != nil {
+							t.Fatal(err)
+						}
+					}
+					client := servedPipe(t, readDeadline(time.Hour)(s.observe(s.countBody(s.limitBody(s.readParameters(http.NotFoundHandler()))))))
+					sent := make(chan error, 1)
+					go func() {
+						_, err := io.WriteString(client, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+tt.body)
+						for n := 0; n < more && err == nil; n += 1 << 10 {
+							_, err = io.WriteString(client, text[:1<<10])
+						}
+						sent <- err
+					}()
+					begun := time.Now()
+					got, err := io.ReadAll(client)
+					if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 "+tt.status+" ") || !strings.Contains(string(got), "\r\nConnection: close\r\n") || !strings.HasSuffix(string(got), "}") {
+						t.Errorf("%v, after %q", err, got)
+					}
+					if took := time.Since(begun); took > 0 {
+						t.Errorf("the answer ends after %v", took)
+					}
+					if err := <-sent; err != nil && !strings.Contains(tt.body, "chunked") { // that what follows is no chunk ends the connection
+						t.Errorf("the client cannot send: %v", err)
+					}
+				})
+			})
+		}
 	}
 }
+
+// halfPipe is one end of an in-memory connection that can be closed for writing, as TCP.
+type halfPipe struct {
+	net.Conn // reads
+	out      net.Conn
+}
+
+func (p halfPipe) Write(b []byte) (int, error) { return p.out.Write(b) }
+
+func (p halfPipe) CloseWrite() error { return p.out.Close() }
+
+func (p halfPipe) Close() error { return errors.Join(p.out.Close(), p.Conn.Close()) }
+
+// servedPipe returns the client's end of a connection to a server. Call it in a bubble of synctest.
+func servedPipe(t *testing.T, h http.Handler) net.Conn {
+	t.Helper()
+	in, sends := net.Pipe()
+	receives, out := net.Pipe()
+	listener := &oneConn{conn: make(chan net.Conn, 1)}
+	listener.conn <- halfPipe{in, out}
+	server := &http.Server{Handler: h, ConnContext: ConnContext}
+	go func() { _ = server.Serve(listener) }()
+	client := halfPipe{receives, sends}
+	t.Cleanup(func() {
+		_ = client.Close()
+		_ = server.Close()
+		time.Sleep(time.Minute) // net/http waits before it closes a connection
+	})
+	return client
+}
+
+// oneConn is a listener of one connection.
+type oneConn struct{ conn chan net.Conn }
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	if c, ok := <-l.conn; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l *oneConn) Close() error { close(l.conn); return nil }
+
+func (*oneConn) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
 // TestClientsThatReadNothing hold a bounded number of bytes in all, and no other client is affected.
 func TestClientsThatReadNothing(t *testing.T) {

@@ -25,13 +25,16 @@ func CoalesceWrites(l net.Listener, b *slowreader.Budget) net.Listener {
 
 // ConnContext lets handlers find the connection, as http.Server.ConnContext.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
-	if g, ok := c.(*coalescingConn); ok {
+	if g, ok := c.(halfCloser); ok {
 		return context.WithValue(ctx, connKey{}, g)
 	}
 	return ctx
 }
 
 type connKey struct{}
+
+// halfCloser is a connection that can be closed for writing, with or without TLS.
+type halfCloser interface{ CloseWrite() error }
 
 // coalescedWrites passes the length of each answer to its connection.
 func coalescedWrites(next http.Handler) http.Handler {

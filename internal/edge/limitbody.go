@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// drainTime and drainBytes bound how much of a body is read after its refusal.
-	drainTime  = 2 * time.Second
-	drainBytes = 4 << 20
+	// lingerTime and lingerBytes bound how much of a body is read after its refusal.
+	lingerTime  = 2 * time.Second
+	lingerBytes = 4 << 20
 )
 
 // limitBody limits the size of the request body.
@@ -31,25 +31,28 @@ func (s *server) limitBody(next http.Handler) http.Handler {
 		}
 		limit := s.opts.Limits.BodyLimit(r)
 		if r.ContentLength > limit {
-			graphqlhttp.RefuseLarge(w, r, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
-			drain(w, r.Body)
+			graphqlhttp.RefuseUnread(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
+			linger(w, r, r.Body, true)
 			return
 		}
 		body := r.Body
 		limited := &limitedBody{ReadCloser: http.MaxBytesReader(w, idleTimeout(w, body, bodyTimeout), limit)}
 		r.Body = limited
 		next.ServeHTTP(w, r)
-		if limited.exceeded {
-			drain(w, body)
+		if limited.exceeded || limited.refused {
+			linger(w, r, body, limited.refused)
 		}
 	})
 }
 
-// limitedBody notes that a body has more bytes than are taken.
+// limitedBody notes that a body has more bytes than are taken, and that its request is refused.
 type limitedBody struct {
 	io.ReadCloser
-	exceeded bool
+	exceeded, refused bool
 }
+
+// Refuse notes that the request is refused. See graphqlhttp.RefuseUnread.
+func (b *limitedBody) Refuse() { b.refused = true }
 
 // Read reads on, up to the limit.
 func (b *limitedBody) Read(p []byte) (int, error) {
@@ -135,12 +138,16 @@ func (b *idleTimeoutBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// drain flushes the answer, then reads and drops the rest of the body. A client that is still
-// writing when the connection closes gets a reset, and may lose the answer.
-func drain(w http.ResponseWriter, body io.Reader) {
+// linger sends the answer, then reads and drops the rest of the body for a while. A client that is still writing when the
+// connection closes gets a reset, and may lose the answer (RFC 9112, section 9.6). If the answer is complete, the connection is
+// closed for writing, so that the client does not wait for the end. The server of HTTP/2 resets the stream instead.
+func linger(w http.ResponseWriter, r *http.Request, body io.Reader, complete bool) {
 	connection := http.NewResponseController(w)
-	if connection.Flush() != nil || connection.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+	if r.ProtoMajor > 1 || connection.Flush() != nil || connection.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
 		return // not every connection supports deadlines
 	}
-	_, _ = io.CopyN(io.Discard, body, drainBytes) // the client has its answer already
+	if c, ok := r.Context().Value(connKey{}).(halfCloser); ok && complete {
+		_ = c.CloseWrite() // the client may have left
+	}
+	_, _ = io.CopyN(io.Discard, body, lingerBytes) // the client has its answer already
 }

@@ -21,9 +21,7 @@ func (s *server) limitUploads(next http.Handler) http.Handler {
 		}
 		caller := principal.Caller(r.Context())
 		if !s.uploads.Take(caller, 1) {
-			w.Header().Set("Connection", "close") // else the server reads the file before it answers
-			graphqlhttp.WriteError(w, r, http.StatusServiceUnavailable, fault.Busy("too many uploads are in progress: send this one later"))
-			drain(w, r.Body)
+			graphqlhttp.RefuseUnread(w, r, http.StatusServiceUnavailable, fault.Busy("too many uploads are in progress: send this one later"))
 			return
 		}
 		defer s.uploads.Release(caller, 1)

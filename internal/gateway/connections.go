@@ -35,13 +35,14 @@ func (t transports) of(class admission.Class) http.RoundTripper {
 }
 
 // openTransports creates the transports. A write must not be sent again, so its connections are never idle for long.
-// The upload storage receives only the headers that it asks for (document, section Packages: put file).
-func (g *Gateway) openTransports() transports {
+// The upload storage receives only the headers that it asks for (document, section Packages: put file). retry is the budget for
+// reads that are sent again.
+func (g *Gateway) openTransports(retry func() bool) transports {
 	idle := g.settings.ConsoleConcurrency
-	reads := transport.Options{Idle: idle, Silence: g.settings.Silence, Log: g.connectionLog("console"), Authorities: g.authorities}
+	reads := transport.Options{Idle: idle, Silence: g.settings.Silence, Retry: retry, Log: g.connectionLog("console"), Authorities: g.authorities}
 	writes := transport.Options{Idle: idle, IdleTimeout: rareIdleTimeout, Log: reads.Log, Authorities: g.authorities}
 	files := transport.Options{Idle: admission.MaxUploads, IdleTimeout: rareIdleTimeout, Uncompressed: true, Log: g.connectionLog("storage"), Authorities: g.authorities}
-	sso := transport.Options{Idle: admission.MaxSSO, IdleTimeout: rareIdleTimeout, Log: g.connectionLog("SSO"), Authorities: g.authorities}
+	sso := transport.Options{Idle: admission.MaxSSO, IdleTimeout: rareIdleTimeout, Retry: retry, Log: g.connectionLog("SSO"), Authorities: g.authorities}
 	return transports{
 		reads:  g.traces.Transport(transport.New(reads)),
 		writes: g.traces.Transport(transport.New(writes)),
@@ -106,7 +107,10 @@ func (g *Gateway) dialConsole() error {
 			return fmt.Errorf("--console-ca-file: %w", err)
 		}
 	}
-	s, by := g.settings, g.openTransports()
+	s := g.settings
+	var calls *admission.Controller
+	by := g.openTransports(func() bool { return calls.Retry() })
+	calls = g.newAdmission(by)
 	opts := consoleclient.Options{
 		APIURL:           s.ConsoleURL,
 		SSOURL:           s.SSOURL,
@@ -114,7 +118,7 @@ func (g *Gateway) dialConsole() error {
 		Transport:        by.reads,
 		WriteTransport:   by.writes,
 		FileTransport:    by.files,
-		Admission:        g.newAdmission(by),
+		Admission:        calls,
 		Timeout:          s.ConsoleTimeout,
 		WriteTimeout:     s.ConsoleWriteTimeout,
 		UploadTimeout:    s.UploadTimeout,

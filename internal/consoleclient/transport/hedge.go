@@ -21,15 +21,18 @@ const (
 	hedgePause = 5 * time.Second
 	// hedgeTimeout bounds a duplicate, whose connection may be dead, too.
 	hedgeTimeout = 2 * time.Second
+	// retryPause is the pause without duplicates after one without an answer, or without the leave to send one.
+	retryPause = time.Second
 )
 
 // hedger detects dead HTTP/1.1 connections of a pool, because HTTP/1.1 has no pings. A GET that waits too long is sent
 // a second time on a new connection. If the second is answered first, idle connections are closed and other waiting GETs
 // are sent again. If it is not answered either, another one follows. Only one duplicate is in flight at a time, which
-// limits the load on a slow console.
+// limits the load on a slow console. Each request that is sent again needs the leave of retry.
 type hedger struct {
 	base  http.RoundTripper
 	delay time.Duration // see Options.Silence
+	retry func() bool   // see Options.Retry
 
 	mu          sync.Mutex
 	waiting     map[*attempt]struct{} // GETs that wait too long
@@ -43,9 +46,12 @@ type attempt struct {
 	req    *http.Request // with the caller's context
 	cancel context.CancelFunc
 
+	trace httptrace.ClientTrace
+
 	mu        sync.Mutex
 	connected bool // the request got a connection
-	written   bool // the whole GET was written to an HTTP/1.1 connection
+	written   bool // the whole request was written to an HTTP/1.1 connection
+	answered  bool // the first byte of an answer has arrived
 	lost      bool // that connection was lost, and net/http was to send the GET again
 	reused    bool // that connection had been used before
 	http2     bool
@@ -70,8 +76,8 @@ func pingLost(err error) bool {
 func (s *hedger) send(req *http.Request) (*http.Response, *attempt, error) {
 	ctx, cancel := context.WithCancel(req.Context())
 	a := &attempt{hedger: s, req: req, cancel: cancel}
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GetConn: a.getConn, GotConn: a.gotConn, WroteRequest: a.wroteRequest})
-	resp, err := s.base.RoundTrip(req.WithContext(traced))
+	a.trace = httptrace.ClientTrace{GetConn: a.getConn, GotConn: a.gotConn, WroteRequest: a.wroteRequest, GotFirstResponseByte: a.gotFirstByte}
+	resp, err := s.base.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &a.trace)))
 	resp, err = a.end(resp, err)
 	if err != nil {
 		cancel()
@@ -89,17 +95,24 @@ var errLost = fmt.Errorf("the connection was lost: %w", io.ErrUnexpectedEOF)
 func (a *attempt) getConn(string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.written {
+	if a.written && a.req.Method == http.MethodGet {
 		a.lost = true
 		a.cancel()
 	}
 }
 
-// wroteRequest records that the server may have received a GET. HTTP/2 reports what it has not processed.
+// wroteRequest records that the server may have received a request. HTTP/2 reports what it has not processed.
 func (a *attempt) wroteRequest(info httptrace.WroteRequestInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.written = info.Err == nil && a.req.Method == http.MethodGet && !a.http2
+	a.written = info.Err == nil && !a.http2
+}
+
+// gotFirstByte records that the server answers.
+func (a *attempt) gotFirstByte() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answered = true
 }
 
 // gotConn records the connection of a request. A request may have several.
@@ -151,6 +164,8 @@ func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 		return nil, errDeadConnection
 	case a.lost && err != nil && a.req.Context().Err() == nil:
 		return nil, errLost
+	case a.answered && a.written && isMalformed(err):
+		return nil, &malformedError{err}
 	}
 	return resp, err
 }
@@ -167,6 +182,10 @@ func (s *hedger) onDelay(a *attempt) {
 	}
 	s.waiting[a] = struct{}{}
 	if s.hedging || time.Now().Before(s.pausedUntil) {
+		return
+	}
+	if !s.retry() {
+		s.pause(retryPause)
 		return
 	}
 	ctx, cancel := context.WithCancel(a.req.Context())
@@ -199,7 +218,7 @@ func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
 	a.mu.Lock()
 	dead := err == nil && !a.ended
 	if dead {
-		resp.Body = &hedgeBody{resp.Body, a.stopHedge}
+		resp.Body = &hedgeBody{resp.Body, a, a.stopHedge}
 		a.hedged = resp
 	}
 	a.mu.Unlock()
@@ -211,23 +230,14 @@ func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
 	}
 	s.mu.Lock()
 	s.hedging = false
-	if dead {
-		for other := range s.waiting {
-			if other != a {
-				other.mu.Lock()
-				other.resend = true
-				other.mu.Unlock()
-				other.cancel()
-			}
-		}
-		clear(s.waiting)
-	} else {
-		pause := hedgePause
-		if err != nil { // nothing was answered
-			pause = hedgeTimeout / 2
-		}
-		s.pausedUntil = time.Now().Add(pause)
-		time.AfterFunc(pause, s.hedgeNext)
+	switch {
+	case dead:
+		delete(s.waiting, a)
+		s.resendWaiting()
+	case err != nil: // nothing was answered
+		s.pause(retryPause)
+	default:
+		s.pause(hedgePause)
 	}
 	s.mu.Unlock()
 	close(a.hedgeDone)
@@ -235,6 +245,27 @@ func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
 		closeIdle(s.base)
 		a.cancel() // ends the first request
 	}
+}
+
+// resendWaiting sends the waiting GETs again, as far as retry lets it. The caller holds s.mu.
+func (s *hedger) resendWaiting() {
+	for other := range s.waiting {
+		if !s.retry() {
+			s.pause(retryPause)
+			return
+		}
+		delete(s.waiting, other)
+		other.mu.Lock()
+		other.resend = true
+		other.mu.Unlock()
+		other.cancel()
+	}
+}
+
+// pause sends no duplicate for d. The caller holds s.mu.
+func (s *hedger) pause(d time.Duration) {
+	s.pausedUntil = time.Now().Add(d)
+	time.AfterFunc(d, s.hedgeNext)
 }
 
 func (s *hedger) forget(a *attempt) {
@@ -287,6 +318,7 @@ func (b *attemptBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
 		b.attempt.timedOut(err)
+		err = b.attempt.describe(err)
 	}
 	return n, err //nolint:wrapcheck // returned as io.Reader requires
 }
@@ -299,7 +331,13 @@ func (b *attemptBody) Close() error {
 // hedgeBody is the body of the response to the second request.
 type hedgeBody struct {
 	io.ReadCloser
-	cancel context.CancelFunc
+	attempt *attempt
+	cancel  context.CancelFunc
+}
+
+func (b *hedgeBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	return n, b.attempt.describe(err)
 }
 
 func (b *hedgeBody) Close() error {

@@ -19,6 +19,8 @@ type Options struct {
 	// Silence is how long a GET waits on a reused HTTP/1.1 connection before it is sent again on a new one. It is at
 	// most half of the time to the deadline. 0: 2 s.
 	Silence time.Duration
+	// Retry reports whether a GET that waits may be sent again, and counts it. nil: it always may.
+	Retry func() bool
 	// Log, if not nil, receives connection failures and responses.
 	Log ConnectionLog
 	// Authorities are those that certificates of servers are verified against. nil: the system's.
@@ -46,6 +48,9 @@ func New(o Options) http.RoundTripper {
 	if o.Silence <= 0 {
 		o.Silence = defaultHedgeDelay
 	}
+	if o.Retry == nil {
+		o.Retry = func() bool { return true }
+	}
 	if o.Base == nil {
 		pool := NewPool(o.Idle, o.IdleTimeout)
 		pool.DisableCompression = o.Uncompressed
@@ -56,7 +61,7 @@ func New(o Options) http.RoundTripper {
 	}
 	return &transport{
 		base:   o.Base,
-		hedger: hedger{base: o.Base, delay: o.Silence, waiting: make(map[*attempt]struct{})},
+		hedger: hedger{base: o.Base, delay: o.Silence, retry: o.Retry, waiting: make(map[*attempt]struct{})},
 		log:    o.Log,
 	}
 }

@@ -157,9 +157,9 @@ func RefuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &batch):
 		writeBatchError(w, r, batch)
 	case errors.As(err, &large):
-		RefuseLarge(w, r, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit))
+		RefuseUnread(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit))
 	case errors.Is(err, ErrBusy):
-		WriteError(w, r, http.StatusServiceUnavailable, ErrBusy)
+		RefuseUnread(w, r, http.StatusServiceUnavailable, ErrBusy)
 	case errors.Is(err, ErrCharset) && errors.As(err, &told):
 		WriteError(w, r, http.StatusUnsupportedMediaType, told)
 	case errors.As(err, &told):
@@ -169,11 +169,30 @@ func RefuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// RefuseLarge answers a body that is too large. The connection closes, as the server would read the rest of the body before
-// it answers otherwise.
-func RefuseLarge(w http.ResponseWriter, r *http.Request, err error) {
+// RefuseUnread answers a request whose body is not read to its end. The connection closes, as the server would read the rest
+// of the body before it answers otherwise. A body with a method Refuse learns of it.
+func RefuseUnread(w http.ResponseWriter, r *http.Request, status int, err error) {
+	if b, ok := r.Body.(interface{ Refuse() }); ok {
+		b.Refuse()
+	}
 	w.Header().Set("Connection", "close")
-	WriteError(w, r, http.StatusRequestEntityTooLarge, err)
+	WriteError(&wholeWriter{ResponseWriter: w}, r, status, err)
+}
+
+// wholeWriter writes an answer with its length, so that it is complete before its handler ends. The body must be one write.
+type wholeWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes the status.
+func (w *wholeWriter) WriteHeader(status int) { w.status = status }
+
+// Write writes the answer.
+func (w *wholeWriter) Write(body []byte) (int, error) {
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.ResponseWriter.WriteHeader(w.status)
+	return w.ResponseWriter.Write(body) //nolint:wrapcheck // the server's
 }
 
 // RequestError returns the GraphQL error of a request without an operation.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -31,6 +32,7 @@ const (
 // a subscription that waits for an event has none.
 type socket struct {
 	conn        *websocket.Conn
+	frames      *frameReader // that conn reads
 	o           *Options
 	exec        graphql.GraphExecutor
 	request     *http.Request            // until the client has identified itself
@@ -58,12 +60,13 @@ type socket struct {
 }
 
 // newSocket returns the socket of a connection, and pings its client.
-func newSocket(conn *websocket.Conn, r *http.Request, exec graphql.GraphExecutor, o *Options) *socket {
+func newSocket(conn *websocket.Conn, frames *frameReader, r *http.Request, exec graphql.GraphExecutor, o *Options) *socket {
 	c := &socket{
-		conn: conn, o: o, exec: exec, request: r, base: r.Context(), ctx: r.Context(), reservation: graphqlhttp.ReservationOf(r.Context()), done: func() {},
+		conn: conn, frames: frames, o: o, exec: exec, request: r, base: r.Context(), ctx: r.Context(), reservation: graphqlhttp.ReservationOf(r.Context()), done: func() {},
 		open: make(chan struct{}), operations: make(map[string]*operating),
 	}
-	conn.SetReadLimit(o.Limits.BodyLimit(r))
+	conn.SetReadLimit(-1) // see frameReader
+	frames.limit.Store(o.Limits.BodyLimit(r))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// Their goroutines run for moments only: a gateway has thousands of idle connections.
@@ -102,6 +105,8 @@ func (c *socket) receive() (message []byte, ok bool) {
 		message, err = io.ReadAll(c.reservation.Reader(from))
 	}
 	switch {
+	case errors.Is(err, errLongMessage):
+		return nil, c.refuse(websocket.StatusMessageTooBig, fmt.Sprintf("the message has more than the %d bytes that are taken", c.frames.limit.Load()))
 	case errors.Is(err, graphqlhttp.ErrBusy):
 		return nil, c.refuse(websocket.StatusTryAgainLater, graphqlhttp.ErrBusy.Message)
 	case err != nil:

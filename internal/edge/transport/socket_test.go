@@ -62,6 +62,14 @@ func (anyone) TraceMode(*http.Request) (operation.TraceMode, error) { return ope
 // openSocket returns a client's end of a WebSocket. Call it in a bubble of synctest.
 func openSocket(t *testing.T, exec graphql.GraphExecutor, o Options) *websocket.Conn {
 	t.Helper()
+	return openSocketBy(t, exec, o, func(dial dialer) dialer { return dial })
+}
+
+type dialer = func(context.Context, string, string) (net.Conn, error)
+
+// openSocketBy is openSocket for a client that wraps its dialer.
+func openSocketBy(t *testing.T, exec graphql.GraphExecutor, o Options, wrap func(dialer) dialer) *websocket.Conn {
+	t.Helper()
 	if o.Streams == nil {
 		o.Streams = &Streams{}
 	}
@@ -71,7 +79,7 @@ func openSocket(t *testing.T, exec graphql.GraphExecutor, o Options) *websocket.
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { webSocket{o}.Do(w, r, exec) })}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
-	client := &http.Client{Transport: &http.Transport{DialContext: listener.dial, DisableKeepAlives: true}}
+	client := &http.Client{Transport: &http.Transport{DialContext: wrap(listener.dial), DisableKeepAlives: true}}
 	conn, _, err := websocket.Dial(t.Context(), "ws://pipe/", &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{subprotocol}})
 	if err != nil {
 		t.Fatal(err)

@@ -49,7 +49,8 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		graphqlhttp.WriteError(w, r, http.StatusBadRequest, fault.BadInput("Sec-WebSocket-Protocol", "does not offer %s", subprotocol))
 		return
 	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	hijacker := &frameHijacker{ResponseWriter: w}
+	conn, err := websocket.Accept(hijacker, r, &websocket.AcceptOptions{
 		Subprotocols: []string{subprotocol},
 		// Otherwise only the page's own origin is allowed. Patterns would be compared
 		// differently from the origins of requests.
@@ -68,7 +69,7 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	// net/http cancels the context of a request when its handler returns. The body refers to its connection.
 	r = r.WithContext(context.WithoutCancel(r.Context()))
 	r.Body = http.NoBody
-	c := newSocket(conn, r, exec, &t.o)
+	c := newSocket(conn, hijacker.frames, r, exec, &t.o)
 	done, ok := t.o.Streams.begin(c.goAway)
 	if !ok {
 		c.shut(websocket.StatusGoingAway, errStopping.Message)
@@ -124,7 +125,7 @@ func (c *socket) identify(payload map[string]any) bool {
 		return c.refuseCaller(statusBadRequest, err)
 	}
 	if c.reservation.Identify(ctx); !graphqlhttp.IsAnonymous(ctx) {
-		c.conn.SetReadLimit(c.o.Limits.BodyBytes)
+		c.frames.limit.Store(c.o.Limits.BodyBytes)
 	}
 	c.ctx = operation.WithTraceMode(ctx, mode)
 	c.opened()
