@@ -266,28 +266,48 @@ func (f WorkflowLayoutFilter) Split() (cc.WorkflowLayoutFilter, listing.Conditio
 	return f.WorkflowLayoutFilter, listing.Conditions[cc.WorkflowLayout]{IDs: f.IDs}
 }
 
-// gqlgen finds the connections and edges of the schema by these names.
+// gqlgen finds the connections and orders of the schema by these names.
 type (
 	// PackageConnection is a range of a list of packages.
 	PackageConnection = entity.Connection[cc.Package]
 	// PackageEdge is an edge of it.
 	PackageEdge = entity.Edge[cc.Package]
+	// PackageOrder is the order of the list.
+	PackageOrder = entity.OrderBy
+	// PackageOrderField is the field of the order.
+	PackageOrderField = listing.SortField
 	// QueueConnection is a range of a list of queues.
 	QueueConnection = entity.Connection[cc.Queue]
 	// QueueEdge is an edge of it.
 	QueueEdge = entity.Edge[cc.Queue]
+	// QueueOrder is the order of the list.
+	QueueOrder = entity.OrderBy
+	// QueueOrderField is the field of the order.
+	QueueOrderField = listing.SortField
 	// RobotConnection is a range of a list of robots.
 	RobotConnection = entity.Connection[cc.Robot]
 	// RobotEdge is an edge of it.
 	RobotEdge = entity.Edge[cc.Robot]
+	// RobotOrder is the order of the list.
+	RobotOrder = entity.OrderBy
+	// RobotOrderField is the field of the order.
+	RobotOrderField = listing.SortField
 	// WorkflowConnection is a range of a list of workflows.
 	WorkflowConnection = entity.Connection[cc.Workflow]
 	// WorkflowEdge is an edge of it.
 	WorkflowEdge = entity.Edge[cc.Workflow]
+	// WorkflowOrder is the order of the list.
+	WorkflowOrder = entity.OrderBy
+	// WorkflowOrderField is the field of the order.
+	WorkflowOrderField = listing.SortField
 	// WorkflowLayoutConnection is a range of a list of workflow layouts.
 	WorkflowLayoutConnection = entity.Connection[cc.WorkflowLayout]
 	// WorkflowLayoutEdge is an edge of it.
 	WorkflowLayoutEdge = entity.Edge[cc.WorkflowLayout]
+	// WorkflowLayoutOrder is the order of the list.
+	WorkflowLayoutOrder = entity.OrderBy
+	// WorkflowLayoutOrderField is the field of the order.
+	WorkflowLayoutOrderField = listing.SortField
 )
 
 // kindOf returns the row of the table of lifetimes for the console's answers about an object type. It is empty for a
