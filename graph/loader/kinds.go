@@ -173,7 +173,7 @@ func newDryKinds(c *explain.Console) kinds {
 
 // readFrom makes the kind read the console of a dry run.
 func (k *kind[T, F]) readFrom(c *explain.Console) {
-	listed := explain.Listed[T, F]{Type: k.Type, Kind: k.Name, List: k.ListOperation, Get: k.GetOperation, New: k.sample}
+	listed := explain.Listed[T, F]{Listed: k.Listed, New: k.sample}
 	if k.Partial != nil {
 		listed.Complete = k.Partial.Complete
 	}
