@@ -13,8 +13,8 @@ import (
 // The kinds of answers are the rows of the table of lifetimes.
 const (
 	Companies = "companies"
-	Tree      = "tree" // departments of a company
-	Self      = "self" // the caller as a user of a company
+	Tree      = "tree"
+	Self      = "self"
 	Packages  = "packages"
 	Queues    = "queues"
 	Robots    = "robots"
@@ -24,7 +24,9 @@ const (
 
 // Kind is a row of the table of kinds.
 type Kind struct {
-	Name   string
+	Name string
+	// Note says in documents which answers these are; empty: Name does.
+	Note   string
 	Policy responsecache.Policy // its default
 	// Types are the types of the schema whose objects the answers contain.
 	Types []string
@@ -34,8 +36,8 @@ type Kind struct {
 
 // Listed is a row of a kind that the console lists by page and gets by id.
 type Listed[T any] struct {
-	Name   string
-	Policy responsecache.Policy // its default
+	Name, Note string               // as of a Kind
+	Policy     responsecache.Policy // its default
 	// Type is the type of the entities in the schema.
 	Type string
 	// ListOperation and GetOperation are the console's reads.
@@ -77,7 +79,7 @@ type ListedKinds struct {
 func NewListedKinds() ListedKinds {
 	return ListedKinds{
 		Packages: Listed[cc.Package]{
-			Name: Packages, Policy: policy(time.Minute, 15*time.Second, 5*time.Minute),
+			Name: Packages, Note: "with their versions", Policy: policy(time.Minute, 15*time.Second, 5*time.Minute),
 			Type: "Package", ListOperation: cc.OpPackages, GetOperation: cc.OpPackage,
 			ID:        func(p *cc.Package) string { return p.ID },
 			complete:  func(p *cc.Package) bool { return p.Versions != nil },
@@ -118,13 +120,13 @@ type kinds struct {
 func newKinds() *kinds {
 	return &kinds{
 		companies: singleKind[[]*cc.Company]{Kind: Kind{
-			Companies, policy(5*time.Minute, time.Minute, 30*time.Minute), []string{"Company"}, []string{cc.OpCompanies},
+			Companies, "", policy(5*time.Minute, time.Minute, 30*time.Minute), []string{"Company"}, []string{cc.OpCompanies},
 		}},
 		tree: singleKind[*cc.DepartmentTree]{Kind: Kind{
-			Tree, policy(5*time.Minute, time.Minute, 30*time.Minute), []string{"Department"}, []string{cc.OpDepartmentTree},
+			Tree, "departments", policy(5*time.Minute, time.Minute, 30*time.Minute), []string{"Department"}, []string{cc.OpDepartmentTree},
 		}},
 		self: singleKind[*cc.CompanyUser]{Kind: Kind{
-			Self, policy(5*time.Minute, time.Minute, 30*time.Minute), []string{"CompanyUser"}, []string{cc.OpSelf},
+			Self, "the caller as a company's user", policy(5*time.Minute, time.Minute, 30*time.Minute), []string{"CompanyUser"}, []string{cc.OpSelf},
 		}},
 		ListedKinds: NewListedKinds(),
 	}
@@ -217,7 +219,7 @@ func (s *singleKind[V]) createViews(c *responsecache.Cache) error {
 }
 
 func (l *Listed[T]) describe() (Kind, reflect.Type) {
-	k := Kind{l.Name, l.Policy, []string{l.Type}, []string{l.ListOperation, l.GetOperation}}
+	k := Kind{l.Name, l.Note, l.Policy, []string{l.Type}, []string{l.ListOperation, l.GetOperation}}
 	if l.otherType != "" {
 		k.Types = append(k.Types, l.otherType)
 	}
