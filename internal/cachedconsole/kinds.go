@@ -109,6 +109,14 @@ func NewListedKinds() ListedKinds {
 	}
 }
 
+// The kinds that a change may touch. Workflows repeat fields of their package, queue and robots, and layouts those of
+// their workflows. Queues count robots, and an execution changes the state of robots.
+func touchesPackages() []string  { return []string{Packages, Workflows, Layouts} }
+func touchesQueues() []string    { return []string{Queues, Robots, Workflows, Layouts} }
+func touchesWorkflows() []string { return []string{Workflows, Layouts} }
+func touchesRobots() []string    { return []string{Workflows, Robots, Queues} }
+func startsJobs() []string       { return []string{Workflows, Layouts, Robots, Queues} }
+
 // kinds is the table of kinds with its views. Without a cache, the views are nil.
 type kinds struct {
 	companies singleKind[[]*cc.Company]
