@@ -146,23 +146,9 @@ type row interface {
 	createViews(c *responsecache.Cache) error
 }
 
-// listedRow is a Listed of any type.
-type listedRow interface {
-	row
-	list() List
-}
-
 // rows returns the table. Form depends on its order.
 func (k *kinds) rows() []row {
-	rows := []row{&k.companies, &k.tree, &k.self}
-	for _, l := range k.ListedKinds.rows() {
-		rows = append(rows, l)
-	}
-	return rows
-}
-
-func (k *ListedKinds) rows() []listedRow {
-	return []listedRow{&k.Packages, &k.Queues, &k.Robots, &k.Workflows, &k.Layouts}
+	return []row{&k.companies, &k.tree, &k.self, &k.Packages, &k.Queues, &k.Robots, &k.Workflows, &k.Layouts}
 }
 
 // Kinds returns the table of kinds.
@@ -184,12 +170,11 @@ type List struct {
 }
 
 // Lists returns the lists of all listed kinds.
-func Lists() []List {
-	kinds := NewListedKinds()
-	rows := kinds.rows()
-	all := make([]List, len(rows))
-	for i, r := range rows {
-		all[i] = r.list()
+func Lists() (all []List) {
+	for _, r := range newKinds().rows() {
+		if l, ok := r.(interface{ list() List }); ok {
+			all = append(all, l.list())
+		}
 	}
 	return all
 }

@@ -105,20 +105,21 @@ func (c Caching) parts() []lifetimePart {
 // HelpVars returns the texts about kinds in the help of the flags. The default durations are named as their flags, with
 // underscores.
 func HelpVars() kong.Vars {
-	var kinds, withIDs []string
+	lifetimes := cachedconsole.DefaultLifetimes()
+	kinds := make([]string, 0, len(lifetimes))
 	for _, k := range cachedconsole.Kinds() {
 		if k.Note != "" {
 			k.Name += " (" + k.Note + ")"
 		}
 		kinds = append(kinds, k.Name)
 	}
+	var withIDs []string
 	for _, l := range cachedconsole.Lists() {
 		if l.TakesIDs {
 			withIDs = append(withIDs, l.Kind)
 		}
 	}
 	all := kong.Vars{"kinds": enumeration(kinds), "lists_with_ids": enumeration(withIDs)}
-	lifetimes := cachedconsole.DefaultLifetimes()
 	for _, part := range (Caching{}).parts() {
 		words := make([]string, 0, len(lifetimes))
 		for _, kind := range slices.Sorted(maps.Keys(lifetimes)) {
