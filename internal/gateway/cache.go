@@ -102,9 +102,9 @@ func (c Caching) parts() []lifetimePart {
 	}
 }
 
-// HelpVars returns the texts about kinds in the help of the flags. The default durations are named as their flags, with
+// Defaults returns the texts about kinds in the help of the flags. The default durations are named as their flags, with
 // underscores.
-func HelpVars() kong.Vars {
+func Defaults() kong.Vars {
 	lifetimes := cachedconsole.DefaultLifetimes()
 	kinds := make([]string, 0, len(lifetimes))
 	for _, k := range cachedconsole.Kinds() {
