@@ -10,7 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-//go:generate go test -count=1 -run ^TestConfigurationDocument$ -update .
+//go:generate go test -count=1 -run ^Test(Configuration|Caching)Document$ -update .
 
 var update = flag.Bool("update", false, "write the documents that tests compare")
 

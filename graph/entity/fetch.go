@@ -15,27 +15,27 @@ import (
 )
 
 // pageSize is the largest page that the console is expected to serve to the principal.
-func (e *Loader[T, F]) pageSize() int { return e.capabilities.PageSize(e.x.Principal(), e.k.Name) }
+func (e *Loader[T, F]) pageSize() int { return e.capabilities.PageSize(e.x.Principal(), e.k.Type) }
 
 // leastPage is the smallest page that the principal is served; 0 if unknown.
-func (e *Loader[T, F]) leastPage() int { return e.capabilities.LeastPage(e.x.Principal(), e.k.Name) }
+func (e *Loader[T, F]) leastPage() int { return e.capabilities.LeastPage(e.x.Principal(), e.k.Type) }
 
 func (e *Loader[T, F]) observeClamp(size int) {
-	e.capabilities.ObserveClamp(e.x.Principal(), e.k.Name, size)
+	e.capabilities.ObserveClamp(e.x.Principal(), e.k.Type, size)
 }
 
 // servesPagesOf reports whether the principal was served pages of size, or larger ones.
 func (e *Loader[T, F]) servesPagesOf(size int) bool {
-	return e.capabilities.LargestServed(e.x.Principal(), e.k.Name) >= size
+	return e.capabilities.LargestServed(e.x.Principal(), e.k.Type) >= size
 }
 
 // listSize is the length of the unfiltered list in sc, as the principal last saw it.
 func (e *Loader[T, F]) listSize(sc scope.Scope) (int, bool) {
-	return e.capabilities.ListSize(e.x.Principal(), e.k.Name, sc)
+	return e.capabilities.ListSize(e.x.Principal(), e.k.Type, sc)
 }
 
 func (e *Loader[T, F]) observeListSize(sc scope.Scope, n int) {
-	e.capabilities.ObserveListSize(e.x.Principal(), e.k.Name, sc, n)
+	e.capabilities.ObserveListSize(e.x.Principal(), e.k.Type, sc, n)
 }
 
 // group is the part of a batch in one scope.
@@ -144,7 +144,7 @@ func (e *Loader[T, F]) removeFound(g *group) {
 // fetchByIDs reads lists with `Ids`. A console that does not know the parameter ignores it, and returns the first page
 // of the whole list. fetchByIDs returns that page, and scanList continues from it.
 func (e *Loader[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
-	takes, known := e.capabilities.TakesIDs(e.k.Name)
+	takes, known := e.capabilities.TakesIDs(e.k.Type)
 	if !e.k.TakesIDs || known && !takes {
 		return nil, nil
 	}
@@ -229,7 +229,7 @@ func (e *Loader[T, F]) askIDs(g *group, ids []string) (first *firstPage[T], abse
 	switch {
 	case refusesParameter(err) && (!isFailure(err) || !e.knowsIDs()):
 		if isLasting(err) {
-			e.capabilities.ObserveIDs(e.k.Name, false)
+			e.capabilities.ObserveIDs(e.k.Type, false)
 		}
 		return nil, nil, nil
 	case err != nil:
@@ -244,12 +244,12 @@ func (e *Loader[T, F]) askIDs(g *group, ids []string) (first *firstPage[T], abse
 		return !ok
 	})
 	if foreign || page.Count > len(ids) {
-		e.capabilities.ObserveIDs(e.k.Name, false)
+		e.capabilities.ObserveIDs(e.k.Type, false)
 		return &firstPage[T]{page: page, size: size}, nil, nil
 	}
 	if n, known := e.listSize(g.scope); known && n > len(ids) || len(g.missing) > len(ids) {
 		// The list has other entities. If it had not, a console that ignores `Ids` would give the same answer.
-		e.capabilities.ObserveIDs(e.k.Name, true)
+		e.capabilities.ObserveIDs(e.k.Type, true)
 	}
 	if n := page.Served; n > 0 && n < page.Count {
 		e.observeClamp(n)
@@ -275,7 +275,7 @@ func (e *Loader[T, F]) askIDs(g *group, ids []string) (first *firstPage[T], abse
 
 // knowsIDs reports whether the console has shown that it takes `Ids`.
 func (e *Loader[T, F]) knowsIDs() bool {
-	takes, known := e.capabilities.TakesIDs(e.k.Name)
+	takes, known := e.capabilities.TakesIDs(e.k.Type)
 	return takes && known
 }
 

@@ -66,7 +66,7 @@ func (e *Loader[T, F]) Head(a *batch.Access, sc scope.Scope, o HeadOptions[F]) b
 // idsOf returns the ids that are sent with a walk. Nothing documents how `Ids` and filters combine.
 func (e *Loader[T, F]) idsOf(o HeadOptions[F]) string {
 	var none F
-	if takes, known := e.capabilities.TakesIDs(e.k.Name); !e.k.TakesIDs || known && !takes || o.Filter != none {
+	if takes, known := e.capabilities.TakesIDs(e.k.Type); !e.k.TakesIDs || known && !takes || o.Filter != none {
 		return ""
 	}
 	if len(o.IDs) == 0 || len(o.IDs) > e.capabilities.IDsPerURL() {

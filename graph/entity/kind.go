@@ -7,18 +7,15 @@ import (
 
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/selection"
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // Kind describes a kind of entity that the console lists and gets by id.
 type Kind[T any, F comparable] struct {
-	// Name is the name of the type in the schema.
-	Name string
-	// TakesIDs says that the console's list may take the parameter `Ids`.
-	TakesIDs bool
-	// ID returns the id of an entity, Scope its scope.
-	ID    func(*T) string
+	cachedconsole.Listed[T]
+	// Scope returns the scope of an entity.
 	Scope func(*T) scope.Scope
 	// List reads a page of the list, and Get one entity.
 	List func(context.Context, scope.Scope, cc.List[F]) (*cc.Page[T], error)
@@ -39,18 +36,13 @@ type Kind[T any, F comparable] struct {
 type Partial[T any, F comparable] struct {
 	// Fields are the fields of the schema that need a complete entity.
 	Fields []string
-	// IsComplete reports whether an entity has all fields that Get returns.
-	IsComplete func(*T) bool
 	// Complete changes a filter so that the list returns complete entities.
 	Complete func(*F)
 }
 
-// isComplete reports whether the entity has all fields that Get returns.
-func (k *Kind[T, F]) isComplete(v *T) bool { return k.Partial == nil || k.Partial.IsComplete(v) }
-
 // needsComplete reports whether a selection on an entity needs a complete one.
 func (k *Kind[T, F]) needsComplete(s selection.Set) bool {
-	return k.Partial != nil && s.Selects(k.Name, k.Partial.Fields...)
+	return k.Partial != nil && s.Selects(k.Type, k.Partial.Fields...)
 }
 
 // Needs is what a selection on a connection needs of the console.
@@ -63,14 +55,14 @@ type Needs struct {
 // needsOfConnection reads a selection on a connection of the kind.
 func (k *Kind[T, F]) needsOfConnection(s selection.Set) Needs {
 	var n Needs
-	for _, f := range s.Fields(k.Name + "Connection") {
+	for _, f := range s.Fields(k.Type + "Connection") {
 		switch f.Name {
 		case "nodes":
 			n.Nodes = true
 			n.Complete = n.Complete || k.needsComplete(s.Below(f))
 		case "edges":
 			n.Nodes = true
-			for _, edge := range s.Below(f).Fields(k.Name + "Edge") {
+			for _, edge := range s.Below(f).Fields(k.Type + "Edge") {
 				if edge.Name == "node" {
 					n.Complete = n.Complete || k.needsComplete(s.Below(edge))
 				}

@@ -176,7 +176,7 @@ func (e *Loader[T, F]) loadOptional(a *batch.Access, sc scope.Scope, id *string,
 	}
 	named, err := scope.ParseID(*id)
 	if err != nil {
-		return batch.Failed[*T](fault.New(fault.UpstreamInvalidResponse, "the console names a %s by what is no GUID", e.k.Name))
+		return batch.Failed[*T](fault.New(fault.UpstreamInvalidResponse, "the console names a %s by what is no GUID", e.k.Type))
 	}
 	return e.load(a, sc, named, complete)
 }
@@ -208,7 +208,7 @@ func (e *Loader[T, F]) index() {
 }
 
 func (e *Loader[T, F]) store(k key, v *T) {
-	if old, ok := e.known[k]; !ok || !e.k.isComplete(old) {
+	if old, ok := e.known[k]; !ok || !e.k.IsComplete(old) {
 		e.known[k] = v
 	}
 }
@@ -219,7 +219,7 @@ func (e *Loader[T, F]) find(k key) (*T, bool) {
 	defer e.mu.Unlock()
 	e.index()
 	v, ok := e.known[k.entity()]
-	return v, ok && (!k.complete || e.k.isComplete(v))
+	return v, ok && (!k.complete || e.k.IsComplete(v))
 }
 
 // batch answers the keys of one level, scope by scope.
@@ -256,7 +256,7 @@ func (e *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Resu
 	}
 	if t := operation.FromContext(ctx); t.Options().Batches {
 		asked := distinct(keys)
-		t.AddBatch(operation.Batch{Kind: e.k.Name, Keys: asked, Kept: asked - missing})
+		t.AddBatch(operation.Batch{Kind: e.k.Type, Keys: asked, Kept: asked - missing})
 	}
 	parallel(len(lacking), func(i int) { e.fetch(ctx, lacking[i]) })
 
@@ -268,7 +268,7 @@ func (e *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Resu
 		}
 		err, known := groups[k.scope].failed[k.id]
 		if !known {
-			err = fault.New(fault.UpstreamInvalidResponse, "the console answered without the %s that was asked for", e.k.Name)
+			err = fault.New(fault.UpstreamInvalidResponse, "the console answered without the %s that was asked for", e.k.Type)
 		}
 		results[i] = &dataloader.Result[*T]{Error: err}
 	}
@@ -302,7 +302,7 @@ func (e *Loader[T, F]) get(sc scope.Scope, id string) batch.Thunk[*T] {
 			return nil, err
 		}
 		if scope.Lower(e.k.ID(v)) != id { // this does not show whether the requested entity exists
-			return nil, fault.New(fault.UpstreamInvalidResponse, "the console answered with another %s than the one that was asked for", e.k.Name)
+			return nil, fault.New(fault.UpstreamInvalidResponse, "the console answered with another %s than the one that was asked for", e.k.Type)
 		}
 		e.Add(sc, v)
 		return v, nil
@@ -360,9 +360,9 @@ func (e *Loader[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
 		}
 		switch {
 		case k.size > 0 && p.Served == k.size:
-			e.capabilities.ObservePage(e.x.Principal(), e.k.Name, k.size)
+			e.capabilities.ObservePage(e.x.Principal(), e.k.Type, k.size)
 		case k.size > 0 && p.Served > k.size:
-			e.capabilities.ObserveLeastPage(e.x.Principal(), e.k.Name, p.Served)
+			e.capabilities.ObserveLeastPage(e.x.Principal(), e.k.Type, p.Served)
 		}
 		e.Add(k.scope, p.List...)
 		return p, nil

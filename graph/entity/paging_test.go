@@ -13,6 +13,7 @@ import (
 
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/capabilities"
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -60,7 +61,7 @@ func (p *pager) window(t *testing.T, known *capabilities.Store, offset, first in
 	x := batch.New(principal.NewContext(t.Context(), principal.FromToken("ann")), batch.Options{Concurrency: 64})
 	defer x.Close()
 	queues := New(x, &Kind[cc.Queue, cc.QueueFilter]{
-		Name: "Queue", TakesIDs: true, List: p.list, ID: func(q *cc.Queue) string { return q.ID }, Scope: (*cc.Queue).Scope,
+		Listed: cachedconsole.NewListedKinds().Queues, List: p.list, Scope: (*cc.Queue).Scope,
 	}, known)
 	v, err := queues.view(x.Resolver(), window[cc.QueueFilter]{scope: sc, offset: offset, count: first})()
 	if err != nil {

@@ -80,7 +80,7 @@ func (e *Engine) newDryRun(ctx context.Context, op *graphql.OperationContext) *d
 	dry := *e
 	dry.cache, dry.capabilities = nil, e.capabilities.ReadOnly()
 	d := &dryRun{ctx: ctx, engine: &dry, console: explain.NewConsole(hints), scope: &batch.Memo[struct{}, scope.Scope]{}}
-	dry.console, dry.kinds = d.console, newDryKinds(d.console, e.kindsByType)
+	dry.console, dry.kinds = d.console, newDryKinds(d.console)
 	return d
 }
 

@@ -53,7 +53,8 @@ type kinds struct {
 	layouts   kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]
 }
 
-// kind is a row of the table: how a kind is loaded, and what a dry run makes up for its entities.
+// kind is a row of the table: how a kind is loaded, and what a dry run makes up for its entities. The table of cachedconsole
+// has the facts about the console.
 type kind[T any, F comparable] struct {
 	entity.Kind[T, F]
 	sample func(c *explain.Console, sc scope.Scope, id string, complete bool) *T
@@ -61,25 +62,25 @@ type kind[T any, F comparable] struct {
 
 // kindTable returns the table without a console.
 func kindTable() kinds { //nolint:funlen // a table, best read in one piece
+	t := cachedconsole.NewListedKinds()
 	return kinds{
 		packages: kind[cc.Package, cc.PackageFilter]{
 			Kind: entity.Kind[cc.Package, cc.PackageFilter]{
-				Name: "Package", ID: func(p *cc.Package) string { return p.ID }, Scope: (*cc.Package).Scope,
+				Listed: t.Packages, Scope: (*cc.Package).Scope,
 				Keys: listing.Entity[cc.Package]{
 					Name:      func(p *cc.Package) string { return p.Name },
 					CreatedAt: func(p *cc.Package) cc.DateTime { return p.CreatedAt }, ModifiedAt: func(p *cc.Package) cc.DateTime { return p.ModifiedAt },
 				},
 				Partial: &entity.Partial[cc.Package, cc.PackageFilter]{
-					Fields:     []string{"versions", "latestVersion"},
-					IsComplete: func(p *cc.Package) bool { return p.Versions != nil },
-					Complete:   func(f *cc.PackageFilter) { f.IncludeVersions = true },
+					Fields:   []string{"versions", "latestVersion"},
+					Complete: func(f *cc.PackageFilter) { f.IncludeVersions = true },
 				},
 			},
 			sample: (*explain.Console).NewPackage,
 		},
 		queues: kind[cc.Queue, cc.QueueFilter]{
 			Kind: entity.Kind[cc.Queue, cc.QueueFilter]{
-				Name: "Queue", TakesIDs: true, ID: func(q *cc.Queue) string { return q.ID }, Scope: (*cc.Queue).Scope,
+				Listed: t.Queues, Scope: (*cc.Queue).Scope,
 				Keys: listing.Entity[cc.Queue]{
 					Name:      func(q *cc.Queue) string { return q.Name },
 					CreatedAt: func(q *cc.Queue) cc.DateTime { return q.CreatedAt }, ModifiedAt: func(q *cc.Queue) cc.DateTime { return q.ModifiedAt },
@@ -91,7 +92,7 @@ func kindTable() kinds { //nolint:funlen // a table, best read in one piece
 		},
 		robots: kind[cc.Robot, cc.RobotFilter]{
 			Kind: entity.Kind[cc.Robot, cc.RobotFilter]{
-				Name: "Robot", TakesIDs: true, ID: func(r *cc.Robot) string { return r.ID }, Scope: (*cc.Robot).Scope,
+				Listed: t.Robots, Scope: (*cc.Robot).Scope,
 				Keys: listing.Entity[cc.Robot]{
 					Name:      func(r *cc.Robot) string { return r.Name },
 					Heartbeat: func(r *cc.Robot) cc.DateTime { return r.LastHeartbeatTime }, Status: func(r *cc.Robot) cc.RobotStatus { return r.Status },
@@ -101,7 +102,7 @@ func kindTable() kinds { //nolint:funlen // a table, best read in one piece
 		},
 		workflows: kind[cc.Workflow, cc.WorkflowFilter]{
 			Kind: entity.Kind[cc.Workflow, cc.WorkflowFilter]{
-				Name: "Workflow", TakesIDs: true, ID: func(w *cc.Workflow) string { return w.ID }, Scope: (*cc.Workflow).Scope,
+				Listed: t.Workflows, Scope: (*cc.Workflow).Scope,
 				Keys: listing.Entity[cc.Workflow]{
 					Name:      func(w *cc.Workflow) string { return w.Name },
 					CreatedAt: func(w *cc.Workflow) cc.DateTime { return w.CreatedAt }, ModifiedAt: func(w *cc.Workflow) cc.DateTime { return w.ModifiedAt },
@@ -113,7 +114,7 @@ func kindTable() kinds { //nolint:funlen // a table, best read in one piece
 		},
 		layouts: kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]{
 			Kind: entity.Kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]{
-				Name: "WorkflowLayout", ID: func(w *cc.WorkflowLayout) string { return w.ID }, Scope: (*cc.WorkflowLayout).Scope,
+				Listed: t.Layouts, Scope: (*cc.WorkflowLayout).Scope,
 				Keys: listing.Entity[cc.WorkflowLayout]{
 					Name:      func(w *cc.WorkflowLayout) string { return w.Name },
 					CreatedAt: func(w *cc.WorkflowLayout) cc.DateTime { return w.CreatedAt }, ModifiedAt: func(w *cc.WorkflowLayout) cc.DateTime { return w.ModifiedAt },
@@ -160,20 +161,19 @@ func newKinds(c Console) kinds {
 }
 
 // newDryKinds returns the table over the console of a dry run.
-func newDryKinds(c *explain.Console, byType map[string]cachedconsole.Kind) kinds {
+func newDryKinds(c *explain.Console) kinds {
 	k := kindTable()
-	k.packages.readFrom(c, byType)
-	k.queues.readFrom(c, byType)
-	k.robots.readFrom(c, byType)
-	k.workflows.readFrom(c, byType)
-	k.layouts.readFrom(c, byType)
+	k.packages.readFrom(c)
+	k.queues.readFrom(c)
+	k.robots.readFrom(c)
+	k.workflows.readFrom(c)
+	k.layouts.readFrom(c)
 	return k
 }
 
 // readFrom makes the kind read the console of a dry run.
-func (k *kind[T, F]) readFrom(c *explain.Console, byType map[string]cachedconsole.Kind) {
-	row := byType[k.Name]
-	listed := explain.Listed[T, F]{Type: k.Name, Kind: row.Name, List: row.Operations[0], Get: row.Operations[1], New: k.sample}
+func (k *kind[T, F]) readFrom(c *explain.Console) {
+	listed := explain.Listed[T, F]{Listed: k.Listed, New: k.sample}
 	if k.Partial != nil {
 		listed.Complete = k.Partial.Complete
 	}
@@ -185,22 +185,22 @@ func (k *kind[T, F]) readFrom(c *explain.Console, byType map[string]cachedconsol
 
 // kindNames returns the types of the listed kinds.
 func kindNames() []string {
-	k := kindTable()
-	return []string{k.packages.Name, k.queues.Name, k.robots.Name, k.workflows.Name, k.layouts.Name}
+	k := cachedconsole.NewListedKinds()
+	return []string{k.Packages.Type, k.Queues.Type, k.Robots.Type, k.Workflows.Type, k.Layouts.Type}
 }
 
 // listedNode loads an entity of a listed kind by its nodeId.
 func (l *Loaders) listedNode(n cc.NodeID, s selection.Set) batch.Thunk[Node] {
 	switch n.Type {
-	case l.engine.kinds.packages.Name:
+	case l.engine.kinds.packages.Type:
 		return asNode(l.packages.LoadByID(l.Access, n.Scope, n.ID, s))
-	case l.engine.kinds.queues.Name:
+	case l.engine.kinds.queues.Type:
 		return asNode(l.queues.LoadByID(l.Access, n.Scope, n.ID, s))
-	case l.engine.kinds.robots.Name:
+	case l.engine.kinds.robots.Type:
 		return asNode(l.robots.LoadByID(l.Access, n.Scope, n.ID, s))
-	case l.engine.kinds.workflows.Name:
+	case l.engine.kinds.workflows.Type:
 		return asNode(l.workflows.LoadByID(l.Access, n.Scope, n.ID, s))
-	case l.engine.kinds.layouts.Name:
+	case l.engine.kinds.layouts.Type:
 		return asNode(l.layouts.LoadByID(l.Access, n.Scope, n.ID, s))
 	default:
 		return batch.Failed[Node](fault.BadInput("", "is not a nodeId"))
@@ -266,28 +266,48 @@ func (f WorkflowLayoutFilter) Split() (cc.WorkflowLayoutFilter, listing.Conditio
 	return f.WorkflowLayoutFilter, listing.Conditions[cc.WorkflowLayout]{IDs: f.IDs}
 }
 
-// gqlgen finds the connections and edges of the schema by these names.
+// gqlgen finds the connections and orders of the schema by these names.
 type (
 	// PackageConnection is a range of a list of packages.
 	PackageConnection = entity.Connection[cc.Package]
 	// PackageEdge is an edge of it.
 	PackageEdge = entity.Edge[cc.Package]
+	// PackageOrder is the order of the list.
+	PackageOrder = entity.OrderBy
+	// PackageOrderField is the field of the order.
+	PackageOrderField = listing.SortField
 	// QueueConnection is a range of a list of queues.
 	QueueConnection = entity.Connection[cc.Queue]
 	// QueueEdge is an edge of it.
 	QueueEdge = entity.Edge[cc.Queue]
+	// QueueOrder is the order of the list.
+	QueueOrder = entity.OrderBy
+	// QueueOrderField is the field of the order.
+	QueueOrderField = listing.SortField
 	// RobotConnection is a range of a list of robots.
 	RobotConnection = entity.Connection[cc.Robot]
 	// RobotEdge is an edge of it.
 	RobotEdge = entity.Edge[cc.Robot]
+	// RobotOrder is the order of the list.
+	RobotOrder = entity.OrderBy
+	// RobotOrderField is the field of the order.
+	RobotOrderField = listing.SortField
 	// WorkflowConnection is a range of a list of workflows.
 	WorkflowConnection = entity.Connection[cc.Workflow]
 	// WorkflowEdge is an edge of it.
 	WorkflowEdge = entity.Edge[cc.Workflow]
+	// WorkflowOrder is the order of the list.
+	WorkflowOrder = entity.OrderBy
+	// WorkflowOrderField is the field of the order.
+	WorkflowOrderField = listing.SortField
 	// WorkflowLayoutConnection is a range of a list of workflow layouts.
 	WorkflowLayoutConnection = entity.Connection[cc.WorkflowLayout]
 	// WorkflowLayoutEdge is an edge of it.
 	WorkflowLayoutEdge = entity.Edge[cc.WorkflowLayout]
+	// WorkflowLayoutOrder is the order of the list.
+	WorkflowLayoutOrder = entity.OrderBy
+	// WorkflowLayoutOrderField is the field of the order.
+	WorkflowLayoutOrderField = listing.SortField
 )
 
 // kindOf returns the row of the table of lifetimes for the console's answers about an object type. It is empty for a

@@ -10,6 +10,8 @@ import (
 	"testing"
 )
 
+//go:generate go test -count=1 -run ^TestDocument$ -update .
+
 var update = flag.Bool("update", false, "write the table of docs/joins.md")
 
 // document returns the table of relations in the form of docs/joins.md.
@@ -63,7 +65,7 @@ func document() string {
 
 // TestDocument compares the table of docs/joins.md with the relations.
 func TestDocument(t *testing.T) {
-	const path, begin, end = "../../docs/joins.md", "<!-- relations: go test ./graph/relation -run TestDocument -update -->\n", "<!-- end of relations -->"
+	const path, begin, end = "../../docs/joins.md", "<!-- Written by \"make generate\" from the table of relations. -->\n", "<!-- end of relations -->"
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +80,6 @@ func TestDocument(t *testing.T) {
 			t.Fatal(err)
 		}
 	} else if got != want {
-		t.Errorf("%s has another table of relations: run go test ./graph/relation -run TestDocument -update", path)
+		t.Errorf("%s has another table of relations: run make generate", path)
 	}
 }

@@ -118,19 +118,20 @@ func New(source Source, opts Options) *Service {
 	s := &Service{opts: opts.withDefaults()}
 	s.places.Total, s.places.PerCaller = s.opts.MaxSubscriptions, s.opts.MaxPerCaller
 	s.stop, s.close = context.WithCancel(context.Background())
+	kinds := cachedconsole.NewListedKinds()
 	s.robots = &pollGroups[cc.Robot]{
-		service: s, polls: make(map[target]*poll[cc.Robot]), lists: make(map[target]*list), id: func(r *cc.Robot) string { return r.ID },
+		service: s, polls: make(map[target]*poll[cc.Robot]), lists: make(map[target]*list), id: kinds.Robots.ID,
 		tally: listing.NewRobotTally, silent: listing.Silent,
 		fetch: func(ctx context.Context, t target, polls int) (entity.Snapshot[cc.Robot], error) {
 			seen, err := source.RobotsNow(ctx, t.scope, t.asked(), t.queueID, polls)
-			return only(seen, t.list(), func(r *cc.Robot) string { return r.ID }), err
+			return only(seen, t.list(), kinds.Robots.ID), err
 		},
 	}
 	s.workflows = &pollGroups[cc.Workflow]{
-		service: s, polls: make(map[target]*poll[cc.Workflow]), lists: make(map[target]*list), id: func(f *cc.Workflow) string { return f.ID },
+		service: s, polls: make(map[target]*poll[cc.Workflow]), lists: make(map[target]*list), id: kinds.Workflows.ID,
 		fetch: func(ctx context.Context, t target, polls int) (entity.Snapshot[cc.Workflow], error) {
 			seen, err := source.WorkflowsNow(ctx, t.scope, t.asked(), polls)
-			return only(seen, t.list(), func(f *cc.Workflow) string { return f.ID }), err
+			return only(seen, t.list(), kinds.Workflows.ID), err
 		},
 	}
 	if a := s.opts.Cache; a != nil {

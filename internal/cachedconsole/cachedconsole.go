@@ -67,7 +67,9 @@ func New(o Options) (*Console, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Console{Client: o.Client, opts: o, kinds: newKinds()}
-	c.listed = c.kinds.listed()
+	for _, l := range Lists() {
+		c.listed = append(c.listed, l.Kind)
+	}
 	if o.Cache != nil {
 		for _, r := range c.kinds.rows() {
 			if err := r.createViews(o.Cache); err != nil {

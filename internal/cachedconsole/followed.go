@@ -40,12 +40,12 @@ func (c *Console) ExpireWorkflows(ctx context.Context, sc scope.Scope, polled re
 // considers this replica and, as far as known, the others. It must be called before the poll, which may replace entries
 // in memory.
 func (c *Console) CompareRobots(ctx context.Context, sc scope.Scope) func(PollResult[cc.Robot]) bool {
-	return compare(ctx, c, &c.kinds.robots, sc)
+	return compare(ctx, c, &c.kinds.Robots, sc)
 }
 
 // CompareWorkflows does the same for workflows.
 func (c *Console) CompareWorkflows(ctx context.Context, sc scope.Scope) func(PollResult[cc.Workflow]) bool {
-	return compare(ctx, c, &c.kinds.workflows, sc)
+	return compare(ctx, c, &c.kinds.Workflows, sc)
 }
 
 func (c *Console) expire(ctx context.Context, sc scope.Scope, kind string, polled responsecache.Dependency) error {
@@ -58,7 +58,7 @@ func (c *Console) expire(ctx context.Context, sc scope.Scope, kind string, polle
 
 // compare collects what memory holds for the principal before and after the poll, and compares it with the result. The
 // memory of other replicas is unknown, so with other replicas the function always reports a difference.
-func compare[T any](ctx context.Context, c *Console, k *listedKind[T], sc scope.Scope) func(PollResult[T]) bool {
+func compare[T any](ctx context.Context, c *Console, k *Listed[T], sc scope.Scope) func(PollResult[T]) bool {
 	identity := c.opts.Identity(principal.FromContext(ctx))
 	if k.pages == nil || identity == "" {
 		return func(PollResult[T]) bool { return false }
@@ -82,16 +82,16 @@ func compare[T any](ctx context.Context, c *Console, k *listedKind[T], sc scope.
 	collect(responsecache.Dependency{})
 	return func(seen PollResult[T]) bool {
 		collect(seen.Dependency)
-		return differ(k, seen, callOf(k.list(), sc), pages, ones)
+		return differ(k, seen, callOf(k.ListOperation, sc), pages, ones)
 	}
 }
 
 // differ reports whether a page or an entity in memory differs from what was seen. lists is the prefix of the calls for
 // the scope's own list.
-func differ[T any](k *listedKind[T], seen PollResult[T], lists string, pages []responsecache.Entry[*cc.Page[T]], ones []responsecache.Entry[*T]) bool {
+func differ[T any](k *Listed[T], seen PollResult[T], lists string, pages []responsecache.Entry[*cc.Page[T]], ones []responsecache.Entry[*T]) bool {
 	now := make(map[string]*T, len(seen.Entities)+len(seen.Missing))
 	for _, v := range seen.Entities {
-		now[scope.Lower(k.id(v))] = v
+		now[scope.Lower(k.ID(v))] = v
 	}
 	for _, id := range seen.Missing {
 		now[id] = nil
@@ -107,12 +107,12 @@ func differ[T any](k *listedKind[T], seen PollResult[T], lists string, pages []r
 }
 
 // pageDiffers reports whether a page holds an entity that has changed.
-func pageDiffers[T any](k *listedKind[T], p *cc.Page[T], other func(string, *T) bool) bool {
+func pageDiffers[T any](k *Listed[T], p *cc.Page[T], other func(string, *T) bool) bool {
 	if p == nil {
 		return false
 	}
 	for _, v := range p.List {
-		if other(scope.Lower(k.id(v)), v) {
+		if other(scope.Lower(k.ID(v)), v) {
 			return true
 		}
 	}
@@ -121,7 +121,7 @@ func pageDiffers[T any](k *listedKind[T], p *cc.Page[T], other func(string, *T) 
 
 // listDiffers reports whether a page of the scope's own list may now hold other entities. The effect of a filter is
 // unknown, so a filtered list always differs.
-func listDiffers[T any](k *listedKind[T], params string, p *cc.Page[T], all bool, now map[string]*T) bool {
+func listDiffers[T any](k *Listed[T], params string, p *cc.Page[T], all bool, now map[string]*T) bool {
 	if p == nil || filters(params) {
 		return true
 	}
@@ -132,7 +132,7 @@ func listDiffers[T any](k *listedKind[T], params string, p *cc.Page[T], all bool
 		return true
 	}
 	for _, v := range p.List {
-		if _, known := now[scope.Lower(k.id(v))]; !known {
+		if _, known := now[scope.Lower(k.ID(v))]; !known {
 			return true
 		}
 	}

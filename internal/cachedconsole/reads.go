@@ -52,14 +52,14 @@ func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, er
 
 // WorkflowRobots returns a page of the robots of a workflow. It depends on the robots and on the workflow.
 func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, index, size int) (*cc.Page[cc.Robot], error) {
-	v, _, err := ask(ctx, c, c.kinds.robots.pages, request[*cc.Page[cc.Robot]]{
+	v, _, err := ask(ctx, c, c.kinds.Robots.pages, request[*cc.Page[cc.Robot]]{
 		operation: cc.OpWorkflowRobots, kind: Robots, scope: sc, dependsOn: []string{Robots, Workflows},
 		params: scope.Lower(id) + "\n" + strconv.Itoa(index) + "\n" + strconv.Itoa(size),
 		load: func(ctx context.Context) (*cc.Page[cc.Robot], error) {
 			return c.Client.WorkflowRobots(ctx, sc, id, index, size)
 		},
 		restore:  restorePageScope[cc.Robot](sc),
-		onLoaded: indexPage(&c.kinds.robots, sc),
+		onLoaded: indexPage(&c.kinds.Robots, sc),
 	})
 	return v, err
 }
@@ -73,7 +73,7 @@ func WithFallback(ctx context.Context) context.Context {
 }
 
 // page returns a page of a list. A filtered list depends on every kind.
-func page[T, F any](ctx context.Context, c *Console, k *listedKind[T], sc scope.Scope, l cc.List[F], filtered bool,
+func page[T, F any](ctx context.Context, c *Console, k *Listed[T], sc scope.Scope, l cc.List[F], filtered bool,
 	load func(context.Context, scope.Scope, cc.List[F]) (*cc.Page[T], error),
 ) (*cc.Page[T], error) {
 	on := []string{k.Name}
@@ -81,14 +81,14 @@ func page[T, F any](ctx context.Context, c *Console, k *listedKind[T], sc scope.
 		on = c.listed
 	}
 	q := request[*cc.Page[T]]{
-		operation: k.list(), kind: k.Name, scope: sc, params: l.Encode(), dependsOn: on,
+		operation: k.ListOperation, kind: k.Name, scope: sc, params: l.Encode(), dependsOn: on,
 		load:     func(ctx context.Context) (*cc.Page[T], error) { return load(ctx, sc, l) },
 		restore:  restorePageScope[T](sc),
 		onLoaded: indexPage(k, sc),
 	}
 	if len(l.IDs) > 0 && k.one != nil && ctx.Value(fallbackKey{}) != nil {
 		q.fallback = func(identity string) bool {
-			return k.one.HasStale(responsecache.Key{Principal: identity, Call: callOf(k.get(), sc)}, l.IDs)
+			return k.one.HasStale(responsecache.Key{Principal: identity, Call: callOf(k.GetOperation, sc)}, l.IDs)
 		}
 	}
 	v, _, err := ask(ctx, c, k.pages, q)
@@ -96,15 +96,15 @@ func page[T, F any](ctx context.Context, c *Console, k *listedKind[T], sc scope.
 }
 
 // entityRequest returns the request for one entity.
-func entityRequest[T any](k *listedKind[T], sc scope.Scope, id string, load func(context.Context, scope.Scope, string) (*T, error)) request[*T] {
+func entityRequest[T any](k *Listed[T], sc scope.Scope, id string, load func(context.Context, scope.Scope, string) (*T, error)) request[*T] {
 	return request[*T]{
-		operation: k.get(), kind: k.Name, scope: sc, part: scope.Lower(id), dependsOn: []string{k.Name},
+		operation: k.GetOperation, kind: k.Name, scope: sc, part: scope.Lower(id), dependsOn: []string{k.Name},
 		load:    func(ctx context.Context) (*T, error) { return load(ctx, sc, id) },
 		restore: restoreScope[*T](sc),
 	}
 }
 
-func one[T any](ctx context.Context, c *Console, k *listedKind[T], sc scope.Scope, id string,
+func one[T any](ctx context.Context, c *Console, k *Listed[T], sc scope.Scope, id string,
 	load func(context.Context, scope.Scope, string) (*T, error),
 ) (*T, error) {
 	v, _, err := ask(ctx, c, k.one, entityRequest(k, sc, id, load))
@@ -116,7 +116,7 @@ const partial = "bare\n"
 
 // indexPage makes the entities of a loaded page readable by id. Complete entities are indexed under get, the others
 // under partial.
-func indexPage[T any](k *listedKind[T], sc scope.Scope) func(string, *cc.Page[T], responsecache.Container) {
+func indexPage[T any](k *Listed[T], sc scope.Scope) func(string, *cc.Page[T], responsecache.Container) {
 	if k.one == nil {
 		return nil
 	}
@@ -132,15 +132,15 @@ func indexPage[T any](k *listedKind[T], sc scope.Scope) func(string, *cc.Page[T]
 }
 
 // partsByCall groups the entities of a page loaded in sc by the call under which they are indexed.
-func partsByCall[T any](k *listedKind[T], sc scope.Scope, p *cc.Page[T]) map[string][]responsecache.Part {
+func partsByCall[T any](k *Listed[T], sc scope.Scope, p *cc.Page[T]) map[string][]responsecache.Part {
 	type place struct {
 		scope scope.Scope
 		less  bool
 	}
 	at := make(map[place][]responsecache.Part, 2)
 	for i, v := range p.List {
-		part := responsecache.Part{N: i, Name: scope.Lower(k.id(v))}
-		less := k.complete != nil && !k.complete(v)
+		part := responsecache.Part{N: i, Name: scope.Lower(k.ID(v))}
+		less := !k.IsComplete(v)
 		at[place{sc, less}] = append(at[place{sc, less}], part)
 		if own, ok := ownScope(sc, v); ok {
 			at[place{own, less}] = append(at[place{own, less}], part)
@@ -148,7 +148,7 @@ func partsByCall[T any](k *listedKind[T], sc scope.Scope, p *cc.Page[T]) map[str
 	}
 	calls := make(map[string][]responsecache.Part, len(at))
 	for in, parts := range at {
-		call := callOf(k.get(), in.scope)
+		call := callOf(k.GetOperation, in.scope)
 		if in.less {
 			call += partial
 		}
@@ -171,7 +171,7 @@ func ownScope(sc scope.Scope, v any) (own scope.Scope, ok bool) {
 // cachedEntities returns the entities of ids that memory holds, in any order. If whole is set, it returns complete entities only.
 // Fresh ones have no because. Otherwise it is the error of their read, in place of which old ones are returned.
 // It makes no call. A reader without an operation.State cannot tell that entities are old, and gets fresh ones only.
-func cachedEntities[T any](ctx context.Context, c *Console, k *listedKind[T], sc scope.Scope, ids []string, whole bool, because error) []*T {
+func cachedEntities[T any](ctx context.Context, c *Console, k *Listed[T], sc scope.Scope, ids []string, whole bool, because error) []*T {
 	p := principal.FromContext(ctx)
 	t := operation.FromContext(ctx)
 	identity, maxAge := c.opts.Identity(p), t.Options().MaxAge
@@ -189,7 +189,7 @@ func cachedEntities[T any](ctx context.Context, c *Console, k *listedKind[T], sc
 	for i, id := range ids {
 		names[i] = scope.Lower(id)
 	}
-	at := responsecache.Key{Principal: identity, Call: callOf(k.get(), sc)}
+	at := responsecache.Key{Principal: identity, Call: callOf(k.GetOperation, sc)}
 	found, missing, info := peek(at, names)
 	if !whole && k.complete != nil && len(missing) > 0 {
 		at.Call += partial
@@ -203,7 +203,7 @@ func cachedEntities[T any](ctx context.Context, c *Console, k *listedKind[T], sc
 		}
 	}
 	if len(found) > 0 {
-		recordRead(t, k.get(), k.Name, began, info, nil)
+		recordRead(t, k.GetOperation, k.Name, began, info, nil)
 	}
 	return found
 }

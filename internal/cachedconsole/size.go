@@ -114,7 +114,7 @@ func Form() string {
 	h := sha256.New()
 	seen := make(map[reflect.Type]bool)
 	for _, r := range newKinds().rows() {
-		_, t, _ := r.describe()
+		_, t := r.describe()
 		describe(h, t, seen)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])

@@ -65,14 +65,6 @@ func changeWithoutResult(ctx context.Context, c *Console, operation string, sc s
 	return err
 }
 
-// The kinds that a change may touch. Workflows repeat fields of their package, queue and robots, and layouts those of
-// their workflows. Queues count robots, and an execution changes the state of robots.
-func touchesPackages() []string  { return []string{Packages, Workflows, Layouts} }
-func touchesQueues() []string    { return []string{Queues, Robots, Workflows, Layouts} }
-func touchesWorkflows() []string { return []string{Workflows, Layouts} }
-func touchesRobots() []string    { return []string{Workflows, Robots, Queues} }
-func startsJobs() []string       { return []string{Workflows, Layouts, Robots, Queues} }
-
 // UpdatePackage changes a package.
 func (c *Console) UpdatePackage(ctx context.Context, sc scope.Scope, id string, u cc.PackageUpdate) (*cc.Package, error) {
 	return change(ctx, c, cc.OpUpdatePackage, sc, touchesPackages(), func() (*cc.Package, error) {

@@ -62,8 +62,7 @@ func (r *Report) Console(ctx context.Context, c Console) {
 		return
 	}
 	for _, l := range cachedconsole.Lists() {
-		ids := l.Kind == cachedconsole.Queues || l.Kind == cachedconsole.Robots || l.Kind == cachedconsole.Workflows
-		r.list(ctx, c, list{l.Operation, l.Entity, "list", ids})
+		r.list(ctx, c, list{l.Operation, l.Entity, "list", l.TakesIDs})
 	}
 }
 

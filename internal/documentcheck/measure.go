@@ -26,7 +26,7 @@ import (
 // its default.
 func settings(sim *consolesim.Server) (*gateway.Settings, error) {
 	s := &gateway.Settings{}
-	parser, err := kong.New(s, gateway.Caching{}.Defaults())
+	parser, err := kong.New(s, gateway.Defaults())
 	if err != nil {
 		return nil, fmt.Errorf("the default settings: %w", err)
 	}

@@ -3,6 +3,7 @@ package explain
 import (
 	"context"
 
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -25,7 +26,7 @@ func (c *Console) Companies(ctx context.Context, _ scope.Scope, _ string) ([]*cc
 	for i, id := range ids {
 		all[i] = &cc.Company{ID: id}
 	}
-	c.count("companies", cc.OpCompanies, "all companies of the caller", len(all), 0)
+	c.count(cachedconsole.Companies, cc.OpCompanies, "all companies of the caller", len(all), 0)
 	return all, nil
 }
 
@@ -50,7 +51,7 @@ func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.Depar
 	}
 	tree := &cc.DepartmentTree{RootDepartment: all[0]}
 	tree.Stamp(scope.Scope{CompanyID: sc.CompanyID})
-	c.count("tree", cc.OpDepartmentTree, "the department tree of each company", len(all), 0)
+	c.count(cachedconsole.Tree, cc.OpDepartmentTree, "the department tree of each company", len(all), 0)
 	return tree, nil
 }
 
@@ -71,7 +72,7 @@ func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, er
 		AssignedDepartmentID: new(c.department(sc.CompanyID, 0)),
 	}
 	self.Stamp(scope.Scope{CompanyID: sc.CompanyID})
-	c.count("self", cc.OpSelf, "the caller as a user of each company", 1, 0)
+	c.count(cachedconsole.Self, cc.OpSelf, "the caller as a user of each company", 1, 0)
 	return self, nil
 }
 
@@ -86,6 +87,6 @@ func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string,
 	for i := range likelyRobots {
 		p.List = append(p.List, newRobot(sc, c.id(listKey{"Robot", sc, id}, i)))
 	}
-	c.count("robots", cc.OpWorkflowRobots, "the robots of each workflow, which this console sends without their ids", likelyRobots, 0)
+	c.count(cachedconsole.Robots, cc.OpWorkflowRobots, "the robots of each workflow, which this console sends without their ids", likelyRobots, 0)
 	return p, nil
 }

@@ -3,16 +3,14 @@ package explain
 import (
 	"context"
 
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // Listed describes a kind that the console lists and gets by id.
 type Listed[T any, F comparable] struct {
-	// Type is the name of the type in the schema, and Kind the row of the table of lifetimes.
-	Type, Kind string
-	// List and Get are the operations of the console's document.
-	List, Get string
+	cachedconsole.Listed[T]
 	// Complete changes a filter so that the list returns complete entities; nil: it always does.
 	Complete func(*F)
 	// New returns a new entity with an id.
@@ -41,7 +39,7 @@ func (k Listed[T, F]) Page(ctx context.Context, c *Console, sc scope.Scope, l cc
 	if l.Filter != none {
 		list.filter = l.Filter
 	}
-	ids, count, err := c.page(list, k.Kind, k.List, l.IDs, l.PageIndex, l.PageSize)
+	ids, count, err := c.page(list, k.Name, k.ListOperation, l.IDs, l.PageIndex, l.PageSize)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +55,7 @@ func (k Listed[T, F]) One(ctx context.Context, c *Console, sc scope.Scope, id st
 	if err := send(ctx); err != nil {
 		return nil, err
 	}
-	if err := c.one(k.Kind, k.Get); err != nil {
+	if err := c.one(k.Name, k.GetOperation); err != nil {
 		return nil, err
 	}
 	return k.entity(c, sc, id, true), nil

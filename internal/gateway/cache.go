@@ -28,7 +28,7 @@ type Caching struct {
 	Cache                     string          `enum:"on,off" default:"on" help:"Whether answers are cached, and identical reads in flight are shared (${enum}). off: each operation calls the console, for measuring and debugging."`
 	CacheBytes                uint64          `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated. It is at most half of the process's memory limit. Redis holds at most as much for each replica, compressed, and a quarter of that for one principal."`
 	AnswerBytes               uint64          `default:"67108864" help:"Memory for the answers of whole queries, in bytes. It is at most an eighth of the process's memory limit."`
-	CacheLife                 DurationsByKind `help:"How long answers are fresh, by kind, such as robots=5s,queues=1m. Other kinds keep their defaults. 0 caches none of a kind. The kind tree is departments, self is the caller as a company's user, packages includes versions. The defaults: ${cache_life}." placeholder:"KIND=DURATION"`
+	CacheLife                 DurationsByKind `help:"How long answers are fresh, by kind, such as robots=5s,queues=1m. Other kinds keep their defaults. 0 caches none of a kind. The kinds: ${kinds}. The defaults: ${cache_life}." placeholder:"KIND=DURATION"`
 	CacheStaleWhileRevalidate DurationsByKind `help:"How long after its life an answer is still given while a new one is fetched in the background, by kind. The defaults: ${cache_stale_while_revalidate}." placeholder:"KIND=DURATION"`
 	CacheStaleIfError         DurationsByKind `help:"How long after its life an answer is still given if loading a new one fails or takes long, by kind. The defaults: ${cache_stale_if_error}." placeholder:"KIND=DURATION"`
 	CacheNegative             DurationsByKind `help:"How long it is cached that an entity does not exist, by kind. The defaults: ${cache_negative}." placeholder:"KIND=DURATION"`
@@ -102,12 +102,25 @@ func (c Caching) parts() []lifetimePart {
 	}
 }
 
-// Defaults returns the default durations by kind for the help of the flags. Its keys are the flags' names with
+// Defaults returns the texts about kinds in the help of the flags. The default durations are named as their flags, with
 // underscores.
-func (c Caching) Defaults() kong.Vars {
-	all := make(kong.Vars)
-	for _, part := range c.parts() {
-		lifetimes := cachedconsole.DefaultLifetimes()
+func Defaults() kong.Vars {
+	lifetimes := cachedconsole.DefaultLifetimes()
+	kinds := make([]string, 0, len(lifetimes))
+	for _, k := range cachedconsole.Kinds() {
+		if k.Note != "" {
+			k.Name += " (" + k.Note + ")"
+		}
+		kinds = append(kinds, k.Name)
+	}
+	var withIDs []string
+	for _, l := range cachedconsole.Lists() {
+		if l.TakesIDs {
+			withIDs = append(withIDs, l.Kind)
+		}
+	}
+	all := kong.Vars{"kinds": strings.Join(kinds, ", "), "lists_with_ids": strings.Join(withIDs, ", ")}
+	for _, part := range (Caching{}).parts() {
 		words := make([]string, 0, len(lifetimes))
 		for _, kind := range slices.Sorted(maps.Keys(lifetimes)) {
 			policy := lifetimes[kind]

@@ -58,7 +58,7 @@ type Console struct {
 	ConsoleURL              string        `name:"console-url" default:"https://api.encoo.com" help:"Base URL of the console's API gateway."`
 	SSOURL                  string        `name:"sso-url" default:"https://auth.encoo.com" help:"Base URL of the console's SSO."`
 	ConsoleCAFile           string        `name:"console-ca-file" help:"File of certificates of authorities (PEM) that console, SSO and storage are verified against, beside the system's. It is read again when it changes." placeholder:"FILE"`
-	ConsoleIDs              string        `name:"console-ids" enum:"auto,on,off" default:"auto" help:"Whether the console's lists of queues, robots and workflows take the parameter Ids (${enum}). auto: the gateway finds out, and looks again every ten minutes."`
+	ConsoleIDs              string        `name:"console-ids" enum:"auto,on,off" default:"auto" help:"Whether the console's lists (${lists_with_ids}) take the parameter Ids (${enum}). auto: the gateway finds out, and looks again every ten minutes."`
 	ConsoleTimeout          time.Duration `default:"10s" help:"How long the console may take for one read."`
 	ConsoleWriteTimeout     time.Duration `default:"30s" help:"How long the console may take for one write."`
 	ConsoleConcurrency      int           `default:"256" help:"Concurrent calls of the console, for the whole gateway. Fewer are made while the console fails or slows down."`
