@@ -100,15 +100,16 @@ func reportsError(v jsontext.Value) bool {
 		return slices.ContainsFunc(list, reportsError) && !slices.ContainsFunc(list, isEntity)
 	case kindObject:
 		return !isEntity(v) && hasErrorMember(v)
+	default: // a number or literal says nothing
+		return false
 	}
-	return false
 }
 
 // isEntity reports whether JSON is an object with the id of an entity, a list of entities, or the result of an upgrade.
 func isEntity(v jsontext.Value) bool {
 	_, members := membersOf(v)
-	for _, id := range []string{"id", "packageid", "workflowid", "robotid"} {
-		if isGUID(textOf(members[id])) {
+	for _, id := range []string{"id", "packageId", "workflowId", "robotId"} {
+		if isGUID(textOf(members[foldedName(id)])) {
 			return true
 		}
 	}
