@@ -80,6 +80,24 @@ func (e *Loader[T, F]) holdsAll(ids map[string]struct{}, list []*T) bool {
 	})
 }
 
+// checkRepeated reports an error if one of the pages has the entities of another. The console then does not serve the page
+// that was asked for, and its entities are unknown. A page of one entity may repeat another because the entity moved.
+func (e *Loader[T, F]) checkRepeated(pages []pageAt[T]) error {
+	begun := make(map[string]*cc.Page[T], len(pages)) // by their first entity
+	for _, p := range pages {
+		if p.page == nil || len(p.page.List) < 2 {
+			continue
+		}
+		id := e.k.ID(p.page.List[0])
+		same := func(a, b *T) bool { return e.k.ID(a) == e.k.ID(b) }
+		if other := begun[id]; other != nil && slices.EqualFunc(p.page.List, other.List, same) {
+			return fault.New(fault.UpstreamInvalidResponse, "the console answered two pages of a list with the same entities")
+		}
+		begun[id] = p.page
+	}
+	return nil
+}
+
 // goesOn reports whether the list continues behind a page that is shorter than it should be. If it does not, the count is
 // too large, and nothing need be hidden. It costs a call if the console counts entities behind the last of the pages,
 // which have the given size.

@@ -309,8 +309,10 @@ func refusesParameter(err error) bool {
 	case fault.BadUserInput, fault.NotFound:
 		return true
 	default:
-		return slices.Contains([]int{http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge,
-			http.StatusInternalServerError, http.StatusNotImplemented}, consoleErr.Status)
+		return slices.Contains([]int{
+			http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge,
+			http.StatusInternalServerError, http.StatusNotImplemented,
+		}, consoleErr.Status)
 	}
 }
 

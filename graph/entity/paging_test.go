@@ -15,6 +15,7 @@ import (
 	"github.com/consoleql/consoleql/graph/capabilities"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -26,6 +27,7 @@ type pager struct {
 	least  int          // the smallest page
 	hidden map[int]bool // places that the caller may not see: they take room, and do not come
 	said   int          // the count that is told; 0: the length
+	repeat bool         // every page is the first one
 
 	mu    sync.Mutex
 	calls int
@@ -40,6 +42,9 @@ func (p *pager) list(_ context.Context, _ scope.Scope, l cc.List[cc.QueueFilter]
 	size := max(l.PageSize, p.least)
 	if p.most > 0 {
 		size = min(size, p.most)
+	}
+	if p.repeat {
+		l.PageIndex = 0
 	}
 	page := &cc.Page[cc.Queue]{Count: p.length}
 	for i := l.PageIndex * size; i < min((l.PageIndex+1)*size, p.length); i++ {
@@ -57,13 +62,7 @@ func (p *pager) list(_ context.Context, _ scope.Scope, l cc.List[cc.QueueFilter]
 // window reads a range in an operation of its own.
 func (p *pager) window(t *testing.T, known *capabilities.Store, offset, first int) []string {
 	t.Helper()
-	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
-	x := batch.New(principal.NewContext(t.Context(), principal.FromToken("ann")), batch.Options{Concurrency: 64})
-	defer x.Close()
-	queues := New(x, &Kind[cc.Queue, cc.QueueFilter]{
-		Listed: cachedconsole.NewListedKinds().Queues, List: p.list, Scope: (*cc.Queue).Scope,
-	}, known)
-	v, err := queues.view(x.Resolver(), window[cc.QueueFilter]{scope: sc, offset: offset, count: first})()
+	v, err := p.read(t, known, offset, first)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +73,40 @@ func (p *pager) window(t *testing.T, known *capabilities.Store, offset, first in
 		}
 	}
 	return ids
+}
+
+// read reads a range in an operation of its own.
+func (p *pager) read(t *testing.T, known *capabilities.Store, offset, first int) (*view[cc.Queue], error) {
+	t.Helper()
+	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
+	x := batch.New(principal.NewContext(t.Context(), principal.FromToken("ann")), batch.Options{Concurrency: 64})
+	defer x.Close()
+	queues := New(x, &Kind[cc.Queue, cc.QueueFilter]{
+		Listed: cachedconsole.NewListedKinds().Queues, List: p.list, Scope: (*cc.Queue).Scope,
+	}, known)
+	return queues.view(x.Resolver(), window[cc.QueueFilter]{scope: sc, offset: offset, count: first})()
+}
+
+// TestPagesThatRepeat: a list whose pages repeat is not read as a shorter one.
+func TestPagesThatRepeat(t *testing.T) {
+	p := &pager{length: 250, most: 100, repeat: true}
+	if v, err := p.read(t, gateway(), 0, 250); fault.CodeOf(err) != fault.UpstreamInvalidResponse {
+		t.Errorf("got %v, %v", v, err)
+	}
+}
+
+// TestCountBeyondTheList: the total is that of the entities if an empty page ends the list.
+func TestCountBeyondTheList(t *testing.T) {
+	for _, first := range []int{300, 400, 500} {
+		p := &pager{length: 250, most: 100, said: 1<<31 - 1}
+		v, err := p.read(t, gateway(), 0, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(v.items) != 250 || first > 300 && v.total != 250 {
+			t.Errorf("first %d: %d entities, total %d", first, len(v.items), v.total)
+		}
+	}
 }
 
 // gateway returns what a new gateway knows of the console.

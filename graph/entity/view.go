@@ -129,6 +129,9 @@ func (e *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T
 		r.put(key.index*key.size, p)
 		_, err = e.readRest(&r, key, key.size)
 	}
+	if err == nil && !hidden {
+		err = e.checkRepeated(append(rest.pages, pageAt[T]{0, first}))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -286,7 +289,9 @@ func (r *reader[T]) put(start int, page *cc.Page[T]) {
 	if page.Served == 0 && (r.end == 0 || start < r.end-1) {
 		r.end = start + 1
 	}
-	r.last = max(r.last, start+page.Served)
+	if page.Served > 0 {
+		r.last = max(r.last, start+page.Served)
+	}
 	r.beyond = r.beyond || start+page.Served > r.total && page.Served > 0
 	for i := range page.Served {
 		if p := start + i; p >= r.from && p < r.to {
@@ -317,7 +322,11 @@ func (r *reader[T]) has(from, to int) bool {
 // from one page to another between the calls, or is at a position where the console left something out.
 func (r *reader[T]) view(id func(*T) string) *view[T] {
 	if r.end > 0 {
-		r.total = min(r.total, max(r.end-1, r.last)) // an empty page ends the list, whatever the count
+		end := max(r.end-1, r.last)
+		if r.last > r.from {
+			end = r.last // all pages up to the empty one were read
+		}
+		r.total = min(r.total, end) // an empty page ends the list, whatever the count
 	}
 	v := &view[T]{items: make([]*T, 0, len(r.at)), places: make([]int, 0, len(r.at)), total: r.total, asOf: r.asOf, cut: r.total > r.to}
 	var seen map[string]struct{}

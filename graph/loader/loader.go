@@ -128,7 +128,7 @@ type Engine struct {
 	kinds        kinds
 	kindsByType  map[string]cachedconsole.Kind
 	relations    Relations
-	readers      quota.Quota // goroutines of operations, see batch.Options
+	readers      *quota.Quota // goroutines of operations, see batch.Options
 }
 
 // New returns an Engine that reads the console. Its operations follow the relations.
@@ -143,7 +143,7 @@ func New(console Console, relations Relations, opts Options) (*Engine, error) {
 		cache:        cache,
 		opts:         opts,
 		capabilities: capabilities.New(opts.capabilities()),
-		readers:      quota.Quota{Total: batch.MaxReaders},
+		readers:      &quota.Quota{Total: batch.MaxReaders},
 		kinds:        newKinds(console),
 		kindsByType:  cachedconsole.KindsByType(),
 		relations:    relations,
@@ -179,7 +179,7 @@ type state struct {
 // Loaders returns the Loaders of the operation in ctx, whose request named the scope sc. ctx carries the budget of the
 // operation. Close must be called when the operation has been answered.
 func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
-	x := batch.New(ctx, batch.Options{Concurrency: e.opts.Concurrency, Readers: &e.readers, Timeout: e.opts.Timeout, Cache: e.cache, Logger: e.opts.Logger})
+	x := batch.New(ctx, batch.Options{Concurrency: e.opts.Concurrency, Readers: e.readers, Timeout: e.opts.Timeout, Cache: e.cache, Logger: e.opts.Logger})
 	return &Loaders{&state{
 		entityLoaders: e.kinds.newLoaders(x, e.capabilities),
 		engine:        e,

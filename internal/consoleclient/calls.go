@@ -12,7 +12,7 @@ func getPage[T any](ctx context.Context, c *Client, sc scope.Scope, r request, n
 	var page *Page[T]
 	err := c.do(ctx, sc, r, func(a *responseReader) error {
 		page = &Page[T]{Date: a.date}
-		a.maxElements = r.maxElements()
+		a.maxElements, a.before = r.maxElements(), r.before()
 		var err error
 		var unidentified error
 		page.Count, page.Served, err = decodeList(a, names, func(e *T, place int) {
@@ -41,8 +41,8 @@ func getPage[T any](ctx context.Context, c *Client, sc scope.Scope, r request, n
 	return page, nil
 }
 
-// getEntity gets an entity, bare or wrapped in a list. It returns nil if the response holds none and r is optional. If id
-// is not nil, an entity without an id counts as none.
+// getEntity gets an entity, bare or wrapped in a list. It returns nil if r is optional and the response holds none, several
+// new ones, or another one than r updates. If id is not nil, an entity without an id counts as none.
 func getEntity[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) (*T, error) {
 	var entity *T
 	err := c.do(ctx, sc, r, func(a *responseReader) (err error) {
@@ -53,9 +53,7 @@ func getEntity[T any](ctx context.Context, c *Client, sc scope.Scope, r request,
 			return checkIDs(entity)
 		}
 		entities, err := decodeEntities(a, id)
-		if err == nil && len(entities) > 0 && checkIDs(entities[0]) == nil {
-			entity = entities[0]
-		}
+		entity = resultOf(r, entities, id)
 		return err
 	})
 	if err != nil {
@@ -65,6 +63,22 @@ func getEntity[T any](ctx context.Context, c *Client, sc scope.Scope, r request,
 		s.Stamp(sc)
 	}
 	return entity, nil
+}
+
+// resultOf returns the entity that a mutation r created or updated, of those in its response; nil if it is none of them.
+func resultOf[T any](r request, entities []*T, id func(*T) string) *T {
+	if !r.updates && len(entities) != 1 {
+		return nil
+	}
+	for _, e := range entities {
+		if id != nil && !isGUID(id(e)) || r.updates && scope.Canonical(id(e)) != scope.Canonical(r.ids[0]) {
+			continue
+		}
+		if checkIDs(e) == nil {
+			return e
+		}
+	}
+	return nil
 }
 
 // getEntities gets the entities in the response to a mutation. It returns nil if the response holds none.

@@ -49,7 +49,7 @@ func TestChangesAnsweredWithLittle(t *testing.T) {
 		"empty list":                 {jsonAnswer("[]"), ""},
 		"empty wrapped list":         {jsonAnswer(`{"count":0,"list":[]}`), ""},
 		"no list":                    {jsonAnswer(`{"count":0,"list":null}`), ""},
-		"a text":                     {jsonAnswer(`"OK"`), ""},
+		"an empty text":              {jsonAnswer(`""`), ""},
 		"true":                       {jsonAnswer(`true`), ""},
 		"another object":             {jsonAnswer(`{"success":true}`), ""},
 		"a list without ids":         {jsonAnswer(`[{"success":true}]`), ""},
@@ -160,6 +160,65 @@ func TestChangesWhoseAnswerBreaksOff(t *testing.T) {
 					t.Errorf("got %v, outcome %v", err, fault.OutcomeOf(err))
 				}
 			})
+		}
+	}
+}
+
+// TestUpdatesAnsweredWithAnotherEntity: only the entity that was updated is its new state.
+func TestUpdatesAnsweredWithAnotherEntity(t *testing.T) {
+	entity := func(id, name string) string { return `{"id":"` + id + `","name":"` + name + `"}` }
+	other := entity(otherGUID, "other")
+	for name, c := range map[string]struct{ answer, want string }{
+		"another entity":           {other, ""},
+		"an id that is no GUID":    {entity("x", "new"), ""},
+		"a list of another":        {"[" + other + "]", ""},
+		"another one wrapped":      {`{"count":1,"list":[` + other + `]}`, ""},
+		"several, the second":      {`{"count":2,"list":[` + other + `,` + entity(guid, "mine") + `]}`, "mine"},
+		"upper case":               {entity(strings.ToUpper(guid), "mine"), "mine"},
+		"in braces":                {entity("{"+guid+"}", "mine"), "mine"},
+		"without dashes, wrapped":  {`{"list":` + entity(strings.ReplaceAll(guid, "-", ""), "mine") + `}`, "mine"},
+		"the id in another member": {`{"id":"` + otherGUID + `","workflowId":"` + guid + `","name":"other"}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := newTestClient(t, serve(t, jsonAnswer(c.answer)), nil)
+			for _, id := range []string{guid, strings.ToUpper(guid), "{" + guid + "}"} {
+				got := map[string]string{}
+				if q, err := client.UpdateQueue(t.Context(), testScope, id, QueueUpdate{}); err != nil {
+					t.Error(err)
+				} else if q != nil {
+					got["queue"] = q.Name
+				}
+				if w, err := client.UpdateWorkflow(t.Context(), testScope, id, WorkflowUpdate{}); err != nil {
+					t.Error(err)
+				} else if w != nil {
+					got["workflow"] = w.Name
+				}
+				if p, err := client.UpdatePackage(t.Context(), testScope, id, PackageUpdate{}); err != nil {
+					t.Error(err)
+				} else if p != nil {
+					got["package"] = p.Name
+				}
+				want := map[string]string{}
+				if c.want != "" {
+					want = map[string]string{"queue": c.want, "workflow": c.want, "package": c.want}
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("names (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+// TestCreationsAnsweredWithSeveral: the result of a creation is unknown if the response has several entities, or no GUID.
+func TestCreationsAnsweredWithSeveral(t *testing.T) {
+	for _, answer := range []string{`[{"id":"` + guid + `","name":"a"},{"id":"` + otherGUID + `","name":"b"}]`, `{"id":"x","name":"a"}`} {
+		client := newTestClient(t, serve(t, jsonAnswer(answer)), nil)
+		if q, err := client.CreateQueue(t.Context(), testScope, QueueCreate{}); q != nil || err != nil {
+			t.Errorf("%s: got %v, %v, want neither", answer, q, err)
+		}
+		if g, err := client.ExecuteWorkflowLayout(t.Context(), testScope, guid); g != nil || err != nil {
+			t.Errorf("%s: got %v, %v, want neither", answer, g, err)
 		}
 	}
 }

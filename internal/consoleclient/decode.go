@@ -222,7 +222,8 @@ func (l *listReader[T]) elements() error {
 
 // decodeList reads a list as a stream and calls each for every element. The list is the whole response, or its member
 // with one of the given lower-case names. "count" is the total length of the list, -1 if the response does not hold
-// it. An element that is no object is skipped but counts as a place.
+// it. An element that is no object is skipped but counts as a place. A null list is an empty page, unless the count says
+// that the page has entities.
 func decodeList[T any](a *responseReader, names []string, each func(e *T, place int)) (count, places int, err error) {
 	list := &listReader[T]{a: a, each: each}
 	c, err := a.firstByte()
@@ -235,7 +236,7 @@ func decodeList[T any](a *responseReader, names []string, each func(e *T, place 
 	case c != '{':
 		return 0, 0, errNotAList
 	}
-	counted, found := false, false
+	counted, found, null := false, false, false
 	for first := true; ; first = false {
 		var name string
 		var kind byte
@@ -250,7 +251,7 @@ func decodeList[T any](a *responseReader, names []string, each func(e *T, place 
 		}
 		wanted := slices.Contains(names, name)
 		if wanted && kind == '[' && name != countName {
-			found = true
+			found, null = true, false
 			err = list.elements()
 		} else {
 			var raw []byte
@@ -260,13 +261,15 @@ func decodeList[T any](a *responseReader, names []string, each func(e *T, place 
 				n, isNumber := parseInt(text)
 				count, counted = int(saturate(n)), isNumber
 			}
-			found = found || wanted && kind == 'n'
+			if wanted && kind == 'n' && !found {
+				found, null = true, true
+			}
 		}
 		if err != nil {
 			return 0, 0, err
 		}
 	}
-	if !found {
+	if !found || null && count > a.before {
 		return 0, 0, errNotAList
 	}
 	if !counted {

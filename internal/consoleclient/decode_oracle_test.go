@@ -48,7 +48,7 @@ func listByJSON[T any](dec *jsontext.Decoder, names []string, each func(e *T, pl
 	if _, err := dec.ReadToken(); err != nil {
 		return 0, 0, err
 	}
-	counted, found := false, false
+	counted, found, null := false, false, false
 	for dec.PeekKind() != kindObjectEnd {
 		t, err := dec.ReadToken()
 		if err != nil {
@@ -63,10 +63,11 @@ func listByJSON[T any](dec *jsontext.Decoder, names []string, each func(e *T, pl
 			n, isNumber := parseInt(text)
 			count, counted = int(saturate(n)), isNumber
 		case wanted && kind == kindArray:
-			found = true
+			found, null = true, false
 			err = all()
 		default:
-			found = found || wanted && kind == kindNull
+			null = null || wanted && kind == kindNull && !found
+			found = found || null
 			err = dec.SkipValue()
 		}
 		if err != nil {
@@ -76,7 +77,7 @@ func listByJSON[T any](dec *jsontext.Decoder, names []string, each func(e *T, pl
 	if _, err := dec.ReadToken(); err != nil {
 		return 0, 0, err
 	}
-	if !found {
+	if !found || null && count > 0 {
 		return 0, 0, errNotAList
 	}
 	if !counted {

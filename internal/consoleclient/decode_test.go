@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
@@ -27,8 +28,8 @@ type agreement func(t *testing.T, answer []byte)
 func agreementOn[T any]() agreement {
 	return func(t *testing.T, text []byte) {
 		t.Helper()
-		if len(bytes.Trim(text, " \t\r\n")) == 0 {
-			return // empty responses are not decoded
+		if len(bytes.Trim(text, " \t\r\n")) == 0 || !utf8.Valid(text) {
+			return // empty responses are not decoded, and json replaces what is not UTF-8
 		}
 		type found struct {
 			List                []*T
@@ -159,7 +160,7 @@ var odd = []string{
 func oddAnswers() []string {
 	return []string{
 		``, ` `, `null`, `3`, `"x"`, `[]`, `{}`, `[null]`, `[3]`, `[{}]`, `{"list":3}`, `{"list":null}`, `{"list":[null,{"id":"1"}]}`,
-		`{"list":[{"id":"1"},3]}`, `{"count":1,"list":[null]}`, `{"count":1,"list":[]}`, `{"count":"0","list":[]}`, `{"Count":null,"List":[]}`,
+		`{"list":[{"id":"1"},3]}`, `{"count":1,"list":[null]}`, `{"count":1,"list":[]}`, `{"count":1,"list":null}`, `{"list":null,"count":"2"}`, `{"count":1,"list":null,"list":[]}`, `{"count":1,"list":[],"list":null}`, `{"count":"0","list":[]}`, `{"Count":null,"List":[]}`,
 		`{"list":[[],1,"x",{"id":"1"}]}`, `{"id":"1","name":"n","list":null}`, `{"id":"1","list":[]}`, `{"id":"1","list":[{"id":"2"}]}`, `{"list":[{"id":"1"}],"list":null}`, `{"LI_ST":[{"id":"1"}],"list":[{"id":"2"}]}`, `{"list":[{"id":"2"}],"Li-st":[{"Id":"1"}]}`,
 		"{\"li\u017ft\":[{\"id\":\"1\"}]}", `{"\u006cist":[{"\u0069d":"1"}]}`, `{"list":[{"id":"1"}]`, `{"count":"7","list":[{"id":"1","ID":2,"i_d":null}]}`,
 		`{"id":"1","Id":"2","company_id":"3","company-ID":"4","companyId":null}`, `{"jobStateNotification":{"switchOn":1},"jobStateNotification":{"recipients":"x"}}`,

@@ -109,6 +109,17 @@ func operationOf(t *testing.T, key string) documented {
 	return d
 }
 
+// answerID returns the id of the entity in an operation's documented response.
+func answerID(t *testing.T, operation string) string {
+	t.Helper()
+	entity, _ := camel(operationOf(t, operation).answer).(map[string]any)
+	id, ok := entity["id"].(string)
+	if !ok {
+		t.Fatalf("the response to %q has no id", operation)
+	}
+	return id
+}
+
 // opaque reports whether a key's value is data rather than structure.
 func opaque(key string) bool {
 	return strings.EqualFold(key, "properties") || strings.EqualFold(key, "headers")

@@ -27,6 +27,7 @@ type request struct {
 	timeout    time.Duration // 0: Options.Timeout
 	repeatable bool          // whether the call may be repeated although it is not a GET
 	optional   bool          // whether a success may lack the entity, as the response to a mutation may
+	updates    bool          // whether the entity of the response is the one with the first of ids
 }
 
 // do calls the API gateway and passes the response to decode, if not nil.
@@ -135,7 +136,7 @@ func (c *Client) setHeaders(h http.Header, sc scope.Scope, token string) {
 // input, such as arguments of a workflow, and is not logged.
 func (c *Client) logHidden(ctx context.Context, err error) {
 	var e *Error
-	if errors.As(err, &e) && e.hidden != "" && strings.HasPrefix(e.Operation, http.MethodGet+" ") {
+	if errors.As(err, &e) && e.hidden != "" && isRead(e.Operation) {
 		c.log.DebugContext(ctx, "the console says why it failed", "operation", e.Operation, "status", e.Status, "detail", e.hidden)
 	}
 }

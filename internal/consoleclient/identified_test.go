@@ -75,3 +75,29 @@ func TestEmptyListInPlaceOfAnEntity(t *testing.T) {
 		t.Errorf("prepare: got %v, %v, want neither", u, err)
 	}
 }
+
+// TestNullInPlaceOfAList: a null list is an empty page only if the count allows it.
+func TestNullInPlaceOfAList(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		answer      string
+		index, size int
+		valid       bool
+	}{
+		{`{"count":3,"list":null}`, 0, 0, false},
+		{`{"list":null,"count":"3"}`, 0, 100, false},
+		{`{"count":130,"list":null}`, 1, 100, false},
+		{`{"count":130,"list":null}`, 2, 100, true},
+		{`{"count":21,"list":null}`, 1, 0, false},
+		{`{"count":20,"list":null}`, 1, 0, true},
+		{`{"count":0,"list":null}`, 0, 20, true},
+		{`{"list":null}`, 0, 20, true},
+		{`{"count":3,"list":[]}`, 0, 20, true},
+	} {
+		client := newTestClient(t, serve(t, jsonAnswer(c.answer)), nil)
+		_, err := client.Robots(t.Context(), testScope, List[RobotFilter]{PageIndex: c.index, PageSize: c.size})
+		if c.valid && err != nil || !c.valid && fault.CodeOf(err) != fault.UpstreamInvalidResponse {
+			t.Errorf("%s, page %d of %d: got %v", c.answer, c.index, c.size, err)
+		}
+	}
+}

@@ -71,6 +71,22 @@ func (r request) maxElements() int {
 	return max(maxServed, 2*size)
 }
 
+// before returns how many places of the list come before the page that the request asks for.
+func (r request) before() int {
+	index, err := strconv.Atoi(r.query.Get("PageIndex"))
+	if err != nil {
+		return 0
+	}
+	size, err := strconv.Atoi(r.query.Get("PageSize"))
+	if err != nil {
+		size = defaultPageSize
+	}
+	return index * size
+}
+
+// defaultPageSize is the console's default page size.
+const defaultPageSize = 20
+
 // query collects the parameters of a query string.
 type query url.Values
 

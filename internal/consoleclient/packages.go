@@ -187,7 +187,7 @@ func (c *Client) Package(ctx context.Context, sc scope.Scope, id string) (*Packa
 // UpdatePackage changes a package and returns its new state, nil if the response holds none (document, section
 // Packages: update).
 func (c *Client) UpdatePackage(ctx context.Context, sc scope.Scope, id string, u PackageUpdate) (*Package, error) {
-	r := request{operation: OpUpdatePackage, ids: []string{id}, body: u, optional: true}
+	r := request{operation: OpUpdatePackage, ids: []string{id}, body: u, optional: true, updates: true}
 	p, err := getEntity(ctx, c, sc, r, packageID)
 	if err != nil || p == nil {
 		return nil, err

@@ -85,10 +85,11 @@ func TestUpdatePackage(t *testing.T) {
 	if missing := filled(whole); missing != "" {
 		t.Fatalf("this test does not set %s", missing)
 	}
+	id := answerID(t, OpUpdatePackage)
 	operationTest{
-		operation: OpUpdatePackage, path: "/openapi/packages/" + guid, single: true,
+		operation: OpUpdatePackage, path: "/openapi/packages/" + id, single: true,
 		body: encode(t, camel(operationOf(t, OpUpdatePackage).request)),
-		call: func(ctx context.Context, c *Client) (any, error) { return c.UpdatePackage(ctx, testScope, guid, whole) },
+		call: func(ctx context.Context, c *Client) (any, error) { return c.UpdatePackage(ctx, testScope, id, whole) },
 	}.run(t)
 }
 
@@ -154,7 +155,7 @@ func TestCreatePackageUpload(t *testing.T) {
 }
 
 func TestCreatePackageUploadWithoutChannel(t *testing.T) {
-	for name, answer := range map[string]string{"no channel": `{"id":"1"}`, "no address": `{"id":"1","channel":{"uri":""}}`} {
+	for name, answer := range map[string]string{"no channel": `{"id":"` + guid + `"}`, "no address": `{"id":"` + guid + `","channel":{"uri":""}}`} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newTestClient(t, serve(t, jsonAnswer(answer)), nil).CreatePackageUpload(t.Context(), testScope)
 			if got := fault.CodeOf(err); got != fault.UpstreamInvalidResponse {

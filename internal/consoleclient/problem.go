@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -45,7 +46,10 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 	case said == fromServer, said == ambiguousJSON && (isValidation(e.Status) || e.Status >= http.StatusInternalServerError):
 		e.read(body, bearerOf(resp))
 	case isPlainReason(resp, body):
-		e.Kind, e.Detail = fault.BadUserInput, sanitize(string(body), bearerOf(resp))
+		e.Detail = sanitize(string(body), bearerOf(resp))
+		if !isRead(operation) { // the client builds the requests of reads from checked values
+			e.Kind = fault.BadUserInput
+		}
 	case e.Kind == fault.UpstreamInvalidResponse && len(body) == 0:
 		e.Detail = "the answer is empty"
 	case e.Kind == fault.UpstreamInvalidResponse:
@@ -71,8 +75,11 @@ const storageRefusal = "the storage did not take the file"
 // isPlainReason reports whether a response is ASP.NET's BadRequest("…"), which writes plain text. Only the text is
 // used, because a proxy may have written it.
 func isPlainReason(resp *http.Response, body []byte) bool {
-	return isValidation(resp.StatusCode) && len(body) > 0 && body[0] != '<' && body[0] != '{' && mediaType(resp.Header) == "text/plain" && isLegible(resp.Header, body)
+	return isValidation(resp.StatusCode) && len(body) > 0 && body[0] != '<' && body[0] != '{' && mediaType(resp.Header) == "text/plain" && utf8.Valid(body)
 }
+
+// isRead reports whether an operation changes nothing.
+func isRead(operation string) bool { return strings.HasPrefix(operation, http.MethodGet+" ") }
 
 // bearerOf returns the token of the response's request, empty if there was none.
 func bearerOf(resp *http.Response) string {
@@ -109,14 +116,10 @@ func (e *Error) read(body []byte, token string) {
 // reasonOf returns the title and the reason of an error's JSON.
 func reasonOf(body []byte, token string) (title, reason string) {
 	r := reasons{token: token}
-	var members map[string]jsontext.Value
-	if json.Unmarshal(body, &members, decoding) != nil {
+	members, byName := membersOf(body)
+	if members == nil {
 		r.add("", body, 0)
 		return "", r.String()
-	}
-	byName := make(map[string]jsontext.Value, len(members))
-	for name, value := range members {
-		byName[foldedName(name)] = value
 	}
 	title = sanitize(textOf(byName["title"]), token)
 	for _, name := range []string{"detail", "message", "errormessage", "errordescription", "msg", "reason", "description"} {

@@ -100,7 +100,7 @@ func (c *Client) DeleteQueue(ctx context.Context, sc scope.Scope, id string) err
 // UpdateQueue changes a queue and returns its new state, nil if the response holds none (document, section Robot
 // groups: update).
 func (c *Client) UpdateQueue(ctx context.Context, sc scope.Scope, id string, u QueueUpdate) (*Queue, error) {
-	r := request{operation: OpUpdateQueue, ids: []string{id}, body: u, optional: true}
+	r := request{operation: OpUpdateQueue, ids: []string{id}, body: u, optional: true, updates: true}
 	return getEntity(ctx, c, sc, r, queueID)
 }
 

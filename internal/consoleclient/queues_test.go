@@ -47,10 +47,11 @@ func TestUpdateQueue(t *testing.T) {
 	if missing := filled(whole); missing != "" {
 		t.Fatalf("this test does not set %s", missing)
 	}
+	id := answerID(t, OpUpdateQueue)
 	operationTest{
-		operation: OpUpdateQueue, path: "/openapi/queues/" + guid, single: true,
+		operation: OpUpdateQueue, path: "/openapi/queues/" + id, single: true,
 		body: encode(t, camel(operationOf(t, OpUpdateQueue).request)),
-		call: func(ctx context.Context, c *Client) (any, error) { return c.UpdateQueue(ctx, testScope, guid, whole) },
+		call: func(ctx context.Context, c *Client) (any, error) { return c.UpdateQueue(ctx, testScope, id, whole) },
 	}.run(t)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // responder classifies who wrote an HTTP response. Proxies, portals and firewalls can answer instead of the server, with
@@ -32,9 +33,9 @@ const (
 	ambiguousJSON
 )
 
-// responderOf reports who wrote the response to operation. HTML, and text that is not of its declared charset, are
-// always foreign. Otherwise the content type does not matter. On success any JSON is the server's, except a problem that
-// is declared as one. Otherwise the JSON must have one of the server's error forms. Whatever the content type, an empty
+// responderOf reports who wrote the response to operation. HTML, and text that is not UTF-8, are always foreign. Otherwise
+// the content type does not matter. On success any JSON is the server's, except a problem that is declared as one, and
+// JSON that reports an error. Otherwise the JSON must have one of the server's error forms. Whatever the content type, an empty
 // body is the server's for 2xx, 403 and 429. It also is for 401 with a Bearer challenge (RFC 6750, section 3). For 404
 // and 410, it is if byID says that the request got one entity by its id.
 func responderOf(operation string, status int, h http.Header, body []byte, byID bool) responder {
@@ -42,8 +43,8 @@ func responderOf(operation string, status int, h http.Header, body []byte, byID 
 	switch {
 	case len(body) == 0 && acceptsEmptyBody(status, h, byID):
 		return fromServerEmpty
-	case len(body) == 0 || isPage(h) || !isLegible(h, body) || !isJSON(h, body),
-		isSuccess(status) && isProblem(h) && isOwnError(operation, status, body):
+	case len(body) == 0 || isPage(h) || !utf8.Valid(body) || !isJSON(h, body),
+		isSuccess(status) && (reportsError(body) || isProblem(h) && isOwnError(operation, status, body)):
 		return fromIntermediary
 	case isSuccess(status) || isOwnError(operation, status, body):
 		return fromServer
@@ -54,14 +55,10 @@ func responderOf(operation string, status int, h http.Header, body []byte, byID 
 // isOwnError reports whether the JSON of an unsuccessful response has a form of the console or its SSO. API gateways
 // before them also answer with JSON, for instance {"message":"Forbidden"}.
 func isOwnError(operation string, status int, body []byte) bool {
-	var object map[string]jsontext.Value
-	if json.Unmarshal(body, &object, decoding) != nil {
+	object, members := membersOf(body)
+	if object == nil {
 		// A text, or a list of ASP.NET Identity errors. With any other status, anyone may have written it.
 		return isValidation(status)
-	}
-	members := make(map[string]jsontext.Value, len(object))
-	for name, value := range object {
-		members[foldedName(name)] = value
 	}
 	is := func(name string, kind jsontext.Kind) bool { return members[name].Kind() == kind }
 	switch {
@@ -75,6 +72,79 @@ func isOwnError(operation string, status int, body []byte) bool {
 		return true // OAuth (RFC 6749, section 5.2)
 	}
 	return isValidation(status) && len(members) > 0 && onlyTexts(object)
+}
+
+// membersOf returns the members of an object, by their names and by their folded names; nil for any other JSON.
+func membersOf(v jsontext.Value) (object, folded map[string]jsontext.Value) {
+	if v.Kind() != kindObject || json.Unmarshal(v, &object, decoding) != nil {
+		return nil, nil
+	}
+	folded = make(map[string]jsontext.Value, len(object))
+	for name, value := range object {
+		folded[foldedName(name)] = value
+	}
+	return object, folded
+}
+
+// reportsError reports whether the JSON of a successful response is an error, or a text in place of an entity. API
+// gateways and portals send such JSON with status 200. JSON with an entity's id is no error, whatever its other members
+// are. Neither is JSON without details, such as {} or {"success":true}.
+func reportsError(v jsontext.Value) bool {
+	switch v.Kind() {
+	case kindString:
+		text := strings.TrimSpace(textOf(v))
+		return text != "" && !isGUID(text)
+	case kindArray:
+		var list []jsontext.Value
+		_ = json.Unmarshal(v, &list, decoding) // it is valid JSON
+		return slices.ContainsFunc(list, reportsError) && !slices.ContainsFunc(list, isEntity)
+	case kindObject:
+		return !isEntity(v) && hasErrorMember(v)
+	default: // a number or literal says nothing
+		return false
+	}
+}
+
+// isEntity reports whether JSON is an object with the id of an entity, a list of entities, or the result of an upgrade.
+func isEntity(v jsontext.Value) bool {
+	_, members := membersOf(v)
+	for _, id := range []string{"id", "packageId", "workflowId", "robotId"} {
+		if isGUID(textOf(members[foldedName(id)])) {
+			return true
+		}
+	}
+	for _, count := range []string{"total", "successcount", "failurecount", "missingcount"} {
+		if members[count].Kind() == kindNumber {
+			return true
+		}
+	}
+	list := members["list"].Kind()
+	return list == kindArray || list == kindObject
+}
+
+// hasErrorMember reports whether an object has a member of the common error formats that is not empty.
+func hasErrorMember(object jsontext.Value) bool {
+	_, members := membersOf(object)
+	if isTrue(string(members["success"])) {
+		return false
+	}
+	for _, name := range []string{"error", "errors", "modelstate", "fault", "message", "errormessage", "msg", "title", "detail"} {
+		v := strings.Join(strings.Fields(string(members[name])), "")
+		if !slices.Contains([]string{"", "null", "false", "0", `""`, "[]", "{}"}, v) {
+			return true
+		}
+	}
+	for _, name := range []string{"status", "statuscode", "code"} {
+		if n, ok := parseInt(strings.Trim(string(members[name]), `"`)); ok && n >= 400 && n <= 599 {
+			return true
+		}
+	}
+	return string(members["success"]) == "false"
+}
+
+func isGUID(text string) bool {
+	_, err := scope.ParseID(text)
+	return err == nil
 }
 
 // isValidation reports whether a status rejects the input.
@@ -110,22 +180,6 @@ func isPage(h http.Header) bool {
 
 // isProblem reports whether the content type is that of an error (RFC 9457). Some servers use it for all JSON.
 func isProblem(h http.Header) bool { return mediaType(h) == "application/problem+json" }
-
-// isLegible reports whether a body can be read as UTF-8. A body with another charset can if it has the same bytes.
-func isLegible(h http.Header, body []byte) bool { return !declaresOtherCharset(h) || utf8.Valid(body) }
-
-// declaresOtherCharset reports whether the content type names another charset than UTF-8 and its subset US-ASCII.
-func declaresOtherCharset(h http.Header) bool {
-	_, parameters, _ := strings.Cut(h.Get(headerContentType), ";")
-	for parameter := range strings.SplitSeq(parameters, ";") {
-		name, charset, _ := strings.Cut(parameter, "=")
-		if strings.EqualFold(strings.TrimSpace(name), "charset") {
-			charset = strings.ToLower(strings.Trim(charset, `"' `))
-			return !slices.Contains([]string{"", "utf-8", "utf8", "us-ascii", "ascii"}, charset)
-		}
-	}
-	return false
-}
 
 // isJSON reports whether the whole body is one JSON value. A bare number, literal or null needs a JSON content type,
 // because a text such as "404" is no answer of the console.

@@ -22,7 +22,7 @@ func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*re
 		return x.readChange(resp, body, decode)
 	}
 	var from io.Reader = body
-	if declaresOtherCharset(resp.Header) || isProblem(resp.Header) { // the whole body decides
+	if isProblem(resp.Header) { // the whole body decides
 		raw, err := io.ReadAll(body)
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func (w httpClient) readError(ctx context.Context, x exchange, status int, body 
 			foreign.Detail = storageRefusal
 		}
 		return foreign
-	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity), errors.Is(err, errEmptyList), errors.Is(err, errTooMany), errors.As(err, new(missingIDError)):
+	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity), errors.Is(err, errEmptyList), errors.Is(err, errTooMany), errors.Is(err, errNotUTF8), errors.As(err, new(missingIDError)):
 		return invalid(operation, status, err.Error(), err)
 	}
 	return invalid(operation, status, "the answer cannot be decoded", err)

@@ -19,6 +19,7 @@ type responseReader struct {
 	date    DateTime
 
 	maxElements int               // bounds the elements of a list; 0: not bounded
+	before      int               // places of a list before its page; a null list beyond the count is an empty page
 	memory      func(n int) error // takes memory for what is read; nil: it is not bounded
 	objects     int               // bytes of objects for which no memory is taken yet
 }

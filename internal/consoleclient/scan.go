@@ -12,7 +12,8 @@ import (
 )
 
 // scanner tokenizes and validates JSON as jsontext does with the options of decoding. It fails with
-// io.ErrUnexpectedEOF if the JSON is truncated, and with errSyntax if it is invalid.
+// io.ErrUnexpectedEOF if the JSON is truncated, with errNotUTF8 if a string is not UTF-8, and with errSyntax if it is
+// invalid in another way.
 type scanner struct {
 	in     []byte
 	at     int
@@ -25,7 +26,10 @@ type scanner struct {
 // maxDepth bounds the nesting of objects and arrays, as jsontext does.
 const maxDepth = 10_000
 
-var errSyntax = errors.New("not JSON")
+var (
+	errSyntax  = errors.New("not JSON")
+	errNotUTF8 = errors.New("the answer is not UTF-8")
+)
 
 // peek skips white space and returns the next byte, 0 at the end.
 func (s *scanner) peek() byte {
@@ -178,7 +182,11 @@ func (s *scanner) skipString() (simple bool, err error) {
 			return false, errSyntax
 		case c >= utf8.RuneSelf:
 			simple = false
+			start := at
 			for at++; at < len(s.in) && s.in[at] >= utf8.RuneSelf; at++ {
+			}
+			if at < len(s.in) && !utf8.Valid(s.in[start:at]) { // at the end of the buffer, more bytes may follow
+				return false, errNotUTF8
 			}
 		default:
 			at++
@@ -316,15 +324,15 @@ func (s *scanner) text() (string, jsontext.Kind, error) {
 	return s.arena.copyString(b), kind, nil
 }
 
-// unquoted returns the text of a JSON string with invalid UTF-8 replaced. It avoids a copy for strings without
-// escapes.
+// unquoted returns the text of a JSON string that the scanner has read, with lone surrogates replaced. It avoids a copy
+// for strings without escapes.
 func unquoted(raw []byte) []byte {
 	if len(raw) >= 2 {
 		inner := raw[1 : len(raw)-1]
-		if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+		if bytes.IndexByte(inner, '\\') < 0 {
 			return inner
 		}
 	}
-	b, _ := jsontext.AppendUnquote(nil, raw) // the only possible error reports replaced UTF-8
+	b, _ := jsontext.AppendUnquote(nil, raw) // the only possible error reports replaced surrogates
 	return b
 }

@@ -205,7 +205,7 @@ func (c *Client) CreateWorkflow(ctx context.Context, sc scope.Scope, n WorkflowC
 // UpdateWorkflow changes a workflow and returns its new state, nil if the response holds none (document, section
 // Workflows: update).
 func (c *Client) UpdateWorkflow(ctx context.Context, sc scope.Scope, id string, u WorkflowUpdate) (*Workflow, error) {
-	r := request{operation: OpUpdateWorkflow, ids: []string{id}, body: u, optional: true}
+	r := request{operation: OpUpdateWorkflow, ids: []string{id}, body: u, optional: true, updates: true}
 	return getEntity(ctx, c, sc, r, workflowID)
 }
 
