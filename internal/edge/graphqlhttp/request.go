@@ -20,6 +20,7 @@ import (
 	"github.com/consoleql/consoleql/graph/scalar"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // Parameters are the parameters of a GraphQL request. All transports read them with the
@@ -47,16 +48,13 @@ const (
 	maxEchoed = 128
 )
 
-// ByteOrderMark may precede a JSON text.
-const ByteOrderMark = "\uFEFF"
-
 // errNotUTF8 refuses text in another encoding, which would decode to another text.
 var errNotUTF8 = fault.BadInput("", "the request is not encoded in UTF-8")
 
 // ParseParameters parses the JSON object of a request. It skips one byte order mark (RFC 8259,
 // section 8.1). It fails with fault.BadUserInput, whose argument is the invalid member.
 func ParseParameters(text []byte) (*Parameters, error) {
-	text = bytes.TrimPrefix(text, []byte(ByteOrderMark))
+	text = bytes.TrimPrefix(text, []byte(textfile.ByteOrderMark))
 	if !utf8.Valid(text) {
 		return nil, errNotUTF8
 	}
@@ -240,7 +238,7 @@ func (p *Parameters) setText(name, value string) error {
 	if value == "" {
 		return nil
 	}
-	dec := jsontext.NewDecoder(strings.NewReader(strings.TrimPrefix(value, ByteOrderMark)), jsontext.AllowDuplicateNames(true))
+	dec := jsontext.NewDecoder(strings.NewReader(strings.TrimPrefix(value, textfile.ByteOrderMark)), jsontext.AllowDuplicateNames(true))
 	v, err := dec.ReadValue()
 	if err != nil {
 		var told *fault.Error

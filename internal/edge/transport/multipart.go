@@ -16,6 +16,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // multipartForm is the transport of the GraphQL multipart request specification. gqlgen's
@@ -121,7 +122,7 @@ func readMap(form *form, h *graphqlhttp.Reservation) (map[string][]string, error
 		return nil, err
 	}
 	var places map[string][]string
-	switch err := json.Unmarshal(bytes.TrimPrefix(raw, []byte(graphqlhttp.ByteOrderMark)), &places); {
+	switch err := json.Unmarshal(bytes.TrimPrefix(raw, []byte(textfile.ByteOrderMark)), &places); {
 	case !utf8.Valid(raw):
 		return nil, fault.BadInput("map", "is not encoded in UTF-8")
 	case err != nil:
