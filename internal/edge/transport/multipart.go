@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -28,6 +29,7 @@ import (
 type multipartForm struct {
 	limits    querylimit.Limits
 	documents graphqlhttp.DocumentResolver
+	log       *slog.Logger
 }
 
 const (
@@ -69,7 +71,7 @@ func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 			status = http.StatusBadRequest
 		}
 		w.WriteHeader(status)
-		graphqlhttp.WriteResponse(w, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
+		graphqlhttp.WriteResponse(w, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs), u.log)
 		return
 	}
 	responses, ctx := exec.DispatchOperation(ctx, op)
@@ -77,7 +79,7 @@ func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 	if response.Data == nil && media == graphqlhttp.TypeGraphQLResponse {
 		w.WriteHeader(http.StatusBadRequest)
 	}
-	graphqlhttp.WriteResponse(w, response)
+	graphqlhttp.WriteResponse(w, response, u.log)
 }
 
 // parameters reads the parts `operations` and `map`. The files are read later.
