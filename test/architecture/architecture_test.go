@@ -31,7 +31,7 @@ var layers = [][]string{
 	{
 		"graph", "graph/schema", "graph/selection", "internal/backoff", "internal/binarytest", "internal/buildinfo", "internal/consoleclient/generate",
 		"internal/consolesim", "internal/edge/graphiql/browsertest", "internal/edge/drain", "internal/edge/slowreader", "internal/edge/staticfiles", "internal/fault",
-		"internal/flight", "internal/health", "internal/invalidation", "internal/logqueue", "internal/quota", "internal/redistest", "internal/scope", "internal/tcpproxy",
+		"internal/flight", "internal/health", "internal/invalidation", "internal/jsonobject", "internal/logqueue", "internal/quota", "internal/redistest", "internal/scope", "internal/tcpproxy",
 		"internal/textfile", "internal/turns",
 	},
 	{

@@ -20,6 +20,7 @@ import (
 	"github.com/consoleql/consoleql/graph/scalar"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/jsonobject"
 	"github.com/consoleql/consoleql/internal/textfile"
 )
 
@@ -72,40 +73,27 @@ func ParseParameters(text []byte) (*Parameters, error) {
 // It skips other members, and refuses a given name that is repeated. It fails with
 // fault.BadUserInput or the error of set.
 func ReadMembers(text []byte, names []string, set func(member string, value jsontext.Value) error, options ...jsontext.Options) error {
-	// The decoder does not compare names: a map of them needs more memory than the text.
-	dec := jsontext.NewDecoder(bytes.NewBuffer(text), append(options, jsontext.AllowDuplicateNames(true))...)
-	if begin, err := dec.ReadToken(); err != nil || begin.Kind() != '{' {
-		return fault.BadInput("", apierror.NotAnOperation)
-	}
 	seen := make(map[string]bool, len(names))
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return malformed(err)
-		}
-		member := name.String()
-		value, err := dec.ReadValue()
-		if err != nil {
-			return malformed(err)
-		}
+	err := jsonobject.Members(text, func(member string, value jsontext.Value) error {
 		if !slices.Contains(names, member) {
-			continue
+			return nil
 		}
 		if seen[member] {
 			return fault.BadInput(member, "is there more than once")
 		}
 		seen[member] = true
-		if err := set(member, value); err != nil {
-			return err
-		}
+		return set(member, value)
+	}, options...)
+	if err == nil {
+		return nil
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return malformed(err)
+	if syntax, ok := errors.AsType[*jsonobject.SyntaxError](err); ok {
+		return malformed(syntax.Err)
 	}
-	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+	if errors.Is(err, jsonobject.ErrNotObject) || errors.Is(err, jsonobject.ErrTrailing) {
 		return fault.BadInput("", apierror.NotAnOperation)
 	}
-	return nil
+	return err
 }
 
 // set stores a copy of a member.
