@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/consoleql/consoleql/examples/dashboard"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/internal/listenaddress"
 )
 
 // simulation holds the settings of a simulated console.
@@ -71,7 +70,7 @@ func (s simulation) options() consolesim.Options {
 
 type demoCommand struct {
 	gateway.Listeners
-	IdempotencyRetention time.Duration `default:"24h" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
+	IdempotencyRetention time.Duration `default:"${idempotency_retention}" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
 	gateway.Caching
 	gateway.Watching
 	gateway.Limits
@@ -88,30 +87,22 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 	}
 	defer c.Stream.Close() //nolint:contextcheck // the last lines are written though ctx has ended
 	s.warn(log)
-	moved := anotherPort(ctx, &c.Listen) + anotherPort(ctx, &c.AdminListen)
+	moved := listenaddress.Free(ctx, &c.Listen) + listenaddress.Free(ctx, &c.AdminListen)
 	sim, err := consolesim.Start(context.WithoutCancel(ctx), c.options())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, sim.Close()) }()
 	username, password := sim.DefaultUser()
-	settings := &gateway.Settings{
-		Listeners: c.Listeners,
-		Caching:   c.Caching,
-		Watching:  c.Watching,
-		Limits:    c.Limits,
-		Tracing:   c.Tracing,
-		Logging:   c.Logging,
-		Account:   gateway.Account{Username: username, Password: password, Anonymous: true},
-		Identity:  gateway.Identity{VerifyTokens: "off", SessionLifetime: 12 * time.Hour},
-		Shared:    gateway.Shared{IdempotencyRetention: c.IdempotencyRetention},
-		Console: gateway.Console{
-			ConsoleURL: sim.APIURL(), SSOURL: sim.SSOURL(), ConsoleIDs: "auto",
-			ConsoleTimeout: 10 * time.Second, ConsoleWriteTimeout: 30 * time.Second, ConsoleConcurrency: 256, OperationConcurrency: 64,
-			ConsoleMaxResponseBytes: 64 << 20, ConsoleQueueCreatePath: "/openapi/queues/{queueId}",
-			CompanyID: sim.Data().MainCompanyID(), DepartmentID: sim.Data().MainDepartmentID(),
-		},
+	settings, err := gateway.DefaultSettings()
+	if err != nil {
+		return err
 	}
+	settings.Listeners, settings.Caching, settings.Watching, settings.Limits = c.Listeners, c.Caching, c.Watching, c.Limits
+	settings.Tracing, settings.Logging, settings.IdempotencyRetention = c.Tracing, c.Logging, c.IdempotencyRetention
+	settings.Account = gateway.Account{Username: username, Password: password, Anonymous: true}
+	settings.ConsoleURL, settings.SSOURL = sim.APIURL(), sim.SSOURL()
+	settings.CompanyID, settings.DepartmentID = sim.Data().MainCompanyID(), sim.Data().MainDepartmentID()
 	if err := settings.Validate(); err != nil {
 		return err
 	}
@@ -128,25 +119,6 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 	fmt.Fprintf(s.out, "%s/ is GraphiQL: open it in a browser\n%s%s is the dashboard\n%s/graphql is the endpoint\n%s\n%s",
 		g.URL(), g.URL(), edge.DashboardPrefix, g.URL(), notice, moved)
 	return g.Run(ctx)
-}
-
-// anotherPort lets the system choose the port of an address that is in use, and returns a line that says so.
-func anotherPort(ctx context.Context, address *string) (line string) {
-	host, _, err := net.SplitHostPort(*address)
-	if err != nil {
-		return ""
-	}
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", *address)
-	if err == nil {
-		_ = l.Close() // nothing was accepted
-	}
-	if !errors.Is(err, syscall.EADDRINUSE) {
-		return ""
-	}
-	line = *address + " is in use, and another port is taken: the log names it\n"
-	*address = net.JoinHostPort(host, "0")
-	return line
 }
 
 type simulateCommand struct {

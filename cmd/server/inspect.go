@@ -14,6 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/apikey"
 	"github.com/consoleql/consoleql/internal/compatibility"
 	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/internal/listenaddress"
 )
 
 type configCommand struct {
@@ -145,7 +146,7 @@ func (c *healthcheckCommand) Run(ctx context.Context) error {
 		config := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} //nolint:gosec // nothing secret is sent or read
 		scheme, client = "https://", &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+gateway.Reachable(c.Listen)+"/healthz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+listenaddress.Reachable(c.Listen)+"/healthz", nil)
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,7 @@ func newParser(app *commands, options ...kong.Option) (*kong.Kong, error) {
 		kong.Name("consoleql"),
 		kong.Description("One typed GraphQL graph in front of an RPA console's REST API.\n\nEvery flag is also an environment variable: --console-url is CONSOLEQL_CONSOLE_URL. A flag wins."),
 		kong.DefaultEnvars("CONSOLEQL"),
-		gateway.Caching{}.Defaults(),
+		gateway.Defaults(),
 		kong.Vars{"version": buildinfo.Read().String()},
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),

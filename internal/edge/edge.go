@@ -32,6 +32,9 @@ import (
 	"github.com/consoleql/consoleql/internal/trusteddocuments"
 )
 
+// DefaultKeepalive is the default of Options.Keepalive.
+const DefaultKeepalive = 15 * time.Second
+
 // DashboardPrefix is the path below which the dashboard is served.
 const DashboardPrefix = "/dashboard/"
 
@@ -82,7 +85,7 @@ type Options struct {
 	// Memory bounds the memory of large answers; nil: it is not bounded.
 	Memory *bytepool.Pool
 	// Keepalive is the interval of keepalive comments on quiet streams, and of pings on
-	// WebSockets; default 15 s. Proxies close connections that seem idle, commonly after 60 s.
+	// WebSockets; default DefaultKeepalive. Proxies close connections that seem idle, commonly after 60 s.
 	Keepalive time.Duration
 	// Ready returns the state of the gateway; nil: it is always ready. Each /readyz calls it.
 	Ready func(context.Context) Readiness
@@ -152,7 +155,7 @@ func New(opts Options) http.Handler {
 		opts.Streams = &transport.Streams{}
 	}
 	if opts.Keepalive <= 0 {
-		opts.Keepalive = 15 * time.Second
+		opts.Keepalive = DefaultKeepalive
 	}
 	if opts.Around == nil {
 		opts.Around = func(string) func(http.Handler) http.Handler {

@@ -31,11 +31,11 @@ var layers = [][]string{
 	{
 		"graph", "graph/schema", "graph/selection", "internal/backoff", "internal/binarytest", "internal/buildinfo", "internal/consoleclient/generate",
 		"internal/consolesim", "internal/edge/graphiql/browsertest", "internal/edge/drain", "internal/edge/slowreader", "internal/edge/staticfiles", "internal/fault",
-		"internal/flight", "internal/health", "internal/invalidation", "internal/jsonobject", "internal/logqueue", "internal/quota", "internal/redistest", "internal/scope", "internal/tcpproxy",
+		"internal/flight", "internal/health", "internal/invalidation", "internal/jsonobject", "internal/listenaddress", "internal/logqueue", "internal/quota", "internal/redistest", "internal/scope", "internal/tcpproxy",
 		"internal/textfile", "internal/turns",
 	},
 	{
-		"examples/dashboard", "internal/edge/graphiql",
+		"examples/dashboard", "internal/edge/certificate", "internal/edge/graphiql",
 		"graph/capabilities", "graph/codegen", "graph/scalar", "graph/sequential", "internal/budget",
 		"internal/consoleclient/admission", "internal/idempotency", "internal/principal", "internal/responsecache", "internal/telemetry",
 	},

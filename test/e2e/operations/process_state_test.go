@@ -101,7 +101,7 @@ func TestNothingIsLoggedAfterTheEnd(t *testing.T) {
 func parsed(t *testing.T, args ...string) *gateway.Settings {
 	t.Helper()
 	var s gateway.Settings
-	parser, err := kong.New(&s, gateway.Caching{}.Defaults())
+	parser, err := kong.New(&s, gateway.Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}
