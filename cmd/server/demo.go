@@ -4,69 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/consoleql/consoleql/examples/dashboard"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/edge/graphiql/examples"
 	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/internal/listenaddress"
 )
-
-// simulation holds the settings of a simulated console.
-type simulation struct {
-	Seed                 uint64        `default:"1" help:"The same seed gives the same data, ids included."`
-	Scale                int           `default:"0" help:"Number of workflows in all, for a large console; 0 is a small one made by hand."`
-	Irregular            bool          `default:"true" negatable:"" help:"Add what consoles have after some years: packages without workflows, queues without robots, robots without queues or heartbeats, outdated workflows, layouts with deleted workflows, and a department that refuses."`
-	Latency              time.Duration `default:"0s" help:"Time added to each call of the simulated console."`
-	TokenLifetime        time.Duration `default:"1h" help:"Life of the simulated console's access tokens."`
-	PageClamp            int           `default:"500" help:"Largest page that the simulated console serves, in entities."`
-	IgnoreIDs            bool          `name:"ignore-ids" help:"Let lists ignore the Ids parameter silently."`
-	NoAssociatedRobotIDs bool          `name:"no-associated-robot-ids" help:"Let workflows come without the ids of their robots."`
-	Dialect              []string      `enum:"pascal-keys,enum-integers,condition-integers,wrap-single,bare-single,empty-execute,delete-returns-entity,delete-status-ok,expires-in-string,no-extra-fields,correct-spelling" help:"Forms in which the simulated console answers, joined by commas (${enum})."`
-}
-
-// Validate checks what the flags' types cannot.
-func (s simulation) Validate() error {
-	switch {
-	case s.Scale < 0:
-		return errors.New("--scale must not be negative")
-	case s.Latency < 0:
-		return errors.New("--latency must not be negative")
-	case s.TokenLifetime <= 0:
-		return errors.New("--token-lifetime must be positive")
-	case s.PageClamp <= 0:
-		return errors.New("--page-clamp must be positive")
-	}
-	return nil
-}
-
-func (s simulation) options() consolesim.Options {
-	return consolesim.Options{
-		Seed:                 s.Seed,
-		Scale:                s.Scale,
-		Irregular:            s.Irregular,
-		Latency:              s.Latency,
-		TokenLifetime:        s.TokenLifetime,
-		PageClamp:            s.PageClamp,
-		NoIDs:                s.IgnoreIDs,
-		NoAssociatedRobotIDs: s.NoAssociatedRobotIDs,
-		Dialect: consolesim.Dialect{
-			PascalKeys:          slices.Contains(s.Dialect, "pascal-keys"),
-			EnumIntegers:        slices.Contains(s.Dialect, "enum-integers"),
-			ConditionIntegers:   slices.Contains(s.Dialect, "condition-integers"),
-			WrapSingle:          slices.Contains(s.Dialect, "wrap-single"),
-			BareSingle:          slices.Contains(s.Dialect, "bare-single"),
-			EmptyExecute:        slices.Contains(s.Dialect, "empty-execute"),
-			DeleteReturnsEntity: slices.Contains(s.Dialect, "delete-returns-entity"),
-			DeleteStatusOK:      slices.Contains(s.Dialect, "delete-status-ok"),
-			ExpiresInString:     slices.Contains(s.Dialect, "expires-in-string"),
-			NoExtraFields:       slices.Contains(s.Dialect, "no-extra-fields"),
-			CorrectSpelling:     slices.Contains(s.Dialect, "correct-spelling"),
-		},
-	}
-}
 
 type demoCommand struct {
 	gateway.Listeners
@@ -76,7 +22,7 @@ type demoCommand struct {
 	gateway.Limits
 	gateway.Tracing
 	gateway.Logging
-	simulation
+	consolesim.Settings
 }
 
 // Run serves the graph in front of a simulated console until ctx is done.
@@ -88,7 +34,7 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 	defer c.Stream.Close() //nolint:contextcheck // the last lines are written though ctx has ended
 	s.warn(log)
 	moved := listenaddress.Free(ctx, &c.Listen) + listenaddress.Free(ctx, &c.AdminListen)
-	sim, err := consolesim.Start(context.WithoutCancel(ctx), c.options())
+	sim, err := consolesim.Start(context.WithoutCancel(ctx), c.Options())
 	if err != nil {
 		return err
 	}
@@ -107,7 +53,7 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 		return err
 	}
 	notice := fmt.Sprintf("Demo: the console is simulated, and every caller acts as its user %s without credentials. Its password is %s.", username, password)
-	queries, err := demoExamples(sim.Data(), username)
+	queries, err := examples.Demo(sim.Data(), username)
 	if err != nil {
 		return err
 	}
@@ -126,7 +72,7 @@ type simulateCommand struct {
 	SSOListen     string `name:"sso-listen" env:"CONSOLEQL_SIM_SSO_LISTEN" default:"127.0.0.1:8082" help:"Address of the SSO."`
 	StorageListen string `name:"storage-listen" env:"CONSOLEQL_SIM_STORAGE_LISTEN" default:"127.0.0.1:8083" help:"Address of the upload storage."`
 	gateway.Logging
-	simulation
+	consolesim.Settings
 }
 
 // Run simulates a console until ctx is done.
@@ -137,7 +83,7 @@ func (c *simulateCommand) Run(ctx context.Context, s stdio) error {
 	}
 	defer c.Stream.Close() //nolint:contextcheck // the last lines are written though ctx has ended
 	s.warn(log)
-	opts := c.options()
+	opts := c.Options()
 	opts.APIAddr, opts.SSOAddr, opts.StorageAddr = c.APIListen, c.SSOListen, c.StorageListen
 	opts.Logger = log
 	sim, err := consolesim.Start(context.WithoutCancel(ctx), opts)

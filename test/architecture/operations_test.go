@@ -19,7 +19,7 @@ import (
 const maxOperationFiles = 6
 
 // readSources returns the hand-written sources of the gateway by path: Go and GraphQL files
-// without tests, the simulator, the demo and the benchmark.
+// without tests, the simulator, the examples of GraphiQL and the benchmark.
 func readSources(t *testing.T) map[string]string {
 	t.Helper()
 	texts := make(map[string]string)
@@ -28,7 +28,7 @@ func readSources(t *testing.T) map[string]string {
 			switch name := entry.Name(); {
 			case err != nil:
 				return err
-			case entry.IsDir() && (name == "testdata" || name == "consolesim" || name == "bench" || name == "node_modules"):
+			case entry.IsDir() && (name == "testdata" || name == "consolesim" || name == "bench" || name == "examples" || name == "node_modules"):
 				return filepath.SkipDir
 			case entry.IsDir() || strings.HasSuffix(name, "_test.go") || !strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, ".graphql"):
 				return nil
