@@ -66,7 +66,7 @@ func (apiKeyCommand) Run(s stdio) error {
 }
 
 type healthcheckCommand struct {
-	Listen      string `default:"127.0.0.1:8080" help:"Address of the gateway's public listener."`
+	Listen      string `default:"${listen}" help:"Address of the gateway's public listener."`
 	TLSCertFile string `name:"tls-cert-file" help:"File of the listener's certificate. Empty: the listener speaks no TLS." placeholder:"FILE"`
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/internal/buildinfo"
 	"github.com/consoleql/consoleql/internal/commandline"
+	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/edge/graphiql/examples"
 	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/internal/memorytuning"
@@ -90,6 +91,7 @@ func newProgram() (*program, error) {
 		kong.Description("One typed GraphQL graph in front of an RPA console's REST API.\n\nEvery flag is also an environment variable: --console-url is CONSOLEQL_CONSOLE_URL. A flag wins."),
 		kong.DefaultEnvars("CONSOLEQL"),
 		gateway.Defaults(),
+		kong.Vars(consolesim.Defaults()),
 		kong.Vars{"version": buildinfo.Read().String()},
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),

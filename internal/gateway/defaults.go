@@ -35,6 +35,7 @@ func Defaults() kong.Vars {
 		"console_timeout":              consoleclient.DefaultTimeout,
 		"console_write_timeout":        consoleclient.DefaultWriteTimeout,
 		"idempotency_retention":        idempotency.DefaultRetention,
+		"listen":                       "127.0.0.1:8080", // of healthcheck, too
 		"max_answer_bytes":             querylimit.DefaultAnswerBytes,
 		"max_answer_values":            querylimit.DefaultAnswerValues,
 		"max_console_calls":            loader.DefaultCalls,

@@ -41,7 +41,7 @@ type Settings struct {
 
 // Listeners are the flags of listeners and shutdown.
 type Listeners struct {
-	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener. Port 0 picks a free port, which the log names."`
+	Listen          string        `default:"${listen}" help:"Address of the public listener. Port 0 picks a free port, which the log names."`
 	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics and profiles). Empty: there is none."`
 	TLSCertFile     string        `name:"tls-cert-file" help:"File of the certificate chain with which the public listener speaks TLS (PEM). Certificate and key are read again when they change. Empty: HTTP/1.1 and HTTP/2 without TLS." placeholder:"FILE"`
 	TLSKeyFile      string        `name:"tls-key-file" help:"File of the private key of the certificate (PEM)." placeholder:"FILE"`
