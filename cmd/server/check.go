@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"text/tabwriter"
 
 	"github.com/consoleql/consoleql/internal/documentcheck"
 )
@@ -35,62 +32,15 @@ func (c *checkCommand) Run(ctx context.Context, s stdio) error {
 	if err != nil {
 		return err
 	}
-	if c.Format == "json" {
-		err = writeJSON(s.out, results)
-	} else {
-		err = writeTable(s.out, results)
-	}
-	if err != nil {
+	if err := documentcheck.Write(s.out, c.Format, results); err != nil {
 		return err
 	}
-	failed := 0
-	for _, r := range results {
-		problem := r.Error
-		if c.MaxCalls > 0 && r.Calls > c.MaxCalls {
-			problem = fmt.Sprintf("%d calls, more than %d", r.Calls, c.MaxCalls)
-		}
-		if problem != "" {
-			failed++
-			fmt.Fprintf(s.log, "consoleql: %s: %s\n", title(r), problem)
-		}
+	failures := documentcheck.Failures(results, c.MaxCalls)
+	for _, line := range failures {
+		fmt.Fprintln(s.log, "consoleql:", line)
 	}
-	if failed > 0 {
-		return fmt.Errorf("%d of %d documents failed", failed, len(results))
+	if len(failures) > 0 {
+		return fmt.Errorf("%d of %d documents failed", len(failures), len(results))
 	}
 	return nil
-}
-
-func writeJSON(w io.Writer, results []documentcheck.Result) error {
-	if results == nil {
-		results = []documentcheck.Result{}
-	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(results)
-}
-
-// writeTable writes the results. A document without a cost has dashes.
-func writeTable(w io.Writer, results []documentcheck.Result) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "calls\trounds\tdepth\tvalues\tbytes\t  document")
-	for _, r := range results {
-		switch {
-		case r.Error != "":
-			fmt.Fprintf(table, "-\t-\t-\t-\t-\t  %s\n", title(r))
-		case r.Planned:
-			fmt.Fprintf(table, "%d\t%d\t%d\t-\t-\t  %s\n", r.Calls, r.Rounds, r.Depth, title(r))
-		default:
-			fmt.Fprintf(table, "%d\t%d\t%d\t%d\t%d\t  %s\n", r.Calls, r.Rounds, r.Depth, r.Values, r.Bytes, title(r))
-		}
-	}
-	return table.Flush()
-}
-
-// title returns the name of a document, or else its id, and its file.
-func title(r documentcheck.Result) string {
-	name := r.Name
-	if name == "" {
-		name = r.ID
-	}
-	return fmt.Sprintf("%s (%s)", name, r.File)
 }

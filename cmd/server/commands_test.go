@@ -20,6 +20,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/edge/graphiql/browsertest"
+	"github.com/consoleql/consoleql/internal/edge/graphiql/examples"
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
@@ -77,7 +78,7 @@ func TestDemoAnswersItsExamples(t *testing.T) {
 	if !strings.Contains(demo.out.String(), "password is "+password) {
 		t.Errorf("demo does not print its user's password: %s", demo.out)
 	}
-	all, err := demoExamples(sim.Data(), username)
+	all, err := examples.Demo(sim.Data(), username)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func TestConfigurationDocument(t *testing.T) {
 // configuration returns the document of serve's settings, by group, in the order of the flags.
 func configuration(t *testing.T) string {
 	t.Helper()
-	parser, err := newParser(&commands{})
+	program, err := newProgram()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ Every setting is a flag and an environment variable: ` + "`--console-url` is `CO
 ` + "`consoleql config`" + ` prints the settings in force, with secrets masked. A duration is written as ` + "`90s`, `15m` or `1h30m`" + `.
 `)
 	group := ""
-	for _, f := range flagsOfServe(t, parser) {
+	for _, f := range flagsOfServe(t, program.parser.Model()) {
 		if f.Group == nil {
 			t.Errorf("--%s has no group", f.Name)
 			continue
@@ -68,9 +68,9 @@ Every setting is a flag and an environment variable: ` + "`--console-url` is `CO
 }
 
 // flagsOfServe returns the flags of serve without --help.
-func flagsOfServe(t *testing.T, parser *kong.Kong) []*kong.Flag {
+func flagsOfServe(t *testing.T, app *kong.Application) []*kong.Flag {
 	t.Helper()
-	for _, node := range parser.Model.Children {
+	for _, node := range app.Children {
 		if node.Name == "serve" {
 			return node.Flags
 		}

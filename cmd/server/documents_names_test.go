@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -90,12 +91,13 @@ func namesWhatThereIs(t *testing.T, commands string) {
 // parses verifies that the program takes arguments.
 func parses(t *testing.T, args []string) {
 	t.Helper()
-	parser, err := newParser(&commands{})
+	program, err := newProgram()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parser.Parse(slices.DeleteFunc(args, func(arg string) bool { return arg == "…" })); err != nil {
-		t.Errorf("consoleql %q: %v", args, err)
+	parsed := program.parser.Parse(slices.DeleteFunc(args, func(arg string) bool { return arg == "…" }), io.Discard, io.Discard)
+	if parsed.Exit > 0 || len(parsed.Wrong) > 0 {
+		t.Errorf("consoleql %q: exit status %d, %q", args, parsed.Exit, parsed.Wrong)
 	}
 }
 
@@ -136,12 +138,12 @@ func TestMakefileNamesWhatThereIs(t *testing.T) {
 // program, of cmd/bench, or of docker. graph/schema does so for settings.
 func TestDocumentsNameWhatThereIs(t *testing.T) {
 	t.Parallel()
-	parser, err := newParser(&commands{})
+	program, err := newProgram()
 	if err != nil {
 		t.Fatal(err)
 	}
 	flags := []string{"help", "build"}
-	for _, node := range parser.Model.Children {
+	for _, node := range program.parser.Model().Children {
 		for _, f := range node.Flags {
 			flags = append(flags, f.Name)
 		}

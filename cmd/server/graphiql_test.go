@@ -9,6 +9,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/edge/graphiql/browsertest"
 	"github.com/consoleql/consoleql/test/e2e"
 )
@@ -21,7 +22,7 @@ func text(name string) string {
 // TestBrowserSignsInAtGraphiQL signs in at the first tab of serve, and puts the session into the headers. It chooses
 // company and department, runs another tab, and explains it. The browser stores no secret.
 func TestBrowserSignsInAtGraphiQL(t *testing.T) {
-	w := e2e.NewWorld(t, simulation{Seed: 1, PageClamp: 500, Irregular: true}.options())
+	w := e2e.NewWorld(t, consolesim.Settings{Seed: 1, PageClamp: 500, Irregular: true}.Options())
 	username, password := w.Sim.DefaultUser()
 	serve := start(t, `"listening"`, "serve", "--listen=127.0.0.1:0", "--admin-listen=", "--console-url="+w.Sim.APIURL(), "--sso-url="+w.Sim.SSOURL())
 	url := regexp.MustCompile(`"url":"(http://[^"]+)"`).FindStringSubmatch(serve.log.String())[1]

@@ -15,16 +15,21 @@ import (
 
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/internal/buildinfo"
+	"github.com/consoleql/consoleql/internal/commandline"
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/edge/graphiql/examples"
 	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/internal/memorytuning"
+	"github.com/consoleql/consoleql/internal/processsignals"
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
 func main() {
-	sampleAllocations()
+	memorytuning.SampleAllocations()
 	telemetry.SilenceLibraries()
-	ctx, stop := untilSignalled(context.Background())
-	hangups, ignore := onHangup()
-	surviveLostReaders()
+	ctx, stop := processsignals.UntilStopped(context.Background(), gateway.ErrTerminated)
+	hangups, ignore := processsignals.OnHangup()
+	processsignals.SurviveLostReaders()
 	code := runCommand(ctx, os.Args[1:], stdio{out: os.Stdout, log: os.Stderr, hangups: hangups})
 	ignore()
 	stop()
@@ -51,19 +56,14 @@ type commands struct {
 type stdio struct {
 	out, log io.Writer
 	hangups  <-chan os.Signal
-	unknown  []unknownVariable
+	unknown  []commandline.UnknownVariable
 }
 
 // warn logs the unknown variables, without their values.
 func (s stdio) warn(log *slog.Logger) {
 	for _, v := range s.unknown {
-		log.Warn("an unknown setting is ignored", "variable", v.name, "nearest", v.nearest)
+		log.Warn("an unknown setting is ignored", "variable", v.Name, "nearest", v.Nearest)
 	}
-}
-
-// run is runCommand without signals.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return runCommand(ctx, args, stdio{out: stdout, log: stderr})
 }
 
 // runCommand runs the program and returns its exit status when ctx is done or the command has ended.
@@ -76,48 +76,51 @@ func runCommand(ctx context.Context, args []string, s stdio) int {
 	return p.run(ctx, args, s)
 }
 
-// program has the parser of all commands, and what it finds.
+// program has all commands and their parser.
 type program struct {
 	app    commands
-	parser *kong.Kong
-	found  findings
-	exit   int // the status with which the parser ends the program; -1: it does not
+	parser *commandline.Parser
 }
 
+// newProgram returns a program, which parses command lines.
 func newProgram() (*program, error) {
-	p := &program{found: findings{}}
+	p := &program{}
 	var err error
-	p.parser, err = newParser(&p.app, append(p.found.mappers(), kong.Exit(func(code int) { p.exit = code }))...)
+	p.parser, err = commandline.New(&p.app,
+		kong.Name("consoleql"),
+		kong.Description("One typed GraphQL graph in front of an RPA console's REST API.\n\nEvery flag is also an environment variable: --console-url is CONSOLEQL_CONSOLE_URL. A flag wins."),
+		kong.DefaultEnvars("CONSOLEQL"),
+		gateway.Defaults(),
+		kong.Vars(consolesim.Defaults()),
+		kong.Vars{"version": buildinfo.Read().String()},
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
 	return p, err
 }
 
 // run runs one command. Tests run several, because a parser is expensive to make.
 func (p *program) run(ctx context.Context, args []string, s stdio) int {
 	stderr := s.log
-	p.parser.Stdout, p.parser.Stderr = s.out, stderr
-	p.exit = -1
-	clear(p.found)
-	command, err := p.parser.Parse(args)
-	if p.exit >= 0 {
-		return p.exit // --help, --version
+	parsed := p.parser.Parse(args, s.out, stderr)
+	if parsed.Exit >= 0 {
+		return parsed.Exit
 	}
-	s.unknown = unknownVariables(p.parser.Model)
-	lines := p.found.lines(command, err)
-	p.app.Config.wrong = lines
-	if len(lines) > 0 {
+	s.unknown, p.app.Config.wrong = parsed.Unknown, parsed.Wrong
+	if len(parsed.Wrong) > 0 {
 		if c := &p.app.Config; c.Check {
 			if err := c.report(ctx, s); err != nil {
 				fmt.Fprintln(stderr, "consoleql:", err)
 			}
 			return 1
 		}
-		for _, line := range lines {
+		for _, line := range parsed.Wrong {
 			fmt.Fprintln(stderr, "consoleql:", line)
 		}
 		return 2
 	}
-	command.BindTo(ctx, (*context.Context)(nil))
-	if err := command.Run(s); err != nil && !errors.Is(err, context.Canceled) {
+	parsed.Command.BindTo(ctx, (*context.Context)(nil))
+	if err := parsed.Command.Run(s); err != nil && !errors.Is(err, context.Canceled) {
 		if to, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(to, syscall.EPIPE) {
 			return 1 // the reader of the output has left, such as head
 		}
@@ -125,19 +128,6 @@ func (p *program) run(ctx context.Context, args []string, s stdio) int {
 		return 1
 	}
 	return 0
-}
-
-// newParser returns the command-line parser.
-func newParser(app *commands, options ...kong.Option) (*kong.Kong, error) {
-	return kong.New(app, append(options,
-		kong.Name("consoleql"),
-		kong.Description("One typed GraphQL graph in front of an RPA console's REST API.\n\nEvery flag is also an environment variable: --console-url is CONSOLEQL_CONSOLE_URL. A flag wins."),
-		kong.DefaultEnvars("CONSOLEQL"),
-		gateway.Defaults(),
-		kong.Vars{"version": buildinfo.Read().String()},
-		kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-	)...)
 }
 
 type serveCommand struct{ gateway.Settings }
@@ -150,10 +140,8 @@ func (c *serveCommand) Run(ctx context.Context, s stdio) error {
 	}
 	defer c.Stream.Close() //nolint:contextcheck // the last lines are written though ctx has ended
 	s.warn(log)
-	m := runtimeMemory()
-	m.tune(log)
-	c.Fit(m.setLimit(-1), log) // -1 returns the limit without changing it
-	first, err := serveExamples()
+	c.Fit(memorytuning.Tune(log), log)
+	first, err := examples.Serve()
 	if err != nil {
 		return err
 	}

@@ -11,12 +11,12 @@ import (
 
 // TestURLsShowNoSecret verifies that no command shows what may be secret in any setting that holds URLs.
 func TestURLsShowNoSecret(t *testing.T) {
-	parser, err := newParser(&commands{})
+	program, err := newProgram()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var settings []string
-	for _, f := range flagsOfServe(t, parser) {
+	for _, f := range flagsOfServe(t, program.parser.Model()) {
 		if strings.HasSuffix(f.Name, "-url") || f.Name == "token-issuers" || f.Name == "allowed-origins" {
 			settings = append(settings, f.Name)
 		}

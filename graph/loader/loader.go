@@ -34,6 +34,9 @@ type organization interface {
 	WorkflowRobots(ctx context.Context, sc scope.Scope, id string, pageIndex, pageSize int) (*cc.Page[cc.Robot], error)
 }
 
+// DefaultConcurrency is the default of Options.Concurrency.
+const DefaultConcurrency = 64
+
 // DefaultCalls is how many console calls an operation may make unless Options or the API key set another limit.
 const DefaultCalls = 2000
 
@@ -45,7 +48,7 @@ type Options struct {
 	IDs capabilities.IDsMode
 	// PageSize is the largest console page to ask for, in entities; default 500.
 	PageSize int
-	// Concurrency bounds the console calls of one operation in flight; default 64.
+	// Concurrency bounds the console calls of one operation in flight; default DefaultConcurrency.
 	Concurrency int
 	// Calls bounds the console calls of one operation, or of one event of a subscription; default DefaultCalls. An API
 	// key may have its own limit.
@@ -75,7 +78,7 @@ func (o Options) withDefaults() Options {
 		o.PageSize = 500
 	}
 	if o.Concurrency == 0 {
-		o.Concurrency = 64
+		o.Concurrency = DefaultConcurrency
 	}
 	if o.Calls == 0 {
 		o.Calls = DefaultCalls

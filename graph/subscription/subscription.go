@@ -48,15 +48,22 @@ type Cache interface {
 	ExpireWorkflows(ctx context.Context, sc scope.Scope, polled responsecache.Dependency) error
 }
 
+// Defaults of Options.
+const (
+	DefaultInterval         = 2 * time.Second
+	DefaultMaxSubscriptions = 10_000
+	DefaultMaxPerCaller     = 1_000
+)
+
 // Options are the times and bounds of a Service. A zero field means its default.
 type Options struct {
-	// Interval is the time between two polls of a target, varied by a tenth; default 2 s.
+	// Interval is the time between two polls of a target, varied by a tenth; default DefaultInterval.
 	Interval time.Duration
 	// FailureGrace is how long polls may fail before subscribers get an error; default 30 s.
 	FailureGrace time.Duration
-	// MaxSubscriptions bounds the concurrent subscriptions of the gateway; default 10,000.
+	// MaxSubscriptions bounds the concurrent subscriptions of the gateway; default DefaultMaxSubscriptions.
 	MaxSubscriptions int
-	// MaxPerCaller bounds those of one caller; default 1,000. See also quota.Quota.
+	// MaxPerCaller bounds those of one caller; default DefaultMaxPerCaller. See also quota.Quota.
 	MaxPerCaller int
 	// Cache is expired before subscribers get newer data; nil: there is no cache.
 	Cache Cache
@@ -82,16 +89,16 @@ const maxIDs = 500
 
 func (o Options) withDefaults() Options {
 	if o.Interval <= 0 {
-		o.Interval = 2 * time.Second
+		o.Interval = DefaultInterval
 	}
 	if o.FailureGrace <= 0 {
 		o.FailureGrace = 30 * time.Second
 	}
 	if o.MaxSubscriptions <= 0 {
-		o.MaxSubscriptions = 10_000
+		o.MaxSubscriptions = DefaultMaxSubscriptions
 	}
 	if o.MaxPerCaller <= 0 {
-		o.MaxPerCaller = 1_000
+		o.MaxPerCaller = DefaultMaxPerCaller
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

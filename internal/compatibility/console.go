@@ -17,6 +17,7 @@ import (
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // Console is a console to check.
@@ -234,7 +235,7 @@ func (c Console) get(ctx context.Context, operation string, query url.Values) (*
 	if err != nil {
 		return nil, err
 	}
-	return &answer{resp.StatusCode, resp.Header, bytes.TrimPrefix(body, []byte("\ufeff"))}, nil
+	return &answer{resp.StatusCode, resp.Header, bytes.TrimPrefix(body, []byte(textfile.ByteOrderMark))}, nil
 }
 
 // answered reports whether there is an answer with status 200, and adds a failure otherwise.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // responder classifies who wrote an HTTP response. Proxies, portals and firewalls can answer instead of the server, with
@@ -195,10 +196,7 @@ func isJSON(h http.Header, body []byte) bool {
 	return media == "application/json" || strings.HasSuffix(media, "+json")
 }
 
-// bom is the UTF-8 byte order mark, which some servers and editors write before JSON (RFC 8259, section 8.1).
-const bom = "\xef\xbb\xbf"
-
-func withoutBOM(b []byte) []byte { return bytes.TrimPrefix(b, []byte(bom)) }
+func withoutBOM(b []byte) []byte { return bytes.TrimPrefix(b, []byte(textfile.ByteOrderMark)) }
 
 // ReadJSON reads the JSON of a successful response, up to maxBytes bytes, without a byte order mark. It fails if the
 // status is not 2xx, if the body is larger, or if it is not JSON.

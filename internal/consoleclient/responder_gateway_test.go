@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // gatewayErrors are error bodies of API gateways before a console.
@@ -80,7 +81,7 @@ func TestFormsOfTheConsolesErrors(t *testing.T) {
 		"ASP.NET's Web API":      `{"Message":"The request is invalid.","ModelState":{"q.Name":["is taken"]}}`,
 		"an error object":        `{"error":{"code":"NotFound","message":"It is not there."}}`,
 		"an error in upper case": `{"Error":{}}`,
-		"a byte order mark":      bom + `{"title":"Not Found"}`,
+		"a byte order mark":      textfile.ByteOrderMark + `{"title":"Not Found"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			for status, want := range map[int]fault.Code{

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // pages are bodies of foreign responses with their content types.
@@ -114,7 +115,7 @@ func TestJSONIsTheConsolesWord(t *testing.T) {
 		"application/json", "application/problem+json; charset=utf-8", "text/plain", "text/plain; charset=utf-8", "application/octet-stream",
 		"text/json", "Application/Problem+JSON", "", "application/json; charset", "text/x",
 	} {
-		for _, prefix := range []string{"", bom, "\r\n ", bom + "\n"} {
+		for _, prefix := range []string{"", textfile.ByteOrderMark, "\r\n ", textfile.ByteOrderMark + "\n"} {
 			t.Run(contentType+prefix, func(t *testing.T) {
 				for status, want := range map[int]fault.Code{
 					400: fault.BadUserInput, 401: fault.Unauthenticated, 403: fault.Forbidden, 404: fault.NotFound, 409: fault.Conflict,
@@ -261,7 +262,7 @@ func TestReasons(t *testing.T) {
 		"message":                    {"application/json", `{"message":"is taken"}`, "", "is taken"},
 		"Chinese frameworks":         {"application/json", `{"code":400,"msg":"名称已存在"}`, "", "名称已存在"},
 		"OAuth":                      {"application/json", `{"error":"invalid_request","error_description":"is taken"}`, "", "is taken"},
-		"a mark before it":           {"application/json", bom + `{"message":"is taken"}`, "", "is taken"},
+		"a mark before it":           {"application/json", textfile.ByteOrderMark + `{"message":"is taken"}`, "", "is taken"},
 		"control characters":         {"application/json", `{"message":"a\u0000b\u001b[31m\r\nc\u202ed\u2028e"}`, "", "a b [31m  cd e"},
 		"no reason":                  {"application/json", `{"status":400}`, "", ""},
 		"reason of no text":          {"application/json", `{"detail":{"a":1},"message":7,"errors":3}`, "", ""},
@@ -342,7 +343,7 @@ func TestReadJSON(t *testing.T) {
 		want   string
 	}{
 		"JSON":           {jsonAnswer(`{"a":1}`), `{"a":1}`},
-		"a mark":         {jsonAnswer(bom + `{"a":1}`), `{"a":1}`},
+		"a mark":         {jsonAnswer(textfile.ByteOrderMark + `{"a":1}`), `{"a":1}`},
 		"keys":           {statusAnswer(200, "application/jwk-set+json", `{"keys":[]}`), `{"keys":[]}`},
 		"without a type": {statusAnswer(200, "", `{"a":1}`), `{"a":1}`},
 		"page":           {statusAnswer(200, "text/html", "<html>"), ""},

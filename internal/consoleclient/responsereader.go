@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // responseReader is a response body that is parsed while it arrives. It buffers only the value that is read in one step,
@@ -165,16 +167,16 @@ type limitedReader struct {
 const textFactor = 2
 
 func (l *limitedReader) Read(p []byte) (int, error) {
-	if l.begun || len(p) < len(bom) {
+	if l.begun || len(p) < len(textfile.ByteOrderMark) {
 		return l.read(p)
 	}
 	l.begun = true
-	n, err := io.ReadAtLeast(readerFunc(l.read), p, len(bom))
+	n, err := io.ReadAtLeast(readerFunc(l.read), p, len(textfile.ByteOrderMark))
 	if errors.Is(err, io.ErrUnexpectedEOF) && l.err == nil {
 		err = io.EOF // the response is short, not truncated
 	}
-	if bytes.HasPrefix(p[:n], []byte(bom)) {
-		n = copy(p, p[len(bom):n])
+	if bytes.HasPrefix(p[:n], []byte(textfile.ByteOrderMark)) {
+		n = copy(p, p[len(textfile.ByteOrderMark):n])
 	}
 	return n, err
 }

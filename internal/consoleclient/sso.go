@@ -16,6 +16,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
 )
 
 // Token is a token response of the SSO (document, section Authentication). No format or log verb prints its secrets.
@@ -119,7 +120,7 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 			// The value may be a token, and the decoder's error could quote it.
 			return errors.New("not a token answer")
 		}
-		if !isBearer(granted.AccessToken) {
+		if !principal.IsBearerToken(granted.AccessToken) {
 			return errNoEntity // not a token (an object, say), so it cannot go into a header
 		}
 		return nil
@@ -134,13 +135,6 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 		Scope:     granted.Scope,
 		ExpiresIn: time.Duration(max(granted.ExpiresIn, 0)) * time.Second,
 	}, nil
-}
-
-// isBearer reports whether s is a token in the syntax of RFC 6750, section 2.1.
-func isBearer(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-._~+/=", c)
-	}) < 0
 }
 
 // mentionsLock reports whether a description contains the word lock on its own, and not as in "clock skew".

@@ -12,10 +12,17 @@ import (
 	"time"
 )
 
+// Defaults of Options.
+const (
+	DefaultSeed          = 1
+	DefaultPageClamp     = 500
+	DefaultTokenLifetime = time.Hour
+)
+
 // Options describe the simulated console. The zero value is a small console without faults on
 // free loopback ports.
 type Options struct {
-	// Seed determines the data, including identifiers. Default 1.
+	// Seed determines the data, including identifiers. Default DefaultSeed.
 	Seed uint64
 	// Scale is the total number of workflows; packages, queues and robots grow with it. The
 	// minimum, and the default, is the hand-made data set of about 120 workflows.
@@ -30,7 +37,7 @@ type Options struct {
 	// Latency is added to every call of the API gateway and of the SSO. Concurrent calls do
 	// not add up.
 	Latency time.Duration
-	// PageClamp is the maximum page size; larger requests are silently reduced. Default 500.
+	// PageClamp is the maximum page size; larger requests are silently reduced. Default DefaultPageClamp.
 	PageClamp int
 	// Dialect chooses the form of the answers.
 	Dialect Dialect
@@ -42,7 +49,7 @@ type Options struct {
 	// UnknownEnums replaces a quarter of all enum values by names or numbers that are not in
 	// the document.
 	UnknownEnums bool
-	// TokenLifetime is the life of an access token, default one hour.
+	// TokenLifetime is the life of an access token, default DefaultTokenLifetime.
 	TokenLifetime time.Duration
 	// ForbiddenDepartments are departments whose scope is always answered with 403.
 	ForbiddenDepartments []string
@@ -55,7 +62,7 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	const anyPort = "127.0.0.1:0"
 	if o.Seed == 0 {
-		o.Seed = 1
+		o.Seed = DefaultSeed
 	}
 	for _, addr := range []*string{&o.APIAddr, &o.SSOAddr, &o.StorageAddr} {
 		if *addr == "" {
@@ -63,10 +70,10 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	if o.PageClamp <= 0 {
-		o.PageClamp = 500
+		o.PageClamp = DefaultPageClamp
 	}
 	if o.TokenLifetime <= 0 {
-		o.TokenLifetime = time.Hour
+		o.TokenLifetime = DefaultTokenLifetime
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/alecthomas/kong"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -25,13 +24,9 @@ import (
 // settings returns the settings of a gateway in front of sim, without caches. Everything else has
 // its default.
 func settings(sim *consolesim.Server) (*gateway.Settings, error) {
-	s := &gateway.Settings{}
-	parser, err := kong.New(s, gateway.Defaults())
+	s, err := gateway.DefaultSettings()
 	if err != nil {
-		return nil, fmt.Errorf("the default settings: %w", err)
-	}
-	if _, err := parser.Parse(nil); err != nil {
-		return nil, fmt.Errorf("the default settings: %w", err)
+		return nil, err
 	}
 	username, password := sim.DefaultUser()
 	s.Listen, s.AdminListen, s.GraphiQL = "127.0.0.1:0", "", "off"

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net/http"
-	"slices"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -13,15 +12,6 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
 )
-
-// agentChain are the middlewares of the endpoint /mcp, the first one outermost.
-func (s *server) agentChain() []func(http.Handler) http.Handler {
-	return slices.Concat(
-		[]func(http.Handler) http.Handler{s.opts.Around("/mcp"), noStoreByDefault, viaMCP},
-		s.origins(true),
-		[]func(http.Handler) http.Handler{s.identify, s.admitAgent, s.countBody, s.limitBody},
-	)
-}
 
 // viaMCP marks the request for the audit log.
 func viaMCP(next http.Handler) http.Handler {

@@ -129,7 +129,7 @@ func (s *server) bearer(ctx context.Context, authorization string) (principal.Pr
 	switch {
 	case len(token) > maxCredential:
 		return principal.Principal{}, fault.New(fault.Unauthenticated, "the bearer token is longer than %d bytes", maxCredential)
-	case !strings.EqualFold(scheme, "Bearer") || !isToken(token):
+	case !strings.EqualFold(scheme, "Bearer") || !principal.IsBearerToken(token):
 		return principal.Principal{}, fault.New(fault.Unauthenticated, "the Authorization header is not of the form: Bearer <token>")
 	case principal.IsSessionToken(token):
 		return principal.FromSession(token), nil
@@ -142,23 +142,4 @@ func (s *server) bearer(ctx context.Context, authorization string) (principal.Pr
 	default:
 		return principal.FromToken(token), nil
 	}
-}
-
-// isToken reports whether s is a b64token of RFC 6750. Only such a token is sent on in a
-// header.
-func isToken(s string) bool {
-	if s == "" {
-		return false
-	}
-	// Tokens are random, so that a branch for each character would be predicted badly.
-	const (
-		low  = 1<<'+' | 1<<'-' | 1<<'.' | 1<<'/' | (1<<10-1)<<'0' | 1<<'=' // the characters below 64, one bit each
-		high = (1<<26-1)<<('A'-64) | 1<<('_'-64) | (1<<26-1)<<('a'-64) | 1<<('~'-64)
-	)
-	in, ascii := uint64(1), byte(0)
-	for _, c := range []byte(s) {
-		in &= [2]uint64{low, high}[c>>6&1] >> (c & 63)
-		ascii |= c
-	}
-	return in == 1 && ascii < utf8.RuneSelf
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -13,23 +12,6 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
 )
-
-func TestIsToken(t *testing.T) {
-	for token, want := range map[string]bool{
-		"abc": true, "eyJ.a-b_c.x~y+z/==": true, "0": true,
-		"": false, "a b": false, "a\tb": false, "a\r\nX: y": false, "a,b": false, `"a"`: false, "a;b": false, "é": false, "a\x00": false, "a%20": false,
-	} {
-		if isToken(token) != want {
-			t.Errorf("%q: %v", token, !want)
-		}
-	}
-	b64token := regexp.MustCompile(`\A[A-Za-z0-9._~+/=-]\z`)
-	for c := range 256 {
-		if token := string([]byte{byte(c)}); isToken(token) != b64token.MatchString(token) {
-			t.Errorf("%q: %v", token, isToken(token))
-		}
-	}
-}
 
 func with(header http.Header) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/graphql", nil)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +31,9 @@ import (
 	"github.com/consoleql/consoleql/internal/quota"
 	"github.com/consoleql/consoleql/internal/trusteddocuments"
 )
+
+// DefaultKeepalive is the default of Options.Keepalive.
+const DefaultKeepalive = 15 * time.Second
 
 // DashboardPrefix is the path below which the dashboard is served.
 const DashboardPrefix = "/dashboard/"
@@ -83,7 +85,7 @@ type Options struct {
 	// Memory bounds the memory of large answers; nil: it is not bounded.
 	Memory *bytepool.Pool
 	// Keepalive is the interval of keepalive comments on quiet streams, and of pings on
-	// WebSockets; default 15 s. Proxies close connections that seem idle, commonly after 60 s.
+	// WebSockets; default DefaultKeepalive. Proxies close connections that seem idle, commonly after 60 s.
 	Keepalive time.Duration
 	// Ready returns the state of the gateway; nil: it is always ready. Each /readyz calls it.
 	Ready func(context.Context) Readiness
@@ -153,7 +155,7 @@ func New(opts Options) http.Handler {
 		opts.Streams = &transport.Streams{}
 	}
 	if opts.Keepalive <= 0 {
-		opts.Keepalive = 15 * time.Second
+		opts.Keepalive = DefaultKeepalive
 	}
 	if opts.Around == nil {
 		opts.Around = func(string) func(http.Handler) http.Handler {
@@ -174,11 +176,12 @@ func New(opts Options) http.Handler {
 	s.signIn = graphqlhttp.SignInCheck{Persisted: s.persisted, Tokens: opts.Limits.Tokens}
 
 	r := chi.NewRouter()
-	r.Use(coalescedWrites, slowreader.Streams(opts.SlowReaders), s.closeWhileStopping, readDeadline(bodyTimeout), s.observe)
+	chain := s.chain()
+	r.Use(passing(chain, atListener)...)
 	graphql := s.graphql()
-	r.With(s.chain()...).Handle("/graphql", graphql)
+	r.With(passing(chain, atGraphQL)...).Handle("/graphql", graphql)
 	if opts.MCP != nil {
-		r.With(s.agentChain()...).Handle("/mcp", s.agents(graphql))
+		r.With(passing(chain, atMCP)...).Handle("/mcp", s.agents(graphql))
 	}
 	get := func(path string, h http.HandlerFunc) {
 		r.Get(path, h)
@@ -202,13 +205,66 @@ func New(opts Options) http.Handler {
 	return r
 }
 
-// chain are the middlewares of the endpoint /graphql, the first one outermost.
-func (s *server) chain() []func(http.Handler) http.Handler {
-	return slices.Concat(
-		[]func(http.Handler) http.Handler{s.opts.Around("/graphql"), noStoreByDefault},
-		s.origins(s.opts.Anonymous),
-		[]func(http.Handler) http.Handler{s.identify, s.admitTrace, s.countBody, s.limitBody, s.limitUploads, ignoreUpgrade, s.readParameters, s.admitSignIn},
-	)
+// place is a set of the places where the middlewares of the chain run.
+type place uint8
+
+const (
+	atListener place = 1 << iota // before the router: every request passes
+	atGraphQL                    // at the endpoint /graphql
+	atMCP                        // at the endpoint /mcp
+	nowhere    place = 0
+)
+
+// link is a middleware of the chain, and the places where it runs.
+type link struct {
+	at         place
+	middleware func(http.Handler) http.Handler
+}
+
+// chain lists the middlewares in their order, the first one outermost.
+func (s *server) chain() []link {
+	const atEndpoints = atGraphQL | atMCP
+	crossOrigin, guarded := nowhere, atMCP
+	if len(s.opts.Origins) > 0 {
+		crossOrigin = atEndpoints
+	}
+	if s.opts.Anonymous {
+		guarded |= atGraphQL
+	}
+	return []link{
+		{atListener, coalescedWrites},
+		{atListener, slowreader.Streams(s.opts.SlowReaders)},
+		{atListener, s.closeWhileStopping},
+		{atListener, readDeadline(bodyTimeout)},
+		{atListener, s.observe},
+		{atGraphQL, s.opts.Around("/graphql")},
+		{atMCP, s.opts.Around("/mcp")},
+		{atEndpoints, noStoreByDefault},
+		{atMCP, viaMCP},
+		{crossOrigin, s.allowOrigins()},
+		{atEndpoints, s.ownPages()},
+		{guarded, s.rebindingGuard},
+		{atEndpoints, s.identify},
+		{atGraphQL, s.admitTrace},
+		{atMCP, s.admitAgent},
+		{atEndpoints, s.countBody},
+		{atEndpoints, s.limitBody},
+		{atGraphQL, s.limitUploads},
+		{atGraphQL, ignoreUpgrade},
+		{atGraphQL, s.readParameters},
+		{atGraphQL, s.admitSignIn},
+	}
+}
+
+// passing returns the middlewares of a chain that run at a place.
+func passing(chain []link, at place) []func(http.Handler) http.Handler {
+	var all []func(http.Handler) http.Handler
+	for _, l := range chain {
+		if l.at&at != 0 {
+			all = append(all, l.middleware)
+		}
+	}
+	return all
 }
 
 // graphql returns the handler of the endpoint /graphql.

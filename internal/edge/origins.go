@@ -95,7 +95,13 @@ func showsCredentials(h http.Header) bool {
 // checked like a POST, unlike in http.CrossOriginProtection. If a browser sends neither
 // Sec-Fetch-Site nor Origin, as with an image over http, its Referer is checked. Other clients
 // send none of these headers and pass.
-func (s *server) ownPages(protection *http.CrossOriginProtection) func(http.Handler) http.Handler {
+func (s *server) ownPages() func(http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	for _, origin := range s.opts.Origins {
+		if err := protection.AddTrustedOrigin(origin); err != nil {
+			s.opts.Logger.Error("origin not allowed", "origin", origin, "error", err)
+		}
+	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if len(r.Header.Values("Origin")) > 1 || len(r.Header.Values("Sec-Fetch-Site")) > 1 {
@@ -129,29 +135,14 @@ func originOf(address string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// origins answers CORS requests: it allows the pages of the allowed origins, and no others. An
-// endpoint that is guarded also judges the host.
-func (s *server) origins(guarded bool) []func(http.Handler) http.Handler {
-	protection := http.NewCrossOriginProtection()
-	for _, origin := range s.opts.Origins {
-		if err := protection.AddTrustedOrigin(origin); err != nil {
-			s.opts.Logger.Error("origin not allowed", "origin", origin, "error", err)
-		}
-	}
-	chain := []func(http.Handler) http.Handler{s.ownPages(protection)}
-	if guarded {
-		chain = append(chain, s.rebindingGuard)
-	}
-	if len(s.opts.Origins) == 0 {
-		return chain
-	}
+// allowOrigins answers CORS requests: it allows the pages of the allowed origins, and no others.
+func (s *server) allowOrigins() func(http.Handler) http.Handler {
 	const hour = 3600
-	allow := cors.Handler(cors.Options{
+	return cors.Handler(cors.Options{
 		AllowedOrigins: s.opts.Origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders: []string{"*"}, // clients send custom headers, and the allowed origins are trusted
 		ExposedHeaders: []string{"Age", "ETag", "Retry-After", accesslog.HeaderRequestID},
 		MaxAge:         hour,
 	})
-	return append([]func(http.Handler) http.Handler{allow}, chain...)
 }

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/edge"
@@ -26,8 +24,8 @@ import (
 // Caching holds the settings of the caches: sizes and lifetimes.
 type Caching struct {
 	Cache                     string          `enum:"on,off" default:"on" help:"Whether answers are cached, and identical reads in flight are shared (${enum}). off: each operation calls the console, for measuring and debugging."`
-	CacheBytes                uint64          `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated. It is at most half of the process's memory limit. Redis holds at most as much for each replica, compressed, and a quarter of that for one principal."`
-	AnswerBytes               uint64          `default:"67108864" help:"Memory for the answers of whole queries, in bytes. It is at most an eighth of the process's memory limit."`
+	CacheBytes                uint64          `default:"${cache_bytes}" help:"Memory for the console's answers, in bytes, as estimated. It is at most half of the process's memory limit. Redis holds at most as much for each replica, compressed, and a quarter of that for one principal."`
+	AnswerBytes               uint64          `default:"${answer_bytes}" help:"Memory for the answers of whole queries, in bytes. It is at most an eighth of the process's memory limit."`
 	CacheLife                 DurationsByKind `help:"How long answers are fresh, by kind, such as robots=5s,queues=1m. Other kinds keep their defaults. 0 caches none of a kind. The kinds: ${kinds}. The defaults: ${cache_life}." placeholder:"KIND=DURATION"`
 	CacheStaleWhileRevalidate DurationsByKind `help:"How long after its life an answer is still given while a new one is fetched in the background, by kind. The defaults: ${cache_stale_while_revalidate}." placeholder:"KIND=DURATION"`
 	CacheStaleIfError         DurationsByKind `help:"How long after its life an answer is still given if loading a new one fails or takes long, by kind. The defaults: ${cache_stale_if_error}." placeholder:"KIND=DURATION"`
@@ -100,35 +98,6 @@ func (c Caching) parts() []lifetimePart {
 		{"cache-stale-if-error", c.CacheStaleIfError, func(p *responsecache.Policy) *time.Duration { return &p.StaleIfError }},
 		{"cache-negative", c.CacheNegative, func(p *responsecache.Policy) *time.Duration { return &p.Negative }},
 	}
-}
-
-// Defaults returns the texts about kinds in the help of the flags. The default durations are named as their flags, with
-// underscores.
-func Defaults() kong.Vars {
-	lifetimes := cachedconsole.DefaultLifetimes()
-	kinds := make([]string, 0, len(lifetimes))
-	for _, k := range cachedconsole.Kinds() {
-		if k.Note != "" {
-			k.Name += " (" + k.Note + ")"
-		}
-		kinds = append(kinds, k.Name)
-	}
-	var withIDs []string
-	for _, l := range cachedconsole.Lists() {
-		if l.TakesIDs {
-			withIDs = append(withIDs, l.Kind)
-		}
-	}
-	all := kong.Vars{"kinds": strings.Join(kinds, ", "), "lists_with_ids": strings.Join(withIDs, ", ")}
-	for _, part := range (Caching{}).parts() {
-		words := make([]string, 0, len(lifetimes))
-		for _, kind := range slices.Sorted(maps.Keys(lifetimes)) {
-			policy := lifetimes[kind]
-			words = append(words, kind+"="+Shortly(*part.of(&policy)))
-		}
-		all[strings.ReplaceAll(part.setting, "-", "_")] = strings.Join(words, ", ")
-	}
-	return all
 }
 
 // Shortly formats a duration without zero parts: 5m instead of 5m0s.

@@ -18,6 +18,7 @@ import (
 	"github.com/consoleql/consoleql/internal/compatibility"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
+	"github.com/consoleql/consoleql/internal/edge/certificate"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -134,7 +135,7 @@ func (c check) documents() {
 // certificate checks the certificate of the public listener.
 func (c check) certificate() {
 	const part = "--tls-cert-file"
-	pair, err := readCertificate(c.TLSCertFile, c.TLSKeyFile)
+	pair, err := certificate.Read(c.TLSCertFile, c.TLSKeyFile)
 	if err != nil {
 		c.report.Fail(part, "%v", err)
 		return

@@ -31,11 +31,13 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/edge/certificate"
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
 	edgetransport "github.com/consoleql/consoleql/internal/edge/transport"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/idempotency"
+	"github.com/consoleql/consoleql/internal/listenaddress"
 	"github.com/consoleql/consoleql/internal/logqueue"
 	"github.com/consoleql/consoleql/internal/mcp"
 	"github.com/consoleql/consoleql/internal/operationcache"
@@ -79,15 +81,15 @@ type Gateway struct {
 	connectionLogs []*telemetry.ConnectionLog
 	parts          *parts
 	metrics        *telemetry.Metrics
-	traces         *telemetry.Tracing     // nil: tracing is off
-	accessLines    *logqueue.Queue        // nil: the access log is off
-	auditLines     *logqueue.Queue        // nil: the audit log is off
-	audit          *audit.Log             // nil: off
-	auditFile      *audit.File            // nil: the audit log is no file
-	redisSeen      atomic.Bool            // Redis has replied once
-	stopping       atomic.Bool            // shutdown has begun
-	certificate    *certificate           // nil: no TLS
-	authorities    *transport.Authorities // nil: the system's
+	traces         *telemetry.Tracing       // nil: tracing is off
+	accessLines    *logqueue.Queue          // nil: the access log is off
+	auditLines     *logqueue.Queue          // nil: the audit log is off
+	audit          *audit.Log               // nil: off
+	auditFile      *audit.File              // nil: the audit log is no file
+	redisSeen      atomic.Bool              // Redis has replied once
+	stopping       atomic.Bool              // shutdown has begun
+	certificate    *certificate.Certificate // nil: no TLS
+	authorities    *transport.Authorities   // nil: the system's
 	public         httpListener
 	Admin          *httpListener // nil: no admin listener
 }
@@ -120,7 +122,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, build.Version, transport.New(transport.Options{Idle: 1, IdleTimeout: rareIdleTimeout}), log); err != nil {
 		return nil, err
 	}
-	if g.certificate, err = openCertificate(s.Listeners); err != nil {
+	if g.certificate, err = certificate.Open(s.TLSCertFile, s.TLSKeyFile); err != nil {
 		return nil, err
 	}
 	if err := g.openAuditLog(); err != nil {
@@ -262,7 +264,7 @@ func (g *Gateway) URL() string {
 	if g.certificate != nil {
 		scheme = "https://"
 	}
-	return scheme + Reachable(g.public.Addr().String())
+	return scheme + listenaddress.Reachable(g.public.Addr().String())
 }
 
 // Run serves until ctx is done, then drains the requests in flight.

@@ -72,7 +72,7 @@ func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	s := g.settings
 	one := func(path string) func() []string { return func() []string { return []string{path} } }
 	if g.certificate != nil {
-		all = append(all, textfile.Source{Setting: "--tls-cert-file, --tls-key-file", Paths: g.certificate.paths, Load: g.certificate.load})
+		all = append(all, textfile.Source{Setting: "--tls-cert-file, --tls-key-file", Paths: g.certificate.Paths, Load: g.certificate.Load})
 	}
 	if g.authorities != nil {
 		all = append(all, textfile.Source{Setting: "--console-ca-file", Paths: g.authorities.Paths, Load: g.authorities.Reload})

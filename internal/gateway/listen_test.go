@@ -16,7 +16,7 @@ func TestIdleConnections(t *testing.T) {
 	var s struct {
 		Listeners `embed:""`
 	}
-	parser, err := kong.New(&s)
+	parser, err := kong.New(&s, Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/listenaddress"
 	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/textfile"
@@ -40,7 +41,7 @@ type Settings struct {
 
 // Listeners are the flags of listeners and shutdown.
 type Listeners struct {
-	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener. Port 0 picks a free port, which the log names."`
+	Listen          string        `default:"${listen}" help:"Address of the public listener. Port 0 picks a free port, which the log names."`
 	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics and profiles). Empty: there is none."`
 	TLSCertFile     string        `name:"tls-cert-file" help:"File of the certificate chain with which the public listener speaks TLS (PEM). Certificate and key are read again when they change. Empty: HTTP/1.1 and HTTP/2 without TLS." placeholder:"FILE"`
 	TLSKeyFile      string        `name:"tls-key-file" help:"File of the private key of the certificate (PEM)." placeholder:"FILE"`
@@ -59,15 +60,15 @@ type Console struct {
 	SSOURL                  string        `name:"sso-url" default:"https://auth.encoo.com" help:"Base URL of the console's SSO."`
 	ConsoleCAFile           string        `name:"console-ca-file" help:"File of certificates of authorities (PEM) that console, SSO and storage are verified against, beside the system's. It is read again when it changes." placeholder:"FILE"`
 	ConsoleIDs              string        `name:"console-ids" enum:"auto,on,off" default:"auto" help:"Whether the console's lists (${lists_with_ids}) take the parameter Ids (${enum}). auto: the gateway finds out, and looks again every ten minutes."`
-	ConsoleTimeout          time.Duration `default:"10s" help:"How long the console may take for one read."`
-	ConsoleWriteTimeout     time.Duration `default:"30s" help:"How long the console may take for one write."`
-	ConsoleConcurrency      int           `default:"256" help:"Concurrent calls of the console, for the whole gateway. Fewer are made while the console fails or slows down."`
+	ConsoleTimeout          time.Duration `default:"${console_timeout}" help:"How long the console may take for one read."`
+	ConsoleWriteTimeout     time.Duration `default:"${console_write_timeout}" help:"How long the console may take for one write."`
+	ConsoleConcurrency      int           `default:"${console_concurrency}" help:"Concurrent calls of the console, for the whole gateway. Fewer are made while the console fails or slows down."`
 	Replicas                int           `help:"Number of gateways that share the console's data, if it is known. 1: no other gateway exists, so that answers in memory stay in use while Redis is away. 0: unknown." placeholder:"0"`
 	ConsoleRate             float64       `help:"Calls of the console that start per second, for the whole gateway. 0: unlimited." placeholder:"0"`
 	Silence                 time.Duration `kong:"-"` // see transport.Options; only tests set it
-	ConsoleMaxResponseBytes int64         `default:"67108864" help:"Largest answer of the console that is read, in bytes."`
-	ConsoleQueueCreatePath  string        `default:"/openapi/queues/{queueId}" help:"Path to which a new queue is posted. Some consoles want /openapi/queues."`
-	OperationConcurrency    int           `default:"64" help:"Concurrent calls of the console, for one GraphQL operation."`
+	ConsoleMaxResponseBytes int64         `default:"${console_max_response_bytes}" help:"Largest answer of the console that is read, in bytes."`
+	ConsoleQueueCreatePath  string        `default:"${console_queue_create_path}" help:"Path to which a new queue is posted. Some consoles want /openapi/queues."`
+	OperationConcurrency    int           `default:"${operation_concurrency}" help:"Concurrent calls of the console, for one GraphQL operation."`
 	CompanyID               string        `name:"company-id" help:"Company of requests that name none, without the header CompanyId." placeholder:"GUID"`
 	DepartmentID            string        `name:"department-id" help:"Department of requests that name none, without the header DepartmentId." placeholder:"GUID"`
 }
@@ -86,7 +87,7 @@ type Identity struct {
 	VerifyTokens    string        `enum:"off,on" default:"off" help:"Whether callers' console tokens are verified before the console is asked, against the keys that the SSO publishes (${enum}). off: only the console checks them."`
 	TokenIssuers    []string      `help:"Issuers that verified tokens may name, separated by commas, for an SSO that is reached by an inner address. Empty: the issuer in the SSO's discovery document." placeholder:"URL"`
 	JWKSURL         string        `name:"jwks-url" help:"URL of the keys with which tokens are verified. Empty: the URL in the SSO's discovery document." placeholder:"URL"`
-	SessionLifetime time.Duration `default:"12h" help:"How long a session lasts from its signIn. Use does not extend it."`
+	SessionLifetime time.Duration `default:"${session_lifetime}" help:"How long a session lasts from its signIn. Use does not extend it."`
 	TokenKeys       string        `help:"Keys that encrypt console tokens in Redis, the newest first: 32 bytes each in base64 or hexadecimal, separated by commas. Without a key, tokens and sessions stay in the memory of each process. Prefer --token-keys-file." placeholder:"SECRET"`
 	TokenKeysFile   string        `help:"File that holds the token keys, separated by commas or line breaks." placeholder:"FILE"`
 }
@@ -94,29 +95,29 @@ type Identity struct {
 // Shared are the flags of what replicas share.
 type Shared struct {
 	RedisURL             string        `name:"redis-url" help:"Redis in which replicas share state: redis:// or rediss://, with ?master_name= for Sentinel, with ?addr= for a Cluster. Redis must not evict keys, and should persist them. Empty: memory only." placeholder:"URL"`
-	IdempotencyRetention time.Duration `default:"24h" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
+	IdempotencyRetention time.Duration `default:"${idempotency_retention}" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
 }
 
 // Watching are the flags of subscriptions.
 type Watching struct {
-	PollInterval              time.Duration `default:"2s" help:"Time between two polls of the console, for each list or entity that subscriptions follow."`
-	MaxSubscriptions          int           `default:"10000" help:"Concurrent subscriptions, for the whole gateway."`
-	MaxSubscriptionsPerCaller int           `default:"1000" help:"Concurrent subscriptions of one caller: an API key, a session, a verified user or a token; callers without credentials are one. Where the gateway has more than half of --max-subscriptions, a caller gets no more than are free."`
-	StreamKeepalive           time.Duration `default:"15s" help:"How often an idle WebSocket is pinged and an idle event stream gets a comment. Set it below the idle timeout of proxies in front."`
+	PollInterval              time.Duration `default:"${poll_interval}" help:"Time between two polls of the console, for each list or entity that subscriptions follow."`
+	MaxSubscriptions          int           `default:"${max_subscriptions}" help:"Concurrent subscriptions, for the whole gateway."`
+	MaxSubscriptionsPerCaller int           `default:"${max_subscriptions_per_caller}" help:"Concurrent subscriptions of one caller: an API key, a session, a verified user or a token; callers without credentials are one. Where the gateway has more than half of --max-subscriptions, a caller gets no more than are free."`
+	StreamKeepalive           time.Duration `default:"${stream_keepalive}" help:"How often an idle WebSocket is pinged and an idle event stream gets a comment. Set it below the idle timeout of proxies in front."`
 }
 
 // Limits are the flags that bound operations and requests.
 type Limits struct {
-	MaxDepth          int           `default:"15" help:"How many fields may nest in an operation."`
-	OperationTimeout  time.Duration `default:"30s" help:"How long the reads of one query may take, or those of a mutation's payload after the change, or of one event of a subscription. Fields that are missing then are null with UPSTREAM_TIMEOUT. A call of the console waits no longer than that for its turn."`
-	MaxFields         int           `default:"500" help:"How many fields of one object an operation may select, including those of fragments. A name in a document has at most 128 characters."`
-	MaxConsoleCalls   int           `default:"2000" help:"Calls of the console that one operation, or one event of a subscription, may make. Reads that a cache answers are no calls; with them, an operation may make five reads for each call. Fields beyond the limit are null with QUERY_TOO_COMPLEX. The file of API keys may set another limit for a key."`
-	MaxAnswerBytes    int           `default:"16777216" help:"Largest data of an answer, in bytes of JSON. Beyond it, data is null with QUERY_TOO_COMPLEX."`
-	MaxAnswerValues   int           `default:"500000" help:"How many objects, lists and scalars an answer may hold. Beyond it, data is null with QUERY_TOO_COMPLEX."`
+	MaxDepth          int           `default:"${max_depth}" help:"How many fields may nest in an operation."`
+	OperationTimeout  time.Duration `default:"${operation_timeout}" help:"How long the reads of one query may take, or those of a mutation's payload after the change, or of one event of a subscription. Fields that are missing then are null with UPSTREAM_TIMEOUT. A call of the console waits no longer than that for its turn."`
+	MaxFields         int           `default:"${max_fields}" help:"How many fields of one object an operation may select, including those of fragments. A name in a document has at most 128 characters."`
+	MaxConsoleCalls   int           `default:"${max_console_calls}" help:"Calls of the console that one operation, or one event of a subscription, may make. Reads that a cache answers are no calls; with them, an operation may make five reads for each call. Fields beyond the limit are null with QUERY_TOO_COMPLEX. The file of API keys may set another limit for a key."`
+	MaxAnswerBytes    int           `default:"${max_answer_bytes}" help:"Largest data of an answer, in bytes of JSON. Beyond it, data is null with QUERY_TOO_COMPLEX."`
+	MaxAnswerValues   int           `default:"${max_answer_values}" help:"How many objects, lists and scalars an answer may hold. Beyond it, data is null with QUERY_TOO_COMPLEX."`
 	MaxComplexity     string        `help:"Ignored, and accepted for one release. --max-console-calls, --max-answer-bytes and --max-answer-values bound operations instead." placeholder:"NUMBER"`
-	MaxRequestBytes   int64         `default:"1048576" help:"Largest body of a GraphQL request, in bytes; without credentials, 16 KiB. All bodies in flight hold at most 64 MiB (4 MiB without credentials), shared between the callers. Beyond that, the answer is 503 with Retry-After."`
-	MaxUploadBytes    int64         `default:"4294967296" help:"Largest request that carries a file, in bytes."`
-	UploadTimeout     time.Duration `default:"1h" help:"How long the upload of one file to the console or its storage may take."`
+	MaxRequestBytes   int64         `default:"${max_request_bytes}" help:"Largest body of a GraphQL request, in bytes; without credentials, 16 KiB. All bodies in flight hold at most 64 MiB (4 MiB without credentials), shared between the callers. Beyond that, the answer is 503 with Retry-After."`
+	MaxUploadBytes    int64         `default:"${max_upload_bytes}" help:"Largest request that carries a file, in bytes."`
+	UploadTimeout     time.Duration `default:"${upload_timeout}" help:"How long the upload of one file to the console or its storage may take."`
 	DirectUploadBytes int64         `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes. Larger files go through its upload channel."`
 }
 
@@ -175,10 +176,10 @@ func (s *Settings) Validate() error {
 	for _, origin := range s.AllowedOrigins {
 		find(named("--allowed-origins:", edge.ParseOrigin(origin)))
 	}
-	find(named("--listen", checkAddress(s.Listen)))
+	find(named("--listen", listenaddress.Check(s.Listen)))
 	if s.AdminListen != "" {
-		find(named("--admin-listen", checkAddress(s.AdminListen)))
-		must(!sameAddress(s.Listen, s.AdminListen), "--listen and --admin-listen are the same address")
+		find(named("--admin-listen", listenaddress.Check(s.AdminListen)))
+		must(!listenaddress.Same(s.Listen, s.AdminListen), "--listen and --admin-listen are the same address")
 	}
 	must((s.TLSCertFile == "") == (s.TLSKeyFile == ""), "give both --tls-cert-file and --tls-key-file, or none")
 	for _, u := range []struct{ flag, base string }{{"--console-url", s.ConsoleURL}, {"--sso-url", s.SSOURL}, {"--otlp-url", s.OTLPURL}} {

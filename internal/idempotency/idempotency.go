@@ -36,6 +36,9 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
+// DefaultRetention is the default of Options.Retention.
+const DefaultRetention = 24 * time.Hour
+
 // The limits of a call.
 const (
 	// MaxKey is the greatest length of an idempotency key, in characters (Unicode code points).
@@ -149,7 +152,7 @@ type Options struct {
 // withDefaults returns the options with defaults filled in.
 func (o Options) withDefaults() Options {
 	if o.Retention <= 0 {
-		o.Retention = 24 * time.Hour
+		o.Retention = DefaultRetention
 	}
 	if o.Lease <= 0 {
 		o.Lease = 10 * time.Second

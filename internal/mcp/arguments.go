@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/jsonobject"
 )
 
 // members calls each with the members of an object of arguments; none if there is no object. It refuses a repeated name.
@@ -18,21 +18,8 @@ func members(arguments jsontext.Value, each func(name string, value jsontext.Val
 	if len(arguments) == 0 || arguments.Kind() == 'n' {
 		return nil
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(arguments), jsontext.AllowDuplicateNames(true))
-	if begin, err := dec.ReadToken(); err != nil || begin.Kind() != '{' {
-		return fault.BadInput("arguments", "is not a JSON object")
-	}
 	seen := make(map[string]bool)
-	for dec.PeekKind() != '}' {
-		token, err := dec.ReadToken()
-		if err != nil {
-			return fmt.Errorf("read a name: %w", err)
-		}
-		name := token.String()
-		value, err := dec.ReadValue()
-		if err != nil {
-			return fmt.Errorf("read an argument: %w", err)
-		}
+	err := jsonobject.Members(arguments, func(name string, value jsontext.Value) error {
 		if seen[name] {
 			return fault.BadInput(graphqlhttp.Truncate(name), "is there more than once")
 		}
@@ -40,14 +27,12 @@ func members(arguments jsontext.Value, each func(name string, value jsontext.Val
 			return err
 		}
 		seen[name] = true // after each, which refuses other names than those of the tool
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return fmt.Errorf("read the end of the arguments: %w", err)
-	}
-	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil
+	})
+	if errors.Is(err, jsonobject.ErrNotObject) || errors.Is(err, jsonobject.ErrTrailing) {
 		return fault.BadInput("arguments", "is not a JSON object")
 	}
-	return nil
+	return err
 }
 
 // variables returns the variables of the operation for the arguments of a call. The execution decodes them by their types.

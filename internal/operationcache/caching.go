@@ -51,7 +51,7 @@ func (e cachingExecutor) DispatchOperation(ctx context.Context, op *graphql.Oper
 	asked.execute = func(ctx context.Context, w http.ResponseWriter) {
 		w.Header().Set("Content-Type", asked.media+graphqlhttp.InUTF8) // the type of answers to POST and GET
 		responses, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
-		graphqlhttp.WriteResponse(w, graphqlhttp.OrCancelled(responses(ctx)))
+		graphqlhttp.WriteResponse(w, graphqlhttp.OrCancelled(responses(ctx)), e.answers.opts.Logger)
 	}
 	answered := false
 	return func(ctx context.Context) *graphql.Response {

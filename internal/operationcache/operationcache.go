@@ -34,7 +34,7 @@ type Options struct {
 	// nil: every principal is answered. It is not called for service accounts, which do not
 	// expire.
 	Accepted func(ctx context.Context) error
-	// MaxBytes bounds the memory; default 64 MiB.
+	// MaxBytes bounds the memory; default DefaultMaxBytes.
 	MaxBytes uint64
 	// Memory bounds the memory of executions; nil: it is not bounded.
 	Memory *bytepool.Pool
@@ -79,6 +79,9 @@ type flightKey struct {
 	caller string
 }
 
+// DefaultMaxBytes is the default of Options.MaxBytes.
+const DefaultMaxBytes = 64 << 20
+
 // knownDocuments bounds the known queries. One that is forgotten is executed without sharing
 // once.
 const knownDocuments = 10_000
@@ -86,7 +89,7 @@ const knownDocuments = 10_000
 // New returns an empty Cache; Close ends it.
 func New(o Options) (*Cache, error) {
 	if o.MaxBytes == 0 {
-		o.MaxBytes = 64 << 20
+		o.MaxBytes = DefaultMaxBytes
 	}
 	if o.Accepted == nil {
 		o.Accepted = func(context.Context) error { return nil }

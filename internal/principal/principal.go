@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Kind is the credential that identified a principal.
@@ -47,6 +48,24 @@ const SessionPrefix = "cqs_"
 
 // IsSessionToken reports whether this gateway issued the bearer token.
 func IsSessionToken(token string) bool { return strings.HasPrefix(token, SessionPrefix) }
+
+// IsBearerToken reports whether s is a b64token (RFC 6750, section 2.1). Only such a token is sent in a header.
+func IsBearerToken(s string) bool {
+	if s == "" {
+		return false
+	}
+	// Tokens are random, so that a branch for each character would be predicted badly.
+	const (
+		low  = 1<<'+' | 1<<'-' | 1<<'.' | 1<<'/' | (1<<10-1)<<'0' | 1<<'=' // the characters below 64, one bit each
+		high = (1<<26-1)<<('A'-64) | 1<<('_'-64) | (1<<26-1)<<('a'-64) | 1<<('~'-64)
+	)
+	in, ascii := uint64(1), byte(0)
+	for _, c := range []byte(s) {
+		in &= [2]uint64{low, high}[c>>6&1] >> (c & 63)
+		ascii |= c
+	}
+	return in == 1 && ascii < utf8.RuneSelf
+}
 
 // Principal is the caller of an operation. It is comparable, and printing or logging it never reveals its token.
 type Principal struct {

@@ -2,6 +2,7 @@ package principal_test
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -147,5 +148,21 @@ func TestLimits(t *testing.T) {
 	}
 	if limits.OnlyScope() != (scope.Scope{}) || none.OnlyScope() != (scope.Scope{}) {
 		t.Error("a scope was chosen where there is a choice")
+	}
+}
+func TestIsBearerToken(t *testing.T) {
+	for token, want := range map[string]bool{
+		"abc": true, "eyJ.a-b_c.x~y+z/==": true, "0": true,
+		"": false, "a b": false, "a\tb": false, "a\r\nX: y": false, "a,b": false, `"a"`: false, "a;b": false, "é": false, "a\x00": false, "a%20": false,
+	} {
+		if principal.IsBearerToken(token) != want {
+			t.Errorf("%q: %v", token, !want)
+		}
+	}
+	b64token := regexp.MustCompile(`\A[A-Za-z0-9._~+/=-]\z`)
+	for c := range 256 {
+		if token := string([]byte{byte(c)}); principal.IsBearerToken(token) != b64token.MatchString(token) {
+			t.Errorf("%q: %v", token, principal.IsBearerToken(token))
+		}
 	}
 }

@@ -46,13 +46,16 @@ var (
 // DefaultPrefix begins the names of everything in Redis.
 const DefaultPrefix = "consoleql:rc1:"
 
+// DefaultMaxBytes is the default of Options.MaxBytes.
+const DefaultMaxBytes = 256 << 20
+
 // Options are the parameters of a Cache.
 type Options struct {
 	// Off disables the cache: each read loads for itself.
 	Off bool
 	// Policies is the table of lifetimes. A View needs a row for its kind.
 	Policies Policies
-	// MaxBytes bounds the memory by the sizes that the kinds estimate; default 64 MiB. It also
+	// MaxBytes bounds the memory by the sizes that the kinds estimate; default DefaultMaxBytes. It also
 	// bounds the compressed bytes that this replica stores in Redis, of which one principal
 	// may have a quarter. Other entries stay in memory only.
 	MaxBytes uint64
@@ -93,7 +96,7 @@ type Options struct {
 // withDefaults returns the options with defaults filled in.
 func (o Options) withDefaults() Options {
 	if o.MaxBytes == 0 {
-		o.MaxBytes = 64 << 20
+		o.MaxBytes = DefaultMaxBytes
 	}
 	if o.Prefix == "" {
 		o.Prefix = DefaultPrefix

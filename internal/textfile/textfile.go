@@ -11,8 +11,8 @@ import (
 // maxSize bounds a file, in bytes.
 const maxSize = 8 << 20
 
-// bom is the UTF-8 byte order mark, which Windows editors write before a text.
-const bom = "\ufeff"
+// ByteOrderMark is the byte order mark of UTF-8, which editors and servers may write before a text (RFC 8259, section 8.1).
+const ByteOrderMark = "\ufeff"
 
 // Read returns the text of a file of up to 8 MiB in UTF-8, without a byte order mark. Its errors name the file and never
 // repeat its content.
@@ -44,7 +44,7 @@ func ReadPEM(path string) (string, error) {
 	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") || strings.ContainsRune(text, 0) {
 		return "", fmt.Errorf("%s is UTF-16 or binary: save it as UTF-8", path)
 	}
-	return strings.TrimPrefix(text, bom), nil
+	return strings.TrimPrefix(text, ByteOrderMark), nil
 }
 
 // Secret returns the text of a file without trailing line breaks. An empty text is an error.

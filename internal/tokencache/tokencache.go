@@ -23,6 +23,9 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
+// DefaultSessionLifetime is the default of Options.SessionLifetime.
+const DefaultSessionLifetime = 12 * time.Hour
+
 // Options are the parameters of a Cache.
 type Options struct {
 	Grants Grants
@@ -37,7 +40,7 @@ type Options struct {
 	// Realm names the console, such as by the SSO's address. It keeps apart the records of two
 	// consoles in one store.
 	Realm string
-	// SessionLifetime is how long a session lasts after its signIn; default 12 h.
+	// SessionLifetime is how long a session lasts after its signIn; default DefaultSessionLifetime.
 	SessionLifetime time.Duration
 	// Lease is how long a claim lasts without an extension; default 3 s. The holder extends
 	// its claim while it waits for the SSO.
@@ -143,7 +146,7 @@ func New(opts Options) *Cache {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	if opts.SessionLifetime <= 0 {
-		opts.SessionLifetime = 12 * time.Hour
+		opts.SessionLifetime = DefaultSessionLifetime
 	}
 	if opts.Lease <= 0 {
 		opts.Lease = 3 * time.Second

@@ -1,11 +1,9 @@
 package trusteddocuments
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/consoleql/consoleql/internal/jsonobject"
 	"github.com/consoleql/consoleql/internal/textfile"
 )
 
@@ -174,30 +173,17 @@ func parseApollo(text []byte) ([]Entry, error) {
 
 // members calls each with the members of a JSON object, repeated ones included.
 func members(text []byte, each func(name string, value jsontext.Value) error) error {
-	dec := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))
-	begin, err := dec.ReadToken()
-	if err != nil || begin.Kind() != '{' {
+	err := jsonobject.Members(text, each)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jsonobject.ErrNotObject):
 		return errors.New("is no JSON object")
-	}
-	for dec.PeekKind() != '}' {
-		token, err := dec.ReadToken()
-		if err != nil {
-			return fmt.Errorf("is no JSON: %w", err)
-		}
-		name := token.String()
-		value, err := dec.ReadValue()
-		if err != nil {
-			return fmt.Errorf("is no JSON: %w", err)
-		}
-		if err := each(name, value); err != nil {
-			return err
-		}
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return fmt.Errorf("is no JSON: %w", err)
-	}
-	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+	case errors.Is(err, jsonobject.ErrTrailing):
 		return errors.New("holds more than one JSON object")
 	}
-	return nil
+	if syntax, ok := errors.AsType[*jsonobject.SyntaxError](err); ok {
+		return fmt.Errorf("is no JSON: %w", syntax.Err)
+	}
+	return err
 }

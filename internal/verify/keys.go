@@ -18,6 +18,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/flight"
 )
 
 const (
@@ -76,9 +77,9 @@ type keyCache struct {
 
 	mu       sync.Mutex
 	set      *keySet
-	next     time.Time     // time of the earliest next fetch
-	failures int           // failed fetches since the last success
-	fetching chan struct{} // closed when the fetch in flight has ended; nil: none
+	next     time.Time              // time of the earliest next fetch
+	failures int                    // failed fetches since the last success
+	fetching *flight.Call[struct{}] // the fetch in flight; nil: none
 }
 
 func newKeyCache(o Options) (*keyCache, error) {
@@ -120,7 +121,7 @@ func (k *keyCache) find(ctx context.Context, id string) (*keySet, *rsa.PublicKey
 	}
 	defer k.mu.Unlock()
 	if k.now().Sub(set.at) >= keysAge {
-		k.startFetch() //nolint:contextcheck // a fetch serves all callers, so no single one may cancel it
+		k.startFetch()
 	}
 	return set, key, nil
 }
@@ -129,13 +130,12 @@ func (k *keyCache) find(ctx context.Context, id string) (*keySet, *rsa.PublicKey
 // that finds another key does not delay the next, because keys may change twice in a short time.
 func (k *keyCache) refetch(ctx context.Context, id string, before *rsa.PublicKey) (*keySet, *rsa.PublicKey, error) {
 	k.mu.Lock()
-	look := k.startFetch() //nolint:contextcheck // a fetch serves all callers, so no single one may cancel it
+	call := k.startFetch()
 	k.mu.Unlock()
-	if look != nil {
-		select {
-		case <-look:
-		case <-ctx.Done():
-			return nil, nil, context.Cause(ctx)
+	if call != nil {
+		call.Join()
+		if _, err := call.Wait(ctx); err != nil {
+			return nil, nil, err
 		}
 	}
 	k.mu.Lock()
@@ -144,15 +144,15 @@ func (k *keyCache) refetch(ctx context.Context, id string, before *rsa.PublicKey
 		return nil, nil, fault.New(fault.UpstreamUnavailable, "the console token cannot be verified: the keys of the console's SSO are not known yet")
 	}
 	key := k.set.key(id)
-	if look != nil && key != nil && (before == nil || !key.Equal(before)) {
+	if call != nil && key != nil && (before == nil || !key.Equal(before)) {
 		k.next = time.Time{}
 	}
 	return k.set, key, nil
 }
 
-// startFetch starts a fetch of the SSO's keys, unless the last one is too recent. The returned channel is closed at its
-// end. The caller must hold k.mu.
-func (k *keyCache) startFetch() <-chan struct{} {
+// startFetch starts a fetch of the SSO's keys, unless the last one is too recent. It returns the fetch in flight, or nil. The
+// caller must hold k.mu.
+func (k *keyCache) startFetch() *flight.Call[struct{}] {
 	if k.fetching != nil {
 		return k.fetching
 	}
@@ -160,26 +160,44 @@ func (k *keyCache) startFetch() <-chan struct{} {
 	if now.Before(k.next) || k.stop.Err() != nil {
 		return nil
 	}
-	look := make(chan struct{})
-	k.fetching, k.next = look, now.Add(fetchPause)
+	call := flight.Background[struct{}](k.stop)
+	k.fetching, k.next = call, now.Add(fetchPause)
 	k.tasks.Go(func() {
-		ctx, cancel := context.WithTimeout(k.stop, fetchTimeout)
-		defer cancel()
-		set, err := k.fetch(ctx)
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if err != nil {
-			k.next = k.now().Add(failedPause)
-			k.logFailure(err)
-		} else {
-			set.at = k.now()
-			k.set = set
-			k.logRecovery()
+		call.Run(func(ctx context.Context) (struct{}, error) {
+			defer k.endFetch()
+			k.update(ctx)
+			return struct{}{}, nil
+		})
+		var panicked *flight.PanicError
+		if _, err := call.Wait(k.stop); errors.As(err, &panicked) {
+			k.log.Error("a fetch of the keys of the console's SSO panicked", "error", panicked)
 		}
-		k.fetching = nil
-		close(look)
 	})
-	return look
+	return call
+}
+
+// endFetch lets the next caller start a fetch.
+func (k *keyCache) endFetch() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.fetching = nil
+}
+
+// update fetches the SSO's keys, and keeps the known ones if that fails.
+func (k *keyCache) update(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	set, err := k.fetch(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err != nil {
+		k.next = k.now().Add(failedPause)
+		k.logFailure(err)
+		return
+	}
+	set.at = k.now()
+	k.set = set
+	k.logRecovery()
 }
 
 // logFailure logs the first of several failures at warn. The caller must hold k.mu.

@@ -20,6 +20,8 @@ import (
 	"github.com/consoleql/consoleql/graph/scalar"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/jsonobject"
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // Parameters are the parameters of a GraphQL request. All transports read them with the
@@ -47,16 +49,13 @@ const (
 	maxEchoed = 128
 )
 
-// ByteOrderMark may precede a JSON text.
-const ByteOrderMark = "\uFEFF"
-
 // errNotUTF8 refuses text in another encoding, which would decode to another text.
 var errNotUTF8 = fault.BadInput("", "the request is not encoded in UTF-8")
 
 // ParseParameters parses the JSON object of a request. It skips one byte order mark (RFC 8259,
 // section 8.1). It fails with fault.BadUserInput, whose argument is the invalid member.
 func ParseParameters(text []byte) (*Parameters, error) {
-	text = bytes.TrimPrefix(text, []byte(ByteOrderMark))
+	text = bytes.TrimPrefix(text, []byte(textfile.ByteOrderMark))
 	if !utf8.Valid(text) {
 		return nil, errNotUTF8
 	}
@@ -74,40 +73,27 @@ func ParseParameters(text []byte) (*Parameters, error) {
 // It skips other members, and refuses a given name that is repeated. It fails with
 // fault.BadUserInput or the error of set.
 func ReadMembers(text []byte, names []string, set func(member string, value jsontext.Value) error, options ...jsontext.Options) error {
-	// The decoder does not compare names: a map of them needs more memory than the text.
-	dec := jsontext.NewDecoder(bytes.NewBuffer(text), append(options, jsontext.AllowDuplicateNames(true))...)
-	if begin, err := dec.ReadToken(); err != nil || begin.Kind() != '{' {
-		return fault.BadInput("", apierror.NotAnOperation)
-	}
 	seen := make(map[string]bool, len(names))
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return malformed(err)
-		}
-		member := name.String()
-		value, err := dec.ReadValue()
-		if err != nil {
-			return malformed(err)
-		}
+	err := jsonobject.Members(text, func(member string, value jsontext.Value) error {
 		if !slices.Contains(names, member) {
-			continue
+			return nil
 		}
 		if seen[member] {
 			return fault.BadInput(member, "is there more than once")
 		}
 		seen[member] = true
-		if err := set(member, value); err != nil {
-			return err
-		}
+		return set(member, value)
+	}, options...)
+	if err == nil {
+		return nil
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return malformed(err)
+	if syntax, ok := errors.AsType[*jsonobject.SyntaxError](err); ok {
+		return malformed(syntax.Err)
 	}
-	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+	if errors.Is(err, jsonobject.ErrNotObject) || errors.Is(err, jsonobject.ErrTrailing) {
 		return fault.BadInput("", apierror.NotAnOperation)
 	}
-	return nil
+	return err
 }
 
 // set stores a copy of a member.
@@ -240,7 +226,7 @@ func (p *Parameters) setText(name, value string) error {
 	if value == "" {
 		return nil
 	}
-	dec := jsontext.NewDecoder(strings.NewReader(strings.TrimPrefix(value, ByteOrderMark)), jsontext.AllowDuplicateNames(true))
+	dec := jsontext.NewDecoder(strings.NewReader(strings.TrimPrefix(value, textfile.ByteOrderMark)), jsontext.AllowDuplicateNames(true))
 	v, err := dec.ReadValue()
 	if err != nil {
 		var told *fault.Error

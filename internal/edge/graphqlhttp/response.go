@@ -76,11 +76,11 @@ func OrCancelled(resp *graphql.Response) *graphql.Response {
 	return resp
 }
 
-// WriteResponse writes a response. It ignores that a client has left.
-func WriteResponse(w io.Writer, resp *graphql.Response) {
+// WriteResponse writes a response. It ignores that a client has left, and logs that the response cannot be encoded.
+func WriteResponse(w io.Writer, resp *graphql.Response, log *slog.Logger) {
 	body, err := EncodeResponse(resp)
 	if err != nil {
-		slog.Error("answer not written", "error", err) // gqlgen's data are valid JSON
+		log.Error("answer not written", "error", err) // gqlgen's data are valid JSON
 		return
 	}
 	_, _ = w.Write(body)
@@ -145,7 +145,8 @@ func WriteErrorAs(w http.ResponseWriter, media string, status int, err error) {
 	}
 	w.Header().Set("Content-Type", media+InUTF8)
 	w.WriteHeader(status)
-	WriteResponse(w, &graphql.Response{Errors: gqlerror.List{refusal}})
+	body, _ := EncodeResponse(&graphql.Response{Errors: gqlerror.List{refusal}}) // a refusal has no value that cannot be encoded
+	_, _ = w.Write(body)                                                         // the client may have left
 }
 
 // RefuseBody answers a request whose body could not be read or contains no operation.

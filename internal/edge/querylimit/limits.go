@@ -17,23 +17,36 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
+// Defaults of Limits.
+const (
+	DefaultDepth        = 15
+	DefaultFields       = 500
+	DefaultAnswerBytes  = 16 << 20
+	DefaultAnswerValues = 500_000
+	DefaultWait         = 30 * time.Second
+	DefaultBodyBytes    = 1 << 20
+	DefaultUploadBytes  = int64(4 << 30)
+
+	defaultTokens = 15_000
+)
+
 // Limits bound an operation. A zero field means its default.
 type Limits struct {
-	// Depth bounds the nesting of fields; default 15. Introspection is not counted.
+	// Depth bounds the nesting of fields. Introspection is not counted.
 	Depth int
-	// Fields bounds the fields of one object after fragments are merged; default 500.
+	// Fields bounds the fields of one object after fragments are merged.
 	Fields int
-	// AnswerBytes bounds the data of an answer, in bytes of JSON; default 16 MiB.
+	// AnswerBytes bounds the data of an answer, in bytes of JSON.
 	AnswerBytes int
-	// AnswerValues bounds the objects, lists and scalars of an answer; default 500,000.
+	// AnswerValues bounds the objects, lists and scalars of an answer.
 	AnswerValues int
-	// Wait bounds how long an answer waits for memory while it is encoded; default 30 s.
+	// Wait bounds how long an answer waits for memory while it is encoded.
 	Wait time.Duration
-	// Tokens bounds the length of a document, in lexical tokens; default 15,000.
+	// Tokens bounds the length of a document, in lexical tokens.
 	Tokens int
-	// BodyBytes bounds the request body; default 1 MiB.
+	// BodyBytes bounds the request body.
 	BodyBytes int64
-	// UploadBytes bounds a request body with files; default 4 GiB.
+	// UploadBytes bounds a request body with files.
 	UploadBytes int64
 	// NoIntrospection refuses __schema, __type and _service, and suggests no names in errors.
 	NoIntrospection bool
@@ -42,28 +55,28 @@ type Limits struct {
 // WithDefaults returns the limits with defaults for zero fields.
 func (l Limits) WithDefaults() Limits {
 	if l.Depth == 0 {
-		l.Depth = 15
+		l.Depth = DefaultDepth
 	}
 	if l.Fields == 0 {
-		l.Fields = 500
+		l.Fields = DefaultFields
 	}
 	if l.AnswerBytes == 0 {
-		l.AnswerBytes = 16 << 20
+		l.AnswerBytes = DefaultAnswerBytes
 	}
 	if l.AnswerValues == 0 {
-		l.AnswerValues = 500_000
+		l.AnswerValues = DefaultAnswerValues
 	}
 	if l.Wait == 0 {
-		l.Wait = 30 * time.Second
+		l.Wait = DefaultWait
 	}
 	if l.Tokens == 0 {
-		l.Tokens = 15_000
+		l.Tokens = defaultTokens
 	}
 	if l.BodyBytes == 0 {
-		l.BodyBytes = 1 << 20
+		l.BodyBytes = DefaultBodyBytes
 	}
 	if l.UploadBytes == 0 {
-		l.UploadBytes = 4 << 30
+		l.UploadBytes = DefaultUploadBytes
 	}
 	return l
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -21,6 +22,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // multipartForm is the transport of the GraphQL multipart request specification. gqlgen's
@@ -32,6 +34,7 @@ import (
 type multipartForm struct {
 	limits    querylimit.Limits
 	documents graphqlhttp.DocumentResolver
+	log       *slog.Logger
 }
 
 const (
@@ -76,7 +79,7 @@ func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 			status = http.StatusBadRequest
 		}
 		w.WriteHeader(status)
-		graphqlhttp.WriteResponse(w, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
+		graphqlhttp.WriteResponse(w, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs), u.log)
 		return
 	}
 	responses, ctx := exec.DispatchOperation(ctx, op)
@@ -84,7 +87,7 @@ func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 	if response.Data == nil && media == graphqlhttp.TypeGraphQLResponse {
 		w.WriteHeader(http.StatusBadRequest)
 	}
-	graphqlhttp.WriteResponse(w, response)
+	graphqlhttp.WriteResponse(w, response, u.log)
 }
 
 // parameters reads the parts `operations` and `map`. The files are read later.
@@ -170,7 +173,7 @@ func readMap(form *form, h *graphqlhttp.Reservation) (map[string][]string, error
 		return nil, err
 	}
 	var places map[string][]string
-	switch err := json.Unmarshal(bytes.TrimPrefix(raw, []byte(graphqlhttp.ByteOrderMark)), &places); {
+	switch err := json.Unmarshal(bytes.TrimPrefix(raw, []byte(textfile.ByteOrderMark)), &places); {
 	case !utf8.Valid(raw):
 		return nil, fault.BadInput("map", "is not encoded in UTF-8")
 	case err != nil:

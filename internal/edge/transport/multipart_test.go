@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -44,7 +45,7 @@ func TestUploadsOfClientsThatHaveGone(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/graphql", &body)
 	r.Header.Set("Content-Type", form.FormDataContentType())
 	w := httptest.NewRecorder()
-	multipartForm{querylimit.Limits{}.WithDefaults(), noDocuments{}}.Do(w, r, gone{})
+	multipartForm{querylimit.Limits{}.WithDefaults(), noDocuments{}, slog.New(slog.DiscardHandler)}.Do(w, r, gone{})
 	if got := w.Body.String(); !strings.Contains(got, "the request was cancelled") || strings.Contains(got, "data") {
 		t.Errorf("answered %s", got)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // The close codes of the protocol.
@@ -116,7 +117,7 @@ func (c *socket) receive() (message []byte, ok bool) {
 	case !utf8.Valid(message):
 		return nil, c.refuse(websocket.StatusInvalidFramePayloadData, "The message is not encoded in UTF-8") // RFC 6455, section 8.1
 	}
-	return bytes.TrimPrefix(message, []byte(graphqlhttp.ByteOrderMark)), true
+	return bytes.TrimPrefix(message, []byte(textfile.ByteOrderMark)), true
 }
 
 // ping detects a client that has vanished, with a WebSocket ping, which every client answers. The

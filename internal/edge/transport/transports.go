@@ -49,7 +49,7 @@ type Options struct {
 // List returns the transports, in the order in which they are offered a request.
 func List(o Options) []graphql.Transport {
 	queries := []graphql.Transport{singleResult{rawTransport{get{}}}, singleResult{rawTransport{post{}}}}
-	files := graphql.Transport(singleResult{multipartForm{o.Limits, o.Documents}})
+	files := graphql.Transport(singleResult{multipartForm{o.Limits, o.Documents, o.Logger}})
 	if o.OperationCache != nil {
 		for i, t := range queries {
 			queries[i] = o.OperationCache.Before(t, o.Persisted)

@@ -1,4 +1,5 @@
-package main
+// Package memorytuning sets the memory limit and the garbage collection of the process, where the environment does not.
+package memorytuning
 
 import (
 	"errors"
@@ -50,9 +51,9 @@ func afterEachCollection(f func()) {
 // under load. Each walks a deep stack, in total 2 % of an operation's cost.
 const sampleBytes = 4 << 20
 
-// sampleAllocations sets the rate of the heap profile unless GODEBUG=memprofilerate is set. It must run first,
+// SampleAllocations sets the rate of the heap profile unless GODEBUG=memprofilerate is set. It must run first,
 // because the profile assumes a constant rate.
-func sampleAllocations() {
+func SampleAllocations() {
 	if runtime.MemProfileRate == 512<<10 {
 		runtime.MemProfileRate = sampleBytes
 	}
@@ -68,12 +69,14 @@ type memory struct {
 	collected  func(func()) // calls a function after each collection
 }
 
-// runtimeMemory is the memory of this process.
-func runtimeMemory() memory {
-	return memory{os.Getenv, memlimit.FromCgroup, debug.SetMemoryLimit, debug.SetGCPercent, liveBytes, afterEachCollection}
+// Tune applies the defaults that the environment does not override, and logs the values in force. It returns the memory
+// limit of the process, in bytes.
+func Tune(log *slog.Logger) (limit int64) {
+	m := memory{os.Getenv, memlimit.FromCgroup, debug.SetMemoryLimit, debug.SetGCPercent, liveBytes, afterEachCollection}
+	m.tune(log)
+	return m.setLimit(-1) // -1 returns the limit without changing it
 }
 
-// tune applies the defaults that the environment does not override, and logs the values in force.
 func (m memory) tune(log *slog.Logger) {
 	if set := m.getenv("GOMEMLIMIT"); set != "" {
 		log.Info("memory limit", "gomemlimit", set, "from", "GOMEMLIMIT")
