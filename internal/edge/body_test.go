@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -166,7 +167,7 @@ func TestClientsThatReadNothing(t *testing.T) {
 			return
 		}
 		w.Header().Set("Content-Length", strconv.Itoa(len(large)))
-		if _, err := w.Write(large); err == nil {
+		if _, err := w.Write(bytes.Clone(large)); err == nil {
 			t.Error("an answer was written that nobody read")
 		}
 	})))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"os"
@@ -23,10 +24,15 @@ func CoalesceWrites(l net.Listener, b *slowreader.Budget) net.Listener {
 	return coalescingListener{l, b}
 }
 
-// ConnContext lets handlers find the connection, as http.Server.ConnContext.
+// ConnContext lets handlers find the connection and its reader, as http.Server.ConnContext.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
+	if encrypted, ok := c.(*tls.Conn); ok {
+		if under, ok := encrypted.NetConn().(*coalescingConn); ok {
+			return slowreader.WithReader(ctx, &under.reader)
+		}
+	}
 	if g, ok := c.(*coalescingConn); ok {
-		return context.WithValue(ctx, connKey{}, g)
+		return context.WithValue(slowreader.WithReader(ctx, &g.reader), connKey{}, g)
 	}
 	return ctx
 }
@@ -117,6 +123,7 @@ func (l coalescingListener) Accept() (net.Conn, error) {
 type coalescingConn struct {
 	*net.TCPConn
 	budget *slowreader.Budget
+	reader slowreader.Reader
 
 	mu      sync.Mutex
 	body    int         // length of the next answer's body; 0: unknown
@@ -163,7 +170,7 @@ func (c *coalescingConn) Write(p []byte) (int, error) {
 		c.pending = append(c.pending, p...)
 		return len(p), nil
 	}
-	answer := c.budget.Begin(len(p), c.endWrite)
+	answer := c.budget.Begin(p, &c.reader, c.endWrite)
 	defer answer.End()
 	written := 0
 	for len(p)-written > slowreader.Piece {
