@@ -116,7 +116,7 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 	own[1] = strconv.Itoa(len(body))
 	h["Content-Length"] = own[1:2:2]
 	w.WriteHeader(a.status)
-	_, _ = w.Write(body) // the client may have left
+	_, _ = w.Write(body) //nolint:gosec // JSON, which browsers do not interpret; the client may have left
 }
 
 // compress compresses a large body in advance, while the operation in ctx holds its memory.
