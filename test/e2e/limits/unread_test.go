@@ -50,7 +50,7 @@ func TestUnreadAnswersDoNotExhaustTheMemory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := startLimited(t, 0)
-			l.Process.T = t
+			l.T = t
 			send(l)
 			for range 500 {
 				a, err := l.Post(graphqlBody(`{ viewer { userName } }`), l.other)
