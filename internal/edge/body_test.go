@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -234,7 +235,7 @@ func TestClientsThatReadNothing(t *testing.T) {
 			return
 		}
 		w.Header().Set("Content-Length", strconv.Itoa(len(large)))
-		if _, err := w.Write(large); err == nil {
+		if _, err := w.Write(bytes.Clone(large)); err == nil {
 			t.Error("an answer was written that nobody read")
 		}
 	})))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"os"
@@ -23,10 +24,17 @@ func CoalesceWrites(l net.Listener, b *slowreader.Budget) net.Listener {
 	return coalescingListener{l, b}
 }
 
-// ConnContext lets handlers find the connection, as http.Server.ConnContext.
+// ConnContext lets handlers find the connection and its reader, as http.Server.ConnContext.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
-	if g, ok := c.(halfCloser); ok {
-		return context.WithValue(ctx, connKey{}, g)
+	under := c
+	if encrypted, ok := c.(*tls.Conn); ok {
+		under = encrypted.NetConn()
+	}
+	if coalescing, ok := under.(*coalescingConn); ok {
+		ctx = slowreader.WithReader(ctx, &coalescing.reader)
+	}
+	if closer, ok := c.(halfCloser); ok {
+		ctx = context.WithValue(ctx, connKey{}, closer)
 	}
 	return ctx
 }
@@ -120,6 +128,7 @@ func (l coalescingListener) Accept() (net.Conn, error) {
 type coalescingConn struct {
 	*net.TCPConn
 	budget *slowreader.Budget
+	reader slowreader.Reader
 
 	mu      sync.Mutex
 	body    int         // length of the next answer's body; 0: unknown
@@ -166,7 +175,7 @@ func (c *coalescingConn) Write(p []byte) (int, error) {
 		c.pending = append(c.pending, p...)
 		return len(p), nil
 	}
-	answer := c.budget.Begin(len(p), c.endWrite)
+	answer := c.budget.Begin(p, &c.reader, c.endWrite)
 	defer answer.End()
 	written := 0
 	for len(p)-written > slowreader.Piece {

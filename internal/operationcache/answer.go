@@ -1,6 +1,7 @@
 package operationcache
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"math"
@@ -10,6 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/internal/bytepool"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
@@ -24,6 +29,7 @@ type answer struct {
 	stale      time.Duration            // age of stale data that was served because the console failed; 0: none
 	summary    *operation.Summary       // of a query
 	requestID  string                   // of the request that executed it
+	parsed     parsedBody               // for transports that write no HTTP response
 
 	// Set only for a cached answer:
 	cached         bool
@@ -36,6 +42,12 @@ type answer struct {
 // constantLife is the lifetime of an answer that depends only on the program. Clients cache it
 // as long, and may then meet a new version.
 const constantLife = time.Minute
+
+// parsedBody is the body in gqlgen's form, computed at its first use.
+type parsedBody struct {
+	once     sync.Once
+	response graphql.Response
+}
 
 // codedBody is the body in an encoding, computed at its first use.
 type codedBody struct {
@@ -96,19 +108,31 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 	}
 	body := a.body
 	if e := encodingFor(r.Header.Values("Accept-Encoding"), len(body)); e != identity && by != nil {
-		body = a.in(e, by)
-		h["Content-Encoding"] = []string{e.name()}
+		if coded := a.in(r.Context(), e, by); coded != nil {
+			body = coded
+			h["Content-Encoding"] = []string{e.name()}
+		}
 	}
 	own[1] = strconv.Itoa(len(body))
 	h["Content-Length"] = own[1:2:2]
 	w.WriteHeader(a.status)
-	_, _ = w.Write(body) // the client may have left
+	_, _ = w.Write(body) //nolint:gosec // JSON, which browsers do not interpret; the client may have left
 }
 
-// in returns the body in an encoding.
-func (a *answer) in(e encoding, by *encoder) []byte {
+// compress compresses a large body in advance, while the operation in ctx holds its memory.
+func (a *answer) compress(ctx context.Context, asked http.Header, by *encoder) {
+	if len(a.body) <= bytepool.Uncounted {
+		return
+	}
+	if e := encodingFor(asked.Values("Accept-Encoding"), len(a.body)); e != identity {
+		a.in(ctx, e, by)
+	}
+}
+
+// in returns the body in an encoding; nil: there was no memory for it.
+func (a *answer) in(ctx context.Context, e encoding, by *encoder) []byte {
 	f := &a.forms[e]
-	f.once.Do(func() { f.body = by.encode(e, a.body) })
+	f.once.Do(func() { f.body = by.encode(context.WithoutCancel(ctx), e, graphqlhttp.Encoded{a.body}) })
 	return f.body
 }
 

@@ -27,9 +27,10 @@ type cacheRequest struct {
 	ctx      context.Context //nolint:containedctx // context of the request
 	key      answerKey
 	document graphqlhttp.DocumentKey
-	noCache  bool   // Cache-Control: no-cache
-	bypass   bool   // neither read from the cache nor stored in it
-	media    string // media type of the answer
+	noCache  bool        // Cache-Control: no-cache
+	bypass   bool        // neither read from the cache nor stored in it
+	media    string      // media type of the answer
+	asked    http.Header // of an HTTP request, whose answer may be compressed
 	execute  func(context.Context, http.ResponseWriter)
 
 	persist, hash string // text sent together with its hash, in hexadecimal

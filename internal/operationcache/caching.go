@@ -3,9 +3,13 @@ package operationcache
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
+	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
@@ -64,22 +68,37 @@ func (e cachingExecutor) DispatchOperation(ctx context.Context, op *graphql.Oper
 	}, ctx
 }
 
-// response returns the answer in gqlgen's form.
+// response returns the answer in gqlgen's form. Its data are a part of the body, and the responses of an answer share their
+// errors and extensions.
 func (a *answer) response() *graphql.Response {
-	var parts struct {
-		Errors     gqlerror.List              `json:"errors"`
-		Data       json.RawMessage            `json:"data"`
-		Extensions map[string]json.RawMessage `json:"extensions"`
-	}
-	if err := json.Unmarshal(a.body, &parts); err != nil {
-		return &graphql.Response{Errors: gqlerror.List{apierror.InternalError()}} // cached answers are valid JSON
-	}
-	r := &graphql.Response{Errors: parts.Errors, Data: parts.Data}
-	if len(parts.Extensions) > 0 {
-		r.Extensions = make(map[string]any, len(parts.Extensions))
-		for name, value := range parts.Extensions {
-			r.Extensions[name] = value
+	a.parsed.once.Do(func() { a.parsed.response = parse(a.body) })
+	r := a.parsed.response
+	return &r
+}
+
+// parse parses the body of an answer without a copy of its data.
+func parse(body []byte) (r graphql.Response) {
+	err := graphqlhttp.ReadMembers(body, []string{"errors", "data", "extensions"}, func(member string, value jsontext.Value) error {
+		switch member {
+		case "errors":
+			return json.Unmarshal(value, &r.Errors)
+		case "data":
+			r.Data = slices.Clip(value)
+			return nil
+		default:
+			var extensions map[string]json.RawMessage
+			if err := json.Unmarshal(value, &extensions); err != nil {
+				return err //nolint:wrapcheck // it is not told
+			}
+			r.Extensions = make(map[string]any, len(extensions))
+			for name, value := range extensions {
+				r.Extensions[name] = value
+			}
+			return nil
 		}
+	})
+	if err != nil {
+		return graphql.Response{Errors: gqlerror.List{apierror.InternalError()}} // cached answers are valid JSON
 	}
 	return r
 }
@@ -90,12 +109,19 @@ func (a *Cache) Compress(t graphql.Transport) graphql.Transport {
 }
 
 // WriteBody writes a body that is not cached. A nil cache does not compress it.
-func (a *Cache) WriteBody(w http.ResponseWriter, r *http.Request, header http.Header, body []byte) {
-	var by *encoder
+func (a *Cache) WriteBody(w http.ResponseWriter, r *http.Request, header http.Header, body graphqlhttp.Encoded) {
+	maps.Copy(w.Header(), header)
+	w.Header().Set("Cache-Control", "no-store")
 	if a != nil {
-		by = a.encoder
+		if e := encodingFor(r.Header.Values("Accept-Encoding"), body.Len()); e != identity {
+			if coded := a.encoder.encode(r.Context(), e, body); coded != nil {
+				w.Header().Set("Content-Encoding", e.name())
+				body = graphqlhttp.Encoded{coded}
+			}
+		}
 	}
-	(&answer{status: http.StatusOK, header: header, body: body}).write(w, r, by)
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	_, _ = body.WriteTo(w) // the client may have left
 }
 
 // compressing is a transport that compresses its answers.
@@ -106,7 +132,17 @@ type compressing struct {
 
 // Do answers the request.
 func (c compressing) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	made := c.answer(r, exec)
+	made.write(w, r, c.encoder)
+}
+
+// answer executes the request. Its memory counts until the answer is compressed.
+func (c compressing) answer(r *http.Request, exec graphql.GraphExecutor) *answer {
+	ctx, _, release := c.encoder.memory.Begin(r.Context())
+	defer release()
 	rec := &responseRecorder{header: make(http.Header)}
-	c.Transport.Do(rec, r, exec)
-	rec.answer().write(w, r, c.encoder)
+	c.Transport.Do(rec, r.WithContext(ctx), exec)
+	made := rec.answer()
+	made.compress(ctx, r.Header, c.encoder)
+	return made
 }

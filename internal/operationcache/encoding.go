@@ -2,14 +2,17 @@ package operationcache
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/consoleql/consoleql/internal/bytepool"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
@@ -41,38 +44,51 @@ func (e encoding) name() string {
 
 // encoder encodes whole bodies. It is safe for concurrent use.
 type encoder struct {
-	zstd  *zstd.Encoder
-	gzips sync.Pool
+	memory *bytepool.Pool // nil: it is not bounded
+	zstd   *zstd.Encoder
+	gzips  sync.Pool
 }
 
-func newEncoder() (*encoder, error) {
+func newEncoder(memory *bytepool.Pool) (*encoder, error) {
 	// The window is 1 MiB. Clients accept at most 8 MiB (RFC 9659).
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(1<<20))
 	if err != nil {
 		return nil, fmt.Errorf("edge: make an encoder: %w", err)
 	}
-	return &encoder{zstd: z, gzips: sync.Pool{New: func() any {
+	return &encoder{memory: memory, zstd: z, gzips: sync.Pool{New: func() any {
 		w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
 		return w
 	}}}, nil
 }
 
-// encode returns body in an encoding.
-func (e *encoder) encode(as encoding, body []byte) []byte {
-	switch as {
-	case inZstd:
-		return e.zstd.EncodeAll(body, make([]byte, 0, len(body)/4))
-	case inGzip:
-		out := bytes.NewBuffer(make([]byte, 0, len(body)/4))
-		w := e.gzips.Get().(*gzip.Writer) //nolint:forcetypeassert // the pool contains only these
-		defer e.gzips.Put(w)
-		w.Reset(out)
-		_, _ = w.Write(body) // writing to a buffer cannot fail
-		_ = w.Close()
-		return out.Bytes()
-	default:
-		return body
+// memoryTimeout bounds how long a large body waits for the memory to compress it.
+const memoryTimeout = 2 * time.Second
+
+// encode returns body in an encoding; nil: there is no memory for it.
+func (e *encoder) encode(ctx context.Context, as encoding, body graphqlhttp.Encoded) []byte {
+	if body.Len() > bytepool.Uncounted {
+		ctx, share, release := e.memory.Begin(ctx)
+		defer release()
+		limited, cancel := context.WithTimeout(ctx, memoryTimeout)
+		defer cancel()
+		if share.Take(limited, body.Len()) != nil {
+			return nil
+		}
 	}
+	out := bytes.NewBuffer(make([]byte, 0, body.Len()/4))
+	if as == inZstd {
+		whole := body[0]
+		if body[1] != nil {
+			whole = slices.Concat(body[:]...)
+		}
+		return e.zstd.EncodeAll(whole, out.AvailableBuffer())
+	}
+	w := e.gzips.Get().(*gzip.Writer) //nolint:forcetypeassert // the pool contains only these
+	defer e.gzips.Put(w)
+	w.Reset(out)
+	_, _ = body.WriteTo(w) // writing to a buffer cannot fail
+	_ = w.Close()
+	return out.Bytes()
 }
 
 // encodingFor returns the encoding for a body of that many bytes.

@@ -117,7 +117,7 @@ func New(o Options) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("edge: make the memory for documents: %w", err)
 	}
-	encoder, err := newEncoder()
+	encoder, err := newEncoder(o.Memory)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +162,7 @@ func (k cachingTransport) Do(w http.ResponseWriter, r *http.Request, exec graphq
 		return
 	}
 	e := k.cacheRequest(ctx, p, r.Header, graphqlhttp.AnswerType(r))
+	e.asked = r.Header
 	e.execute = func(ctx context.Context, w http.ResponseWriter) { k.Transport.Do(w, r.WithContext(ctx), exec) }
 	if e.persist != "" {
 		k.persisted.Add(ctx, e.hash, e.persist)
@@ -237,6 +238,7 @@ func (a *Cache) run(ctx context.Context, e *cacheRequest) *answer {
 	ctx, _, release := a.opts.Memory.Begin(ctx)
 	defer release() // the answer is encoded by then
 	made := a.record(operation.NewContext(ctx, t), e)
+	made.compress(ctx, e.asked, a.encoder)
 	if e.noCache {
 		a.expire(ctx, wish.RefreshID, t.ExpiredTags())
 	}
@@ -305,6 +307,9 @@ func (r *responseRecorder) WriteHeader(status int) {
 		r.status = status
 	}
 }
+
+// Grow makes room for the whole body.
+func (r *responseRecorder) Grow(bytes int) { r.body.Grow(bytes) }
 
 func (r *responseRecorder) Write(p []byte) (int, error) {
 	r.WriteHeader(http.StatusOK)

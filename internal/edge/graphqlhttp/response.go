@@ -78,45 +78,114 @@ func OrCancelled(resp *graphql.Response) *graphql.Response {
 
 // WriteResponse writes a response. It ignores that a client has left, and logs that the response cannot be encoded.
 func WriteResponse(w io.Writer, resp *graphql.Response, log *slog.Logger) {
-	body, err := EncodeResponse(resp)
+	body, err := EncodeParts(resp)
 	if err != nil {
 		log.Error("answer not written", "error", err) // gqlgen's data are valid JSON
 		return
 	}
-	_, _ = w.Write(body)
+	_, _ = body.WriteTo(w)
 }
 
 // EncodeResponse encodes the response like encoding/json, except for absent data. A request
 // that failed before its execution has no data (GraphQL specification, section 7.1).
 func EncodeResponse(resp *graphql.Response) ([]byte, error) {
-	const frame = len(`{"errors":,"data":,"extensions":}`)
-	var errs, extensions []byte
-	var err error
+	errs, extensions, err := encodeMembers(resp)
+	if err != nil {
+		return nil, err
+	}
+	body := make([]byte, 0, frameBytes+len(errs)+len(resp.Data)+len(extensions))
+	return appendAfter(append(appendBefore(body, resp, errs), resp.Data...), resp, errs, extensions), nil
+}
+
+// copied is the size up to which data are copied when they are encoded, in bytes.
+const copied = 64 << 10
+
+// Encoded is an encoded response. Large data, which requests may share, are a part of their own and not copied.
+type Encoded [3][]byte
+
+// EncodeParts is EncodeResponse without a copy of large data.
+func EncodeParts(resp *graphql.Response) (Encoded, error) {
+	if len(resp.Data) <= copied {
+		body, err := EncodeResponse(resp)
+		return Encoded{body}, err
+	}
+	errs, extensions, err := encodeMembers(resp)
+	if err != nil {
+		return Encoded{}, err
+	}
+	return Encoded{appendBefore(nil, resp, errs), resp.Data, appendAfter(nil, resp, errs, extensions)}, nil
+}
+
+// Within returns the response between other text.
+func (e Encoded) Within(before, after string) Encoded {
+	if e[1] == nil {
+		return Encoded{append(append(append(make([]byte, 0, len(before)+len(e[0])+len(after)), before...), e[0]...), after...)}
+	}
+	return Encoded{append([]byte(before), e[0]...), e[1], append(e[2], after...)}
+}
+
+// Len returns the size of the response in bytes.
+func (e Encoded) Len() int { return len(e[0]) + len(e[1]) + len(e[2]) }
+
+// WriteTo writes the response, as io.WriterTo.
+func (e Encoded) WriteTo(w io.Writer) (written int64, err error) {
+	if buffer, ok := w.(interface{ Grow(bytes int) }); ok {
+		buffer.Grow(e.Len())
+	}
+	for i, part := range e {
+		if i > 0 && part == nil {
+			break
+		}
+		n, err := w.Write(part)
+		if written += int64(n); err != nil {
+			return written, err //nolint:wrapcheck // from the writer
+		}
+	}
+	return written, nil
+}
+
+// frameBytes is the size of a response with empty members.
+const frameBytes = len(`{"errors":,"data":,"extensions":}`)
+
+// encodeMembers encodes the errors and the extensions of a response; nil: it has none.
+func encodeMembers(resp *graphql.Response) (errs, extensions []byte, err error) {
 	if len(resp.Errors) > 0 {
 		if errs, err = json.Marshal(resp.Errors); err != nil {
-			return nil, fmt.Errorf("encode errors: %w", err)
+			return nil, nil, fmt.Errorf("encode errors: %w", err)
 		}
 	}
 	if len(resp.Extensions) > 0 {
 		if extensions, err = json.Marshal(resp.Extensions); err != nil {
-			return nil, fmt.Errorf("encode extensions: %w", err)
+			return nil, nil, fmt.Errorf("encode extensions: %w", err)
 		}
 	}
-	body := append(make([]byte, 0, frame+len(errs)+len(resp.Data)+len(extensions)), '{')
+	return errs, extensions, nil
+}
+
+// appendBefore appends what precedes the data.
+func appendBefore(body []byte, resp *graphql.Response, errs []byte) []byte {
+	body = append(body, '{')
 	if errs != nil {
-		body = append(append(append(body, `"errors":`...), errs...), ',')
+		body = append(append(body, `"errors":`...), errs...)
+		if resp.Data != nil {
+			body = append(body, ',')
+		}
 	}
 	if resp.Data != nil {
-		body = append(append(append(body, `"data":`...), resp.Data...), ',')
+		body = append(body, `"data":`...)
 	}
+	return body
+}
+
+// appendAfter appends what follows the data.
+func appendAfter(body []byte, resp *graphql.Response, errs, extensions []byte) []byte {
 	if extensions != nil {
-		body = append(append(append(body, `"extensions":`...), extensions...), ',')
+		if errs != nil || resp.Data != nil {
+			body = append(body, ',')
+		}
+		body = append(append(body, `"extensions":`...), extensions...)
 	}
-	if body[len(body)-1] != ',' {
-		return append(body, '}'), nil
-	}
-	body[len(body)-1] = '}'
-	return body, nil
+	return append(body, '}')
 }
 
 // WriteError answers a request that has no operation. A rejected token is reported before any

@@ -32,7 +32,9 @@ func NewParsedDocuments(schema *ast.Schema) graphql.Cache[*ast.QueryDocument] {
 }
 
 // WithVariables returns t for operations whose parameters are in the context.
-func WithVariables(t graphql.Transport, p *Parsing) graphql.Transport { return variablesTransport{t, p} }
+func WithVariables(t graphql.Transport, p *Parsing) graphql.Transport {
+	return variablesTransport{t, p}
+}
 
 // variablesTransport is a transport for operations whose parameters are in the context.
 type variablesTransport struct {

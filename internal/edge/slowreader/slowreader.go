@@ -2,6 +2,7 @@
 package slowreader
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -28,40 +29,82 @@ func WriteTime(size int) time.Duration {
 }
 
 // Budget counts the bytes of answers while they are written. Where more than its bound wait, it ends the slowest: those
-// without progress for the longest time. The zero Budget has the default bound. It is safe for concurrent use.
-//
-// An answer that a cache holds counts for each client, though the clients share its memory.
+// without progress for the longest time. Answers that share their memory, such as one of a cache, count once. The zero Budget
+// has the default bound. It is safe for concurrent use.
 type Budget struct {
 	// Bytes is the bound; 0: DefaultBytes.
 	Bytes int64
 
 	mu      sync.Mutex
 	held    int64
-	waiting map[*Answer]struct{}
+	waiting map[*byte]*body // by the last byte: a writer may have sent the beginning
+}
+
+// Reader is a client that reads answers one after the other: its progress is that of all that wait for it. The zero Reader is
+// ready for use.
+type Reader struct {
+	// Guarded by the budget's lock:
+	progress time.Time
+	answers  int
+}
+
+type readerKey struct{}
+
+// WithReader returns ctx with the client of a connection.
+func WithReader(ctx context.Context, r *Reader) context.Context {
+	return context.WithValue(ctx, readerKey{}, r)
+}
+
+// ReaderOf returns the client of the connection in ctx, or a new one.
+func ReaderOf(ctx context.Context) *Reader {
+	if r, ok := ctx.Value(readerKey{}).(*Reader); ok {
+		return r
+	}
+	return &Reader{}
+}
+
+// body is the memory that answers share.
+type body struct {
+	bytes int64
+	first *Answer // of those that wait
+}
+
+// progress returns when the fastest client of the body has read something.
+func (b *body) progress() time.Time {
+	latest := b.first.reader.progress
+	for a := b.first.next; a != nil; a = a.next {
+		if a.reader.progress.After(latest) {
+			latest = a.reader.progress
+		}
+	}
+	return latest
 }
 
 // Answer is an answer that is being written. A nil Answer is one that does not count.
 type Answer struct {
-	budget   *Budget
-	bytes    int64
-	progress time.Time
-	cut      func()
+	budget *Budget
+	key    *byte
+	reader *Reader
+	cut    func()
+
+	// Guarded by the budget's lock:
+	own        body // of the first answer with this memory
+	of         *body
+	next, prev *Answer // that wait with the same memory
+	ended      bool
 }
 
-// Begin counts an answer until its End. A nil Budget counts nothing. cut must end the write at once, and may be called from another goroutine.
-func (b *Budget) Begin(bytes int, cut func()) *Answer {
-	if b == nil || bytes <= minBytes {
+// Begin counts the answer to a client until its End. A nil Budget counts nothing. cut must end the write at once, and may be
+// called from another goroutine.
+func (b *Budget) Begin(answer []byte, to *Reader, cut func()) *Answer {
+	if b == nil || len(answer) <= minBytes {
 		return nil
 	}
 	now := time.Now()
-	a := &Answer{budget: b, bytes: int64(bytes), progress: now, cut: cut}
+	a := &Answer{budget: b, key: &answer[len(answer)-1], reader: to, cut: cut}
 	b.mu.Lock()
-	if b.waiting == nil {
-		b.waiting = make(map[*Answer]struct{})
-	}
-	b.waiting[a] = struct{}{}
-	b.held += a.bytes
-	ended := b.endSlowest(now, a)
+	b.add(a, int64(len(answer)), now)
+	ended := b.endSlowest(now, a.of)
 	b.mu.Unlock()
 	for _, slow := range ended {
 		slow.cut()
@@ -69,35 +112,77 @@ func (b *Budget) Begin(bytes int, cut func()) *Answer {
 	return a
 }
 
-// endSlowest removes the slowest answers other than keep until the rest is within the bound, and returns them. The caller
-// holds the lock.
-func (b *Budget) endSlowest(now time.Time, keep *Answer) []*Answer {
+// add begins the count of an answer. The caller holds the lock.
+func (b *Budget) add(a *Answer, bytes int64, now time.Time) {
+	if b.waiting == nil {
+		b.waiting = make(map[*byte]*body)
+	}
+	if a.of = b.waiting[a.key]; a.of == nil {
+		a.of = &a.own
+		b.waiting[a.key] = a.of
+	}
+	if more := bytes - a.of.bytes; more > 0 {
+		a.of.bytes += more
+		b.held += more
+	}
+	if a.next = a.of.first; a.next != nil {
+		a.next.prev = a
+	}
+	a.of.first = a
+	if a.reader.answers++; a.reader.answers == 1 {
+		a.reader.progress = now
+	}
+}
+
+// endSlowest removes the slowest answers that do not share the memory of keep, until the rest is within the bound, and returns
+// them. The caller holds the lock.
+func (b *Budget) endSlowest(now time.Time, keep *body) []*Answer {
 	limit := b.Bytes
 	if limit <= 0 {
 		limit = DefaultBytes
 	}
 	var ended []*Answer
 	for b.held > limit {
-		var slowest *Answer
-		for a := range b.waiting {
-			if a != keep && (slowest == nil || a.progress.Before(slowest.progress)) {
-				slowest = a
+		var slowest *body
+		var since time.Time
+		for _, other := range b.waiting {
+			if other == keep {
+				continue
+			}
+			if progress := other.progress(); slowest == nil || progress.Before(since) {
+				slowest, since = other, progress
 			}
 		}
-		if slowest == nil || b.held <= 2*limit && now.Sub(slowest.progress) < grace {
+		if slowest == nil || b.held <= 2*limit && now.Sub(since) < grace {
 			break
 		}
-		b.remove(slowest)
-		ended = append(ended, slowest)
+		for a := slowest.first; a != nil; a = slowest.first {
+			b.remove(a)
+			ended = append(ended, a)
+		}
 	}
 	return ended
 }
 
 // remove ends the count of an answer. The caller holds the lock.
 func (b *Budget) remove(a *Answer) {
-	if _, counted := b.waiting[a]; counted {
-		delete(b.waiting, a)
-		b.held -= a.bytes
+	if a.ended {
+		return
+	}
+	a.ended = true
+	a.reader.answers--
+	if a.next != nil {
+		a.next.prev = a.prev
+	}
+	if a.prev != nil {
+		a.prev.next = a.next
+	} else {
+		a.of.first = a.next
+	}
+	a.next, a.prev = nil, nil
+	if a.of.first == nil {
+		delete(b.waiting, a.key)
+		b.held -= a.of.bytes
 	}
 }
 
@@ -115,15 +200,18 @@ func (a *Answer) Progress() {
 	}
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()
-	a.progress = time.Now()
+	a.reader.progress = time.Now()
 }
 
-// End ends the count. Calls after the first do nothing.
+// End ends the count, and notes that the client has read the answer. Calls after the first do nothing.
 func (a *Answer) End() {
 	if a == nil {
 		return
 	}
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()
-	a.budget.remove(a)
+	if !a.ended {
+		a.reader.progress = time.Now()
+		a.budget.remove(a)
+	}
 }

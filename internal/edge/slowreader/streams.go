@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Streams returns a middleware that bounds the writes of answers over HTTP/2, where streams share a connection. A
-// stream whose client does not read would hold its answer.
+// Streams returns a middleware that bounds the writes of answers where their connection sees only a part of them: over HTTP/2,
+// where streams share it, and over TLS. A client that does not read would hold its answer.
 func Streams(b *Budget) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.ProtoMajor == 2 {
+			if r.ProtoMajor == 2 || r.TLS != nil {
 				w = &streamWriter{ResponseWriter: w, control: http.NewResponseController(w), budget: b}
 			}
 			next.ServeHTTP(w, r)
@@ -20,11 +20,12 @@ func Streams(b *Budget) func(http.Handler) http.Handler {
 	}
 }
 
-// streamWriter writes an answer to a stream of HTTP/2.
+// streamWriter writes an answer to a stream of HTTP/2 or a connection with TLS.
 type streamWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	budget  *Budget
+	reader  Reader
 
 	mu      sync.Mutex
 	writing bool // a write is in progress, so that the stream exists
@@ -33,7 +34,7 @@ type streamWriter struct {
 
 // Write writes p in pieces. Each may take as long as a slow client needs.
 func (w *streamWriter) Write(p []byte) (int, error) {
-	answer := w.budget.Begin(len(p), w.endWrite)
+	answer := w.budget.Begin(p, &w.reader, w.endWrite)
 	defer answer.End()
 	for written := 0; ; {
 		n, err := w.bounded(min(Piece, len(p)-written), func() (int, error) {

@@ -93,15 +93,15 @@ func (w *rawWriter) Write(p []byte) (int, error) {
 		}
 		return w.ResponseWriter.Write(p)
 	}
-	body, err := graphqlhttp.EncodeResponse(w.response)
+	body, err := graphqlhttp.EncodeParts(w.response)
 	if err != nil {
 		return 0, err
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	if !w.begun {
 		w.WriteHeader(http.StatusOK)
 	}
-	if _, err := w.ResponseWriter.Write(body); err != nil {
+	if _, err := body.WriteTo(w.ResponseWriter); err != nil {
 		return 0, err //nolint:wrapcheck // from the transport
 	}
 	return len(p), nil

@@ -17,6 +17,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/edge/slowreader"
 	"github.com/consoleql/consoleql/internal/textfile"
 )
 
@@ -42,6 +43,7 @@ type socket struct {
 	done        func()                   // is called at the end
 	shown       *shownKey                // nil: the client has shown no API key
 	reservation *graphqlhttp.Reservation // memory of the message that is read
+	reader      *slowreader.Reader       // the client
 
 	open      chan struct{} // closed when the client has identified itself, or the connection has ended
 	initTimer *time.Timer
@@ -64,7 +66,7 @@ type socket struct {
 func newSocket(conn *websocket.Conn, frames *frameReader, r *http.Request, exec graphql.GraphExecutor, o *Options) *socket {
 	c := &socket{
 		conn: conn, frames: frames, o: o, exec: exec, request: r, base: r.Context(), ctx: r.Context(), reservation: graphqlhttp.ReservationOf(r.Context()), done: func() {},
-		open: make(chan struct{}), operations: make(map[string]*operating),
+		reader: slowreader.ReaderOf(r.Context()), open: make(chan struct{}), operations: make(map[string]*operating),
 	}
 	conn.SetReadLimit(-1) // see frameReader
 	frames.limit.Store(o.Limits.BodyLimit(r))
@@ -189,18 +191,35 @@ func (c *socket) isInitialised() bool {
 	return c.initialised
 }
 
-// send sends a message, and reports whether it could. Each message has its own time, which begins after those before it. The
-// connection ends with a message that could not be sent: a client must not miss one of several.
-func (c *socket) send(message []byte) bool {
+// send sends a message, in a frame for each part, and reports whether it could. Each message has its own time, which begins
+// after those before it. The connection ends with a message that could not be sent: a client must not miss one of several.
+func (c *socket) send(parts ...[]byte) bool {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	ctx, cancel := context.WithTimeout(c.base, writeTimeout)
 	defer cancel()
-	if c.conn.Write(ctx, websocket.MessageText, message) == nil {
+	if c.sendParts(ctx, parts) == nil {
 		return true
 	}
 	_ = c.conn.CloseNow() // it may be closed
 	return false
+}
+
+// sendParts sends a message. The caller holds writing.
+func (c *socket) sendParts(ctx context.Context, parts [][]byte) error {
+	if len(parts) == 1 {
+		return c.conn.Write(ctx, websocket.MessageText, parts[0]) //nolint:wrapcheck // it is not told
+	}
+	w, err := c.conn.Writer(ctx, websocket.MessageText)
+	if err != nil {
+		return err //nolint:wrapcheck // it is not told
+	}
+	for _, part := range parts {
+		if _, err := w.Write(part); err != nil {
+			return err //nolint:wrapcheck // it is not told
+		}
+	}
+	return w.Close() //nolint:wrapcheck // it is not told
 }
 
 // refuse closes the connection with a close code and a reason. It returns false.

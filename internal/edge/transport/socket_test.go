@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -144,6 +145,7 @@ func (e responding) DispatchOperation(ctx context.Context, _ *graphql.OperationC
 	if e.panics {
 		panic("a failure") //nolint:forbidigo // as a resolver may
 	}
+	e.response.Data = bytes.Clone(e.response.Data)
 	return graphql.OneShot(&e.response), ctx
 }
 

@@ -5,6 +5,7 @@ import (
 	jsonv1 "encoding/json"
 	"fmt"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -171,14 +172,33 @@ func (c *socket) writeErrors(id string, errs gqlerror.List) bool {
 
 // write sends a message, and reports whether it could. id and payload may be empty.
 func (c *socket) write(kind, id string, payload []byte) bool {
+	m := message(kind, id, len(payload))
+	if payload != nil {
+		m = append(append(m, payloadMember...), payload...)
+	}
+	return c.send(append(m, '}'))
+}
+
+// writeResponse sends the message `next`. Large data are not copied: many operations may wait for the connection.
+func (c *socket) writeResponse(id string, response *graphql.Response) bool {
+	const kind = "next"
+	e, _ := graphqlhttp.EncodeParts(response) // gqlgen's data are valid JSON
+	if e[1] == nil {
+		return c.write(kind, id, e[0])
+	}
+	m := append(append(message(kind, id, len(e[0])), payloadMember...), e[0]...)
+	return c.send(m, e[1], append(e[2], '}'))
+}
+
+const payloadMember = `,"payload":`
+
+// message returns the beginning of a message, with room for a payload. id may be empty.
+func message(kind, id string, payload int) []byte {
 	const frame = len(`{"type":"connection_ack","id":"","payload":}`)
-	m := append(make([]byte, 0, frame+len(id)+len(payload)), `{"type":"`...)
+	m := append(make([]byte, 0, frame+len(id)+payload), `{"type":"`...)
 	m = append(append(m, kind...), '"')
 	if id != "" {
 		m, _ = jsontext.AppendQuote(append(m, `,"id":`...), id) // it came as JSON
 	}
-	if payload != nil {
-		m = append(append(m, `,"payload":`...), payload...)
-	}
-	return c.send(append(m, '}'))
+	return m
 }

@@ -217,10 +217,11 @@ func (op *operating) next(response *graphql.Response) {
 	if !op.c.hears(op) {
 		return
 	}
-	waiting := op.c.o.SlowReaders.Begin(len(response.Data), func() { _ = op.c.conn.CloseNow() })
+	waiting := op.c.o.SlowReaders.Begin(response.Data, op.c.reader, func() {
+		op.c.run(func() { _ = op.c.conn.CloseNow() }) // which may wait for a close handshake
+	})
 	defer waiting.End()
-	payload, _ := graphqlhttp.EncodeResponse(response) // gqlgen's data are valid JSON
-	op.c.write("next", op.id, payload)
+	op.c.writeResponse(op.id, response)
 }
 
 // complete sends `complete`, unless the connection ends or the client has sent one, and removes the operation.

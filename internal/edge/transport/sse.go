@@ -116,14 +116,15 @@ const (
 	frameNext     = "event: next\ndata: "
 	frameEnd      = "\n\n"
 	frameComplete = "event: complete\ndata:\n\n"
+	frameQuiet    = ":\n\n"
 )
 
 // single writes the one response of an operation. A quick response has a known length and is
 // compressed like any other. A response that takes longer than a keepalive becomes a stream
 // with comments.
 func (t sse) single(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, responses graphql.ResponseHandler) {
-	frames := make(chan []byte, 1)
-	go t.produce(ctx, frames, encoded(func(ctx context.Context) *graphql.Response { return graphqlhttp.OrCancelled(responses(ctx)) }), 1)
+	frames := make(chan *graphqlhttp.Encoded, 1)
+	go t.produce(ctx, frames, nil, encoded(func(ctx context.Context) *graphql.Response { return graphqlhttp.OrCancelled(responses(ctx)) }), 1)
 	soon := time.NewTimer(t.keepalive)
 	defer soon.Stop()
 	select {
@@ -131,10 +132,9 @@ func (t sse) single(ctx context.Context, cancel context.CancelFunc, w http.Respo
 		if !answered {
 			return // the client has left
 		}
-		body := append(append(append(make([]byte, 0, len(frame)+64), frameNext...), frame...), frameEnd+frameComplete...)
-		t.answers.WriteBody(w, r, streamHeader(), body)
+		t.answers.WriteBody(w, r, streamHeader(), frame.Within(frameNext, frameEnd+frameComplete))
 	case <-soon.C:
-		t.stream(ctx, cancel, w, r, true, func(context.Context) []byte { return <-frames })
+		t.stream(ctx, cancel, w, r, true, func(context.Context) *graphqlhttp.Encoded { return <-frames })
 	}
 }
 
@@ -158,19 +158,19 @@ func countEvents(responses graphql.ResponseHandler) graphql.ResponseHandler {
 }
 
 // encoded returns the next response as JSON; nil: the end.
-func encoded(responses graphql.ResponseHandler) func(context.Context) []byte {
-	return func(ctx context.Context) []byte {
+func encoded(responses graphql.ResponseHandler) func(context.Context) *graphqlhttp.Encoded {
+	return func(ctx context.Context) *graphqlhttp.Encoded {
 		response := responses(ctx)
 		if response == nil {
 			return nil
 		}
-		frame, _ := graphqlhttp.EncodeResponse(responseWithRequestID(response, accesslog.RequestID(ctx))) // gqlgen's data are valid JSON
-		return frame
+		frame, _ := graphqlhttp.EncodeParts(responseWithRequestID(response, accesslog.RequestID(ctx))) // gqlgen's data are valid JSON
+		return &frame
 	}
 }
 
 // stream writes each response as an event, and comments in between. single: one response comes.
-func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, single bool, next func(context.Context) []byte) {
+func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, single bool, next func(context.Context) *graphqlhttp.Encoded) {
 	stop := make(chan struct{})
 	if !single { // otherwise the server's Shutdown waits for the answer, which must not be lost
 		done, ok := t.streams.begin(func(context.Context) { close(stop) })
@@ -180,11 +180,11 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 		}
 		defer done()
 	}
-	frames := make(chan []byte)
+	frames, written := make(chan *graphqlhttp.Encoded), make(chan struct{}, 1)
 	produced := make(chan struct{})
 	go func() {
 		defer close(produced)
-		t.produce(ctx, frames, next, math.MaxInt)
+		t.produce(ctx, frames, written, next, math.MaxInt)
 	}()
 	defer func() {
 		cancel()
@@ -194,14 +194,14 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	maps.Copy(w.Header(), streamHeader())
 	to := http.NewResponseController(w)
 	defer func() { _ = to.SetWriteDeadline(time.Time{}) }() // the deadline of the last frame does not apply to the end of the stream
-	write := func(frame string) bool {
+	write := func(frame io.WriterTo) bool {
 		_ = to.SetWriteDeadline(time.Now().Add(writeTimeout)) // without write deadlines, a dead client is detected later
-		if _, err := io.WriteString(w, frame); err != nil {
+		if _, err := frame.WriteTo(w); err != nil {
 			return false
 		}
 		return to.Flush() == nil
 	}
-	if !write(":\n\n") {
+	if !write(strings.NewReader(frameQuiet)) {
 		return
 	}
 	beat := time.NewTicker(t.keepalive)
@@ -210,13 +210,14 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 		select {
 		case frame, more := <-frames:
 			if !more {
-				write(frameComplete)
+				write(strings.NewReader(frameComplete))
 				return
 			}
-			alive = write(frameNext + string(frame) + frameEnd)
+			alive = write(frame.Within(frameNext, frameEnd))
+			written <- struct{}{}
 			beat.Reset(t.keepalive)
 		case <-beat.C:
-			alive = write(":\n\n")
+			alive = write(strings.NewReader(frameQuiet))
 		case <-stop:
 			return // no `complete`: the client reconnects, to another replica
 		case <-ctx.Done():
@@ -225,13 +226,21 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	}
 }
 
-// produce sends at most so many responses. A next response may reuse the memory of the one
-// before. It turns a panic into a last response, since no caller recovers this goroutine.
-func (t sse) produce(ctx context.Context, frames chan<- []byte, next func(context.Context) []byte, most int) {
+// produce sends at most so many responses. It makes the next one after written has told of the one before, whose memory it may
+// reuse; nil: there is one response. It turns a panic into a last response, since no caller recovers this goroutine.
+func (t sse) produce(ctx context.Context, frames chan<- *graphqlhttp.Encoded, written <-chan struct{}, next func(context.Context) *graphqlhttp.Encoded, most int) {
 	defer close(frames)
-	send := func(frame []byte) bool {
+	send := func(frame *graphqlhttp.Encoded) bool {
 		select {
 		case frames <- frame:
+		case <-ctx.Done():
+			return false
+		}
+		if written == nil {
+			return true
+		}
+		select {
+		case <-written:
 			return true
 		case <-ctx.Done():
 			return false
@@ -240,8 +249,8 @@ func (t sse) produce(ctx context.Context, frames chan<- []byte, next func(contex
 	defer func() {
 		if v := recover(); v != nil {
 			apierror.LogPanic(ctx, t.log, v)
-			frame, _ := graphqlhttp.EncodeResponse(&graphql.Response{Errors: withRequestID(gqlerror.List{apierror.InternalError()}, accesslog.RequestID(ctx))})
-			send(frame)
+			frame, _ := graphqlhttp.EncodeParts(&graphql.Response{Errors: withRequestID(gqlerror.List{apierror.InternalError()}, accesslog.RequestID(ctx))})
+			send(&frame)
 		}
 	}()
 	for range most {

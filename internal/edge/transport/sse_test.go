@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
 // TestAPanicEndsItsStreamOnly also verifies that the panic's text is hidden.
@@ -37,11 +39,11 @@ func TestStoppingSendsTheAnswer(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	frames := make(chan []byte, 1)
-	frames <- []byte(`{"data":{}}`)
+	frames := make(chan *graphqlhttp.Encoded, 1)
+	frames <- &graphqlhttp.Encoded{[]byte(`{"data":{}}`)}
 	close(frames)
 	w := httptest.NewRecorder()
-	s.stream(ctx, cancel, w, httptest.NewRequest(http.MethodPost, "/graphql", nil), true, func(context.Context) []byte { return <-frames })
+	s.stream(ctx, cancel, w, httptest.NewRequest(http.MethodPost, "/graphql", nil), true, func(context.Context) *graphqlhttp.Encoded { return <-frames })
 	if body := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(body, `data: {"data":{}}`) || !strings.HasSuffix(body, "event: complete\ndata:\n\n") {
 		t.Errorf("answered %d %q", w.Code, body)
 	}
