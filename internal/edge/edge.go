@@ -174,7 +174,7 @@ func New(opts Options) http.Handler {
 	s.signIn = graphqlhttp.SignInCheck{Persisted: s.persisted, Tokens: opts.Limits.Tokens}
 
 	r := chi.NewRouter()
-	r.Use(coalescedWrites, slowreader.Streams(opts.SlowReaders), s.closeWhileStopping, readDeadline(bodyTimeout), s.observe)
+	r.Use(s.coalescedWrites, slowreader.Streams(opts.SlowReaders), s.closeWhileStopping, readDeadline(bodyTimeout), s.observe)
 	graphql := s.graphql()
 	r.With(s.chain()...).Handle("/graphql", graphql)
 	if opts.MCP != nil {
