@@ -20,12 +20,12 @@ func TestTheFirstExecutionIsShared(t *testing.T) {
 		query bool
 		want  int
 	}{
-		"a query":           {"{ queues { totalCount } }", true, 1},
-		"a query's hash":    {"", true, 3},
-		"a mutation":        {"mutation { signOut { ok } }", false, 3},
-		"a subscription":    {"subscription { robotChanged { id } }", false, 3},
+		"a query":            {"{ queues { totalCount } }", true, 1},
+		"a query's hash":     {"", true, 3},
+		"a mutation":         {"mutation { signOut { ok } }", false, 3},
+		"a subscription":     {"subscription { robotChanged { id } }", false, 3},
 		"several operations": {"query A { viewer { id } } mutation B { signOut { ok } }", true, 3},
-		"an invalid text":   {"{ nothing }", false, 3},
+		"an invalid text":    {"{ nothing }", false, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
