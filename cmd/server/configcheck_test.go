@@ -110,6 +110,19 @@ func TestCheckOfTools(t *testing.T) {
 	}
 }
 
+// TestCheckOfIssuers verifies that the report warns if the token of a login would be refused from a caller.
+func TestCheckOfIssuers(t *testing.T) {
+	t.Parallel()
+	for issuers, want := range map[string]bool{"": false, "https://sso.example.com": true} {
+		s := newSetUp(t, consolesim.Options{})
+		s.args["verify-tokens"], s.args["token-issuers"] = "on", issuers
+		code, report, log := s.check()
+		if code != 0 || strings.Contains(report, "--verify-tokens: the token of the login would be refused: the console token is not accepted: it is of another issuer") != want {
+			t.Errorf("issuers %q: exit status %d, report:\n%s%s", issuers, code, report, log)
+		}
+	}
+}
+
 // TestCheckOfWrongSetUps verifies that the report names what is wrong, and that it holds no secret.
 func TestCheckOfWrongSetUps(t *testing.T) {
 	t.Parallel()

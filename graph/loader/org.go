@@ -101,13 +101,17 @@ func visible(limits *principal.Limits, companies []*cc.Company) []*cc.Company {
 	return allowed
 }
 
-// Company returns one of the principal's companies, nil if it has none with that id.
+// Company returns one of the principal's companies, nil if it has none with that id. It fails with FORBIDDEN for a company
+// that the API key does not allow.
 func (l *Loaders) Company(id string) batch.Thunk[*cc.Company] {
 	return batch.Then(l.Companies(""), func(companies []*cc.Company) (*cc.Company, error) {
 		for _, c := range companies {
 			if strings.EqualFold(c.ID, id) || strings.EqualFold(c.Scope().CompanyID, id) {
 				return c, nil
 			}
+		}
+		if !principal.FromContext(l.Context()).Limits().SeesCompany(id) {
+			return nil, fault.New(fault.Forbidden, "the API key may not be used in this company")
 		}
 		return nil, nil
 	})

@@ -24,7 +24,6 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/consoleql/consoleql/internal/principal"
-	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/textfile"
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
@@ -157,13 +156,14 @@ type presence map[string]any
 // rejectEmpty fails if a setting is present but empty. An omitted list allows everything, which the author of an empty list
 // does not mean.
 func (t presence) rejectEmpty(names ...string) error {
+	var problems []error
 	for _, name := range names {
 		value, written := t[name]
 		if list, ok := value.([]any); written && (value == nil || ok && len(list) == 0) {
-			return fmt.Errorf("%s: it is empty and would allow nothing; leave it out to allow everything", name)
+			problems = append(problems, fmt.Errorf("%s: it is empty and would allow nothing; leave it out to allow everything", name))
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // Options configures the validation of a key file.
@@ -226,16 +226,17 @@ func errorPosition(err error) string {
 
 func (o Options) keys(f file, dir string) (*Keys, error) {
 	k := &Keys{accounts: make(map[string]tokencache.Account)}
+	var problems []error
 	for i, a := range f.Accounts {
 		if err := k.addAccount(a, dir); err != nil {
-			return nil, fmt.Errorf("accounts, number %d: %w", i+1, err)
+			problems = append(problems, fmt.Errorf("accounts, number %d: %w", i+1, err))
+			k.accounts[a.Name] = tokencache.Account{} // its keys are no further problems
 		}
 	}
 	if len(f.Keys) == 0 {
-		return nil, errors.New("there are no keys")
+		problems = append(problems, errors.New("there are no keys"))
 	}
 	names := make(map[string]bool)
-	var problems []error
 	for i, key := range f.Keys {
 		if err := o.add(k, key, names); err != nil {
 			problems = append(problems, fmt.Errorf("keys, number %d: %w", i+1, err))
@@ -277,109 +278,45 @@ func (k *Keys) addAccount(a fileAccount, dir string) error {
 	return nil
 }
 
+// add adds a key, or returns all of its problems.
 func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
-	if !accountName().MatchString(f.Name) {
-		return errors.New("name: 1 to 64 letters, digits, dots, hyphens and underscores")
-	}
-	if names[f.Name] {
-		return fmt.Errorf("name: there are two keys named %q", f.Name)
+	var problems []error
+	complain := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	switch {
+	case !accountName().MatchString(f.Name):
+		complain("name: 1 to 64 letters, digits, dots, hyphens and underscores")
+	case names[f.Name]:
+		complain("name: there are two keys named %q", f.Name)
 	}
 	names[f.Name] = true
 	hash, err := hex.DecodeString(strings.TrimPrefix(f.Hash, hashPrefix))
-	if err != nil || len(hash) != sha256.Size {
-		return errors.New("hash: it is not the SHA-256 of a key, 64 hexadecimal digits")
-	}
-	if slices.ContainsFunc(k.keys, func(other hashedKey) bool { return bytes.Equal(other.hash[:], hash) }) {
-		return errors.New("hash: another key has the same")
+	switch {
+	case err != nil || len(hash) != sha256.Size:
+		complain("hash: it is not the SHA-256 of a key, 64 hexadecimal digits")
+	case slices.ContainsFunc(k.keys, func(other hashedKey) bool { return bytes.Equal(other.hash[:], hash) }):
+		complain("hash: another key has the same")
 	}
 	account := f.Account
 	if account == "" {
 		account = principal.DefaultAccount
 	}
 	if _, ok := k.accounts[account]; !ok && (account != principal.DefaultAccount || !o.Default) {
-		return fmt.Errorf("account: there is no service account %q", account)
+		complain("account: there is no service account %q", account)
 	}
 	limits, err := o.limits(f)
 	if err != nil {
-		return err
+		problems = append(problems, err)
 	}
 	expires, err := f.expiry()
 	if err != nil {
-		return err
+		problems = append(problems, err)
+	}
+	if len(problems) > 0 {
+		return errors.Join(problems...)
 	}
 	revoked, revoke := context.WithCancel(context.Background()) //nolint:gosec // keepPrincipals returns it
 	k.keys = append(k.keys, hashedKey{
 		hash: [sha256.Size]byte(hash), principal: principal.ForAccount(account, limits).WithKey(f.Name).WithEnd(expires, revoked), revoke: revoke,
 	})
 	return nil
-}
-
-// expiry returns the time from which the key is not valid; zero: there is none.
-func (k *fileKey) expiry() (time.Time, error) {
-	if _, written := k.present["expires"]; !written {
-		return time.Time{}, nil
-	}
-	expires, err := time.Parse(time.RFC3339, k.Expires)
-	if err != nil {
-		return time.Time{}, errors.New("expires: it is not a time with an offset, such as 2027-01-31T18:00:00+08:00")
-	}
-	return expires, nil
-}
-
-func (o Options) limits(f fileKey) (*principal.Limits, error) {
-	if err := f.present.rejectEmpty("operations", "fields", "types", "scopes"); err != nil {
-		return nil, err
-	}
-	if value, written := f.present["maxConsoleCalls"]; written {
-		if whole, ok := value.(uint64); !ok || whole == 0 { // the decoder truncates fractions
-			return nil, errors.New("maxConsoleCalls: it is not a whole number above 0; leave it out for the gateway's own bound")
-		}
-	}
-	if len(f.Operations)+len(f.Fields)+len(f.Types)+len(f.Scopes)+f.MaxConsoleCalls == 0 {
-		return nil, nil //nolint:nilnil // no limits
-	}
-	if err := o.checkNames(f); err != nil {
-		return nil, err
-	}
-	limits := &principal.Limits{Key: f.Name, Operations: f.Operations, Fields: f.Fields, Types: f.Types, ConsoleCalls: f.MaxConsoleCalls}
-	for i, s := range f.Scopes {
-		if err := s.present.rejectEmpty("departmentIds"); err != nil {
-			return nil, fmt.Errorf("scopes, number %d: %w", i+1, err)
-		}
-		company, err := scope.ParseID(s.CompanyID)
-		if err != nil {
-			return nil, fmt.Errorf("scopes, number %d: companyId: %w", i+1, err)
-		}
-		limit := principal.ScopeLimit{CompanyID: company}
-		for _, id := range s.DepartmentIDs {
-			department, err := scope.ParseID(id)
-			if err != nil {
-				return nil, fmt.Errorf("scopes, number %d: departmentIds: %w", i+1, err)
-			}
-			limit.DepartmentIDs = append(limit.DepartmentIDs, department)
-		}
-		limits.Scopes = append(limits.Scopes, limit)
-	}
-	return limits, nil
-}
-
-// checkNames reports all unknown names in a key's limits.
-func (o Options) checkNames(f fileKey) error {
-	var problems []error
-	for _, operation := range f.Operations {
-		if operation != "query" && operation != "mutation" && operation != "subscription" {
-			problems = append(problems, fmt.Errorf("operations: %q is none of query, mutation, subscription", operation))
-		}
-	}
-	for _, field := range f.Fields {
-		if len(o.Fields) > 0 && !slices.Contains(o.Fields, field) {
-			problems = append(problems, fmt.Errorf("fields: the schema has no root field %q", field))
-		}
-	}
-	for _, name := range f.Types {
-		if len(o.Types) > 0 && !slices.Contains(o.Types, name) {
-			problems = append(problems, fmt.Errorf("types: the schema has no object type %q", name))
-		}
-	}
-	return errors.Join(problems...)
 }

@@ -189,19 +189,27 @@ func TestJSONWillDo(t *testing.T) {
 func TestAllProblemsAtOnce(t *testing.T) {
 	_, first := apikey.New()
 	_, second := apikey.New()
-	text := "accounts: [{name: a, username: u, password: p}]\nkeys:\n" +
+	text := "accounts: [{name: a, username: u, password: p}, {name: b, password: p}, {name: c, username: u}]\nkeys:\n" +
 		"- {name: k, account: a, hash: '" + first + "', operations: [read], fields: [robotz, robots], types: [Robots, Robot, Queu]}\n" +
-		"- {name: l, account: a, hash: '" + second + "', types: [workflow]}\n"
+		"- {name: l, account: a, hash: '" + second + "', types: [workflow]}\n" +
+		"- {name: l, account: d, hash: '" + first[:20] + "', fields: [], types: [robot], maxConsoleCalls: 0, scopes: [{companyId: x}], expires: soon}\n" +
+		"- {name: m, account: b}\n"
 	_, err := apikey.Load(write(t, "keys.yaml", text), apikey.Options{Fields: []string{"robots"}, Types: []string{"Robot"}})
 	if err == nil {
 		t.Fatal("the file was read")
 	}
 	rest := err.Error()
-	for _, says := range []string{"number 1", `"read"`, `"robotz"`, `"Robots"`, `"Queu"`, "number 2", `"workflow"`} {
+	for _, says := range []string{
+		"accounts, number 2: username", "accounts, number 3: give either", "keys, number 1", `"read"`, `"robotz"`, `"Robots"`, `"Queu"`, "number 2", `"workflow"`,
+		"number 3", `two keys named "l"`, "hash: it is not", `account "d"`, "fields: it is empty", "maxConsoleCalls", `"robot"`, "companyId", "expires", "number 4", "hash",
+	} {
 		var found bool
 		if _, rest, found = strings.Cut(rest, says); !found {
 			t.Errorf("%s is not told, or not in its turn: %v", says, err)
 		}
+	}
+	if strings.Contains(err.Error(), `account "b"`) {
+		t.Errorf("an account with a problem is taken for an unknown one: %v", err)
 	}
 }
 

@@ -17,10 +17,11 @@ import (
 )
 
 const (
-	maxProblemBytes   = 1 << 20 // of an unsuccessful response
-	maxProblemText    = 1024    // characters of a title or detail
-	maxProblemReasons = 20      // texts in a detail
-	maxProblemDepth   = 4       // nesting depth of a reason
+	maxProblemBytes   = 1 << 20  // of an unsuccessful response
+	maxProblemText    = 1024     // characters of a title or detail
+	maxProblemInput   = 16 << 10 // bytes of a text that are read
+	maxProblemReasons = 20       // texts in a detail
+	maxProblemDepth   = 4        // nesting depth of a reason
 )
 
 // hiddenText replaces a token.
@@ -237,12 +238,8 @@ func (r *reasons) addMembers(about string, v jsontext.Value, depth int) {
 // jwt matches a JSON Web Token (RFC 7519, section 3), or the beginning of one.
 var jwt = regexp.MustCompile(`eyJ[\w-]{8,}(\.[\w-]*)*`)
 
-// sanitize returns s as one bounded line without control and format characters, the token or any JWT.
+// sanitize returns s as one bounded line without control and format characters, parts of the token or any JWT.
 func sanitize(s, token string) string {
-	if token != "" {
-		s = strings.ReplaceAll(s, token, hiddenText)
-	}
-	s = jwt.ReplaceAllString(s, hiddenText)
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsControl(r), unicode.In(r, unicode.Zl, unicode.Zp):
@@ -251,7 +248,11 @@ func sanitize(s, token string) string {
 			return -1
 		}
 		return r
-	}, strings.ToValidUTF8(s, "\ufffd"))
+	}, strings.ToValidUTF8(s[:min(len(s), maxProblemInput)], "\ufffd"))
+	if token != "" {
+		s = strings.ReplaceAll(s, token, hiddenText)
+	}
+	s = jwt.ReplaceAllString(withoutParts(s, token), hiddenText)
 	s, n := strings.TrimSpace(s), 0
 	for at := range s {
 		if n++; n > maxProblemText {
@@ -259,4 +260,31 @@ func sanitize(s, token string) string {
 		}
 	}
 	return s
+}
+
+// minTokenPart is the length from which a part of a token is hidden. No shorter part helps to guess the rest.
+const minTokenPart = 16
+
+// withoutParts returns s with each part of the token hidden.
+func withoutParts(s, token string) string {
+	var b strings.Builder
+	kept := 0
+	for i := 0; i+minTokenPart <= len(s); {
+		if strings.IndexByte(token, s[i+minTokenPart-1]) < 0 {
+			i += minTokenPart
+			continue
+		}
+		at := strings.Index(token, s[i:i+minTokenPart])
+		if at < 0 {
+			i++
+			continue
+		}
+		end := i + minTokenPart
+		for at += minTokenPart; end < len(s) && at < len(token) && s[end] == token[at]; at++ {
+			end++
+		}
+		b.WriteString(s[kept:i] + hiddenText)
+		i, kept = end, end
+	}
+	return b.String() + s[kept:]
 }

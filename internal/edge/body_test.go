@@ -229,7 +229,7 @@ func TestClientsThatReadNothing(t *testing.T) {
 	const size, bound = 16 << 20, 32 << 20
 	budget := &slowreader.Budget{Bytes: bound}
 	large := make([]byte, size)
-	server := httptest.NewUnstartedServer(coalescedWrites(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer((&server{}).coalescedWrites(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/small" {
 			_, _ = io.WriteString(w, "small")
 			return

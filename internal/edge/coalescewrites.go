@@ -44,11 +44,12 @@ type connKey struct{}
 // halfCloser is a connection that can be closed for writing, with or without TLS.
 type halfCloser interface{ CloseWrite() error }
 
-// coalescedWrites passes the length of each answer to its connection.
-func coalescedWrites(next http.Handler) http.Handler {
+// coalescedWrites passes the length of each answer to its connection. Answers that begin while
+// the gateway stops close their connections.
+func (s *server) coalescedWrites(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*coalescingConn); ok && r.ProtoMajor == 1 && r.Method != http.MethodHead {
-			w = &coalescingWriter{ResponseWriter: w, conn: c}
+			w = &coalescingWriter{ResponseWriter: w, conn: c, stopping: s.opts.Stopping}
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -58,18 +59,34 @@ func coalescedWrites(next http.Handler) http.Handler {
 // length is known before the first byte of the body.
 type coalescingWriter struct {
 	http.ResponseWriter
-	conn  *coalescingConn
-	begun bool // the body has begun, or the status may have no body
+	conn     *coalescingConn
+	stopping func() bool // Options.Stopping
+	headed   bool        // the head is written
+	begun    bool        // the body has begun, or the status may have no body
+}
+
+// beginHead sets the last header, which depends on when the head is written.
+func (w *coalescingWriter) beginHead() {
+	if !w.headed {
+		w.headed = true
+		if w.stopping != nil && w.stopping() {
+			w.Header().Set("Connection", "close")
+		}
+	}
 }
 
 // WriteHeader begins an answer.
 func (w *coalescingWriter) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		w.beginHead()
+	}
 	w.begun = w.begun || status != http.StatusOK
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write writes the body or a part of it.
 func (w *coalescingWriter) Write(p []byte) (int, error) {
+	w.beginHead()
 	if !w.begun {
 		w.begun = true
 		var digits [20]byte
@@ -82,6 +99,7 @@ func (w *coalescingWriter) Write(p []byte) (int, error) {
 
 // Flush sends what was written, as http.Flusher.
 func (w *coalescingWriter) Flush() {
+	w.beginHead()
 	w.begun = true
 	_ = http.NewResponseController(w.ResponseWriter).Flush()
 }

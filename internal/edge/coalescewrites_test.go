@@ -3,6 +3,7 @@ package edge
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -17,7 +19,7 @@ import (
 // serveCoalescing serves h on coalescing connections, and dials it.
 func serveCoalescing(t *testing.T, h http.HandlerFunc) net.Conn {
 	t.Helper()
-	server := httptest.NewUnstartedServer(coalescedWrites(h))
+	server := httptest.NewUnstartedServer((&server{}).coalescedWrites(h))
 	server.Listener = CoalesceWrites(server.Listener, nil)
 	server.Config.ConnContext = ConnContext
 	server.Start()
@@ -182,5 +184,31 @@ func TestCoalescingConnectionCanBeHijacked(t *testing.T) {
 	ask(t, conn, http.MethodGet, "/")
 	if got, err := io.ReadAll(conn); err != nil || string(got) != "mine" {
 		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// TestAnswersUnderWayCloseTheirConnectionsOfAStoppingGateway verifies that an answer closes its connection if the gateway
+// begins to stop before its head is written, whichever call writes that.
+func TestAnswersUnderWayCloseTheirConnectionsOfAStoppingGateway(t *testing.T) {
+	for name, write := range map[string]func(w http.ResponseWriter){
+		"a status": func(w http.ResponseWriter) { w.WriteHeader(http.StatusTeapot) },
+		"a body":   func(w http.ResponseWriter) { _, _ = io.WriteString(w, "text") },
+		"a flush":  func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() },
+		"a hint":   func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stopping atomic.Bool
+			s := &server{opts: Options{Stopping: stopping.Load}}
+			rec := httptest.NewRecorder()
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r = r.WithContext(context.WithValue(r.Context(), connKey{}, &coalescingConn{}))
+			s.coalescedWrites(s.closeWhileStopping(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				stopping.Store(true)
+				write(w)
+			}))).ServeHTTP(rec, r)
+			if got := rec.Header().Get("Connection") == "close"; got != (name != "a hint") {
+				t.Errorf("Connection: close is %t", got)
+			}
+		})
 	}
 }

@@ -232,7 +232,7 @@ func (s *server) chain() []link {
 		guarded |= atGraphQL
 	}
 	return []link{
-		{atListener, coalescedWrites},
+		{atListener, s.coalescedWrites},
 		{atListener, slowreader.Streams(s.opts.SlowReaders)},
 		{atListener, s.closeWhileStopping},
 		{atListener, readDeadline(bodyTimeout)},

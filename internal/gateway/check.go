@@ -45,7 +45,7 @@ func Check(ctx context.Context, s *Settings, r *compatibility.Report) {
 	}
 	defer client.CloseIdleConnections()
 	token := c.sso(ctx, client.Transport, accounts)
-	c.keys(ctx, client.Transport)
+	c.keys(ctx, client.Transport, token)
 	if _, err := consoleclient.ParseBaseURL(s.ConsoleURL); err == nil { // Validate reports an error
 		def, _ := scope.New(s.CompanyID, s.DepartmentID) // the same
 		r.Console(ctx, compatibility.Console{
@@ -230,8 +230,8 @@ func (c check) sso(ctx context.Context, by http.RoundTripper, accounts map[strin
 	return token
 }
 
-// keys fetches the keys that verify tokens, once.
-func (c check) keys(ctx context.Context, by http.RoundTripper) {
+// keys fetches the keys that verify tokens, once, and verifies the token of a login; empty: there is none.
+func (c check) keys(ctx context.Context, by http.RoundTripper, token string) {
 	if c.VerifyTokens != "on" {
 		return
 	}
@@ -245,6 +245,9 @@ func (c check) keys(ctx context.Context, by http.RoundTripper) {
 		c.report.Fail("--verify-tokens", "the keys of the SSO cannot be read: %s", telemetry.ConnectionCause(err))
 	} else {
 		c.report.OK("--verify-tokens", "%d keys of the SSO", n)
+		if _, err := v.Verify(ctx, token); token != "" && err != nil {
+			c.report.Warn("--verify-tokens", "the token of the login would be refused: %v", err)
+		}
 	}
 }
 

@@ -51,6 +51,7 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 	}
 	if g.cache != nil {
 		options.Watch = g.watchSession
+		options.SignedOut = func(ctx context.Context, name string) { _ = g.cache.Forget(ctx, g.realm+name) }
 	}
 	if g.redis != nil && keyring != nil { // tokens are stored only encrypted
 		options.Store = tokencache.NewRedis(tokencache.RedisOptions{Client: g.redis, Keyring: keyring, Logger: g.log})

@@ -27,6 +27,7 @@ type answer struct {
 	dependency responsecache.Dependency // of a query
 	constant   bool                     // independent of the console, such as introspection
 	stale      time.Duration            // age of stale data that was served because the console failed; 0: none
+	query      bool                     // a query was executed
 	summary    *operation.Summary       // of a query
 	requestID  string                   // of the request that executed it
 	parsed     parsedBody               // for transports that write no HTTP response

@@ -27,6 +27,7 @@ type cacheRequest struct {
 	ctx      context.Context //nolint:containedctx // context of the request
 	key      answerKey
 	document graphqlhttp.DocumentKey
+	text     string      // of the document; empty: the request has its hash only
 	noCache  bool        // Cache-Control: no-cache
 	bypass   bool        // neither read from the cache nor stored in it
 	media    string      // media type of the answer
@@ -47,7 +48,7 @@ func (a *Cache) cacheRequest(ctx context.Context, p *graphqlhttp.Parameters, h h
 	if !ok {
 		return e
 	}
-	e.document = p.Document(hash)
+	e.document, e.text = p.Document(hash), p.Query
 	e.key = a.keyOf(ctx, p, e.document, media)
 	e.bypass = operation.TraceModeOf(ctx) != operation.Untraced || noStore(h)
 	if persisted && p.Query != "" {

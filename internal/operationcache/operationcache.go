@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -66,7 +67,7 @@ type Cache struct {
 	opts    Options
 	schema  [sha256.Size]byte // the hash of Options.Schema
 	entries *otter.Cache[answerKey, *answer]
-	// queries are the documents known to be queries. No other document is shared.
+	// queries are the documents known to be queries, by an execution. Others are shared only if their text tells the same.
 	queries *otter.Cache[graphqlhttp.DocumentKey, struct{}]
 	encoder *encoder
 	flights flight.Group[flightKey, *answer]
@@ -82,8 +83,7 @@ type flightKey struct {
 // DefaultMaxBytes is the default of Options.MaxBytes.
 const DefaultMaxBytes = 64 << 20
 
-// knownDocuments bounds the known queries. One that is forgotten is executed without sharing
-// once.
+// knownDocuments bounds the known queries.
 const knownDocuments = 10_000
 
 // New returns an empty Cache; Close ends it.
@@ -184,10 +184,16 @@ func (a *Cache) answer(e *cacheRequest) *answer {
 		accesslog.FromContext(e.ctx).Answered(accesslog.Hit, kept.summary, "")
 		return kept
 	}
-	if _, known := a.queries.GetIfPresent(e.document); known {
+	if _, known := a.queries.GetIfPresent(e.document); known || holdsQueriesOnly(e.text) {
 		return a.share(e)
 	}
 	return a.run(e.ctx, e)
+}
+
+// holdsQueriesOnly reports whether a document that was never executed has no other operations than queries, if it is valid.
+// An operation's keyword has one spelling. A hash alone tells nothing.
+func holdsQueriesOnly(text string) bool {
+	return text != "" && !strings.Contains(text, "mutation") && !strings.Contains(text, "subscription")
 }
 
 // hit returns the cached answer, if it may be given.
@@ -220,6 +226,8 @@ func (a *Cache) share(e *cacheRequest) *answer {
 		return errorAnswer(e.media, http.StatusInternalServerError, "internal error")
 	case !joined:
 		return made
+	case !made.query: // its text has an error
+		return a.run(e.ctx, e)
 	case !made.constant && !a.opts.Validity.Current(made.dependency):
 		return a.run(e.ctx, e) // the response cache lets concurrent executions share their calls
 	}
@@ -243,7 +251,7 @@ func (a *Cache) run(ctx context.Context, e *cacheRequest) *answer {
 		a.expire(ctx, wish.RefreshID, t.ExpiredTags())
 	}
 	query, uncacheable := t.Result()
-	if !query {
+	if made.query = query; !query {
 		return made
 	}
 	a.opts.Observe(ctx, accesslog.Executed, nil)

@@ -114,6 +114,9 @@ var errUnsureWait = errors.New("tokencache: the renewal takes too long to wait f
 // waitForRefresh renews a token that must not be returned as it is. It waits only if the token
 // must not be returned meanwhile.
 func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (string, error) {
+	if e.session() && c.signOuts.has(e.name) {
+		return "", errSession()
+	}
 	e.mu.Lock()
 	h := e.cached.Load()
 	good := h != nil && now.Before(h.goodUntil)
@@ -197,6 +200,9 @@ func (c *Cache) runRenewal(ctx context.Context, e *entry) (access string, err er
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.session() && c.signOuts.has(e.name) {
+		next, err = nil, errSession()
+	}
 	c.keepOutcome(e, next, again, err)
 	if next != nil {
 		return next.token.Access, nil

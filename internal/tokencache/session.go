@@ -131,47 +131,6 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 // there.
 func (c *Cache) sessionKey(name string) string { return "session:" + c.digest(name) }
 
-// SignOut ends the session of the principal in ctx. That takes effect here at once, and at
-// other replicas when they are told (Options.Watch), or within seconds. Callers without a
-// session get UNAUTHENTICATED.
-func (c *Cache) SignOut(ctx context.Context) error {
-	p := principal.FromContext(ctx)
-	if p.Kind() != principal.Session {
-		return fault.New(fault.Unauthenticated, "there is no session to end: send its token as Authorization: Bearer")
-	}
-	known := c.drop(p.Name())
-	var r Record
-	if err := c.ask(ctx, func(ctx context.Context) (err error) {
-		if r, err = c.opts.Store.Load(ctx, c.sessionKey(p.Name())); err != nil || r.Ended {
-			return err
-		}
-		ends := r.Ends
-		if ends.IsZero() && known != nil { // the store has lost it, and another replica may restore it
-			ends = known.ends
-		}
-		if ends.IsZero() {
-			return nil
-		}
-		return c.opts.Store.End(ctx, c.sessionKey(p.Name()), ends.Sub(c.opts.Now()))
-	}); err != nil {
-		return noStore(err)
-	}
-	c.drop(p.Name()) // a concurrent request may have read it again
-	if r.Ended || r.Ends.IsZero() && known == nil {
-		return errSession()
-	}
-	return nil
-}
-
-// drop removes a session from memory, and returns its token.
-func (c *Cache) drop(name string) *cachedToken {
-	e, ok := c.sessions.LoadAndDelete(name)
-	if !ok {
-		return nil
-	}
-	return e.(*entry).cached.Swap(nil)
-}
-
 // noStore is the error for callers if sessions cannot be stored or read.
 func noStore(err error) error {
 	if code := fault.CodeOf(err); code != fault.Internal && code != fault.UpstreamTimeout {

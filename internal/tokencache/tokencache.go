@@ -49,6 +49,9 @@ type Options struct {
 	// reports whether the session has ended since, through any replica. It must be quick. A nil
 	// Watch watches nothing.
 	Watch func(name string) (news func() Revocation)
+	// SignedOut announces to other replicas that a session has ended, after a sign-out that the store could not confirm
+	// at first. It gets the name of the session's principal, and may be nil.
+	SignedOut func(ctx context.Context, name string)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// ObserveLogin, if not nil, receives the outcome of each attempt to obtain a service account's token from the SSO:
@@ -132,6 +135,7 @@ type Cache struct {
 
 	sessions sync.Map // of *entry, by the principal's name
 	signIns  signInQueue
+	signOuts pendingSignOuts
 	mu       sync.Mutex
 	closed   bool
 	swept    time.Time

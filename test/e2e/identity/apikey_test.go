@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/test/e2e"
@@ -110,6 +111,17 @@ func apiKeys(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) 
 				t.Errorf("%s: %+v", name, e)
 			}
 			w.CheckNoCalls()
+		}
+		for _, query := range []string{
+			`{ company(id: %q) { name } }`, `{ node(nodeId: %q) { nodeId } }`,
+		} {
+			id := d.Companies()[1].ID
+			if strings.Contains(query, "nodeId") {
+				id = consoleclient.NodeID{Type: "Company", ID: id}.String()
+			}
+			if e := w.ExpectRefusal(fmt.Sprintf(query, id), e2e.Request{Header: narrow}); e.Extensions.Code != "FORBIDDEN" {
+				t.Errorf("another company by %s: %+v", query, e)
+			}
 		}
 		// Relations do not lead out of the scope.
 		w.Sim.ResetCounts()
