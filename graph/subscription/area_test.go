@@ -76,9 +76,9 @@ func (c *company) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, _
 		return entity.Snapshot[cc.Robot]{}, err
 	}
 	s := entity.Snapshot[cc.Robot]{Whole: len(ids) == 0, AsOf: time.Now()}
-	for id, status := range c.robots[sc.DepartmentID] {
+	for _, id := range slices.Sorted(maps.Keys(c.robots[sc.DepartmentID])) {
 		if len(ids) == 0 || slices.Contains(ids, id) {
-			s.Entities = append(s.Entities, &cc.Robot{ID: id, Name: sc.DepartmentID, Status: status})
+			s.Entities = append(s.Entities, &cc.Robot{ID: id, Name: sc.DepartmentID, Status: c.robots[sc.DepartmentID][id]})
 		}
 	}
 	s.Total = len(s.Entities)
