@@ -48,7 +48,7 @@ func (a Area) departments(ctx context.Context) ([]survey.Department, error) {
 		sc, err := l.RequestScope()()
 		return []survey.Department{{Scope: sc}}, err
 	}
-	company, err := a.company(l)
+	company, err := a.company(l) //nolint:contextcheck // it reads in the context of the operation
 	if err != nil {
 		return nil, err
 	}
