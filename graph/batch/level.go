@@ -14,10 +14,10 @@ type Access struct {
 }
 
 // Resolver returns the access of resolvers.
-func (x *Execution) Resolver() *Access { return &Access{Execution: x} }
+func (e *Execution) Resolver() *Access { return &Access{Execution: e} }
 
 // LookAhead returns the access of one walk of look-ahead.
-func (x *Execution) LookAhead() *Access { return &Access{x, &Level{x: x}} }
+func (e *Execution) LookAhead() *Access { return &Access{e, &Level{x: e}} }
 
 // Level returns the level that look-ahead gathers; nil for a resolver.
 func (a *Access) Level() *Level { return a.level }

@@ -21,30 +21,30 @@ func (w window[F]) unfiltered() window[F] {
 }
 
 // gather records a range that a level of look-ahead asks for. It returns the parts that the range belongs to; nil: none.
-func (e *Loader[T, F]) gather(w window[F]) *parts[F] {
+func (l *Loader[T, F]) gather(w window[F]) *parts[F] {
 	if w.ids != "" {
 		return nil
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if w.walk != noWalk {
-		if e.walks == nil {
-			e.walks = make(map[window[F]]window[F])
+		if l.walks == nil {
+			l.walks = make(map[window[F]]window[F])
 		}
-		e.walks[w.list()] = w
+		l.walks[w.list()] = w
 		return nil
 	}
-	if e.k.Part == nil || e.k.Part(w.filter) == nil {
+	if l.k.Part == nil || l.k.Part(w.filter) == nil {
 		return nil
 	}
 	list := w.unfiltered()
-	p := e.parts[list]
+	p := l.parts[list]
 	if p == nil || p.begun {
-		if e.parts == nil {
-			e.parts = make(map[window[F]]*parts[F])
+		if l.parts == nil {
+			l.parts = make(map[window[F]]*parts[F])
 		}
 		p = &parts[F]{ranges: make(map[window[F]]struct{})}
-		e.parts[list] = p
+		l.parts[list] = p
 	}
 	p.ranges[w] = struct{}{}
 	return p
@@ -52,44 +52,44 @@ func (e *Loader[T, F]) gather(w window[F]) *parts[F] {
 
 // source returns the list that has the range without calls of its own, and a function that tells whether an entity of
 // it matches. The function is nil if each does. ok is false if the range is read itself.
-func (e *Loader[T, F]) source(w window[F], p *parts[F]) (list window[F], includes func(*T) bool, ok bool) {
-	n, known := e.listSize(w.scope)
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (l *Loader[T, F]) source(w window[F], p *parts[F]) (list window[F], includes func(*T) bool, ok bool) {
+	n, known := l.listSize(w.scope)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if w.walk != noWalk || w.ids != "" {
 		return list, nil, false
 	}
-	if walk, walked := e.walks[w.list()]; walked {
+	if walk, walked := l.walks[w.list()]; walked {
 		return walk, nil, true
 	}
 	if p == nil {
 		return list, nil, false
 	}
 	list = w.unfiltered()
-	walk, walked := e.walks[list]
+	walk, walked := l.walks[list]
 	if walked {
 		list = walk
 	}
 	if !p.begun {
-		p.begun, p.whole = true, walked || known && n <= maxOffset && pageCount(n, e.pageSize()) < len(p.ranges)
+		p.begun, p.whole = true, walked || known && n <= maxOffset && pageCount(n, l.pageSize()) < len(p.ranges)
 	}
-	return list, e.k.Part(w.filter), p.whole
+	return list, l.k.Part(w.filter), p.whole
 }
 
 // readRange reads a range, out of a list that the operation reads anyway, or if that is fewer calls.
-func (e *Loader[T, F]) readRange(w window[F], p *parts[F]) (*view[T], error) {
-	source, includes, ok := e.source(w, p)
+func (l *Loader[T, F]) readRange(w window[F], p *parts[F]) (*view[T], error) {
+	source, includes, ok := l.source(w, p)
 	if !ok {
-		return e.read(w)
+		return l.read(w)
 	}
-	list, err := e.views.Lazy(e.x, source, func() (*view[T], error) { return e.read(source) })()
+	list, err := l.views.Lazy(l.x, source, func() (*view[T], error) { return l.read(source) })()
 	switch {
-	case err != nil && (e.x.Budget().Err() != nil || e.x.Context().Err() != nil):
+	case err != nil && (l.x.Budget().Err() != nil || l.x.Context().Err() != nil):
 		return nil, err // the operation ends
 	case fault.CodeOf(err) == fault.Forbidden:
 		return nil, err // each part of the list is refused
 	case err != nil || list.cut:
-		return e.read(w) // another part of the list may be what fails
+		return l.read(w) // another part of the list may be what fails
 	}
 	v := &view[T]{asOf: list.asOf, total: list.total}
 	matches := 0

@@ -96,29 +96,29 @@ func rank(s cc.RobotStatus) int {
 }
 
 // compare compares two values. Nulls come last in both directions, and ties are ordered by id.
-func (a sortKey[T]) compare(b sortKey[T], descending bool) int {
-	if a.null != b.null {
-		if a.null {
+func (k sortKey[T]) compare(b sortKey[T], descending bool) int {
+	if k.null != b.null {
+		if k.null {
 			return 1
 		}
 		return -1
 	}
 	c := 0
-	if !a.null {
-		c = cmp.Or(cmp.Compare(a.text, b.text), a.time.Compare(b.time), cmp.Compare(a.number, b.number)) // all but one are equal
+	if !k.null {
+		c = cmp.Or(cmp.Compare(k.text, b.text), k.time.Compare(b.time), cmp.Compare(k.number, b.number)) // all but one are equal
 	}
 	if descending {
 		c = -c
 	}
-	return cmp.Or(c, cmp.Compare(a.id, b.id))
+	return cmp.Or(c, cmp.Compare(k.id, b.id))
 }
 
 // precedes reports whether a comes before b in a list of the console, which counts null as the least value.
-func (a sortKey[T]) precedes(b sortKey[T], descending bool) bool {
-	if a.null != b.null {
-		return a.null != descending
+func (k sortKey[T]) precedes(b sortKey[T], descending bool) bool {
+	if k.null != b.null {
+		return k.null != descending
 	}
-	return a.compare(b, descending) < 0
+	return k.compare(b, descending) < 0
 }
 
 // Sort orders the entities. It does not change the list.

@@ -46,11 +46,11 @@ type optionsRecorder struct {
 	wished sync.Map // contains operation.ReadOptions
 }
 
-func (c *optionsRecorder) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
+func (r *optionsRecorder) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
 	options := operation.FromContext(ctx).Options()
 	options.RefreshID = 0 // each poll has its own
-	c.wished.Store(options, true)
-	return c.console.RobotsNow(ctx, sc, ids, queueID, polls)
+	r.wished.Store(options, true)
+	return r.console.RobotsNow(ctx, sc, ids, queueID, polls)
 }
 
 // TestAPollIsContentWithWhatIsRecent verifies that a poll accepts entries as old as about one

@@ -32,15 +32,15 @@ type runs struct {
 	robots    map[*cc.Workflow]batch.Thunk[[]*cc.Robot] // of workflows that come without the ids of their robots
 }
 
-func (x *runs) begin(l *loader.Loaders) func() {
-	x.workflows = l.Workflows().Head(l.Access, x.sc, entity.HeadOptions[cc.WorkflowFilter]{Whole: true})
-	return all(x.members.begin(l), waitFor(x.workflows))
+func (rs *runs) begin(l *loader.Loaders) func() {
+	rs.workflows = l.Workflows().Head(l.Access, rs.sc, entity.HeadOptions[cc.WorkflowFilter]{Whole: true})
+	return all(rs.members.begin(l), waitFor(rs.workflows))
 }
 
 // follow reads the robots of the queues that workflows have, and of the workflows that come without them.
-func (x *runs) follow(l *loader.Loaders) func() {
-	x.robots = make(map[*cc.Workflow]batch.Thunk[[]*cc.Robot])
-	head, err := x.workflows()
+func (rs *runs) follow(l *loader.Loaders) func() {
+	rs.robots = make(map[*cc.Workflow]batch.Thunk[[]*cc.Robot])
+	head, err := rs.workflows()
 	if err != nil {
 		return nil
 	}
@@ -51,29 +51,29 @@ func (x *runs) follow(l *loader.Loaders) func() {
 			queues[scope.Lower(*w.AssociatedQueueID)] = struct{}{}
 		}
 		if w.AssociatedRobotIDs == nil {
-			x.robots[w] = l.WorkflowRobots(w)
-			waits = append(waits, waitFor(x.robots[w]))
+			rs.robots[w] = l.WorkflowRobots(w)
+			waits = append(waits, waitFor(rs.robots[w]))
 		}
 	}
-	return all(append(waits, x.members.follow(l, func(q *cc.Queue) bool {
+	return all(append(waits, rs.members.follow(l, func(q *cc.Queue) bool {
 		_, ok := queues[scope.Lower(q.ID)]
 		return ok
 	}))...)
 }
 
 // on returns the workflows that run on a robot.
-func (x *runs) on(id string) ([]*cc.Workflow, error) {
-	workflows, err := whole(x.workflows)
+func (rs *runs) on(id string) ([]*cc.Workflow, error) {
+	workflows, err := whole(rs.workflows)
 	if err != nil {
 		return nil, err
 	}
-	byRobot, err := x.byRobot()
+	byRobot, err := rs.byRobot()
 	if err != nil {
 		return nil, err
 	}
 	found := []*cc.Workflow{}
 	for _, w := range workflows {
-		bound, err := x.bound(w, id)
+		bound, err := rs.bound(w, id)
 		if err != nil {
 			return nil, err
 		}
@@ -85,11 +85,11 @@ func (x *runs) on(id string) ([]*cc.Workflow, error) {
 }
 
 // bound reports whether a workflow is bound to a robot itself.
-func (x *runs) bound(w *cc.Workflow, id string) (bool, error) {
+func (rs *runs) bound(w *cc.Workflow, id string) (bool, error) {
 	if w.AssociatedRobotIDs != nil {
 		return slices.ContainsFunc(*w.AssociatedRobotIDs, func(robot string) bool { return strings.EqualFold(robot, id) }), nil
 	}
-	robots, err := x.robots[w]()
+	robots, err := rs.robots[w]()
 	return slices.ContainsFunc(robots, func(r *cc.Robot) bool { return strings.EqualFold(r.ID, id) }), err
 }
 

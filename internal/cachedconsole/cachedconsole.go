@@ -104,8 +104,8 @@ type request[T any] struct {
 }
 
 // key returns the cache key of the request for a principal.
-func (q request[T]) key(identity string) responsecache.Key {
-	return responsecache.Key{Principal: identity, Call: callOf(q.operation, q.scope) + q.params, Part: q.part}
+func (req request[T]) key(identity string) responsecache.Key {
+	return responsecache.Key{Principal: identity, Call: callOf(req.operation, req.scope) + req.params, Part: req.part}
 }
 
 func callOf(operation string, sc scope.Scope) string {
@@ -113,19 +113,19 @@ func callOf(operation string, sc scope.Scope) string {
 }
 
 // read returns the request in the form of the response cache.
-func (q request[T]) read(identity string) responsecache.Read[T] {
+func (req request[T]) read(identity string) responsecache.Read[T] {
 	r := responsecache.Read[T]{
-		Key: q.key(identity), Tags: tags(q.scope, q.dependsOn), SoftTag: refreshTag(identity, q.scope, q.kind), Load: q.load, Restore: q.restore,
+		Key: req.key(identity), Tags: tags(req.scope, req.dependsOn), SoftTag: refreshTag(identity, req.scope, req.kind), Load: req.load, Restore: req.restore,
 	}
-	if q.onLoaded != nil {
-		r.OnLoaded = func(value T, whole responsecache.Container) { q.onLoaded(identity, value, whole) }
+	if req.onLoaded != nil {
+		r.OnLoaded = func(value T, whole responsecache.Container) { req.onLoaded(identity, value, whole) }
 	}
 	return r
 }
 
 // readWith returns the read of q with the read options of its operation.
-func (q request[T]) readWith(opts operation.ReadOptions, identity string) responsecache.Read[T] {
-	r := q.read(identity)
+func (req request[T]) readWith(opts operation.ReadOptions, identity string) responsecache.Read[T] {
+	r := req.read(identity)
 	r.Refresh, r.RefreshID, r.MaxAge = opts.Refresh, opts.RefreshID, opts.MaxAge
 	return r
 }

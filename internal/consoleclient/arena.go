@@ -26,54 +26,54 @@ const (
 )
 
 // copyString copies b into a string.
-func (k *arena) copyString(b []byte) string {
+func (a *arena) copyString(b []byte) string {
 	if len(b) > textBytes/8 {
 		return string(b)
 	}
-	if k.bytes.Cap()-k.bytes.Len() < len(b) {
-		k.bytes.Reset() // strings returned earlier keep the old allocation
-		k.bytes.Grow(textBytes)
+	if a.bytes.Cap()-a.bytes.Len() < len(b) {
+		a.bytes.Reset() // strings returned earlier keep the old allocation
+		a.bytes.Grow(textBytes)
 	}
-	start := k.bytes.Len()
-	k.bytes.Write(b)
-	return k.bytes.String()[start:]
+	start := a.bytes.Len()
+	a.bytes.Write(b)
+	return a.bytes.String()[start:]
 }
 
 // pointer returns a pointer to a copy of s.
-func (k *arena) pointer(s string) *string {
-	if len(k.slots) == 0 {
-		k.slots = make([]string, textSlots)
+func (a *arena) pointer(s string) *string {
+	if len(a.slots) == 0 {
+		a.slots = make([]string, textSlots)
 	}
-	p := &k.slots[0]
+	p := &a.slots[0]
 	*p = s
-	k.slots = k.slots[1:]
+	a.slots = a.slots[1:]
 	return p
 }
 
 // copyStrings returns a copy of list that is never nil.
-func (k *arena) copyStrings(list []string) []string {
+func (a *arena) copyStrings(list []string) []string {
 	n := len(list)
 	if n > textSlots/4 {
 		return slices.Clone(list)
 	}
-	if len(k.slots) <= n {
-		k.slots = make([]string, textSlots)
+	if len(a.slots) <= n {
+		a.slots = make([]string, textSlots)
 	}
-	copied := k.slots[:n:n]
-	k.slots = k.slots[n:]
+	copied := a.slots[:n:n]
+	a.slots = a.slots[n:]
 	copy(copied, list)
 	return copied
 }
 
 // memberName copies the name of the next member. It reuses the name at the same position of the previous StringMap if
 // equal, because elements of a list usually have the same names.
-func (k *arena) memberName(name []byte) string {
-	if last := k.members[:cap(k.members)]; len(last) > len(k.members) {
-		if before := last[len(k.members)].Name; before == string(name) {
+func (a *arena) memberName(name []byte) string {
+	if last := a.members[:cap(a.members)]; len(last) > len(a.members) {
+		if before := last[len(a.members)].Name; before == string(name) {
 			return before
 		}
 	}
-	return k.copyString(name)
+	return a.copyString(name)
 }
 
 // slab allocates structs of one type in chunks.
@@ -83,18 +83,18 @@ type slab[T any] struct {
 }
 
 // take returns a pointer to a zero struct. Chunks grow, so that small responses waste little memory.
-func (b *slab[T]) take() *T {
-	if len(b.free) == 0 {
-		b.made = min(max(1, 2*b.made), slabObjects)
-		b.free = make([]T, b.made)
+func (s *slab[T]) take() *T {
+	if len(s.free) == 0 {
+		s.made = min(max(1, 2*s.made), slabObjects)
+		s.free = make([]T, s.made)
 	}
-	p := &b.free[0]
-	b.free = b.free[1:]
+	p := &s.free[0]
+	s.free = s.free[1:]
 	return p
 }
 
 // list returns a copy of of that is never nil.
-func (b *slab[T]) list(of []T) []T {
+func (s *slab[T]) list(of []T) []T {
 	n := len(of)
 	if n == 0 {
 		return []T{}
@@ -102,12 +102,12 @@ func (b *slab[T]) list(of []T) []T {
 	if n > slabObjects/2 {
 		return slices.Clone(of)
 	}
-	if len(b.free) < n {
-		b.made = min(max(n, 2*b.made), slabObjects)
-		b.free = make([]T, b.made)
+	if len(s.free) < n {
+		s.made = min(max(n, 2*s.made), slabObjects)
+		s.free = make([]T, s.made)
 	}
-	copied := b.free[:n:n]
-	b.free = b.free[n:]
+	copied := s.free[:n:n]
+	s.free = s.free[n:]
 	copy(copied, of)
 	return copied
 }

@@ -12,9 +12,9 @@ func isMissingResult(err error) bool {
 }
 
 // value reads the next value. The returned bytes are valid until the next read.
-func (a *responseReader) value() (raw []byte, err error) {
-	err = a.withRefill(func() error {
-		raw, err = a.raw()
+func (r *responseReader) value() (raw []byte, err error) {
+	err = r.withRefill(func() error {
+		raw, err = r.raw()
 		return err
 	})
 	return raw, err

@@ -82,16 +82,16 @@ func fold(out, name []byte) []byte {
 }
 
 // find returns the member for a name's JSON text.
-func (t *members) find(rawName []byte) *member {
-	if m := t.exact[string(rawName[1:len(rawName)-1])]; m != nil {
+func (ms *members) find(rawName []byte) *member {
+	if m := ms.exact[string(rawName[1:len(rawName)-1])]; m != nil {
 		return m
 	}
 	name := unquoted(rawName)
-	if m := t.exact[string(name)]; m != nil {
+	if m := ms.exact[string(name)]; m != nil {
 		return m
 	}
 	var room [64]byte
-	if m := t.folded[string(fold(room[:0], name))]; m != nil {
+	if m := ms.folded[string(fold(room[:0], name))]; m != nil {
 		return m
 	}
 	return &member{written: string(rawName) + ":", field: unknownField}

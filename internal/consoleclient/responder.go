@@ -163,7 +163,7 @@ func ReadJSON(resp *http.Response, maxBytes int64) ([]byte, error) {
 }
 
 // isForeign reports whether an intermediary wrote, or may have written, the response.
-func (w responder) isForeign() bool { return w == fromIntermediary || w == ambiguousJSON }
+func (r responder) isForeign() bool { return r == fromIntermediary || r == ambiguousJSON }
 
 // kindOf returns the error code for an unsuccessful response. A foreign response never becomes a refusal of the
 // caller or "not found". Rejected input is the exception, because an API gateway may report it, too.

@@ -32,27 +32,27 @@ func newTroubled() *troubled {
 }
 
 // lose drops every record.
-func (s *troubled) lose() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.memory = idempotency.NewMemory(idempotency.MemoryOptions{})
+func (t *troubled) lose() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.memory = idempotency.NewMemory(idempotency.MemoryOptions{})
 }
 
 // tamper changes the answers of claims.
-func (s *troubled) tamper(with func(idempotency.Claim, error) (idempotency.Claim, error)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.claimed = with
+func (t *troubled) tamper(with func(idempotency.Claim, error) (idempotency.Claim, error)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.claimed = with
 }
 
-func (s *troubled) parts() (*idempotency.Memory, func(idempotency.Claim, error) (idempotency.Claim, error)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.memory, s.claimed
+func (t *troubled) parts() (*idempotency.Memory, func(idempotency.Claim, error) (idempotency.Claim, error)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.memory, t.claimed
 }
 
-func (s *troubled) Claim(ctx context.Context, r idempotency.Record) (idempotency.Claim, error) {
-	memory, tamper := s.parts()
+func (t *troubled) Claim(ctx context.Context, r idempotency.Record) (idempotency.Claim, error) {
+	memory, tamper := t.parts()
 	c, err := memory.Claim(ctx, r)
 	if tamper != nil {
 		return tamper(c, err)
@@ -60,17 +60,17 @@ func (s *troubled) Claim(ctx context.Context, r idempotency.Record) (idempotency
 	return c, err
 }
 
-func (s *troubled) Renew(ctx context.Context, r idempotency.Record) (bool, error) {
-	memory, _ := s.parts()
+func (t *troubled) Renew(ctx context.Context, r idempotency.Record) (bool, error) {
+	memory, _ := t.parts()
 	return memory.Renew(ctx, r)
 }
 
-func (s *troubled) Finish(ctx context.Context, r idempotency.Record, end idempotency.End) (bool, error) {
-	s.finishes.Add(1)
-	if s.down.Load() {
+func (t *troubled) Finish(ctx context.Context, r idempotency.Record, end idempotency.End) (bool, error) {
+	t.finishes.Add(1)
+	if t.down.Load() {
 		return false, errors.New("away")
 	}
-	memory, _ := s.parts()
+	memory, _ := t.parts()
 	return memory.Finish(ctx, r, end)
 }
 

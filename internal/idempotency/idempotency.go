@@ -201,20 +201,20 @@ func New(store Store, o Options) *Executor {
 // and with BAD_USER_INPUT for a wrong key. It fails with UPSTREAM_UNAVAILABLE if the store does not
 // answer (this call ran nothing), or after Close. It fails with RATE_LIMITED if the store is full,
 // with INTERNAL if the run panicked, and with ctx's error.
-func (k *Executor) Do(ctx context.Context, key Key, input []byte, run Run) ([]byte, error) {
+func (e *Executor) Do(ctx context.Context, key Key, input []byte, run Run) ([]byte, error) {
 	if err := key.validate(); err != nil {
 		return nil, err
 	}
-	if err := k.enter(); err != nil {
+	if err := e.enter(); err != nil {
 		return nil, err
 	}
-	defer k.tasks.Done()
+	defer e.tasks.Done()
 	id := key.id()
 	at := runKey{id: id, input: digest(id, input)}
 	for ctx.Err() == nil {
-		f, first := k.join(at)
+		f, first := e.join(at)
 		if first {
-			k.claimRecord(ctx, f, run)
+			e.claimRecord(ctx, f, run)
 		}
 		got, ok := f.wait(ctx, first)
 		if ok && !got.retry {
@@ -233,13 +233,13 @@ func callerGone(err error) error {
 }
 
 // enter counts a call, unless the Executor is closed.
-func (k *Executor) enter() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.closed {
+func (e *Executor) enter() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
 		return shuttingDown(fault.NotSent)
 	}
-	k.tasks.Add(1)
+	e.tasks.Add(1)
 	return nil
 }
 
@@ -255,13 +255,13 @@ const idleTimeout = 50 * time.Millisecond
 // Close refuses further calls. It waits for those under way until their outcomes are recorded.
 // If ctx ends first, it cancels the remaining runs and fails with ctx's error. An outcome that
 // is not recorded becomes unknown by its lease.
-func (k *Executor) Close(ctx context.Context) error {
-	k.mu.Lock()
-	k.closed = true
-	k.mu.Unlock()
+func (e *Executor) Close(ctx context.Context) error {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
 	idle := make(chan struct{})
 	go func() {
-		k.tasks.Wait()
+		e.tasks.Wait()
 		close(idle)
 	}()
 	select {
@@ -273,7 +273,7 @@ func (k *Executor) Close(ctx context.Context) error {
 			return nil // a context that had ended before is no failure
 		case <-time.After(idleTimeout):
 		}
-		k.stop()
+		e.stop()
 		return fmt.Errorf("idempotency: calls are still under way: %w", ctx.Err())
 	}
 }

@@ -218,33 +218,33 @@ func (m *Memory) sweep() time.Time {
 type expiry []*entry
 
 // Len implements heap.Interface.
-func (x expiry) Len() int { return len(x) }
+func (h expiry) Len() int { return len(h) }
 
 // Less implements heap.Interface.
-func (x expiry) Less(i, j int) bool { return x[i].expires.Before(x[j].expires) }
+func (h expiry) Less(i, j int) bool { return h[i].expires.Before(h[j].expires) }
 
 // Swap implements heap.Interface.
-func (x expiry) Swap(i, j int) {
-	x[i], x[j] = x[j], x[i]
-	x[i].index, x[j].index = i, j
+func (h expiry) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
 }
 
 // Push implements heap.Interface.
-func (x *expiry) Push(v any) {
+func (h *expiry) Push(v any) {
 	e, ok := v.(*entry)
 	if !ok {
 		return
 	}
-	e.index = len(*x)
-	*x = append(*x, e)
+	e.index = len(*h)
+	*h = append(*h, e)
 }
 
 // Pop implements heap.Interface.
-func (x *expiry) Pop() any {
-	last := len(*x) - 1
-	e := (*x)[last]
-	(*x)[last] = nil
-	*x = (*x)[:last]
+func (h *expiry) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
 	e.index = -1
 	return e
 }

@@ -204,12 +204,12 @@ func (t *Tools) call(ctx context.Context, runner Runner, params *sdk.CallToolPar
 }
 
 // refused records that the tool is not run. A tool that is nil is not found, whichever code is given.
-func (of *tool) refused(ctx context.Context, runner Runner, code fault.Code) {
-	if of == nil {
+func (t *tool) refused(ctx context.Context, runner Runner, code fault.Code) {
+	if t == nil {
 		runner.Refused(ctx, operation.Summary{}, "", fault.NotFound)
 		return
 	}
-	runner.Refused(ctx, operation.Summary{Type: string(of.kind), Name: of.Name}, of.roots[0], code)
+	runner.Refused(ctx, operation.Summary{Type: string(t.kind), Name: t.Name}, t.roots[0], code)
 }
 
 // find returns the tool of that name, or nil.
@@ -223,14 +223,14 @@ func find(all []*tool, name string) *tool {
 }
 
 // run executes the operation of the tool.
-func (of *tool) run(ctx context.Context, runner Runner, arguments jsontext.Value) *sdk.CallToolResult {
-	variables, err := of.variables(arguments)
+func (t *tool) run(ctx context.Context, runner Runner, arguments jsontext.Value) *sdk.CallToolResult {
+	variables, err := t.variables(arguments)
 	if err != nil {
 		told := toldOf(err)
-		of.refused(ctx, runner, told.Code)
+		t.refused(ctx, runner, told.Code)
 		return refusal(told)
 	}
-	return resultOf(runner.Execute(ctx, &graphqlhttp.Parameters{DocumentID: of.document, OperationName: of.Name, Variables: variables}))
+	return resultOf(runner.Execute(ctx, &graphqlhttp.Parameters{DocumentID: t.document, OperationName: t.Name, Variables: variables}))
 }
 
 // toldOf returns the error about arguments that the caller receives.

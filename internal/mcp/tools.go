@@ -187,9 +187,9 @@ func (t *Tools) visible(caller principal.Principal) []*tool {
 }
 
 // permits reports whether a caller may run the tool: for a mutation it needs an API key.
-func (of *tool) permits(caller principal.Principal) bool {
-	if of.kind == ast.Mutation && caller.Key() == "" {
+func (t *tool) permits(caller principal.Principal) bool {
+	if t.kind == ast.Mutation && caller.Key() == "" {
 		return false
 	}
-	return !slices.ContainsFunc(of.roots, func(field string) bool { return caller.Limits().CheckField(string(of.kind), field) != nil })
+	return !slices.ContainsFunc(t.roots, func(field string) bool { return caller.Limits().CheckField(string(t.kind), field) != nil })
 }

@@ -29,10 +29,10 @@ func dependenciesOf(principal string, tags []string, soft string) dependencies {
 }
 
 // withSlots returns the dependencies of an entry for the same read that names its slots.
-func (g dependencies) withSlots(at []invalidation.Slot) dependencies {
+func (d dependencies) withSlots(at []invalidation.Slot) dependencies {
 	hard := slices.DeleteFunc(slices.Clone(at), func(s invalidation.Slot) bool {
-		_, known := slices.BinarySearch(g.slots, s)
-		_, hard := slices.BinarySearch(g.hard, s)
+		_, known := slices.BinarySearch(d.slots, s)
+		_, hard := slices.BinarySearch(d.hard, s)
 		return known && !hard
 	})
 	return dependencies{at, hard}

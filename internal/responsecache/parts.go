@@ -82,36 +82,36 @@ func (c *Cache) addIndex(k key, on dependencies, whole *entry, parts ...Part) {
 }
 
 // addIndex returns the number of parts in the index.
-func (x *index) addIndex(c *Cache, whole *entry, parts []Part) int {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+func (i *index) addIndex(c *Cache, whole *entry, parts []Part) int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	here := weak.Make(whole)
 	var known weak.Pointer[entry]
 	var newer bool
 	for _, p := range parts {
 		h := maphash.String(c.seed, p.Name)
-		if old, ok := x.at[h]; ok && old.container != known {
+		if old, ok := i.at[h]; ok && old.container != known {
 			known = old.container
 			e := known.Value()
-			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.log.Current(e.seq, x.slots, e.of)
+			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.log.Current(e.seq, i.slots, e.of)
 		} else if !ok {
-			x.at[h] = location{here, p.N}
+			i.at[h] = location{here, p.N}
 			continue
 		}
 		if !newer {
-			x.at[h] = location{here, p.N}
+			i.at[h] = location{here, p.N}
 		}
 	}
-	if len(x.at) > x.sweep {
+	if len(i.at) > i.sweep {
 		now := time.Now()
-		for h, w := range x.at {
+		for h, w := range i.at {
 			if e := w.container.Value(); e == nil || !now.Before(e.ends) {
-				delete(x.at, h)
+				delete(i.at, h)
 			}
 		}
-		x.sweep = 64 + 2*len(x.at)
+		i.sweep = 64 + 2*len(i.at)
 	}
-	return len(x.at)
+	return len(i.at)
 }
 
 // removeIndex removes a part from its index.

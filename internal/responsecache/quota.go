@@ -47,51 +47,51 @@ func newQuota(bytes uint64, start time.Time) *quota {
 
 // take reserves the space of an entry until end, in place of the one with the same name. If it
 // returns false, the old entry is not counted any more, and the caller must remove it.
-func (a *quota) take(digest, principal string, bytes int, now, end time.Time) bool {
-	id, l := quotaID(digest), stored{principal, int64(bytes) + storedOverhead, int64(end.Sub(a.start)/time.Second) + 1}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.sweep(now)
-	a.drop(id)
-	if a.used+l.bytes > a.total || a.of[principal]+l.bytes > a.each {
+func (q *quota) take(digest, principal string, bytes int, now, end time.Time) bool {
+	id, l := quotaID(digest), stored{principal, int64(bytes) + storedOverhead, int64(end.Sub(q.start)/time.Second) + 1}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.sweep(now)
+	q.drop(id)
+	if q.used+l.bytes > q.total || q.of[principal]+l.bytes > q.each {
 		return false
 	}
-	a.used += l.bytes
-	a.of[principal] += l.bytes
-	a.stored[id] = l
-	a.ends[l.end] = append(a.ends[l.end], id)
+	q.used += l.bytes
+	q.of[principal] += l.bytes
+	q.stored[id] = l
+	q.ends[l.end] = append(q.ends[l.end], id)
 	return true
 }
 
 // free releases the space of an entry.
-func (a *quota) free(digest string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.drop(quotaID(digest))
+func (q *quota) free(digest string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.drop(quotaID(digest))
 }
 
 // sweep releases the space of expired entries.
-func (a *quota) sweep(now time.Time) {
-	second := int64(now.Sub(a.start) / time.Second)
-	for ; a.next < second; a.next++ {
-		for _, id := range a.ends[a.next] {
-			if a.stored[id].end == a.next { // otherwise it was written again
-				a.drop(id)
+func (q *quota) sweep(now time.Time) {
+	second := int64(now.Sub(q.start) / time.Second)
+	for ; q.next < second; q.next++ {
+		for _, id := range q.ends[q.next] {
+			if q.stored[id].end == q.next { // otherwise it was written again
+				q.drop(id)
 			}
 		}
-		delete(a.ends, a.next)
+		delete(q.ends, q.next)
 	}
 }
 
-func (a *quota) drop(id uint64) {
-	l, ok := a.stored[id]
+func (q *quota) drop(id uint64) {
+	l, ok := q.stored[id]
 	if !ok {
 		return
 	}
-	delete(a.stored, id)
-	a.used -= l.bytes
-	if a.of[l.principal] -= l.bytes; a.of[l.principal] <= 0 {
-		delete(a.of, l.principal)
+	delete(q.stored, id)
+	q.used -= l.bytes
+	if q.of[l.principal] -= l.bytes; q.of[l.principal] <= 0 {
+		delete(q.of, l.principal)
 	}
 }
 

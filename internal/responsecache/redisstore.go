@@ -101,8 +101,8 @@ type serverTime struct {
 
 // local converts a time of the server's clock (milliseconds) to this process's clock. It is
 // rather too early than too late.
-func (m serverTime) local(begun int64) time.Time {
-	return m.sent.Add(-time.Duration(m.server-begun+1) * time.Millisecond)
+func (t serverTime) local(begun int64) time.Time {
+	return t.sent.Add(-time.Duration(t.server-begun+1) * time.Millisecond)
 }
 
 // lookup is the result of getOrLock.

@@ -63,11 +63,11 @@ func newCachedToken(t Token, generation string, shared bool, ends, now time.Time
 }
 
 // revoked tells what is known of the session's end since it was last read from the store.
-func (h *cachedToken) revoked() Revocation {
-	if h.revocation == nil {
+func (t *cachedToken) revoked() Revocation {
+	if t.revocation == nil {
 		return NotRevoked
 	}
-	return h.revocation()
+	return t.revocation()
 }
 
 // watch begins to watch a session.
@@ -79,26 +79,26 @@ func (c *Cache) watch(e *entry) func() Revocation {
 }
 
 // confirmed returns h as the store has confirmed it.
-func (h *cachedToken) confirmed(now time.Time) *cachedToken {
-	next := h.extended(now)
+func (t *cachedToken) confirmed(now time.Time) *cachedToken {
+	next := t.extended(now)
 	next.revocation = nil // the caller watches from before its read of the store
 	return next
 }
 
 // extended returns h for another while, without confirmation.
-func (h *cachedToken) extended(now time.Time) *cachedToken {
-	next := newCachedToken(h.token, h.generation, h.shared, h.ends, now)
-	next.revocation = h.revocation
-	if h.refused {
-		next.refused, next.dueAt, next.goodUntil = true, h.dueAt, h.goodUntil
+func (t *cachedToken) extended(now time.Time) *cachedToken {
+	next := newCachedToken(t.token, t.generation, t.shared, t.ends, now)
+	next.revocation = t.revocation
+	if t.refused {
+		next.refused, next.dueAt, next.goodUntil = true, t.dueAt, t.goodUntil
 	}
 	return next
 }
 
 // usable reports whether the token may be returned while it is renewed, however long ago the
 // store was asked.
-func (h *cachedToken) usable(now time.Time) bool {
-	return h != nil && !h.refused && now.Before(h.token.goodUntil()) && (h.ends.IsZero() || now.Before(h.ends))
+func (t *cachedToken) usable(now time.Time) bool {
+	return t != nil && !t.refused && now.Before(t.token.goodUntil()) && (t.ends.IsZero() || now.Before(t.ends))
 }
 
 func earlier(a, b time.Time) time.Time {

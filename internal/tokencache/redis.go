@@ -149,8 +149,8 @@ return 1
 )
 
 // Load implements Store.
-func (s *Redis) Load(ctx context.Context, key string) (Record, error) {
-	_, r, err := s.view(ctx, s.load, key)
+func (rs *Redis) Load(ctx context.Context, key string) (Record, error) {
+	_, r, err := rs.view(ctx, rs.load, key)
 	if errors.Is(err, errSealed) {
 		err = nil // there is a record without a token
 	}
@@ -158,15 +158,15 @@ func (s *Redis) Load(ctx context.Context, key string) (Record, error) {
 }
 
 // Claim implements Store.
-func (s *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error) {
+func (rs *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error) {
 	if c.Session {
 		// Renewing a session needs its refresh token. A replica that cannot decrypt it must
 		// leave the claim to others that can.
-		if _, _, err := s.view(ctx, s.load, key); err != nil {
+		if _, _, err := rs.view(ctx, rs.load, key); err != nil {
 			return Absent, Record{}, wrapped("claim a record", err)
 		}
 	}
-	word, r, err := s.view(ctx, s.claim, key,
+	word, r, err := rs.view(ctx, rs.claim, key,
 		c.Owner, milliseconds(c.Lease), c.Seen, flag(c.Session), milliseconds(expiryMargin), milliseconds(keepFailure))
 	if err != nil && (c.Session || !errors.Is(err, errSealed)) {
 		return Absent, Record{}, wrapped("claim a record", err)
@@ -180,7 +180,7 @@ func (s *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, Re
 		if r.Generation == "" {
 			// The token cannot be decrypted, so it is useless here. The next claim is one for
 			// which only this generation is too old.
-			return s.claimUnreadable(ctx, key, c)
+			return rs.claimUnreadable(ctx, key, c)
 		}
 		return Fresh, r, nil
 	case "paused":
@@ -194,8 +194,8 @@ func (s *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, Re
 }
 
 // claimUnreadable claims a record with a good token that cannot be decrypted here.
-func (s *Redis) claimUnreadable(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error) {
-	gen, err := s.opts.Client.HGet(ctx, s.name(key), "gen").Result()
+func (rs *Redis) claimUnreadable(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error) {
+	gen, err := rs.opts.Client.HGet(ctx, rs.name(key), "gen").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return Absent, Record{}, wrapped("claim a record", err)
 	}
@@ -203,27 +203,27 @@ func (s *Redis) claimUnreadable(ctx context.Context, key string, c Claim) (Claim
 		return Absent, Record{}, errors.New("tokencache: claim a record: its token cannot be decrypted")
 	}
 	c.Seen = gen
-	return s.Claim(ctx, key, c)
+	return rs.Claim(ctx, key, c)
 }
 
 // Extend implements Store.
-func (s *Redis) Extend(ctx context.Context, key, owner string, lease time.Duration) (bool, error) {
-	held, err := s.extend.Run(ctx, s.opts.Client, []string{s.name(key)}, owner, milliseconds(lease)).Bool()
+func (rs *Redis) Extend(ctx context.Context, key, owner string, lease time.Duration) (bool, error) {
+	held, err := rs.extend.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, milliseconds(lease)).Bool()
 	return held, wrapped("extend a claim", err)
 }
 
 // Put implements Store.
-func (s *Redis) Put(ctx context.Context, key, owner string, p Put) (bool, error) {
-	return s.write(ctx, s.put, key, owner, p)
+func (rs *Redis) Put(ctx context.Context, key, owner string, p Put) (bool, error) {
+	return rs.write(ctx, rs.put, key, owner, p)
 }
 
 // Create implements Store.
-func (s *Redis) Create(ctx context.Context, key string, p Put) (bool, error) {
-	return s.write(ctx, s.create, key, "", p)
+func (rs *Redis) Create(ctx context.Context, key string, p Put) (bool, error) {
+	return rs.write(ctx, rs.create, key, "", p)
 }
 
-func (s *Redis) write(ctx context.Context, script *redis.Script, key, owner string, p Put) (bool, error) {
-	now := s.opts.Now()
+func (rs *Redis) write(ctx context.Context, script *redis.Script, key, owner string, p Put) (bool, error) {
+	now := rs.opts.Now()
 	plain, err := json.Marshal(sealedToken{p.Token.Access, p.Token.Refresh})
 	if err != nil {
 		return false, wrapped("keep a token", err)
@@ -232,25 +232,25 @@ func (s *Redis) write(ctx context.Context, script *redis.Script, key, owner stri
 	if !p.Ends.IsZero() {
 		ends = strconv.FormatInt(p.Ends.Sub(now).Milliseconds(), 10)
 	}
-	held, err := script.Run(ctx, s.opts.Client, []string{s.name(key)}, owner, p.Generation, s.opts.Keyring.Seal(s.name(key), plain),
+	held, err := script.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, p.Generation, rs.opts.Keyring.Seal(rs.name(key), plain),
 		now.Sub(p.Token.Obtained).Milliseconds(), p.Token.Expires.Sub(now).Milliseconds(), flag(p.Token.Refresh != ""),
 		milliseconds(p.Keep), ends).Bool()
 	return held, wrapped("keep a token", err)
 }
 
 // Fail implements Store.
-func (s *Redis) Fail(ctx context.Context, key, owner string, f Failure) (bool, error) {
-	held, err := s.fail.Run(ctx, s.opts.Client, []string{s.name(key)}, owner, string(f.Reason), flag(f.Unspent),
+func (rs *Redis) Fail(ctx context.Context, key, owner string, f Failure) (bool, error) {
+	held, err := rs.fail.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, string(f.Reason), flag(f.Unspent),
 		f.First.Milliseconds(), f.Most.Milliseconds(), f.Least.Milliseconds(), f.Free, milliseconds(keepFailure)).Bool()
 	return held, wrapped("keep a failure", err)
 }
 
 // End implements Store.
-func (s *Redis) End(ctx context.Context, key string, keep time.Duration) error {
-	return wrapped("end a session", s.end.Run(ctx, s.opts.Client, []string{s.name(key)}, max(0, keep.Milliseconds())).Err())
+func (rs *Redis) End(ctx context.Context, key string, keep time.Duration) error {
+	return wrapped("end a session", rs.end.Run(ctx, rs.opts.Client, []string{rs.name(key)}, max(0, keep.Milliseconds())).Err())
 }
 
-func (s *Redis) name(key string) string { return s.opts.Prefix + "{" + key + "}" }
+func (rs *Redis) name(key string) string { return rs.opts.Prefix + "{" + key + "}" }
 
 // sealedToken is the encrypted part of a token.
 type sealedToken struct {
@@ -276,8 +276,8 @@ const (
 
 // view runs a script that returns a record. The error is errSealed, beside the record, if its
 // token cannot be decrypted. A service account logs in then, as without a token.
-func (s *Redis) view(ctx context.Context, script *redis.Script, key string, args ...any) (string, Record, error) {
-	got, err := script.Run(ctx, s.opts.Client, []string{s.name(key)}, args...).StringSlice()
+func (rs *Redis) view(ctx context.Context, script *redis.Script, key string, args ...any) (string, Record, error) {
+	got, err := script.Run(ctx, rs.opts.Client, []string{rs.name(key)}, args...).StringSlice()
 	if err != nil {
 		return "", Record{}, err
 	}
@@ -287,7 +287,7 @@ func (s *Redis) view(ctx context.Context, script *redis.Script, key string, args
 	if len(got) != viewLength {
 		return "", Record{}, errors.New("the answer is no record")
 	}
-	now := s.opts.Now()
+	now := rs.opts.Now()
 	at := func(i int) time.Time {
 		ms, err := strconv.ParseFloat(got[i], 64)
 		if err != nil {
@@ -303,10 +303,10 @@ func (s *Redis) view(ctx context.Context, script *redis.Script, key string, args
 	if got[viewGeneration] == "" {
 		return got[0], r, nil
 	}
-	plain, err := s.opts.Keyring.Open(s.name(key), []byte(got[viewSealed]))
+	plain, err := rs.opts.Keyring.Open(rs.name(key), []byte(got[viewSealed]))
 	var token sealedToken
 	if err != nil || json.Unmarshal(plain, &token) != nil {
-		s.opts.Logger.ErrorContext(ctx, "a stored token cannot be decrypted: its key is not in CONSOLEQL_TOKEN_KEYS, or it was changed")
+		rs.opts.Logger.ErrorContext(ctx, "a stored token cannot be decrypted: its key is not in CONSOLEQL_TOKEN_KEYS, or it was changed")
 		return got[0], r, errSealed
 	}
 	r.Generation = got[viewGeneration]

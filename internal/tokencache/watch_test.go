@@ -18,14 +18,14 @@ type publishedSignOuts struct {
 	name   atomic.Value // of the session that was watched last
 }
 
-func (w *publishedSignOuts) watch(name string) func() tokencache.Revocation {
-	w.name.Store(name)
-	since := w.words.Load()
+func (p *publishedSignOuts) watch(name string) func() tokencache.Revocation {
+	p.name.Store(name)
+	since := p.words.Load()
 	return func() tokencache.Revocation {
 		switch {
-		case w.words.Load() != since:
+		case p.words.Load() != since:
 			return tokencache.Revoked
-		case w.unsure.Load():
+		case p.unsure.Load():
 			return tokencache.RevocationUnknown
 		default:
 			return tokencache.NotRevoked
@@ -33,7 +33,7 @@ func (w *publishedSignOuts) watch(name string) func() tokencache.Revocation {
 	}
 }
 
-func (w *publishedSignOuts) option(o *tokencache.Options) { o.Watch = w.watch }
+func (p *publishedSignOuts) option(o *tokencache.Options) { o.Watch = p.watch }
 
 // TestPublishedSignOut verifies that the session ends at once, wherever it was just used.
 func TestPublishedSignOut(t *testing.T) {

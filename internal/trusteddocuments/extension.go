@@ -26,8 +26,8 @@ func (Extension) ExtensionName() string { return "TrustedDocuments" }
 func (Extension) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationContext logs the document of an operation, once an hour. In the mode Only, Resolve has refused it before.
-func (x Extension) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
-	l := x.List
+func (e Extension) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	l := e.List
 	if l == nil || l.trusts(op.RawQuery) {
 		return nil
 	}

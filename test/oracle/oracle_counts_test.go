@@ -36,8 +36,8 @@ func visible(departments []any) []place {
 }
 
 // departmentsOf returns the departments of a company that only names; nil: those that the user may ask.
-func (q *execution) departmentsOf(company string, only any) ([]place, error) {
-	tree, err := q.departments(q.user, company)
+func (ex *execution) departmentsOf(company string, only any) ([]place, error) {
+	tree, err := ex.departments(ex.user, company)
 	if err != nil {
 		return nil, err
 	}
@@ -69,17 +69,17 @@ func (q *execution) departmentsOf(company string, only any) ([]place, error) {
 }
 
 // below returns a department and those below it that the user may ask.
-func (q *execution) below(d consoleObject) []place {
+func (ex *execution) below(d consoleObject) []place {
 	places := visible([]any{d})
 	children, _ := d.fields["children"].([]any)
 	for _, child := range children {
-		places = append(places, q.below(entityOf(child.(map[string]any), d.in))...)
+		places = append(places, ex.below(entityOf(child.(map[string]any), d.in))...)
 	}
 	return places
 }
 
 // survey reads a list of each department, and names those that cannot be read.
-func (q *execution) survey(places []place, read func(requestScope) ([]any, error)) (lists [][]any, missing []any, err error) {
+func (ex *execution) survey(places []place, read func(requestScope) ([]any, error)) (lists [][]any, missing []any, err error) {
 	for _, p := range places {
 		var list []any
 		err := p.err
@@ -104,17 +104,17 @@ type anyTime struct{}
 
 // counts returns the value of a field such as `robotCounts`. It walks each list, and the lists that facts of its entities
 // depend on.
-func (q *execution) counts(field string, places []place, query url.Values) (any, error) {
+func (ex *execution) counts(field string, places []place, query url.Values) (any, error) {
 	path := strings.TrimSuffix(field, "Counts") + "s"
 	facts := 0
-	lists, missing, err := q.survey(places, func(at requestScope) ([]any, error) {
-		list, err := q.list(q.user, at, path, query)
+	lists, missing, err := ex.survey(places, func(at requestScope) ([]any, error) {
+		list, err := ex.list(ex.user, at, path, query)
 		for _, v := range list {
 			if err != nil || path == "robots" {
 				break
 			}
 			var is bool
-			if is, err = q.fact(v.(consoleObject), path); is {
+			if is, err = ex.fact(v.(consoleObject), path); is {
 				facts++
 			}
 		}
@@ -126,17 +126,17 @@ func (q *execution) counts(field string, places []place, query url.Values) (any,
 	all := slices.Concat(lists...)
 	n := json.Number(strconv.Itoa(facts))
 	counts := map[string]any{
-		"total": json.Number(strconv.Itoa(len(all))), "precision": json.Number("0"), "unavailable": missing, "asof": q.now.UTC().Format(time.RFC3339),
+		"total": json.Number(strconv.Itoa(len(all))), "precision": json.Number("0"), "unavailable": missing, "asof": ex.now.UTC().Format(time.RFC3339),
 		"outdated": n, "unused": n, "empty": n, "robots": all,
 	}
 	if len(lists) == 0 {
 		counts["asof"] = anyTime{} // nothing was asked
 	}
 	var rows []any
-	for i, status := range q.schema.Types["RobotStatus"].EnumValues {
+	for i, status := range ex.schema.Types["RobotStatus"].EnumValues {
 		has := 0
 		for _, v := range all {
-			if path == "robots" && q.status(v.(consoleObject)) == status.Name {
+			if path == "robots" && ex.status(v.(consoleObject)) == status.Name {
 				has++
 			}
 		}
@@ -147,20 +147,20 @@ func (q *execution) counts(field string, places []place, query url.Values) (any,
 }
 
 // status returns a robot's status in the schema.
-func (q *execution) status(robot consoleObject) string {
+func (ex *execution) status(robot consoleObject) string {
 	v := robot.fields["status"]
 	if v == nil {
 		return "UNKNOWN"
 	}
-	return leaf(q.schema.Types["RobotStatus"], v).(string)
+	return leaf(ex.schema.Types["RobotStatus"], v).(string)
 }
 
 // silent counts the robots whose last heartbeat is older than a number of seconds, or that never had one.
-func (q *execution) silent(robots []any, seconds int) json.Number {
+func (ex *execution) silent(robots []any, seconds int) json.Number {
 	n := 0
 	for _, v := range robots {
 		beat := v.(consoleObject).text("lastHeartbeatTime")
-		if beat == "" || moment(beat).Before(q.now.Add(-time.Duration(seconds)*time.Second)) {
+		if beat == "" || moment(beat).Before(ex.now.Add(-time.Duration(seconds)*time.Second)) {
 			n++
 		}
 	}

@@ -97,11 +97,11 @@ type targetDepartment struct {
 	id   string
 }
 
-func (l *targetDepartment) workflows() []string { return l.data.WorkflowIDs(l.id) }
-func (l *targetDepartment) queues() []string    { return l.data.QueueIDs(l.id) }
-func (l *targetDepartment) packages() []string  { return l.data.PackageIDs(l.id) }
-func (l *targetDepartment) robots() []string    { return l.data.RobotIDs(l.id) }
-func (l *targetDepartment) layouts() []string   { return l.data.LayoutIDs(l.id) }
+func (d *targetDepartment) workflows() []string { return d.data.WorkflowIDs(d.id) }
+func (d *targetDepartment) queues() []string    { return d.data.QueueIDs(d.id) }
+func (d *targetDepartment) packages() []string  { return d.data.PackageIDs(d.id) }
+func (d *targetDepartment) robots() []string    { return d.data.RobotIDs(d.id) }
+func (d *targetDepartment) layouts() []string   { return d.data.LayoutIDs(d.id) }
 
 func newComparison(t *testing.T, seed uint64, a arrangement) *comparison {
 	t.Helper()

@@ -273,11 +273,11 @@ func (c *Controller) abandon(w *waiter, err error) {
 }
 
 // breakerOf returns the breaker of an operation.
-func (k *class) breakerOf(operation string) *breaker {
-	b, ok := k.breakers[operation]
+func (c *class) breakerOf(operation string) *breaker {
+	b, ok := c.breakers[operation]
 	if !ok {
 		b = &breaker{held: queue{crowd: new(crowd)}} // they wait for no place
-		k.breakers[operation] = b
+		c.breakers[operation] = b
 	}
 	return b
 }

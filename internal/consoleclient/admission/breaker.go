@@ -150,22 +150,22 @@ func (b *breaker) succeed() {
 }
 
 // push lets a call wait for a place. It is a probe if its breaker is half open.
-func (k *class) push(w *waiter) {
+func (c *class) push(w *waiter) {
 	if b := w.place.breaker; b.state == halfOpen {
 		w.place.probe = true
 		b.inFlight++
 	}
-	k.queue.push(w)
+	c.queue.push(w)
 }
 
 // release lets the calls that a breaker holds go on, as far as it admits them. If it is open, it refuses them.
-func (k *class) release(b *breaker, now time.Time) {
+func (c *class) release(b *breaker, now time.Time) {
 	for b.held.Len() > 0 && !b.full() {
 		w := b.held.next(anyCaller)
 		if left := b.opensIn(now); left > 0 {
 			w.refuse(&RefusedError{Reason: Open, RetryAfter: left})
 			continue
 		}
-		k.push(w)
+		c.push(w)
 	}
 }

@@ -67,11 +67,11 @@ func pingLost(err error) bool {
 }
 
 // send sends a request once. The caller must close the response body.
-func (s *hedger) send(req *http.Request) (*http.Response, *attempt, error) {
+func (h *hedger) send(req *http.Request) (*http.Response, *attempt, error) {
 	ctx, cancel := context.WithCancel(req.Context())
-	a := &attempt{hedger: s, req: req, cancel: cancel}
+	a := &attempt{hedger: h, req: req, cancel: cancel}
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GetConn: a.getConn, GotConn: a.gotConn, WroteRequest: a.wroteRequest})
-	resp, err := s.base.RoundTrip(req.WithContext(traced))
+	resp, err := h.base.RoundTrip(req.WithContext(traced))
 	resp, err = a.end(resp, err)
 	if err != nil {
 		cancel()
@@ -156,45 +156,45 @@ func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 }
 
 // onDelay handles a GET that has waited too long.
-func (s *hedger) onDelay(a *attempt) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (h *hedger) onDelay(a *attempt) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	a.mu.Lock()
 	ended := a.ended
 	a.mu.Unlock()
 	if ended {
 		return
 	}
-	s.waiting[a] = struct{}{}
-	if s.hedging || time.Now().Before(s.pausedUntil) {
+	h.waiting[a] = struct{}{}
+	if h.hedging || time.Now().Before(h.pausedUntil) {
 		return
 	}
 	ctx, cancel := context.WithCancel(a.req.Context())
 	a.mu.Lock()
 	a.hedgeDone, a.stopHedge = make(chan struct{}), cancel
 	a.mu.Unlock()
-	s.hedging = true
-	go s.sendHedge(ctx, a)
+	h.hedging = true
+	go h.sendHedge(ctx, a)
 }
 
 // hedgeNext handles a GET that still waits.
-func (s *hedger) hedgeNext() {
-	s.mu.Lock()
+func (h *hedger) hedgeNext() {
+	h.mu.Lock()
 	var next *attempt
-	for next = range s.waiting {
+	for next = range h.waiting {
 		break
 	}
-	s.mu.Unlock()
+	h.mu.Unlock()
 	if next != nil {
-		s.onDelay(next)
+		h.onDelay(next)
 	}
 }
 
 // sendHedge sends a GET a second time on a new connection.
-func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
-	closeIdle(s.base)
+func (h *hedger) sendHedge(ctx context.Context, a *attempt) {
+	closeIdle(h.base)
 	timeout := time.AfterFunc(hedgeTimeout, a.stopHedge)
-	resp, err := s.base.RoundTrip(a.req.WithContext(ctx))
+	resp, err := h.base.RoundTrip(a.req.WithContext(ctx))
 	timeout.Stop()
 	a.mu.Lock()
 	dead := err == nil && !a.ended
@@ -209,10 +209,10 @@ func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
 			_ = resp.Body.Close() // the first response arrived earlier
 		}
 	}
-	s.mu.Lock()
-	s.hedging = false
+	h.mu.Lock()
+	h.hedging = false
 	if dead {
-		for other := range s.waiting {
+		for other := range h.waiting {
 			if other != a {
 				other.mu.Lock()
 				other.resend = true
@@ -220,33 +220,33 @@ func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
 				other.cancel()
 			}
 		}
-		clear(s.waiting)
+		clear(h.waiting)
 	} else {
 		pause := hedgePause
 		if err != nil { // nothing was answered
 			pause = hedgeTimeout / 2
 		}
-		s.pausedUntil = time.Now().Add(pause)
-		time.AfterFunc(pause, s.hedgeNext)
+		h.pausedUntil = time.Now().Add(pause)
+		time.AfterFunc(pause, h.hedgeNext)
 	}
-	s.mu.Unlock()
+	h.mu.Unlock()
 	close(a.hedgeDone)
 	if dead {
-		closeIdle(s.base)
+		closeIdle(h.base)
 		a.cancel() // ends the first request
 	}
 }
 
-func (s *hedger) forget(a *attempt) {
+func (h *hedger) forget(a *attempt) {
 	a.mu.Lock()
 	timed := a.timer != nil
 	a.mu.Unlock()
 	if !timed {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.waiting, a)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.waiting, a)
 }
 
 // timedOut closes the pool's idle connections if a request timed out on a reused connection, because the others may

@@ -67,54 +67,54 @@ func (p *BodyPool) Begin(ctx context.Context) *Reservation {
 func IsAnonymous(ctx context.Context) bool { return principal.FromContext(ctx).Name() == "" }
 
 // Identify returns all reserved bytes, and charges the caller in ctx from now on.
-func (h *Reservation) Identify(ctx context.Context) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.release()
+func (res *Reservation) Identify(ctx context.Context) {
+	res.mu.Lock()
+	defer res.mu.Unlock()
+	res.release()
 	who, caller := principal.FromContext(ctx), principal.Caller(ctx)
 	switch {
 	case IsAnonymous(ctx):
-		h.parts = []part{{&h.pool.anonymous, caller, 0}, {&h.pool.all, caller, 0}}
+		res.parts = []part{{&res.pool.anonymous, caller, 0}, {&res.pool.all, caller, 0}}
 	case who.Proven():
-		h.parts = []part{{&h.pool.all, caller, 0}}
+		res.parts = []part{{&res.pool.all, caller, 0}}
 	default:
-		h.parts = []part{{&h.pool.unproven, caller, SmallBytes}, {&h.pool.all, caller, 0}}
+		res.parts = []part{{&res.pool.unproven, caller, SmallBytes}, {&res.pool.all, caller, 0}}
 	}
 }
 
 // take reserves n more bytes, or fails with ErrBusy.
-func (h *Reservation) take(n int) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i, p := range h.parts {
-		if !p.of.Take(p.caller, p.counted(h.bytes+n)-p.counted(h.bytes)) {
-			for _, taken := range h.parts[:i] {
-				taken.of.Release(taken.caller, taken.counted(h.bytes+n)-taken.counted(h.bytes))
+func (res *Reservation) take(n int) error {
+	res.mu.Lock()
+	defer res.mu.Unlock()
+	for i, p := range res.parts {
+		if !p.of.Take(p.caller, p.counted(res.bytes+n)-p.counted(res.bytes)) {
+			for _, taken := range res.parts[:i] {
+				taken.of.Release(taken.caller, taken.counted(res.bytes+n)-taken.counted(res.bytes))
 			}
 			return ErrBusy
 		}
 	}
-	h.bytes += n
+	res.bytes += n
 	return nil
 }
 
 // Release returns all reserved bytes to the pool.
-func (h *Reservation) Release() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.release()
+func (res *Reservation) Release() {
+	res.mu.Lock()
+	defer res.mu.Unlock()
+	res.release()
 }
 
 // release is Release for a caller that holds mu.
-func (h *Reservation) release() {
-	for _, p := range h.parts {
-		p.of.Release(p.caller, p.counted(h.bytes))
+func (res *Reservation) release() {
+	for _, p := range res.parts {
+		p.of.Release(p.caller, p.counted(res.bytes))
 	}
-	h.bytes = 0
+	res.bytes = 0
 }
 
 // Reader returns a reader that reserves memory for the bytes it reads from r.
-func (h *Reservation) Reader(r io.Reader) io.Reader { return reservedReader{r, h} }
+func (res *Reservation) Reader(r io.Reader) io.Reader { return reservedReader{r, res} }
 
 type reservedReader struct {
 	io.Reader

@@ -42,7 +42,7 @@ func (answerLimits) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptResponse counts the values of the response. A response that is too large has no
 // data and one error; a mutation's also has the errors of its fields.
-func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+func (l answerLimits) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	mutation := isMutation(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -50,10 +50,10 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 	if mutation {
 		exceed = nil // the following fields are executed nevertheless
 	}
-	ctx, share, release := x.memory.Begin(ctx)
+	ctx, share, release := l.memory.Begin(ctx)
 	defer release()
-	answer := sequential.NewAnswer(x.limits, exceed, func(bytes int) error {
-		ctx, cancel := context.WithTimeout(ctx, x.wait)
+	answer := sequential.NewAnswer(l.limits, exceed, func(bytes int) error {
+		ctx, cancel := context.WithTimeout(ctx, l.wait)
 		defer cancel()
 		return share.Take(ctx, bytes)
 	})
@@ -89,7 +89,7 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 
 // InterceptRootField returns null for a mutation's field whose payload is too large. Its
 // change and those of the following fields are made.
-func (x answerLimits) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+func (l answerLimits) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 	if errs, ok := ctx.Value(errorCountKey{}).(*errorCount); ok {
 		errs.executed = true
 	}

@@ -34,34 +34,34 @@ type normalised struct {
 }
 
 // event applies an event of the subscription.
-func (c *normalised) event(id string, s state) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.known[id], c.byEvents[id] = s, s
-	c.events[id]++
+func (n *normalised) event(id string, s state) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.known[id], n.byEvents[id] = s, s
+	n.events[id]++
 }
 
 // Answered applies the answer to a query that was sent at the state told and events. An entity
 // with an event since then keeps the event's state: the order of two connections is unknown.
-func (c *normalised) Answered(t *testing.T, what string, nodes map[string]state, told map[string]state, events map[string]int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (n *normalised) Answered(t *testing.T, what string, nodes map[string]state, told map[string]state, events map[string]int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for id, s := range nodes {
 		if s.olderThan(told[id]) {
 			t.Errorf("%s answers %+v after an event of %+v", what, s, told[id])
 		}
-		if c.events[id] == events[id] {
-			c.known[id] = s
+		if n.events[id] == events[id] {
+			n.known[id] = s
 		}
 	}
 }
 
-func (c *normalised) now() (told map[string]state, events map[string]int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (n *normalised) now() (told map[string]state, events map[string]int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	told, events = make(map[string]state), make(map[string]int)
-	for id, s := range c.byEvents {
-		told[id], events[id] = s, c.events[id]
+	for id, s := range n.byEvents {
+		told[id], events[id] = s, n.events[id]
 	}
 	return told, events
 }
