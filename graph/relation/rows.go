@@ -5,9 +5,9 @@ import (
 
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/fanout"
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
-	"github.com/consoleql/consoleql/graph/survey"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -175,7 +175,7 @@ func listOf[P, T any, F comparable, G filterOf[T, F]](of kind[T, F], _ G, imply 
 		if q.Plain() {
 			return loader.One[entity.Connection[T]](of(l).List(l.Access, sc, q.Args, c.Selection))
 		}
-		return survey.List(l, of, survey.Only(sc), q, c.Selection)
+		return fanout.List(l, of, fanout.Only(sc), q, c.Selection)
 	}}
 }
 
@@ -193,7 +193,7 @@ func companyList[T any, F comparable, G filterOf[T, F]](of kind[T, F], _ G) load
 		if err != nil {
 			return loader.FailedOne[entity.Connection[T]](err)
 		}
-		return survey.List(l, of, survey.WholeCompany(parent.(*cc.Company), only), q, c.Selection)
+		return fanout.List(l, of, fanout.WholeCompany(parent.(*cc.Company), only), q, c.Selection)
 	}}
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/fanout"
 	"github.com/consoleql/consoleql/graph/listing"
-	"github.com/consoleql/consoleql/graph/survey"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
@@ -82,9 +82,9 @@ func (c *company) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, _
 // followAll subscribes alice to the robots of all departments of c.
 func followAll(t *testing.T, w *Service, c *company, terms terms[cc.Robot], ids ...string) (*subscriber[cc.Robot], error) {
 	t.Helper()
-	var departments []survey.Department
+	var departments []fanout.Department
 	for _, d := range slices.Sorted(maps.Keys(c.robots)) {
-		departments = append(departments, survey.Department{Scope: scope.Scope{CompanyID: "c", DepartmentID: d}, Entity: &cc.Department{ID: d}})
+		departments = append(departments, fanout.Department{Scope: scope.Scope{CompanyID: "c", DepartmentID: d}, Entity: &cc.Department{ID: d}})
 	}
 	terms.principal = alice
 	targets, err := follow(departments, target{principal: alice.Name(), ids: normal(ids)}, &terms)

@@ -15,10 +15,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/consoleql/consoleql/internal/fairqueue"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/quota"
-	"github.com/consoleql/consoleql/internal/turns"
 )
 
 const (
@@ -51,10 +51,10 @@ type Pool struct {
 
 	mu      sync.Mutex
 	used    int64
-	holders []*Share            // large operations with bytes, in the order in which they were given the first ones
-	waiting turns.Queue[*Share] // those without
-	places  quota.Quota         // of those without
-	small   quota.Quota         // bytes of small operations
+	holders []*Share                // large operations with bytes, in the order in which they were given the first ones
+	waiting fairqueue.Queue[*Share] // those without
+	places  quota.Quota             // of those without
+	small   quota.Quota             // bytes of small operations
 }
 
 // New returns a pool of that many bytes; 0: DefaultBytes.
@@ -102,8 +102,8 @@ type Share struct {
 
 	// Guarded by pool.mu:
 	holders int
-	large   bool                // it has large bytes
-	queued  *turns.Item[*Share] // in pool.waiting; nil: it is not there
+	large   bool                    // it has large bytes
+	queued  *fairqueue.Item[*Share] // in pool.waiting; nil: it is not there
 	wanted  int64
 	changed chan struct{} // closed when more is given; nil: nobody waits
 }

@@ -30,9 +30,9 @@ const (
 var layers = [][]string{
 	{
 		"graph", "graph/schema", "graph/selection", "internal/backoff", "internal/binarytest", "internal/buildinfo", "internal/consoleclient/generate",
-		"internal/consolesim", "internal/edge/graphiql/browsertest", "internal/edge/drain", "internal/edge/slowreader", "internal/edge/staticfiles", "internal/fault",
+		"internal/consolesim", "internal/edge/graphiql/browsertest", "internal/edge/drain", "internal/edge/slowreader", "internal/edge/staticfiles", "internal/fairqueue", "internal/fault",
 		"internal/flight", "internal/health", "internal/invalidation", "internal/logqueue", "internal/quota", "internal/redistest", "internal/scope", "internal/tcpproxy",
-		"internal/textfile", "internal/turns",
+		"internal/textfile",
 	},
 	{
 		"examples/dashboard", "internal/edge/graphiql",
@@ -45,7 +45,7 @@ var layers = [][]string{
 	{"graph/batch", "graph/listing", "internal/apierror", "internal/cachedconsole", "internal/explain", "internal/verify"},
 	{"graph/entity", "internal/bench", "internal/compatibility"},
 	{"cmd/bench", "graph/loader", "internal/edge/graphqlhttp"},
-	{"graph/survey", "internal/edge/querylimit", "internal/operationcache"},
+	{"graph/fanout", "internal/edge/querylimit", "internal/operationcache"},
 	{"graph/mutation", "graph/subscription"},
 	{"graph/generated", "graph/relation", "internal/edge/transport", "internal/trusteddocuments"},
 	{"graph/resolver", "internal/mcp"},

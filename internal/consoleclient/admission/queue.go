@@ -3,7 +3,7 @@ package admission
 import (
 	"time"
 
-	"github.com/consoleql/consoleql/internal/turns"
+	"github.com/consoleql/consoleql/internal/fairqueue"
 )
 
 // waiter is a call that waits for a place.
@@ -11,7 +11,7 @@ type waiter struct {
 	place  *Place
 	result chan error // buffered; nil: the place may be used
 	in     *queue     // nil: it does not wait any more
-	item   *turns.Item[*waiter]
+	item   *fairqueue.Item[*waiter]
 }
 
 // refuse ends the wait of a call that was removed from its queue. A probe no longer counts as in flight then.
@@ -78,7 +78,7 @@ func (c *crowd) add(call Call, n int) {
 
 // queue holds calls that wait.
 type queue struct {
-	turns.Queue[*waiter]
+	fairqueue.Queue[*waiter]
 	crowd *crowd
 }
 

@@ -1,4 +1,4 @@
-package survey
+package fanout
 
 import (
 	"github.com/consoleql/consoleql/graph/batch"

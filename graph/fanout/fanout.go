@@ -1,5 +1,5 @@
-// Package survey reads whole lists of one or more departments, to filter, order and count what the console cannot.
-package survey
+// Package fanout reads whole lists of one or more departments, to filter, order and count what the console cannot.
+package fanout
 
 import (
 	"slices"
