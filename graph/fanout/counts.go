@@ -14,11 +14,11 @@ import (
 
 // RobotCounts counts the robots of an area; if queue is not empty, those of the queue.
 func RobotCounts(l *loader.Loaders, area Area, queue string, s selection.Set) loader.Loaded {
-	x := &survey[cc.Robot, cc.RobotFilter]{area: area, of: (*loader.Loaders).Robots, options: entity.HeadOptions[cc.RobotFilter]{
+	x := &fanOut[cc.Robot, cc.RobotFilter]{area: area, of: (*loader.Loaders).Robots, options: entity.HeadOptions[cc.RobotFilter]{
 		Filter: cc.RobotFilter{AssociatedQueueID: cc.OptionalID(scope.Lower(queue))}, Whole: s.Selects("RobotCounts", "byStatus", "silent"),
 	}}
 	return loader.NewStaged(l, x.stages(), func() (*listing.RobotCounts, error) {
-		parts, missing, err := x.answered(nil)
+		parts, missing, err := x.collect(nil)
 		if err != nil {
 			return nil, err
 		}
@@ -32,37 +32,37 @@ func RobotCounts(l *loader.Loaders, area Area, queue string, s selection.Set) lo
 
 // WorkflowCounts counts the workflows of an area.
 func WorkflowCounts(l *loader.Loaders, area Area, s selection.Set) loader.Loaded {
-	return factCounts(l, area, (*loader.Loaders).Workflows, s.Selects("WorkflowCounts", "outdated"), func(c listing.Count, n int) *listing.WorkflowCounts {
+	return countMatching(l, area, (*loader.Loaders).Workflows, s.Selects("WorkflowCounts", "outdated"), func(c listing.Count, n int) *listing.WorkflowCounts {
 		return &listing.WorkflowCounts{Count: c, Outdated: n}
 	})
 }
 
 // PackageCounts counts the packages of an area.
 func PackageCounts(l *loader.Loaders, area Area, s selection.Set) loader.Loaded {
-	return factCounts(l, area, (*loader.Loaders).Packages, s.Selects("PackageCounts", "unused"), func(c listing.Count, n int) *listing.PackageCounts {
+	return countMatching(l, area, (*loader.Loaders).Packages, s.Selects("PackageCounts", "unused"), func(c listing.Count, n int) *listing.PackageCounts {
 		return &listing.PackageCounts{Count: c, Unused: n}
 	})
 }
 
 // QueueCounts counts the queues of an area.
 func QueueCounts(l *loader.Loaders, area Area, s selection.Set) loader.Loaded {
-	return factCounts(l, area, (*loader.Loaders).Queues, s.Selects("QueueCounts", "empty"), func(c listing.Count, n int) *listing.QueueCounts {
+	return countMatching(l, area, (*loader.Loaders).Queues, s.Selects("QueueCounts", "empty"), func(c listing.Count, n int) *listing.QueueCounts {
 		return &listing.QueueCounts{Count: c, Empty: n}
 	})
 }
 
-// factCounts counts the entities of a kind and, if walk is set, those whose fact is true.
-func factCounts[C, T any, F comparable](l *loader.Loaders, area Area, of func(*loader.Loaders) *entity.Loader[T, F], walk bool, counts func(listing.Count, int) *C) loader.Loaded {
-	x := &survey[T, F]{area: area, of: of, withFact: walk, options: entity.HeadOptions[F]{Whole: walk}}
+// countMatching counts the entities of a kind and, if walk is set, those whose fact is true.
+func countMatching[C, T any, F comparable](l *loader.Loaders, area Area, of func(*loader.Loaders) *entity.Loader[T, F], walk bool, counts func(listing.Count, int) *C) loader.Loaded {
+	x := &fanOut[T, F]{area: area, of: of, withPredicate: walk, options: entity.HeadOptions[F]{Whole: walk}}
 	return loader.NewStaged(l, x.stages(), func() (*C, error) {
 		n, unknown := 0, false
-		parts, missing, err := x.answered(func(p *part[T]) error {
+		parts, missing, err := x.collect(func(p *departmentResult[T]) error {
 			if !walk {
 				return nil
 			}
 			some := 0
 			for _, v := range p.head.Items {
-				is, err := p.fact.value(v)
+				is, err := p.predicate.value(v)
 				if err != nil {
 					return err
 				}
@@ -71,7 +71,7 @@ func factCounts[C, T any, F comparable](l *loader.Loaders, area Area, of func(*l
 				}
 			}
 			n += some
-			unknown = unknown || p.fact.cut != nil && p.fact.cut()
+			unknown = unknown || p.predicate.isPartial != nil && p.predicate.isPartial()
 			return nil
 		})
 		if err != nil {
@@ -86,7 +86,7 @@ func factCounts[C, T any, F comparable](l *loader.Loaders, area Area, of func(*l
 }
 
 // countOf returns what all counts tell.
-func countOf[T any](parts []*part[T], missing []*listing.UnavailableDepartment) listing.Count {
+func countOf[T any](parts []*departmentResult[T], missing []*listing.UnavailableDepartment) listing.Count {
 	c := listing.Count{Precision: listing.Exact, Unavailable: missing}
 	var oldest time.Time
 	for _, p := range parts {

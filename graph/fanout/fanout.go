@@ -58,7 +58,7 @@ func (a Area) Departments(l *loader.Loaders) ([]Department, error) {
 	case a.err != nil:
 		return nil, a.err
 	case a.subtree != nil:
-		return visible(l, below(nil, a.subtree)), nil
+		return permitted(l, appendSubtree(nil, a.subtree)), nil
 	case a.company == nil:
 		return []Department{{Scope: a.scope}}, nil
 	}
@@ -67,7 +67,7 @@ func (a Area) Departments(l *loader.Loaders) ([]Department, error) {
 		return nil, err
 	}
 	if a.only == nil {
-		return visible(l, tree), nil
+		return permitted(l, tree), nil
 	}
 	departments := make([]Department, 0, len(a.only))
 	for i, id := range a.only {
@@ -82,7 +82,7 @@ func (a Area) Departments(l *loader.Loaders) ([]Department, error) {
 		}
 		d := tree[at]
 		p := Department{Scope: d.Scope(), Entity: d}
-		if !mayAsk(l, d) {
+		if !isPermitted(l, d) {
 			p.Err = fault.New(fault.Forbidden, "the caller has neither role nor permission in the department")
 		}
 		departments = append(departments, p)
@@ -90,68 +90,68 @@ func (a Area) Departments(l *loader.Loaders) ([]Department, error) {
 	return departments, nil
 }
 
-// below appends a department and those below it. A tree of the console has no cycles that its loader has not cut.
-func below(all []*cc.Department, d *cc.Department) []*cc.Department {
+// appendSubtree appends a department and those below it. A tree of the console has no cycles that its loader has not cut.
+func appendSubtree(all []*cc.Department, d *cc.Department) []*cc.Department {
 	if slices.Contains(all, d) {
 		return all
 	}
 	all = append(all, d)
 	for _, child := range d.Children {
-		all = below(all, child)
+		all = appendSubtree(all, child)
 	}
 	return all
 }
 
-// visible returns those of the departments that the caller may ask.
-func visible(l *loader.Loaders, all []*cc.Department) []Department {
+// permitted returns those of the departments that the caller may ask.
+func permitted(l *loader.Loaders, all []*cc.Department) []Department {
 	departments := make([]Department, 0, len(all))
 	for _, d := range all {
-		if mayAsk(l, d) {
+		if isPermitted(l, d) {
 			departments = append(departments, Department{Scope: d.Scope(), Entity: d})
 		}
 	}
 	return departments
 }
 
-// mayAsk reports whether the caller has a role or permission in a department, and its API key allows the department.
-func mayAsk(l *loader.Loaders, d *cc.Department) bool {
+// isPermitted reports whether the caller has a role or permission in a department, and its API key allows the department.
+func isPermitted(l *loader.Loaders, d *cc.Department) bool {
 	return (d.VisitorHasAnyRole || d.VisitorHasPermission) && principal.FromContext(l.Context()).Limits().CheckScope(d.Scope()) == nil
 }
 
-// survey reads one kind in the departments of an area.
-type survey[T any, F comparable] struct {
-	area     Area
-	of       func(*loader.Loaders) *entity.Loader[T, F]
-	options  entity.HeadOptions[F]
-	withFact bool
-	parts    []*part[T]
-	err      error
+// fanOut reads one kind in the departments of an area.
+type fanOut[T any, F comparable] struct {
+	area          Area
+	of            func(*loader.Loaders) *entity.Loader[T, F]
+	options       entity.HeadOptions[F]
+	withPredicate bool
+	results       []*departmentResult[T]
+	err           error
 }
 
-// part is a department's part of a survey.
-type part[T any] struct {
+// departmentResult is a department's part of a fanOut.
+type departmentResult[T any] struct {
 	Department
 
-	read batch.Thunk[*entity.Head[T]]
-	head *entity.Head[T]
-	fact *fact[T]
+	read      batch.Thunk[*entity.Head[T]]
+	head      *entity.Head[T]
+	predicate *predicate[T]
 }
 
-// stages returns the reads of the survey.
-func (s *survey[T, F]) stages() []loader.Stage {
+// stages returns the reads of the fanOut.
+func (s *fanOut[T, F]) stages() []loader.Stage {
 	var stages []loader.Stage
 	if s.area.company != nil {
 		stages = append(stages, func(l *loader.Loaders) func() { return waitFor(l.CompanyDepartments(s.area.company)) })
 	}
 	stages = append(stages, s.begin)
-	if s.withFact {
-		stages = append(stages, s.follow)
+	if s.withPredicate {
+		stages = append(stages, s.beginPredicates)
 	}
 	return stages
 }
 
 // begin starts the list of each department.
-func (s *survey[T, F]) begin(l *loader.Loaders) func() {
+func (s *fanOut[T, F]) begin(l *loader.Loaders) func() {
 	departments, err := s.area.Departments(l)
 	if err != nil {
 		s.err = err
@@ -159,44 +159,44 @@ func (s *survey[T, F]) begin(l *loader.Loaders) func() {
 	}
 	waits := make([]func(), 0, 2*len(departments))
 	for _, at := range departments {
-		p := &part[T]{Department: at}
-		s.parts = append(s.parts, p)
+		p := &departmentResult[T]{Department: at}
+		s.results = append(s.results, p)
 		if p.Err != nil {
 			continue
 		}
 		p.read = s.of(l).Head(l.Access, p.Scope, s.options)
 		waits = append(waits, waitFor(p.read))
-		if !s.withFact {
+		if !s.withPredicate {
 			continue
 		}
-		if p.fact = factOf[T](p.Scope); p.fact != nil && p.fact.begin != nil {
-			waits = append(waits, p.fact.begin(l))
+		if p.predicate = predicateOf[T](p.Scope); p.predicate != nil && p.predicate.begin != nil {
+			waits = append(waits, p.predicate.begin(l))
 		}
 	}
-	return all(waits...)
+	return waitAll(waits...)
 }
 
-// follow starts what the facts of the entities need.
-func (s *survey[T, F]) follow(l *loader.Loaders) func() {
+// beginMembers starts what the facts of the entities need.
+func (s *fanOut[T, F]) beginPredicates(l *loader.Loaders) func() {
 	var waits []func()
-	for _, p := range s.parts {
-		if p.Err != nil || p.fact == nil || p.fact.follow == nil {
+	for _, p := range s.results {
+		if p.Err != nil || p.predicate == nil || p.predicate.beginFor == nil {
 			continue
 		}
 		if head, err := p.read(); err == nil {
-			waits = append(waits, p.fact.follow(l, head.Items))
+			waits = append(waits, p.predicate.beginFor(l, head.Items))
 		}
 	}
-	return all(waits...)
+	return waitAll(waits...)
 }
 
-// answered returns the parts that were answered, and the departments that are missing. each, if not nil, checks a part.
-func (s *survey[T, F]) answered(each func(*part[T]) error) (parts []*part[T], missing []*listing.UnavailableDepartment, err error) {
+// collect returns the parts that were answered, and the departments that are missing. each, if not nil, checks a part.
+func (s *fanOut[T, F]) collect(each func(*departmentResult[T]) error) (parts []*departmentResult[T], missing []*listing.UnavailableDepartment, err error) {
 	if s.err != nil {
 		return nil, nil, s.err
 	}
 	missing = []*listing.UnavailableDepartment{}
-	for _, p := range s.parts {
+	for _, p := range s.results {
 		err := p.Err
 		if err == nil {
 			p.head, err = p.read()
@@ -216,8 +216,8 @@ func (s *survey[T, F]) answered(each func(*part[T]) error) (parts []*part[T], mi
 	return parts, missing, nil
 }
 
-// all waits for several functions, some of which may be nil.
-func all(waits ...func()) func() {
+// waitAll waits for several functions, some of which may be nil.
+func waitAll(waits ...func()) func() {
 	return func() {
 		for _, wait := range waits {
 			if wait != nil {

@@ -45,7 +45,7 @@ func List[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *enti
 	if q.OrderBy == nil && keys.CreatedAt == nil && !area.isOne() {
 		q.OrderBy, walks = &entity.OrderBy{Field: listing.Name, Direction: entity.SortOrderAsc}, walks || needs.Nodes
 	}
-	x := &survey[T, F]{area: area, of: of, withFact: q.Conditions.Fact != nil, options: entity.HeadOptions[F]{
+	x := &fanOut[T, F]{area: area, of: of, withPredicate: q.Conditions.Predicate != nil, options: entity.HeadOptions[F]{
 		Filter: r.Filter, Ascending: r.Ascending, Whole: walks, Strict: walks, IDs: q.Conditions.IDs, Complete: needs.Complete,
 	}}
 	switch {
@@ -56,13 +56,13 @@ func List[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *enti
 			return loader.FailedOne[entity.Connection[T]](fault.New(fault.QueryTooComplex, "a list of several departments is read up to %d entities", listing.MaxEntities))
 		}
 	}
-	g := gathering[T, F]{survey: x, query: q, keys: keys, from: r.Offset, count: r.Count, ascending: r.Ascending}
+	g := departmentLists[T, F]{fanOut: x, query: q, keys: keys, from: r.Offset, count: r.Count, ascending: r.Ascending}
 	return loader.NewStaged(l, x.stages(), g.connection, loader.Itself[entity.Connection[T]])
 }
 
-// gathering is a list over the departments of a survey.
-type gathering[T any, F comparable] struct {
-	survey      *survey[T, F]
+// departmentLists is a list over the departments of a fanOut.
+type departmentLists[T any, F comparable] struct {
+	fanOut      *fanOut[T, F]
 	query       ListQuery[T, F]
 	keys        listing.Entity[T]
 	from, count int
@@ -70,8 +70,8 @@ type gathering[T any, F comparable] struct {
 }
 
 // connection returns the range.
-func (g *gathering[T, F]) connection() (*entity.Connection[T], error) {
-	parts, missing, err := g.survey.answered(g.narrow)
+func (g *departmentLists[T, F]) connection() (*entity.Connection[T], error) {
+	parts, missing, err := g.fanOut.collect(g.applyConditions)
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +98,9 @@ func (g *gathering[T, F]) connection() (*entity.Connection[T], error) {
 	return c, nil
 }
 
-// narrow applies the conditions to a department's list.
-func (g *gathering[T, F]) narrow(p *part[T]) error {
-	if !g.survey.options.Whole {
+// applyConditions applies the conditions to a department's list.
+func (g *departmentLists[T, F]) applyConditions(p *departmentResult[T]) error {
+	if !g.fanOut.options.Whole {
 		return nil
 	}
 	items, err := p.head.Whole()
@@ -108,9 +108,9 @@ func (g *gathering[T, F]) narrow(p *part[T]) error {
 		return err
 	}
 	value := func(*T) (*bool, error) { return nil, nil }
-	if p.fact != nil {
-		value = p.fact.value
-		if p.fact.cut != nil && p.fact.cut() {
+	if p.predicate != nil {
+		value = p.predicate.value
+		if p.predicate.isPartial != nil && p.predicate.isPartial() {
 			return fault.New(fault.QueryTooComplex, "another list, which the filter depends on, could not be read whole")
 		}
 	}

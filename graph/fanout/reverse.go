@@ -13,8 +13,8 @@ import (
 
 // RobotQueues returns the queues that a robot is in.
 func RobotQueues(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Queue] {
-	m := &members{sc: r.Scope()}
-	follow := func(l *loader.Loaders) func() { return m.follow(l, anyQueue) }
+	m := &queueMembers{scope: r.Scope()}
+	follow := func(l *loader.Loaders) func() { return m.beginMembers(l, allQueues) }
 	return loader.NewStaged(l, []loader.Stage{m.begin, follow}, func() ([]*cc.Queue, error) {
 		byRobot, err := m.byRobot()
 		if err != nil {
@@ -24,21 +24,21 @@ func RobotQueues(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Queue] {
 	}, loader.Each[cc.Queue])
 }
 
-// runs are what is read to tell which workflows run on a robot.
-type runs struct {
-	members
+// robotWorkflows are what is read to tell which workflows run on a robot.
+type robotWorkflows struct {
+	queueMembers
 
 	workflows batch.Thunk[*entity.Head[cc.Workflow]]
 	robots    map[*cc.Workflow]batch.Thunk[[]*cc.Robot] // of workflows that come without the ids of their robots
 }
 
-func (rs *runs) begin(l *loader.Loaders) func() {
-	rs.workflows = l.Workflows().Head(l.Access, rs.sc, entity.HeadOptions[cc.WorkflowFilter]{Whole: true})
-	return all(rs.members.begin(l), waitFor(rs.workflows))
+func (rs *robotWorkflows) begin(l *loader.Loaders) func() {
+	rs.workflows = l.Workflows().Head(l.Access, rs.scope, entity.HeadOptions[cc.WorkflowFilter]{Whole: true})
+	return waitAll(rs.queueMembers.begin(l), waitFor(rs.workflows))
 }
 
-// follow reads the robots of the queues that workflows have, and of the workflows that come without them.
-func (rs *runs) follow(l *loader.Loaders) func() {
+// beginMembers reads the robots of the queues that workflows have, and of the workflows that come without them.
+func (rs *robotWorkflows) beginMembers(l *loader.Loaders) func() {
 	rs.robots = make(map[*cc.Workflow]batch.Thunk[[]*cc.Robot])
 	head, err := rs.workflows()
 	if err != nil {
@@ -55,15 +55,15 @@ func (rs *runs) follow(l *loader.Loaders) func() {
 			waits = append(waits, waitFor(rs.robots[w]))
 		}
 	}
-	return all(append(waits, rs.members.follow(l, func(q *cc.Queue) bool {
+	return waitAll(append(waits, rs.queueMembers.beginMembers(l, func(q *cc.Queue) bool {
 		_, ok := queues[scope.Lower(q.ID)]
 		return ok
 	}))...)
 }
 
-// on returns the workflows that run on a robot.
-func (rs *runs) on(id string) ([]*cc.Workflow, error) {
-	workflows, err := whole(rs.workflows)
+// runningOn returns the workflows that run on a robot.
+func (rs *robotWorkflows) runningOn(id string) ([]*cc.Workflow, error) {
+	workflows, err := awaitWhole(rs.workflows)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (rs *runs) on(id string) ([]*cc.Workflow, error) {
 	}
 	found := []*cc.Workflow{}
 	for _, w := range workflows {
-		bound, err := rs.bound(w, id)
+		bound, err := rs.isBound(w, id)
 		if err != nil {
 			return nil, err
 		}
@@ -84,8 +84,8 @@ func (rs *runs) on(id string) ([]*cc.Workflow, error) {
 	return found, nil
 }
 
-// bound reports whether a workflow is bound to a robot itself.
-func (rs *runs) bound(w *cc.Workflow, id string) (bool, error) {
+// isBound reports whether a workflow is bound to a robot itself.
+func (rs *robotWorkflows) isBound(w *cc.Workflow, id string) (bool, error) {
 	if w.AssociatedRobotIDs != nil {
 		return slices.ContainsFunc(*w.AssociatedRobotIDs, func(robot string) bool { return strings.EqualFold(robot, id) }), nil
 	}
@@ -95,9 +95,9 @@ func (rs *runs) bound(w *cc.Workflow, id string) (bool, error) {
 
 // RobotWorkflows returns the workflows that are bound to a robot or to one of its queues.
 func RobotWorkflows(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Workflow] {
-	x := &runs{members: members{sc: r.Scope()}}
-	return loader.NewStaged(l, []loader.Stage{x.begin, x.follow}, func() ([]*cc.Workflow, error) {
-		return x.on(scope.Lower(r.ID))
+	x := &robotWorkflows{queueMembers: queueMembers{scope: r.Scope()}}
+	return loader.NewStaged(l, []loader.Stage{x.begin, x.beginMembers}, func() ([]*cc.Workflow, error) {
+		return x.runningOn(scope.Lower(r.ID))
 	}, loader.Each[cc.Workflow])
 }
 
@@ -109,7 +109,7 @@ func Referring[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) 
 		return waitFor(list)
 	}
 	return loader.NewStaged(l, []loader.Stage{begin}, func() ([]*T, error) {
-		entities, err := whole(list)
+		entities, err := awaitWhole(list)
 		if err != nil {
 			return nil, err
 		}
