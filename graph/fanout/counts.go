@@ -14,17 +14,17 @@ import (
 
 // RobotCounts counts the robots of an area; if queue is not empty, those of the queue.
 func RobotCounts(l *loader.Loaders, area Area, queue string, s selection.Set) loader.Loaded {
-	x := &fanOut[cc.Robot, cc.RobotFilter]{area: area, of: (*loader.Loaders).Robots, options: entity.HeadOptions[cc.RobotFilter]{
+	f := &fanOut[cc.Robot, cc.RobotFilter]{area: area, of: (*loader.Loaders).Robots, options: entity.HeadOptions[cc.RobotFilter]{
 		Filter: cc.RobotFilter{AssociatedQueueID: cc.OptionalID(scope.Lower(queue))}, Whole: s.Selects("RobotCounts", "byStatus", "silent"),
 	}}
-	return loader.NewStaged(l, x.stages(), func() (*listing.RobotCounts, error) {
-		parts, missing, err := x.collect(nil)
+	return loader.NewStaged(l, f.stages(), func() (*listing.RobotCounts, error) {
+		answered, missing, err := f.collect(nil)
 		if err != nil {
 			return nil, err
 		}
-		counts := listing.NewRobotCounts(countOf(parts, missing))
-		for _, p := range parts {
-			counts.Add(listing.NewRobotTally(slices.Values(p.head.Items)), p.head.AsOf)
+		counts := listing.NewRobotCounts(countOf(answered, missing))
+		for _, r := range answered {
+			counts.Add(listing.NewRobotTally(slices.Values(r.head.Items)), r.head.AsOf)
 		}
 		return counts, nil
 	}, loader.Itself[listing.RobotCounts])
@@ -51,18 +51,18 @@ func QueueCounts(l *loader.Loaders, area Area, s selection.Set) loader.Loaded {
 	})
 }
 
-// countMatching counts the entities of a kind and, if walk is set, those whose fact is true.
+// countMatching counts the entities of a kind and, if walk is set, those whose predicate is true.
 func countMatching[C, T any, F comparable](l *loader.Loaders, area Area, of func(*loader.Loaders) *entity.Loader[T, F], walk bool, counts func(listing.Count, int) *C) loader.Loaded {
-	x := &fanOut[T, F]{area: area, of: of, withPredicate: walk, options: entity.HeadOptions[F]{Whole: walk}}
-	return loader.NewStaged(l, x.stages(), func() (*C, error) {
+	f := &fanOut[T, F]{area: area, of: of, withPredicate: walk, options: entity.HeadOptions[F]{Whole: walk}}
+	return loader.NewStaged(l, f.stages(), func() (*C, error) {
 		n, unknown := 0, false
-		parts, missing, err := x.collect(func(p *departmentResult[T]) error {
+		answered, missing, err := f.collect(func(r *departmentResult[T]) error {
 			if !walk {
 				return nil
 			}
 			some := 0
-			for _, v := range p.head.Items {
-				is, err := p.predicate.value(v)
+			for _, v := range r.head.Items {
+				is, err := r.predicate.value(v)
 				if err != nil {
 					return err
 				}
@@ -71,13 +71,13 @@ func countMatching[C, T any, F comparable](l *loader.Loaders, area Area, of func
 				}
 			}
 			n += some
-			unknown = unknown || p.predicate.isPartial != nil && p.predicate.isPartial()
+			unknown = unknown || r.predicate.isPartial != nil && r.predicate.isPartial()
 			return nil
 		})
 		if err != nil {
 			return nil, err
 		}
-		count := countOf(parts, missing)
+		count := countOf(answered, missing)
 		if unknown {
 			count.Precision = listing.AtLeast
 		}
@@ -86,16 +86,16 @@ func countMatching[C, T any, F comparable](l *loader.Loaders, area Area, of func
 }
 
 // countOf returns what all counts tell.
-func countOf[T any](parts []*departmentResult[T], missing []*listing.UnavailableDepartment) listing.Count {
+func countOf[T any](answered []*departmentResult[T], missing []*listing.UnavailableDepartment) listing.Count {
 	c := listing.Count{Precision: listing.Exact, Unavailable: missing}
 	var oldest time.Time
-	for _, p := range parts {
-		c.Total += p.head.Total
-		if p.head.Cut {
+	for _, r := range answered {
+		c.Total += r.head.Total
+		if r.head.Cut {
 			c.Precision = listing.AtLeast
 		}
-		if oldest.IsZero() || p.head.AsOf.Before(oldest) {
-			oldest = p.head.AsOf
+		if oldest.IsZero() || r.head.AsOf.Before(oldest) {
+			oldest = r.head.AsOf
 		}
 	}
 	if oldest.IsZero() {

@@ -128,7 +128,7 @@ type fanOut[T any, F comparable] struct {
 	err           error
 }
 
-// departmentResult is a department's part of a fanOut.
+// departmentResult is the answer of one department.
 type departmentResult[T any] struct {
 	Department
 
@@ -137,83 +137,84 @@ type departmentResult[T any] struct {
 	predicate *predicate[T]
 }
 
-// stages returns the reads of the fanOut.
-func (s *fanOut[T, F]) stages() []loader.Stage {
+// stages returns the reads.
+func (f *fanOut[T, F]) stages() []loader.Stage {
 	var stages []loader.Stage
-	if s.area.company != nil {
-		stages = append(stages, func(l *loader.Loaders) func() { return waitFor(l.CompanyDepartments(s.area.company)) })
+	if f.area.company != nil {
+		stages = append(stages, func(l *loader.Loaders) func() { return waitFor(l.CompanyDepartments(f.area.company)) })
 	}
-	stages = append(stages, s.begin)
-	if s.withPredicate {
-		stages = append(stages, s.beginPredicates)
+	stages = append(stages, f.begin)
+	if f.withPredicate {
+		stages = append(stages, f.beginPredicates)
 	}
 	return stages
 }
 
 // begin starts the list of each department.
-func (s *fanOut[T, F]) begin(l *loader.Loaders) func() {
-	departments, err := s.area.Departments(l)
+func (f *fanOut[T, F]) begin(l *loader.Loaders) func() {
+	departments, err := f.area.Departments(l)
 	if err != nil {
-		s.err = err
+		f.err = err
 		return nil
 	}
 	waits := make([]func(), 0, 2*len(departments))
 	for _, at := range departments {
-		p := &departmentResult[T]{Department: at}
-		s.results = append(s.results, p)
-		if p.Err != nil {
+		r := &departmentResult[T]{Department: at}
+		f.results = append(f.results, r)
+		if r.Err != nil {
 			continue
 		}
-		p.read = s.of(l).Head(l.Access, p.Scope, s.options)
-		waits = append(waits, waitFor(p.read))
-		if !s.withPredicate {
+		r.read = f.of(l).Head(l.Access, r.Scope, f.options)
+		waits = append(waits, waitFor(r.read))
+		if !f.withPredicate {
 			continue
 		}
-		if p.predicate = predicateOf[T](p.Scope); p.predicate != nil && p.predicate.begin != nil {
-			waits = append(waits, p.predicate.begin(l))
+		if r.predicate = predicateOf[T](r.Scope); r.predicate != nil && r.predicate.begin != nil {
+			waits = append(waits, r.predicate.begin(l))
 		}
 	}
 	return waitAll(waits...)
 }
 
-// beginMembers starts what the facts of the entities need.
-func (s *fanOut[T, F]) beginPredicates(l *loader.Loaders) func() {
+// beginPredicates starts what the predicates of the entities need.
+func (f *fanOut[T, F]) beginPredicates(l *loader.Loaders) func() {
 	var waits []func()
-	for _, p := range s.results {
-		if p.Err != nil || p.predicate == nil || p.predicate.beginFor == nil {
+	for _, r := range f.results {
+		if r.Err != nil || r.predicate == nil || r.predicate.beginFor == nil {
 			continue
 		}
-		if head, err := p.read(); err == nil {
-			waits = append(waits, p.predicate.beginFor(l, head.Items))
+		if head, err := r.read(); err == nil {
+			waits = append(waits, r.predicate.beginFor(l, head.Items))
 		}
 	}
 	return waitAll(waits...)
 }
 
-// collect returns the parts that were answered, and the departments that are missing. each, if not nil, checks a part.
-func (s *fanOut[T, F]) collect(each func(*departmentResult[T]) error) (parts []*departmentResult[T], missing []*listing.UnavailableDepartment, err error) {
-	if s.err != nil {
-		return nil, nil, s.err
+// collect returns the results of the departments that answered, and the departments that are missing. each, if not nil,
+// checks a result.
+func (f *fanOut[T, F]) collect(each func(*departmentResult[T]) error) (answered []*departmentResult[T], missing []*listing.UnavailableDepartment, err error) {
+	if f.err != nil {
+		return nil, nil, f.err
 	}
 	missing = []*listing.UnavailableDepartment{}
-	for _, p := range s.results {
-		err := p.Err
+	for _, r := range f.results {
+		err := r.Err
 		if err == nil {
-			p.head, err = p.read()
+			r.head, err = r.read()
 		}
 		if err == nil && each != nil {
-			err = each(p)
+			err = each(r)
 		}
 		switch {
 		case err == nil:
-			parts = append(parts, p)
-		case s.area.isOne() || !listing.IsUnavailable(err):
+			answered = append(answered, r)
+		case f.area.isOne() || !listing.IsUnavailable(err):
 			return nil, nil, err
 		default:
-			missing = append(missing, listing.Unavailable(p.Entity, err))
+			missing = append(missing, listing.Unavailable(r.Entity, err))
 		}
 	}
-	return parts, missing, nil
+	return answered, missing, nil
 }
 
 // waitAll waits for several functions, some of which may be nil.

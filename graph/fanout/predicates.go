@@ -16,7 +16,7 @@ import (
 type predicate[T any] struct {
 	// begin starts the reads that need no entities, together with the list; nil: there are none.
 	begin func(l *loader.Loaders) (wait func())
-	// beginMembers starts the reads that need the entities; nil: there are none.
+	// beginFor starts the reads that need the entities; nil: there are none.
 	beginFor func(l *loader.Loaders, entities []*T) (wait func())
 	// value returns the property; nil if it is not known.
 	value func(*T) (*bool, error)

@@ -32,15 +32,15 @@ type robotWorkflows struct {
 	robots    map[*cc.Workflow]batch.Thunk[[]*cc.Robot] // of workflows that come without the ids of their robots
 }
 
-func (rs *robotWorkflows) begin(l *loader.Loaders) func() {
-	rs.workflows = l.Workflows().Head(l.Access, rs.scope, entity.HeadOptions[cc.WorkflowFilter]{Whole: true})
-	return waitAll(rs.queueMembers.begin(l), waitFor(rs.workflows))
+func (rw *robotWorkflows) begin(l *loader.Loaders) func() {
+	rw.workflows = l.Workflows().Head(l.Access, rw.scope, entity.HeadOptions[cc.WorkflowFilter]{Whole: true})
+	return waitAll(rw.queueMembers.begin(l), waitFor(rw.workflows))
 }
 
 // beginMembers reads the robots of the queues that workflows have, and of the workflows that come without them.
-func (rs *robotWorkflows) beginMembers(l *loader.Loaders) func() {
-	rs.robots = make(map[*cc.Workflow]batch.Thunk[[]*cc.Robot])
-	head, err := rs.workflows()
+func (rw *robotWorkflows) beginMembers(l *loader.Loaders) func() {
+	rw.robots = make(map[*cc.Workflow]batch.Thunk[[]*cc.Robot])
+	head, err := rw.workflows()
 	if err != nil {
 		return nil
 	}
@@ -51,29 +51,29 @@ func (rs *robotWorkflows) beginMembers(l *loader.Loaders) func() {
 			queues[scope.Lower(*w.AssociatedQueueID)] = struct{}{}
 		}
 		if w.AssociatedRobotIDs == nil {
-			rs.robots[w] = l.WorkflowRobots(w)
-			waits = append(waits, waitFor(rs.robots[w]))
+			rw.robots[w] = l.WorkflowRobots(w)
+			waits = append(waits, waitFor(rw.robots[w]))
 		}
 	}
-	return waitAll(append(waits, rs.queueMembers.beginMembers(l, func(q *cc.Queue) bool {
+	return waitAll(append(waits, rw.queueMembers.beginMembers(l, func(q *cc.Queue) bool {
 		_, ok := queues[scope.Lower(q.ID)]
 		return ok
 	}))...)
 }
 
 // runningOn returns the workflows that run on a robot.
-func (rs *robotWorkflows) runningOn(id string) ([]*cc.Workflow, error) {
-	workflows, err := awaitWhole(rs.workflows)
+func (rw *robotWorkflows) runningOn(id string) ([]*cc.Workflow, error) {
+	workflows, err := awaitWhole(rw.workflows)
 	if err != nil {
 		return nil, err
 	}
-	byRobot, err := rs.byRobot()
+	byRobot, err := rw.byRobot()
 	if err != nil {
 		return nil, err
 	}
 	found := []*cc.Workflow{}
 	for _, w := range workflows {
-		bound, err := rs.isBound(w, id)
+		bound, err := rw.isBound(w, id)
 		if err != nil {
 			return nil, err
 		}
@@ -85,19 +85,19 @@ func (rs *robotWorkflows) runningOn(id string) ([]*cc.Workflow, error) {
 }
 
 // isBound reports whether a workflow is bound to a robot itself.
-func (rs *robotWorkflows) isBound(w *cc.Workflow, id string) (bool, error) {
+func (rw *robotWorkflows) isBound(w *cc.Workflow, id string) (bool, error) {
 	if w.AssociatedRobotIDs != nil {
 		return slices.ContainsFunc(*w.AssociatedRobotIDs, func(robot string) bool { return strings.EqualFold(robot, id) }), nil
 	}
-	robots, err := rs.robots[w]()
+	robots, err := rw.robots[w]()
 	return slices.ContainsFunc(robots, func(r *cc.Robot) bool { return strings.EqualFold(r.ID, id) }), err
 }
 
 // RobotWorkflows returns the workflows that are bound to a robot or to one of its queues.
 func RobotWorkflows(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Workflow] {
-	x := &robotWorkflows{queueMembers: queueMembers{scope: r.Scope()}}
-	return loader.NewStaged(l, []loader.Stage{x.begin, x.beginMembers}, func() ([]*cc.Workflow, error) {
-		return x.runningOn(scope.Lower(r.ID))
+	rw := &robotWorkflows{queueMembers: queueMembers{scope: r.Scope()}}
+	return loader.NewStaged(l, []loader.Stage{rw.begin, rw.beginMembers}, func() ([]*cc.Workflow, error) {
+		return rw.runningOn(scope.Lower(r.ID))
 	}, loader.Each[cc.Workflow])
 }
 

@@ -79,9 +79,9 @@ func CheckSeconds(argument string, seconds int) error {
 	return nil
 }
 
-// Select returns the entities that satisfy the conditions. now is when the console answered. fact returns the property
+// Select returns the entities that satisfy the conditions. now is when the console answered. predicate returns the property
 // of an entity; nil if it is not known, which counts as false.
-func (c *Conditions[T]) Select(all []*T, now time.Time, id func(*T) string, fact func(*T) (*bool, error)) ([]*T, error) {
+func (c *Conditions[T]) Select(all []*T, now time.Time, id func(*T) string, predicate func(*T) (*bool, error)) ([]*T, error) {
 	ids := make(map[string]struct{}, len(c.IDs))
 	for _, id := range c.IDs {
 		ids[id] = struct{}{}
@@ -95,7 +95,7 @@ func (c *Conditions[T]) Select(all []*T, now time.Time, id func(*T) string, fact
 			continue
 		}
 		if c.Predicate != nil {
-			is, err := fact(v)
+			is, err := predicate(v)
 			if err != nil {
 				return nil, err
 			}

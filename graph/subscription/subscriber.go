@@ -207,6 +207,6 @@ func (s *subscriber[T]) leave() {
 	}
 	s.signal()
 	s.g.service.subscriptions.Add(-1)
-	s.g.service.places.Release(s.principal.Caller(), 1)
+	s.g.service.quota.Release(s.principal.Caller(), 1)
 	s.leavePolls()
 }

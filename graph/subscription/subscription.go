@@ -106,7 +106,7 @@ type Service struct {
 	close context.CancelFunc
 
 	subscriptions, polls atomic.Int64
-	places               quota.Quota // of subscriptions
+	quota                quota.Quota // of subscriptions
 
 	robots    *pollGroups[cc.Robot]
 	workflows *pollGroups[cc.Workflow]
@@ -115,7 +115,7 @@ type Service struct {
 // New returns a Service that polls source. Close ends it.
 func New(source Source, opts Options) *Service {
 	s := &Service{opts: opts.withDefaults()}
-	s.places.Total, s.places.PerCaller = s.opts.MaxSubscriptions, s.opts.MaxPerCaller
+	s.quota.Total, s.quota.PerCaller = s.opts.MaxSubscriptions, s.opts.MaxPerCaller
 	s.stop, s.close = context.WithCancel(context.Background())
 	s.robots = &pollGroups[cc.Robot]{
 		service: s, polls: make(map[target]*poll[cc.Robot]), lists: make(map[target]*list), id: func(r *cc.Robot) string { return r.ID },
@@ -331,8 +331,8 @@ func (s *Service) admit(caller string) error {
 	if s.stop.Err() != nil {
 		return fault.New(fault.UpstreamUnavailable, "the gateway is stopping")
 	}
-	if !s.places.Take(caller, 1) {
-		return fault.Busy("too many subscriptions: this caller has %d, and the gateway takes %d of each caller and %d in all", s.places.Held(caller), s.opts.MaxPerCaller, s.opts.MaxSubscriptions)
+	if !s.quota.Take(caller, 1) {
+		return fault.Busy("too many subscriptions: this caller has %d, and the gateway takes %d of each caller and %d in all", s.quota.Held(caller), s.opts.MaxPerCaller, s.opts.MaxSubscriptions)
 	}
 	s.subscriptions.Add(1)
 	return nil

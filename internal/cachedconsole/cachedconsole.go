@@ -160,7 +160,7 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 	}
 	var own atomic.Bool // a load may outlive its reader
 	r := q.readWith(opts, identity)
-	r.Patience = operation.FromContext(ctx).Patience()
+	r.StaleWait = operation.FromContext(ctx).StaleWait()
 	if q.fallback != nil {
 		r.HasFallback = func() bool { return q.fallback(identity) }
 	}

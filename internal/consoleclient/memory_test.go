@@ -73,7 +73,7 @@ func TestWaitingForMemoryIsBounded(t *testing.T) {
 		want          time.Duration
 	}{
 		"a short timeout": {time.Second, 1500 * time.Millisecond, false, 1500 * time.Millisecond},
-		"a long timeout":  {time.Minute, time.Hour, true, memoryPatience},
+		"a long timeout":  {time.Minute, time.Hour, true, maxMemoryWait},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

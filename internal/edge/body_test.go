@@ -158,7 +158,7 @@ func TestBodiesThatAreTooLarge(t *testing.T) {
 // TestClientsThatReadNothing hold a bounded number of bytes in all, and no other client is affected.
 func TestClientsThatReadNothing(t *testing.T) {
 	const size, bound = 16 << 20, 32 << 20
-	budget := &slowreader.Budget{Bytes: bound}
+	budget := &slowreader.Limiter{Bytes: bound}
 	large := make([]byte, size)
 	server := httptest.NewUnstartedServer(coalescedWrites(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/small" {

@@ -19,7 +19,7 @@ import (
 // write. The buffer of net/http holds 4 KiB per connection: a larger answer would need two
 // writes, each with its packets. The server also needs ConnContext. The budget ends writes to slow
 // readers; nil: there is none.
-func CoalesceWrites(l net.Listener, b *slowreader.Budget) net.Listener {
+func CoalesceWrites(l net.Listener, b *slowreader.Limiter) net.Listener {
 	return coalescingListener{l, b}
 }
 
@@ -100,14 +100,14 @@ func (w *coalescingWriter) Unwrap() http.ResponseWriter { return w.ResponseWrite
 
 type coalescingListener struct {
 	net.Listener
-	budget *slowreader.Budget
+	limiter *slowreader.Limiter
 }
 
 // Accept waits for the next connection.
 func (l coalescingListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok && err == nil {
-		return &coalescingConn{TCPConn: tcp, budget: l.budget}, nil
+		return &coalescingConn{TCPConn: tcp, limiter: l.limiter}, nil
 	}
 	return c, err //nolint:wrapcheck // http.Server looks at it
 }
@@ -116,7 +116,7 @@ func (l coalescingListener) Accept() (net.Conn, error) {
 // both together. It delays only parts that are certain to be followed.
 type coalescingConn struct {
 	*net.TCPConn
-	budget *slowreader.Budget
+	limiter *slowreader.Limiter
 
 	mu      sync.Mutex
 	body    int         // length of the next answer's body; 0: unknown
@@ -163,7 +163,7 @@ func (c *coalescingConn) Write(p []byte) (int, error) {
 		c.pending = append(c.pending, p...)
 		return len(p), nil
 	}
-	answer := c.budget.Begin(len(p), c.endWrite)
+	answer := c.limiter.Begin(len(p), c.endWrite)
 	defer answer.End()
 	written := 0
 	for len(p)-written > slowreader.Piece {

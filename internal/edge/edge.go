@@ -79,7 +79,7 @@ type Options struct {
 	Streams *transport.Streams
 	// SlowReaders bounds the answers that wait for WebSocket clients to read them; nil: there is no
 	// bound. The listener needs it as well; see CoalesceWrites.
-	SlowReaders *slowreader.Budget
+	SlowReaders *slowreader.Limiter
 	// Memory bounds the memory of large answers; nil: it is not bounded.
 	Memory *bytepool.Pool
 	// Keepalive is the interval of keepalive comments on quiet streams, and of pings on

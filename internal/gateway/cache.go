@@ -174,10 +174,10 @@ func (g *Gateway) openCache() error {
 		return err
 	}
 	g.cache, err = responsecache.New(responsecache.Options{
-		Policies: lifetimes.Policies(),
-		MaxBytes: s.CacheBytes,
-		Patience: s.ConsoleTimeout / 2,
-		Redis:    g.redis,
+		Policies:  lifetimes.Policies(),
+		MaxBytes:  s.CacheBytes,
+		StaleWait: s.ConsoleTimeout / 2,
+		Redis:     g.redis,
 		// An unknown number may be greater than 1.
 		OnlyReplica: s.Replicas == 1,
 		// Consoles that share a Redis share neither answers nor invalidations.

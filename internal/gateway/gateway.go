@@ -196,7 +196,7 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, p Page) edge.Options {
 		Explainer:   engine,
 		Origins:     s.AllowedOrigins,
 		Streams:     &g.streams,
-		SlowReaders: &slowreader.Budget{},
+		SlowReaders: &slowreader.Limiter{},
 		Memory:      g.memory,
 		Keepalive:   s.StreamKeepalive,
 		Ready:       g.readiness,

@@ -28,9 +28,9 @@ type httpListener struct {
 // listenOptions configure a listener.
 type listenOptions struct {
 	address     string
-	idle        time.Duration      // idle connections close after it
-	slowReaders *slowreader.Budget // nil: there is no bound
-	certificate *certificate       // nil: no TLS
+	idle        time.Duration       // idle connections close after it
+	slowReaders *slowreader.Limiter // nil: there is no bound
+	certificate *certificate        // nil: no TLS
 	log         *slog.Logger
 }
 

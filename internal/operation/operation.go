@@ -73,8 +73,8 @@ type Batch struct {
 
 // State is the state of one operation. It is safe for concurrent use. A nil State records nothing.
 type State struct {
-	options  ReadOptions
-	patience responsecache.Patience
+	options   ReadOptions
+	staleWait responsecache.StaleWait
 
 	mu          sync.Mutex
 	begun       bool
@@ -98,12 +98,12 @@ func (st *State) Options() ReadOptions {
 	return st.options
 }
 
-// Patience is shared by all reads of the operation; nil: they wait for their loads.
-func (st *State) Patience() *responsecache.Patience {
+// StaleWait is shared by all reads of the operation; nil: they wait for their loads.
+func (st *State) StaleWait() *responsecache.StaleWait {
 	if st == nil {
 		return nil
 	}
-	return &st.patience
+	return &st.staleWait
 }
 
 // Stale returns the age of the oldest stale answer that the operation got, and the reason. The console failed, was slow

@@ -59,7 +59,7 @@ func (c *Cache) load(ctx context.Context, f *sharedLoad) {
 	old := c.fallback(w, f.renews)
 	access := c.redisAccess(w)
 	if e, found := c.fromRedis(ctx, f, &access, at, c.skipLoadID(f, old, refresh), refresh); e != nil {
-		c.keep(w, e)
+		c.putInMemory(w, e)
 		c.complete(f, result{entry: e, source: Redis})
 		return
 	} else if old == nil {
@@ -77,7 +77,7 @@ func (c *Cache) load(ctx context.Context, f *sharedLoad) {
 	switch {
 	case err == nil:
 		if w.policy.Life > 0 {
-			c.keep(w, e)
+			c.putInMemory(w, e)
 		}
 		c.complete(f, result{entry: e, source: Loaded})
 	case w.negative(err):
@@ -119,7 +119,7 @@ func (c *Cache) completeNegative(f *sharedLoad, e *entry, err error) {
 	e.ends = e.fresh
 	if w.policy.Life > 0 {
 		c.forget(w)
-		c.keep(w, e)
+		c.putInMemory(w, e)
 	}
 	c.complete(f, result{entry: e, source: Loaded})
 }
@@ -251,7 +251,7 @@ func (c *Cache) share(ctx context.Context, w *work, access redisAccess, e *entry
 			begun: access.clock.server, cost: e.cost, of: e.of, slots: e.slots,
 		}
 		sealed, now := env.seal(raw), time.Now()
-		if !access.redis.quota.take(access.digest, w.key.principal, len(sealed), now, now.Add(w.policy.lifetime())) {
+		if !access.redis.storage.take(access.digest, w.key.principal, len(sealed), now, now.Add(w.policy.lifetime())) {
 			c.observe(Event{Type: Unshared, Kind: w.key.kind})
 			access.redis.remove(ctx, access.digest, access.token) // the entry there is older
 			return

@@ -30,22 +30,22 @@ type work struct {
 	key    key
 	policy Policy
 	dependencies
-	refresh  bool
-	of       RefreshID
-	maxAge   time.Duration // 0: any
-	patience *Patience
-	reserve  func() bool // Read.HasFallback
-	load     func(ctx context.Context) (any, error)
-	encode   func(any) ([]byte, error)
-	decode   func([]byte) (any, error)
-	size     func(any) int
-	negative func(error) bool
-	final    func(error) bool
-	refused  func(error) bool
-	cached   func() *entry // returns the entry in memory; nil: there is none
-	onLoaded func(*entry)  // is called with the entry; may be nil
-	part     string        // the key's Part, whose index is index; empty: none
-	index    key
+	refresh   bool
+	of        RefreshID
+	maxAge    time.Duration // 0: any
+	staleWait *StaleWait
+	reserve   func() bool // Read.HasFallback
+	load      func(ctx context.Context) (any, error)
+	encode    func(any) ([]byte, error)
+	decode    func([]byte) (any, error)
+	size      func(any) int
+	negative  func(error) bool
+	final     func(error) bool
+	refused   func(error) bool
+	cached    func() *entry // returns the entry in memory; nil: there is none
+	onLoaded  func(*entry)  // is called with the entry; may be nil
+	part      string        // the key's Part, whose index is index; empty: none
+	index     key
 }
 
 // hasFallback reports whether the reader has another answer if the load takes long.
@@ -95,7 +95,7 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 		c.reportServed(w, Loaded, time.Since(begun), err)
 		return value, Info{Source: Loaded, Age: time.Since(begun), Expires: begun}, err
 	}
-	if e, slow := c.awaitPatiently(ctx, f, w); slow && e == nil {
+	if e, slow := c.awaitOrStale(ctx, f, w); slow && e == nil {
 		return nil, Info{}, ErrSlow
 	} else if slow {
 		c.reportServed(w, Stale, 0, nil)
@@ -273,8 +273,8 @@ func (c *Cache) entry(w *work, value any, id uint64, begun time.Time, cost time.
 	}
 }
 
-// keep puts an entry into memory if it is current.
-func (c *Cache) keep(w *work, e *entry) {
+// putInMemory puts an entry into memory if it is current.
+func (c *Cache) putInMemory(w *work, e *entry) {
 	if !time.Now().Before(e.ends) || !c.log.Current(e.seq, e.slots, e.of) {
 		return
 	}

@@ -15,10 +15,10 @@ const (
 	storedOverhead = 256
 )
 
-// quota bounds what this replica stores in Redis. Redis must not evict, and also holds
+// storageLimit bounds what this replica stores in Redis. Redis must not evict, and also holds
 // sessions and results of mutations, so that entries must not fill it. An entry counts from
 // its write until it expires. A write that was lost counts, too.
-type quota struct {
+type storageLimit struct {
 	total, each int64 // bytes
 	start       time.Time
 
@@ -37,9 +37,9 @@ type stored struct {
 	end       int64 // the second in which it expires
 }
 
-func newQuota(bytes uint64, start time.Time) *quota {
+func newStorageLimit(bytes uint64, start time.Time) *storageLimit {
 	total := int64(min(bytes, 1<<62))
-	return &quota{
+	return &storageLimit{
 		total: total, each: total / principalShare, start: start,
 		of: map[string]int64{}, stored: map[uint64]stored{}, ends: map[int64][]uint64{},
 	}
@@ -47,8 +47,8 @@ func newQuota(bytes uint64, start time.Time) *quota {
 
 // take reserves the space of an entry until end, in place of the one with the same name. If it
 // returns false, the old entry is not counted any more, and the caller must remove it.
-func (q *quota) take(digest, principal string, bytes int, now, end time.Time) bool {
-	id, l := quotaID(digest), stored{principal, int64(bytes) + storedOverhead, int64(end.Sub(q.start)/time.Second) + 1}
+func (q *storageLimit) take(digest, principal string, bytes int, now, end time.Time) bool {
+	id, l := entryID(digest), stored{principal, int64(bytes) + storedOverhead, int64(end.Sub(q.start)/time.Second) + 1}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sweep(now)
@@ -64,14 +64,14 @@ func (q *quota) take(digest, principal string, bytes int, now, end time.Time) bo
 }
 
 // free releases the space of an entry.
-func (q *quota) free(digest string) {
+func (q *storageLimit) free(digest string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.drop(quotaID(digest))
+	q.drop(entryID(digest))
 }
 
 // sweep releases the space of expired entries.
-func (q *quota) sweep(now time.Time) {
+func (q *storageLimit) sweep(now time.Time) {
 	second := int64(now.Sub(q.start) / time.Second)
 	for ; q.next < second; q.next++ {
 		for _, id := range q.ends[q.next] {
@@ -83,7 +83,7 @@ func (q *quota) sweep(now time.Time) {
 	}
 }
 
-func (q *quota) drop(id uint64) {
+func (q *storageLimit) drop(id uint64) {
 	l, ok := q.stored[id]
 	if !ok {
 		return
@@ -95,8 +95,8 @@ func (q *quota) drop(id uint64) {
 	}
 }
 
-// quotaID is a short name of an entry. Two entries with the same one count as one.
-func quotaID(digest string) uint64 {
+// entryID is a short name of an entry. Two entries with the same one count as one.
+func entryID(digest string) uint64 {
 	id, _ := strconv.ParseUint(digest[:min(16, len(digest))], 16, 64) // a digest is hexadecimal
 	return id
 }

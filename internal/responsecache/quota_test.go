@@ -41,11 +41,11 @@ func TestOnePrincipalDoesNotFillRedis(t *testing.T) {
 	want(t, vb, r, asked+1, Redis)
 }
 
-func TestQuota(t *testing.T) {
+func TestStorageLimit(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
 	const size = 1000 - storedOverhead
-	a := newQuota(8000, start)
+	a := newStorageLimit(8000, start)
 	take := func(digest, principal string, second, life int, want bool) {
 		t.Helper()
 		now := start.Add(time.Duration(second) * time.Second)

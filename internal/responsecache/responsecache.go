@@ -78,9 +78,9 @@ type Options struct {
 	// Eagerness scales how early popular entries are renewed, in loads; default 1; negative:
 	// never.
 	Eagerness float64
-	// Patience bounds how long an operation waits for loads if it may get old entries instead;
+	// StaleWait bounds how long an operation waits for loads if it may get old entries instead;
 	// default: it waits until they end.
-	Patience time.Duration
+	StaleWait time.Duration
 	// Observe is called with events of reads.
 	Observe func(Event)
 	// Logger receives failures, without principals, keys and tags; default: discarded.
@@ -122,7 +122,7 @@ func (o Options) Validate() error {
 		return err
 	}
 	switch {
-	case o.RedisTimeout < 0 || o.LockWait < 0 || o.Patience < 0:
+	case o.RedisTimeout < 0 || o.LockWait < 0 || o.StaleWait < 0:
 		return errors.New("a time is negative")
 	case o.Refreshes < 0:
 		return errors.New("the number of refreshes is negative")

@@ -68,10 +68,10 @@ type Read[T any] struct {
 	Refresh bool
 	// RefreshID is the refresh, if Cache.Expire follows.
 	RefreshID RefreshID
-	// Patience is shared by the reads of an operation; nil: the read waits for its load.
-	Patience *Patience
+	// StaleWait is shared by the reads of an operation; nil: the read waits for its load.
+	StaleWait *StaleWait
 	// HasFallback reports whether the reader has another answer, such as that of View.PeekStale.
-	// The read then fails with ErrSlow if its load takes longer than Patience. It may be nil.
+	// The read then fails with ErrSlow if its load takes longer than StaleWait. It may be nil.
 	HasFallback func() bool
 	// MaxAge, if positive, excludes stale entries, and entries whose load began longer ago.
 	// Polls use it, so that they share loads with each other.
@@ -267,7 +267,7 @@ func (v *View[T]) work(r Read[T]) *work {
 		refresh:      r.Refresh,
 		of:           r.RefreshID,
 		maxAge:       r.MaxAge,
-		patience:     r.Patience,
+		staleWait:    r.StaleWait,
 		reserve:      r.HasFallback,
 		load:         func(ctx context.Context) (any, error) { return r.Load(ctx) },
 		encode: func(value any) ([]byte, error) {

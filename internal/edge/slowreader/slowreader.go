@@ -18,8 +18,8 @@ const (
 	slowest = 4 << 10
 	// SlowStart is the time that each write has.
 	SlowStart = 30 * time.Second
-	// grace is how long an answer may wait without progress, unless twice the bound is waiting.
-	grace = time.Second
+	// minStall is how long an answer may wait without progress, unless twice the bound is waiting.
+	minStall = time.Second
 )
 
 // WriteTime returns the time that the write of that many bytes may take.
@@ -27,11 +27,11 @@ func WriteTime(size int) time.Duration {
 	return SlowStart + time.Duration(size)*time.Second/slowest
 }
 
-// Budget counts the bytes of answers while they are written. Where more than its bound wait, it ends the slowest: those
-// without progress for the longest time. The zero Budget has the default bound. It is safe for concurrent use.
+// Limiter counts the bytes of answers while they are written. Where more than its bound wait, it ends the slowest: those
+// without progress for the longest time. The zero Limiter has the default bound. It is safe for concurrent use.
 //
 // An answer that a cache holds counts for each client, though the clients share its memory.
-type Budget struct {
+type Limiter struct {
 	// Bytes is the bound; 0: DefaultBytes.
 	Bytes int64
 
@@ -42,19 +42,19 @@ type Budget struct {
 
 // Answer is an answer that is being written. A nil Answer is one that does not count.
 type Answer struct {
-	budget   *Budget
+	limiter  *Limiter
 	bytes    int64
 	progress time.Time
-	cut      func()
+	cancel   func()
 }
 
-// Begin counts an answer until its End. A nil Budget counts nothing. cut must end the write at once, and may be called from another goroutine.
-func (b *Budget) Begin(bytes int, cut func()) *Answer {
+// Begin counts an answer until its End. A nil Limiter counts nothing. cut must end the write at once, and may be called from another goroutine.
+func (b *Limiter) Begin(bytes int, cut func()) *Answer {
 	if b == nil || bytes <= minBytes {
 		return nil
 	}
 	now := time.Now()
-	a := &Answer{budget: b, bytes: int64(bytes), progress: now, cut: cut}
+	a := &Answer{limiter: b, bytes: int64(bytes), progress: now, cancel: cut}
 	b.mu.Lock()
 	if b.waiting == nil {
 		b.waiting = make(map[*Answer]struct{})
@@ -64,14 +64,14 @@ func (b *Budget) Begin(bytes int, cut func()) *Answer {
 	ended := b.endSlowest(now, a)
 	b.mu.Unlock()
 	for _, slow := range ended {
-		slow.cut()
+		slow.cancel()
 	}
 	return a
 }
 
 // endSlowest removes the slowest answers other than keep until the rest is within the bound, and returns them. The caller
 // holds the lock.
-func (b *Budget) endSlowest(now time.Time, keep *Answer) []*Answer {
+func (b *Limiter) endSlowest(now time.Time, keep *Answer) []*Answer {
 	limit := b.Bytes
 	if limit <= 0 {
 		limit = DefaultBytes
@@ -84,7 +84,7 @@ func (b *Budget) endSlowest(now time.Time, keep *Answer) []*Answer {
 				slowest = a
 			}
 		}
-		if slowest == nil || b.held <= 2*limit && now.Sub(slowest.progress) < grace {
+		if slowest == nil || b.held <= 2*limit && now.Sub(slowest.progress) < minStall {
 			break
 		}
 		b.remove(slowest)
@@ -94,7 +94,7 @@ func (b *Budget) endSlowest(now time.Time, keep *Answer) []*Answer {
 }
 
 // remove ends the count of an answer. The caller holds the lock.
-func (b *Budget) remove(a *Answer) {
+func (b *Limiter) remove(a *Answer) {
 	if _, counted := b.waiting[a]; counted {
 		delete(b.waiting, a)
 		b.held -= a.bytes
@@ -102,7 +102,7 @@ func (b *Budget) remove(a *Answer) {
 }
 
 // Held returns the bytes of the answers that are being written.
-func (b *Budget) Held() int64 {
+func (b *Limiter) Held() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.held
@@ -113,8 +113,8 @@ func (a *Answer) Progress() {
 	if a == nil {
 		return
 	}
-	a.budget.mu.Lock()
-	defer a.budget.mu.Unlock()
+	a.limiter.mu.Lock()
+	defer a.limiter.mu.Unlock()
 	a.progress = time.Now()
 }
 
@@ -123,7 +123,7 @@ func (a *Answer) End() {
 	if a == nil {
 		return
 	}
-	a.budget.mu.Lock()
-	defer a.budget.mu.Unlock()
-	a.budget.remove(a)
+	a.limiter.mu.Lock()
+	defer a.limiter.mu.Unlock()
+	a.limiter.remove(a)
 }

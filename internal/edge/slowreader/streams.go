@@ -9,11 +9,11 @@ import (
 
 // Streams returns a middleware that bounds the writes of answers over HTTP/2, where streams share a connection. A
 // stream whose client does not read would hold its answer.
-func Streams(b *Budget) func(http.Handler) http.Handler {
+func Streams(b *Limiter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.ProtoMajor == 2 {
-				w = &streamWriter{ResponseWriter: w, control: http.NewResponseController(w), budget: b}
+				w = &streamWriter{ResponseWriter: w, control: http.NewResponseController(w), limiter: b}
 			}
 			next.ServeHTTP(w, r)
 		})
@@ -24,7 +24,7 @@ func Streams(b *Budget) func(http.Handler) http.Handler {
 type streamWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
-	budget  *Budget
+	limiter *Limiter
 
 	mu      sync.Mutex
 	writing bool // a write is in progress, so that the stream exists
@@ -33,7 +33,7 @@ type streamWriter struct {
 
 // Write writes p in pieces. Each may take as long as a slow client needs.
 func (w *streamWriter) Write(p []byte) (int, error) {
-	answer := w.budget.Begin(len(p), w.endWrite)
+	answer := w.limiter.Begin(len(p), w.endWrite)
 	defer answer.End()
 	for written := 0; ; {
 		n, err := w.bounded(min(Piece, len(p)-written), func() (int, error) {

@@ -16,7 +16,7 @@ import (
 func TestSlowStreamsEnd(t *testing.T) {
 	t.Parallel()
 	const size = 12 << 20 // more than a client takes without being read
-	b := &slowreader.Budget{Bytes: 16 << 20}
+	b := &slowreader.Limiter{Bytes: 16 << 20}
 	ended := make(chan error, 8)
 	server := httptest.NewUnstartedServer(slowreader.Streams(b)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/small" {

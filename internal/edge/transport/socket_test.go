@@ -181,7 +181,7 @@ func TestMessagesOfAnOperation(t *testing.T) {
 // TestWaitingResponses: a response counts until it is sent, and a socket that does not read is cut off.
 func TestWaitingResponses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		budget := &slowreader.Budget{Bytes: 10 << 10}
+		budget := &slowreader.Limiter{Bytes: 10 << 10}
 		conn := openSocket(t, responding{response: graphql.Response{Data: []byte(`"` + strings.Repeat("a", 8<<10) + `"`)}}, Options{SlowReaders: budget})
 		say(t, conn, `{"type":"connection_init"}`)
 		if _, _, err := conn.Read(t.Context()); err != nil {
