@@ -39,9 +39,9 @@ func TestCachingDocument(t *testing.T) {
 }
 
 func inWords(d time.Duration) string {
-	minutes, isMinutes := strings.CutSuffix(gateway.Shortly(d), "m")
+	minutes, isMinutes := strings.CutSuffix(gateway.FormatDuration(d), "m")
 	if isMinutes {
 		return minutes + " min"
 	}
-	return strings.TrimSuffix(gateway.Shortly(d), "s") + " s"
+	return strings.TrimSuffix(gateway.FormatDuration(d), "s") + " s"
 }

@@ -21,7 +21,7 @@ func (l *Loader[T, F]) List(a *batch.Access, sc scope.Scope, args ListArgs[F], s
 	if args.nothing {
 		return batch.Ready(&Connection[T]{offset: w.offset})
 	}
-	needs := l.k.needsOfConnection(s)
+	needs := l.kind.needsOfConnection(s)
 	if !needs.Nodes && !needs.Length {
 		return batch.Ready(&Connection[T]{})
 	}
@@ -30,27 +30,27 @@ func (l *Loader[T, F]) List(a *batch.Access, sc scope.Scope, args ListArgs[F], s
 		w.offset, w.count = 0, 0
 	}
 	if needs.Complete {
-		l.k.Partial.Complete(&w.filter)
+		l.kind.Partial.Complete(&w.filter)
 	}
 	return batch.Then(l.view(a, w), func(v *view[T]) (*Connection[T], error) {
-		return &Connection[T]{Nodes: v.items, TotalCount: v.total, places: v.places, offset: offset, length: max(0, min(count, v.total-offset))}, nil
+		return &Connection[T]{Nodes: v.items, TotalCount: v.total, positions: v.positions, offset: offset, length: max(0, min(count, v.total-offset))}, nil
 	})
 }
 
 // Needs returns what a selection on a connection of the kind needs.
-func (l *Loader[T, F]) Needs(s selection.Set) Needs { return l.k.needsOfConnection(s) }
+func (l *Loader[T, F]) Needs(s selection.Set) Needs { return l.kind.needsOfConnection(s) }
 
 // Keys give the values that lists of the kind are ordered by.
 func (l *Loader[T, F]) Keys() listing.Entity[T] {
-	keys := l.k.Keys
-	keys.ID = l.k.ID
+	keys := l.kind.Keys
+	keys.ID = l.kind.ID
 	return keys
 }
 
 // Load loads the entity with an id in sc; nil if id is nil. If the selection needs a complete entity, the batch has both
 // keys, and one call answers both.
 func (l *Loader[T, F]) Load(a *batch.Access, sc scope.Scope, id *string, s selection.Set) batch.Thunk[*T] {
-	if l.k.Partial != nil && l.complete.Get(s, func() bool { return l.k.needsComplete(s) }) {
+	if l.kind.Partial != nil && l.complete.Get(s, func() bool { return l.kind.needsComplete(s) }) {
 		l.loadOptional(a, sc, id, true)
 	}
 	return l.loadOptional(a, sc, id, false)
@@ -63,7 +63,7 @@ func (l *Loader[T, F]) LoadRef(a *batch.Access, sc scope.Scope, id *string) batc
 
 // LoadByID is Load for an id that is known to be a GUID.
 func (l *Loader[T, F]) LoadByID(a *batch.Access, sc scope.Scope, id string, s selection.Set) batch.Thunk[*T] {
-	if l.k.Partial != nil {
+	if l.kind.Partial != nil {
 		return l.Load(a, sc, &id, s)
 	}
 	return l.load(a, sc, id, false)
@@ -144,7 +144,7 @@ func (l *Loader[T, F]) SnapshotOf(a *batch.Access, sc scope.Scope, ids []string,
 	}
 	found := Snapshot[T]{}
 	for _, v := range whole.Entities {
-		id := scope.Lower(l.k.ID(v))
+		id := scope.Lower(l.kind.ID(v))
 		if _, ok := wanted[id]; ok {
 			delete(wanted, id)
 			found.Entities = append(found.Entities, v)
@@ -164,7 +164,7 @@ func (l *Loader[T, F]) SnapshotOf(a *batch.Access, sc scope.Scope, ids []string,
 // snapshotByIDs loads entities by their ids, in one batch. Its Missing are those that a get did not find.
 func (l *Loader[T, F]) snapshotByIDs(sc scope.Scope, ids []string) (Snapshot[T], error) {
 	l.getsDecide = true
-	thunks := l.LoadEach(l.x.LookAhead(), sc, ids)
+	thunks := l.LoadEach(l.execution.LookAhead(), sc, ids)
 	l.Flush()
 	found := Snapshot[T]{Entities: make([]*T, 0, len(ids))}
 	var refused error

@@ -24,7 +24,7 @@ const (
 type Connection[T any] struct {
 	Nodes      []*T
 	TotalCount int   // length of the whole list
-	places     []int // positions of the nodes in the whole list
+	positions  []int // positions of the nodes in the whole list
 	offset     int   // position of the range in the whole list
 	length     int   // of the range, known even if its nodes are not selected; a position may have no node
 	// Unavailable are the departments whose part of the list is missing.
@@ -33,9 +33,9 @@ type Connection[T any] struct {
 
 // NewConnection returns a range of count positions of a list of the given length. nodes are those of the first positions.
 func NewConnection[T any](nodes []*T, offset, count, length int) *Connection[T] {
-	c := &Connection[T]{Nodes: nodes, TotalCount: length, offset: offset, length: max(0, min(count, length-offset)), places: make([]int, len(nodes))}
+	c := &Connection[T]{Nodes: nodes, TotalCount: length, offset: offset, length: max(0, min(count, length-offset)), positions: make([]int, len(nodes))}
 	for i := range nodes {
-		c.places[i] = offset + i
+		c.positions[i] = offset + i
 	}
 	return c
 }
@@ -65,7 +65,7 @@ type PageInfo struct {
 func (c *Connection[T]) Edges() []*Edge[T] {
 	edges := make([]*Edge[T], len(c.Nodes))
 	for i, n := range c.Nodes {
-		edges[i] = &Edge[T]{Cursor: cursorAt(c.places[i]), Node: n}
+		edges[i] = &Edge[T]{Cursor: cursorAt(c.positions[i]), Node: n}
 	}
 	return edges
 }

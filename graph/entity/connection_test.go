@@ -85,9 +85,9 @@ func TestPageInfoOfStretches(t *testing.T) {
 	}
 }
 
-// TestCursorsOfPlaces are those of the list, where the console left one empty.
-func TestCursorsOfPlaces(t *testing.T) {
-	c := &Connection[cc.Queue]{Nodes: []*cc.Queue{{ID: "a"}, {ID: "c"}}, places: []int{5, 7}, offset: 5, length: 4, TotalCount: 20}
+// TestCursorsUsePositions are those of the list, where the console left one empty.
+func TestCursorsUsePositions(t *testing.T) {
+	c := &Connection[cc.Queue]{Nodes: []*cc.Queue{{ID: "a"}, {ID: "c"}}, positions: []int{5, 7}, offset: 5, length: 4, TotalCount: 20}
 	if edges := c.Edges(); edges[0].Cursor != cursorAt(5) || edges[1].Cursor != cursorAt(7) {
 		t.Errorf("%+v %+v", *edges[0], *edges[1])
 	}

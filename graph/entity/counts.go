@@ -9,11 +9,11 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// mayGoOn reports whether to read one more page behind a list. The console counts total entities, served p as the page of
+// probeNext reports whether to read one more page behind a list. The console counts total entities, served p as the page of
 // key, and serves pages of size. Its count may be too small. The page costs a call. It is read only for a range beyond
 // the count, if the last page is full and has the largest size that the console serves. Until that size is known, a range
 // that begins beyond p trusts the count, unless p has entities beyond it.
-func (l *Loader[T, F]) mayGoOn(w window[F], key pageKey[F], p *cc.Page[T], total, size int) bool {
+func (l *Loader[T, F]) probeNext(w window[F], key pageKey[F], p *cc.Page[T], total, size int) bool {
 	switch {
 	case w.offset+w.count <= total || total == 0:
 		return false
@@ -37,8 +37,8 @@ func (l *Loader[T, F]) mayBeLimit(w window[F], key pageKey[F], p *cc.Page[T]) bo
 	return slices.Contains([]int{20, 50, 100, 200, 500}, p.Served)
 }
 
-// endsReading reports whether an error is about the caller, not about the page that was asked for.
-func endsReading(err error) bool {
+// isCallerError reports whether an error is about the caller, not about the page that was asked for.
+func isCallerError(err error) bool {
 	code := fault.CodeOf(err)
 	return errors.Is(err, context.Canceled) || code == fault.Unauthenticated || code == fault.Forbidden
 }
@@ -50,7 +50,7 @@ func endsReading(err error) bool {
 func (l *Loader[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T], size int) bool {
 	ids := make(map[string]struct{}, len(p.List))
 	for _, v := range p.List {
-		ids[l.k.ID(v)] = struct{}{}
+		ids[l.kind.ID(v)] = struct{}{}
 	}
 	from, to := key.index*key.size, (key.index+1)*key.size
 	found, begin, behind := false, p.Count, 0
@@ -59,7 +59,7 @@ func (l *Loader[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T], 
 		leftOut := end - other.start - other.page.Served
 		common := min(end, to) - max(other.start, from)
 		shared := slices.ContainsFunc(other.page.List, func(v *T) bool {
-			_, ok := ids[l.k.ID(v)]
+			_, ok := ids[l.kind.ID(v)]
 			return ok
 		})
 		same := other.start/size == key.index && other.start != from && len(other.page.List) == len(p.List)
@@ -75,15 +75,15 @@ func (l *Loader[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T], 
 // holdsAll reports whether all entities of a list are among ids.
 func (l *Loader[T, F]) holdsAll(ids map[string]struct{}, list []*T) bool {
 	return !slices.ContainsFunc(list, func(v *T) bool {
-		_, ok := ids[l.k.ID(v)]
+		_, ok := ids[l.kind.ID(v)]
 		return !ok
 	})
 }
 
-// goesOn reports whether the list continues behind a page that is shorter than it should be. If it does not, the count is
+// continues reports whether the list continues behind a page that is shorter than it should be. If it does not, the count is
 // too large, and nothing need be hidden. It costs a call if the console counts entities behind the last of the pages,
 // which have the given size.
-func (l *Loader[T, F]) goesOn(key pageKey[F], pages []pageAt[T], count, size int) (bool, error) {
+func (l *Loader[T, F]) continues(key pageKey[F], pages []pageAt[T], count, size int) (bool, error) {
 	last := pages[0]
 	for _, page := range pages {
 		if page.start > last.start {

@@ -15,27 +15,31 @@ import (
 )
 
 // pageSize is the largest page that the console is expected to serve to the principal.
-func (l *Loader[T, F]) pageSize() int { return l.capabilities.PageSize(l.x.Principal(), l.k.Name) }
+func (l *Loader[T, F]) pageSize() int {
+	return l.capabilities.PageSize(l.execution.Principal(), l.kind.Name)
+}
 
 // leastPage is the smallest page that the principal is served; 0 if unknown.
-func (l *Loader[T, F]) leastPage() int { return l.capabilities.LeastPage(l.x.Principal(), l.k.Name) }
+func (l *Loader[T, F]) leastPage() int {
+	return l.capabilities.LeastPage(l.execution.Principal(), l.kind.Name)
+}
 
 func (l *Loader[T, F]) observeClamp(size int) {
-	l.capabilities.ObserveClamp(l.x.Principal(), l.k.Name, size)
+	l.capabilities.ObserveClamp(l.execution.Principal(), l.kind.Name, size)
 }
 
 // servesPagesOf reports whether the principal was served pages of size, or larger ones.
 func (l *Loader[T, F]) servesPagesOf(size int) bool {
-	return l.capabilities.LargestServed(l.x.Principal(), l.k.Name) >= size
+	return l.capabilities.LargestServed(l.execution.Principal(), l.kind.Name) >= size
 }
 
 // listSize is the length of the unfiltered list in sc, as the principal last saw it.
 func (l *Loader[T, F]) listSize(sc scope.Scope) (int, bool) {
-	return l.capabilities.ListSize(l.x.Principal(), l.k.Name, sc)
+	return l.capabilities.ListSize(l.execution.Principal(), l.kind.Name, sc)
 }
 
 func (l *Loader[T, F]) observeListSize(sc scope.Scope, n int) {
-	l.capabilities.ObserveListSize(l.x.Principal(), l.k.Name, sc, n)
+	l.capabilities.ObserveListSize(l.execution.Principal(), l.kind.Name, sc, n)
 }
 
 // group is the part of a batch in one scope.
@@ -82,8 +86,8 @@ func (g *group) fail(err error) {
 // perEntity is the cost of an entity on a page, in calls. A page of 100 entities costs two calls.
 const perEntity = 0.01
 
-// guessBelow is the number of ids from which a list of unknown length is read. Fewer are read one by one, at once.
-const guessBelow = 3
+// listThreshold is the number of ids from which a list of unknown length is read. Fewer are read one by one, at once.
+const listThreshold = 3
 
 // fetch reads the missing entities of the group in the cheapest way: by lists with `Ids`, by pages of the list, or by
 // single gets. An entity does not exist if a get says so, or if an answer that honoured `Ids` lacks it. A list without `Ids`
@@ -128,7 +132,7 @@ func (l *Loader[T, F]) fetchFromLists(g *group) error {
 func (l *Loader[T, F]) filter(g *group) F {
 	var f F
 	if g.complete {
-		l.k.Partial.Complete(&f)
+		l.kind.Partial.Complete(&f)
 	}
 	return f
 }
@@ -144,8 +148,8 @@ func (l *Loader[T, F]) removeFound(g *group) {
 // fetchByIDs reads lists with `Ids`. A console that does not know the parameter ignores it, and returns the first page
 // of the whole list. fetchByIDs returns that page, and scanList continues from it.
 func (l *Loader[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
-	takes, known := l.capabilities.TakesIDs(l.k.Name)
-	if !l.k.TakesIDs || known && !takes {
+	takes, known := l.capabilities.TakesIDs(l.kind.Name)
+	if !l.kind.TakesIDs || known && !takes {
 		return nil, nil
 	}
 	limit := l.pageSize()
@@ -156,7 +160,7 @@ func (l *Loader[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
 	if !known {
 		// The first list shows whether the console takes `Ids`.
 		var absent []string
-		first, absent, err = l.askIDs(g, chunks[0])
+		first, absent, err = l.fetchChunk(g, chunks[0])
 		l.removeFound(g)
 		if first != nil || err != nil {
 			return first, err
@@ -164,11 +168,11 @@ func (l *Loader[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
 		g.remove(absent)
 		chunks = chunks[1:]
 	}
-	return l.askAllIDs(g, chunks)
+	return l.fetchChunks(g, chunks)
 }
 
-// askAllIDs reads all chunks at once.
-func (l *Loader[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], error) {
+// fetchChunks reads all chunks at once.
+func (l *Loader[T, F]) fetchChunks(g *group, chunks [][]string) (*firstPage[T], error) {
 	type answer struct {
 		first  *firstPage[T]
 		absent []string
@@ -179,7 +183,7 @@ func (l *Loader[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], er
 	}
 	answers := make([]answer, len(chunks))
 	parallel(len(chunks), func(i int) {
-		first, absent, err := l.askIDs(g, chunks[i])
+		first, absent, err := l.fetchChunk(g, chunks[i])
 		answers[i] = answer{first, absent, err}
 	})
 	l.removeFound(g)
@@ -217,19 +221,19 @@ func decisive(errs ...error) error {
 
 // idsPage returns the page with the entities of a group that have the ids.
 func (l *Loader[T, F]) idsPage(g *group, ids []string) pageKey[F] {
-	return pageKey[F]{scope: g.scope, filter: l.filter(g), ids: strings.Join(ids, ","), size: roomFor(len(ids), l.pageSize()), fallback: true}
+	return pageKey[F]{scope: g.scope, filter: l.filter(g), ids: strings.Join(ids, ","), size: roundPageSize(len(ids), l.pageSize()), fallback: true}
 }
 
-// askIDs reads one chunk. An answer with any other id shows that the console does not know `Ids`. It is then the first
+// fetchChunk reads one chunk. An answer with any other id shows that the console does not know `Ids`. It is then the first
 // page of the list, and is returned. absent are the ids that do not exist, as an answer that honoured `Ids` tells.
-func (l *Loader[T, F]) askIDs(g *group, ids []string) (first *firstPage[T], absent []string, err error) {
+func (l *Loader[T, F]) fetchChunk(g *group, ids []string) (first *firstPage[T], absent []string, err error) {
 	k := l.idsPage(g, ids)
 	asked, size := k.ids, k.size
 	page, err := l.page(k)
 	switch {
-	case refusesParameter(err) && (!isFailure(err) || !l.knowsIDs()):
-		if isLasting(err) {
-			l.capabilities.ObserveIDs(l.k.Name, false)
+	case refusesParameter(err) && (!isFailure(err) || !l.supportsIDs()):
+		if isPermanent(err) {
+			l.capabilities.ObserveIDs(l.kind.Name, false)
 		}
 		return nil, nil, nil
 	case err != nil:
@@ -240,16 +244,16 @@ func (l *Loader[T, F]) askIDs(g *group, ids []string) (first *firstPage[T], abse
 		wanted[id] = struct{}{}
 	}
 	foreign := slices.ContainsFunc(page.List, func(v *T) bool {
-		_, ok := wanted[scope.Lower(l.k.ID(v))]
+		_, ok := wanted[scope.Lower(l.kind.ID(v))]
 		return !ok
 	})
 	if foreign || page.Count > len(ids) {
-		l.capabilities.ObserveIDs(l.k.Name, false)
+		l.capabilities.ObserveIDs(l.kind.Name, false)
 		return &firstPage[T]{page: page, size: size}, nil, nil
 	}
 	if n, known := l.listSize(g.scope); known && n > len(ids) || len(g.missing) > len(ids) {
 		// The list has other entities. If it had not, a console that ignores `Ids` would give the same answer.
-		l.capabilities.ObserveIDs(l.k.Name, true)
+		l.capabilities.ObserveIDs(l.kind.Name, true)
 	}
 	if n := page.Served; n > 0 && n < page.Count {
 		l.observeClamp(n)
@@ -264,18 +268,18 @@ func (l *Loader[T, F]) askIDs(g *group, ids []string) (first *firstPage[T], abse
 		parallel(rest, func(i int) { _, errs[i] = l.page(of(i)) })
 		return nil, nil, decisive(errs...)
 	}
-	if l.getsDecide || !l.knowsIDs() || page.Count != len(page.List) {
+	if l.getsDecide || !l.supportsIDs() || page.Count != len(page.List) {
 		return nil, nil, nil
 	}
 	for _, v := range page.List {
-		delete(wanted, scope.Lower(l.k.ID(v)))
+		delete(wanted, scope.Lower(l.kind.ID(v)))
 	}
 	return nil, slices.Collect(maps.Keys(wanted)), nil
 }
 
-// knowsIDs reports whether the console has shown that it takes `Ids`.
-func (l *Loader[T, F]) knowsIDs() bool {
-	takes, known := l.capabilities.TakesIDs(l.k.Name)
+// supportsIDs reports whether the console has shown that it takes `Ids`.
+func (l *Loader[T, F]) supportsIDs() bool {
+	takes, known := l.capabilities.TakesIDs(l.kind.Name)
 	return takes && known
 }
 
@@ -285,9 +289,9 @@ func isFailure(err error) bool {
 	return errors.As(err, &answer) && answer.Status == http.StatusInternalServerError
 }
 
-// isLasting reports whether the refusal of a list with many ids will repeat: the console itself refused it, or the URL
+// isPermanent reports whether the refusal of a list with many ids will repeat: the console itself refused it, or the URL
 // was too long.
-func isLasting(err error) bool {
+func isPermanent(err error) bool {
 	var answer *cc.Error
 	if !errors.As(err, &answer) {
 		return false
@@ -320,10 +324,10 @@ type firstPage[T any] struct {
 	size int
 }
 
-// roomFor is the size of a page that shall contain n entities, or else begin the list that contains them. It has few
+// roundPageSize is the size of a page that shall contain n entities, or else begin the list that contains them. It has few
 // values, and depends little on what this process has observed. So other operations and replicas send the same request
 // and share its answer.
-func roomFor(n, limit int) int {
+func roundPageSize(n, limit int) int {
 	for _, size := range []int{100, 200, 500, 1000, 2000, 5000} {
 		if size >= 4*n || size >= limit {
 			return min(size, limit)
@@ -335,7 +339,7 @@ func roomFor(n, limit int) int {
 // scanPageSize is the size of the first page of a scan: the largest one if that is known to save pages.
 func (l *Loader[T, F]) scanPageSize(g *group) int {
 	limit := l.pageSize()
-	size := roomFor(len(g.missing), limit)
+	size := roundPageSize(len(g.missing), limit)
 	if n, ok := l.listSize(g.scope); ok && pageCount(n, limit) < pageCount(n, size) {
 		return limit
 	}
@@ -346,7 +350,7 @@ func (l *Loader[T, F]) scanPageSize(g *group) int {
 func (l *Loader[T, F]) scanList(g *group, first *firstPage[T]) error {
 	if first == nil {
 		n, known := l.listSize(g.scope)
-		if known && scanCost(n, l.pageSize()) >= float64(len(g.missing)) || !known && len(g.missing) < guessBelow {
+		if known && scanCost(n, l.pageSize()) >= float64(len(g.missing)) || !known && len(g.missing) < listThreshold {
 			return nil
 		}
 		size := l.scanPageSize(g)

@@ -32,8 +32,8 @@ func (k key) entity() key { k.complete = false; return k }
 // Loader loads the entities of one kind for one operation. It sends a batch when look-ahead has gathered the keys of a
 // level, and never by a timer.
 type Loader[T any, F comparable] struct {
-	x            *batch.Execution
-	k            *Kind[T, F]
+	execution    *batch.Execution
+	kind         *Kind[T, F]
 	capabilities *capabilities.Store
 	thunks       *thunkCache[*T]
 	byID         *dataloader.Loader[key, *T]
@@ -43,14 +43,14 @@ type Loader[T any, F comparable] struct {
 	complete     selection.Memo // whether selections need complete entities
 	getsDecide   bool           // only a get decides that an entity does not exist; set before the first load
 
-	mu      sync.Mutex
-	fetched []fetched[T]                  // results of calls that are not in entities yet
-	known   map[key]*T                    // by key without complete
-	lists   []pendingList[T]              // that look-ahead asked for
-	earlier int                           // how many of lists belong to earlier levels
-	wanted  map[batch.ScopeIndex]struct{} // scopes in which the level of look-ahead asks for entities
-	parts   map[window[F]]*parts[F]       // of the present level, by the whole list
-	walks   map[window[F]]window[F]       // walks that look-ahead asked for, by the whole list
+	mu       sync.Mutex
+	fetched  []fetched[T]                  // results of calls that are not in entities yet
+	known    map[key]*T                    // by key without complete
+	lists    []pendingList[T]              // that look-ahead asked for
+	earlier  int                           // how many of lists belong to earlier levels
+	wanted   map[batch.ScopeIndex]struct{} // scopes in which the level of look-ahead asks for entities
+	sublists map[window[F]]*sublists[F]    // of the present level, by the whole list
+	walks    map[window[F]]window[F]       // walks that look-ahead asked for, by the whole list
 }
 
 // fetched are the entities that a call in a scope returned.
@@ -73,7 +73,7 @@ const batchCapacity = 128
 
 // New returns the Loader of a kind for an operation.
 func New[T any, F comparable](x *batch.Execution, k *Kind[T, F], known *capabilities.Store) *Loader[T, F] {
-	e := &Loader[T, F]{x: x, k: k, capabilities: known, thunks: &thunkCache[*T]{}}
+	e := &Loader[T, F]{execution: x, kind: k, capabilities: known, thunks: &thunkCache[*T]{}}
 	e.byID = dataloader.NewBatchedLoader(e.batch,
 		dataloader.WithWait[key, *T](maxBatchWait), dataloader.WithCache[key, *T](e.thunks), dataloader.WithInputCapacity[key, *T](batchCapacity))
 	return e
@@ -82,15 +82,15 @@ func New[T any, F comparable](x *batch.Execution, k *Kind[T, F], known *capabili
 // load loads the entity with an id in sc. Its value is nil, without an error, if the console says that it does not
 // exist. A request of look-ahead waits for the Flush of its level.
 func (l *Loader[T, F]) load(a *batch.Access, sc scope.Scope, id string, complete bool) batch.Thunk[*T] {
-	k := key{scope.Lower(id), l.x.ScopeIndex(sc), complete && l.k.Partial != nil}
-	if err := l.x.Budget().Err(); err != nil {
+	k := key{scope.Lower(id), l.execution.ScopeIndex(sc), complete && l.kind.Partial != nil}
+	if err := l.execution.Budget().Err(); err != nil {
 		return l.withoutCalls(k, err)
 	}
 	if a.Level() != nil {
-		l.want(k.scope)
-		return l.byID.Load(l.x.Context(), k)
+		l.addWanted(k.scope)
+		return l.byID.Load(l.execution.Context(), k)
 	}
-	if t, ok := l.thunks.Get(l.x.Context(), k); ok {
+	if t, ok := l.thunks.Get(l.execution.Context(), k); ok {
 		return t
 	}
 	return func() (*T, error) { return l.await(k) }
@@ -98,7 +98,7 @@ func (l *Loader[T, F]) load(a *batch.Access, sc scope.Scope, id string, complete
 
 // withoutCalls is load for an operation that may make no more calls. It answers with what the operation has read.
 func (l *Loader[T, F]) withoutCalls(k key, refusal error) batch.Thunk[*T] {
-	if t, ok := l.thunks.Get(l.x.Context(), k); ok {
+	if t, ok := l.thunks.Get(l.execution.Context(), k); ok {
 		return t
 	}
 	if v, ok := l.find(k); ok {
@@ -107,7 +107,7 @@ func (l *Loader[T, F]) withoutCalls(k key, refusal error) batch.Thunk[*T] {
 	return batch.Failed[*T](refusal)
 }
 
-func (l *Loader[T, F]) want(at batch.ScopeIndex) {
+func (l *Loader[T, F]) addWanted(at batch.ScopeIndex) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.wanted == nil {
@@ -146,12 +146,12 @@ func (l *Loader[T, F]) Flush() { l.byID.Flush() }
 // await waits until look-ahead has asked for k. If look-ahead ends without it, k is read by itself.
 func (l *Loader[T, F]) await(k key) (*T, error) {
 	var found batch.Thunk[*T]
-	err := l.x.AwaitLevels(func(lookingAhead bool) bool {
-		if t, ok := l.thunks.Get(l.x.Context(), k); ok {
+	err := l.execution.AwaitLevels(func(lookingAhead bool) bool {
+		if t, ok := l.thunks.Get(l.execution.Context(), k); ok {
 			found = t
 			return true
 		}
-		if err := l.x.Budget().Err(); err != nil {
+		if err := l.execution.Budget().Err(); err != nil {
 			found = l.withoutCalls(k, err)
 			return true
 		}
@@ -163,8 +163,8 @@ func (l *Loader[T, F]) await(k key) (*T, error) {
 	case found != nil:
 		return found()
 	}
-	l.x.CountUnplanned()
-	t := l.byID.Load(l.x.Context(), k)
+	l.execution.CountUnplanned()
+	t := l.byID.Load(l.execution.Context(), k)
 	l.Flush()
 	return t()
 }
@@ -176,14 +176,14 @@ func (l *Loader[T, F]) loadOptional(a *batch.Access, sc scope.Scope, id *string,
 	}
 	named, err := scope.ParseID(*id)
 	if err != nil {
-		return batch.Failed[*T](fault.New(fault.UpstreamInvalidResponse, "the console names a %s by what is no GUID", l.k.Name))
+		return batch.Failed[*T](fault.New(fault.UpstreamInvalidResponse, "the console names a %s by what is no GUID", l.kind.Name))
 	}
 	return l.load(a, sc, named, complete)
 }
 
 // Add records entities that a call in sc returned, so that no second call reads them.
 func (l *Loader[T, F]) Add(sc scope.Scope, entities ...*T) {
-	at := l.x.ScopeIndex(sc)
+	at := l.execution.ScopeIndex(sc)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fetched = append(l.fetched, fetched[T]{at, entities})
@@ -197,9 +197,9 @@ func (l *Loader[T, F]) index() {
 	}
 	for _, f := range l.fetched {
 		for _, v := range f.entities {
-			k := key{id: scope.Lower(l.k.ID(v)), scope: f.scope}
+			k := key{id: scope.Lower(l.kind.ID(v)), scope: f.scope}
 			l.store(k, v)
-			if k.scope = l.x.ScopeIndex(l.k.Scope(v)); k.scope != f.scope {
+			if k.scope = l.execution.ScopeIndex(l.kind.Scope(v)); k.scope != f.scope {
 				l.store(k, v)
 			}
 		}
@@ -208,7 +208,7 @@ func (l *Loader[T, F]) index() {
 }
 
 func (l *Loader[T, F]) store(k key, v *T) {
-	if old, ok := l.known[k]; !ok || !l.k.isComplete(old) {
+	if old, ok := l.known[k]; !ok || !l.kind.isComplete(old) {
 		l.known[k] = v
 	}
 }
@@ -219,21 +219,21 @@ func (l *Loader[T, F]) find(k key) (*T, bool) {
 	defer l.mu.Unlock()
 	l.index()
 	v, ok := l.known[k.entity()]
-	return v, ok && (!k.complete || l.k.isComplete(v))
+	return v, ok && (!k.complete || l.kind.isComplete(v))
 }
 
 // batch answers the keys of one level, scope by scope.
 func (l *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Result[*T] {
-	if !l.x.Enter() {
+	if !l.execution.Enter() {
 		return slices.Repeat([]*dataloader.Result[*T]{{Error: context.Canceled}}, len(keys))
 	}
-	defer l.x.Leave()
+	defer l.execution.Leave()
 	groups := make(map[batch.ScopeIndex]*group)
 	missing := 0
 	for _, k := range keys {
 		g, ok := groups[k.scope]
 		if !ok {
-			g = &group{index: k.scope, scope: l.x.ScopeAt(k.scope), failed: make(map[string]error)}
+			g = &group{index: k.scope, scope: l.execution.ScopeAt(k.scope), failed: make(map[string]error)}
 			groups[k.scope] = g
 		}
 		g.keys++
@@ -256,7 +256,7 @@ func (l *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Resu
 	}
 	if t := operation.FromContext(ctx); t.Options().Batches {
 		asked := distinct(keys)
-		t.AddBatch(operation.Batch{Kind: l.k.Name, Keys: asked, Kept: asked - missing})
+		t.AddBatch(operation.Batch{Kind: l.kind.Name, Keys: asked, Kept: asked - missing})
 	}
 	parallel(len(lacking), func(i int) { l.fetch(ctx, lacking[i]) })
 
@@ -268,7 +268,7 @@ func (l *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Resu
 		}
 		err, known := groups[k.scope].failed[k.id]
 		if !known {
-			err = fault.New(fault.UpstreamInvalidResponse, "the console answered without the %s that was asked for", l.k.Name)
+			err = fault.New(fault.UpstreamInvalidResponse, "the console answered without the %s that was asked for", l.kind.Name)
 		}
 		results[i] = &dataloader.Result[*T]{Error: err}
 	}
@@ -287,22 +287,22 @@ func distinct(keys []key) int {
 // addCached adds those of the group's entities that the cache holds: fresh ones or, in place of a read that failed with
 // because, old ones.
 func (l *Loader[T, F]) addCached(ctx context.Context, g *group, because error) {
-	if l.k.Cached == nil || len(g.missing) == 0 || l.x.Refusal() != nil {
+	if l.kind.Cached == nil || len(g.missing) == 0 || l.execution.Refusal() != nil {
 		return
 	}
-	l.Add(g.scope, l.k.Cached(ctx, g.scope, g.missing, g.complete, because)...)
+	l.Add(g.scope, l.kind.Cached(ctx, g.scope, g.missing, g.complete, because)...)
 	l.removeFound(g)
 }
 
 // get reads one entity by its id.
 func (l *Loader[T, F]) get(sc scope.Scope, id string) batch.Thunk[*T] {
-	return l.gets.Start(l.x, key{id: id, scope: l.x.ScopeIndex(sc)}, func() (*T, error) {
-		v, err := batch.Call(l.x, func(ctx context.Context) (*T, error) { return l.k.Get(ctx, sc, id) })
+	return l.gets.Start(l.execution, key{id: id, scope: l.execution.ScopeIndex(sc)}, func() (*T, error) {
+		v, err := batch.Call(l.execution, func(ctx context.Context) (*T, error) { return l.kind.Get(ctx, sc, id) })
 		if err != nil {
 			return nil, err
 		}
-		if scope.Lower(l.k.ID(v)) != id { // this does not show whether the requested entity exists
-			return nil, fault.New(fault.UpstreamInvalidResponse, "the console answered with another %s than the one that was asked for", l.k.Name)
+		if scope.Lower(l.kind.ID(v)) != id { // this does not show whether the requested entity exists
+			return nil, fault.New(fault.UpstreamInvalidResponse, "the console answered with another %s than the one that was asked for", l.kind.Name)
 		}
 		l.Add(sc, v)
 		return v, nil
@@ -311,14 +311,14 @@ func (l *Loader[T, F]) get(sc scope.Scope, id string) batch.Thunk[*T] {
 
 // admitGets reports an error unless the budget admits a get for each missing entity of the group.
 func (l *Loader[T, F]) admitGets(g *group) error {
-	return l.gets.Admit(l.x, func(yield func(key) bool) {
+	return l.gets.Admit(l.execution, func(yield func(key) bool) {
 		for _, id := range g.missing {
 			if !yield(key{id: id, scope: g.index}) {
 				return
 			}
 		}
 	}, func(k key) bool {
-		return batch.Cached(l.x, func(ctx context.Context) (*T, error) { return l.k.Get(ctx, g.scope, k.id) })
+		return batch.Cached(l.execution, func(ctx context.Context) (*T, error) { return l.kind.Get(ctx, g.scope, k.id) })
 	})
 }
 
@@ -347,22 +347,22 @@ func (l *Loader[T, F]) readPage(k pageKey[F]) func(ctx context.Context) (*cc.Pag
 		if k.fallback {
 			ctx = cachedconsole.WithFallback(ctx)
 		}
-		return l.k.List(ctx, k.scope, k.list())
+		return l.kind.List(ctx, k.scope, k.list())
 	}
 }
 
 // page reads one page of a list and waits for it.
 func (l *Loader[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
-	return l.pages.Lazy(l.x, k, func() (*cc.Page[T], error) {
-		p, err := batch.Call(l.x, l.readPage(k))
+	return l.pages.Lazy(l.execution, k, func() (*cc.Page[T], error) {
+		p, err := batch.Call(l.execution, l.readPage(k))
 		if err != nil {
 			return nil, err
 		}
 		switch {
 		case k.size > 0 && p.Served == k.size:
-			l.capabilities.ObservePage(l.x.Principal(), l.k.Name, k.size)
+			l.capabilities.ObservePage(l.execution.Principal(), l.kind.Name, k.size)
 		case k.size > 0 && p.Served > k.size:
-			l.capabilities.ObserveLeastPage(l.x.Principal(), l.k.Name, p.Served)
+			l.capabilities.ObserveLeastPage(l.execution.Principal(), l.kind.Name, p.Served)
 		}
 		l.Add(k.scope, p.List...)
 		return p, nil
@@ -371,7 +371,7 @@ func (l *Loader[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
 
 // admitPages reports an error unless the budget admits count pages. of returns their keys.
 func (l *Loader[T, F]) admitPages(count int, of func(i int) pageKey[F]) error {
-	return l.pages.Admit(l.x, func(yield func(pageKey[F]) bool) {
+	return l.pages.Admit(l.execution, func(yield func(pageKey[F]) bool) {
 		for i := range count {
 			if !yield(of(i)) {
 				return
@@ -381,4 +381,4 @@ func (l *Loader[T, F]) admitPages(count int, of func(i int) pageKey[F]) error {
 }
 
 // pageCached reports whether a page needs no call.
-func (l *Loader[T, F]) pageCached(k pageKey[F]) bool { return batch.Cached(l.x, l.readPage(k)) }
+func (l *Loader[T, F]) pageCached(k pageKey[F]) bool { return batch.Cached(l.execution, l.readPage(k)) }

@@ -68,8 +68,8 @@ func (p *pager) window(t *testing.T, known *capabilities.Store, offset, first in
 	}
 	ids := make([]string, len(v.items))
 	for i, q := range v.items {
-		if ids[i] = q.ID; v.places[i] < offset || v.places[i] >= offset+first {
-			t.Errorf("a place of %d from %d on: %d", first, offset, v.places[i])
+		if ids[i] = q.ID; v.positions[i] < offset || v.positions[i] >= offset+first {
+			t.Errorf("a place of %d from %d on: %d", first, offset, v.positions[i])
 		}
 	}
 	return ids
@@ -154,8 +154,8 @@ func TestStretchesOfKnownConsoles(t *testing.T) {
 	}
 }
 
-// TestPlacesThatAreHidden shift nobody else: a walk over the list brings each of the others once.
-func TestPlacesThatAreHidden(t *testing.T) {
+// TestHiddenPositions shift nobody else: a walk over the list brings each of the others once.
+func TestHiddenPositions(t *testing.T) {
 	for _, hidden := range [][]int{{150}, {50}, {0}, {99}, {100}, {249}, {50, 150}, {10, 20, 110}} {
 		for _, first := range []int{100, 50, 20} {
 			p := &pager{length: 250, hidden: make(map[int]bool)}

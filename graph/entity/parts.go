@@ -2,12 +2,12 @@ package entity
 
 import "github.com/consoleql/consoleql/internal/fault"
 
-// parts counts the ranges of a level of look-ahead that are parts of one list, such as the workflows of each queue. The
+// sublists counts the ranges of a level of look-ahead that are parts of one list, such as the workflows of each queue. The
 // lock of the loader guards it.
-type parts[F comparable] struct {
-	ranges map[window[F]]struct{}
-	begun  bool // one of them has been read: further ranges belong to the next level
-	whole  bool // the list is read in place of its parts
+type sublists[F comparable] struct {
+	ranges    map[window[F]]struct{}
+	begun     bool // one of them has been read: further ranges belong to the next level
+	readWhole bool // the list is read in place of its parts
 }
 
 // list returns the whole list that has the range.
@@ -20,8 +20,8 @@ func (w window[F]) unfiltered() window[F] {
 	return window[F]{scope: w.scope, ascending: w.ascending}.list()
 }
 
-// gather records a range that a level of look-ahead asks for. It returns the parts that the range belongs to; nil: none.
-func (l *Loader[T, F]) gather(w window[F]) *parts[F] {
+// addRange records a range that a level of look-ahead asks for. It returns the parts that the range belongs to; nil: none.
+func (l *Loader[T, F]) addRange(w window[F]) *sublists[F] {
 	if w.ids != "" {
 		return nil
 	}
@@ -34,17 +34,17 @@ func (l *Loader[T, F]) gather(w window[F]) *parts[F] {
 		l.walks[w.list()] = w
 		return nil
 	}
-	if l.k.Part == nil || l.k.Part(w.filter) == nil {
+	if l.kind.Matcher == nil || l.kind.Matcher(w.filter) == nil {
 		return nil
 	}
 	list := w.unfiltered()
-	p := l.parts[list]
+	p := l.sublists[list]
 	if p == nil || p.begun {
-		if l.parts == nil {
-			l.parts = make(map[window[F]]*parts[F])
+		if l.sublists == nil {
+			l.sublists = make(map[window[F]]*sublists[F])
 		}
-		p = &parts[F]{ranges: make(map[window[F]]struct{})}
-		l.parts[list] = p
+		p = &sublists[F]{ranges: make(map[window[F]]struct{})}
+		l.sublists[list] = p
 	}
 	p.ranges[w] = struct{}{}
 	return p
@@ -52,7 +52,7 @@ func (l *Loader[T, F]) gather(w window[F]) *parts[F] {
 
 // source returns the list that has the range without calls of its own, and a function that tells whether an entity of
 // it matches. The function is nil if each does. ok is false if the range is read itself.
-func (l *Loader[T, F]) source(w window[F], p *parts[F]) (list window[F], includes func(*T) bool, ok bool) {
+func (l *Loader[T, F]) source(w window[F], p *sublists[F]) (list window[F], includes func(*T) bool, ok bool) {
 	n, known := l.listSize(w.scope)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,30 +71,30 @@ func (l *Loader[T, F]) source(w window[F], p *parts[F]) (list window[F], include
 		list = walk
 	}
 	if !p.begun {
-		p.begun, p.whole = true, walked || known && n <= maxOffset && pageCount(n, l.pageSize()) < len(p.ranges)
+		p.begun, p.readWhole = true, walked || known && n <= maxOffset && pageCount(n, l.pageSize()) < len(p.ranges)
 	}
-	return list, l.k.Part(w.filter), p.whole
+	return list, l.kind.Matcher(w.filter), p.readWhole
 }
 
 // readRange reads a range, out of a list that the operation reads anyway, or if that is fewer calls.
-func (l *Loader[T, F]) readRange(w window[F], p *parts[F]) (*view[T], error) {
+func (l *Loader[T, F]) readRange(w window[F], p *sublists[F]) (*view[T], error) {
 	source, includes, ok := l.source(w, p)
 	if !ok {
 		return l.read(w)
 	}
-	list, err := l.views.Lazy(l.x, source, func() (*view[T], error) { return l.read(source) })()
+	list, err := l.views.Lazy(l.execution, source, func() (*view[T], error) { return l.read(source) })()
 	switch {
-	case err != nil && (l.x.Budget().Err() != nil || l.x.Context().Err() != nil):
+	case err != nil && (l.execution.Budget().Err() != nil || l.execution.Context().Err() != nil):
 		return nil, err // the operation ends
 	case fault.CodeOf(err) == fault.Forbidden:
 		return nil, err // each part of the list is refused
-	case err != nil || list.cut:
+	case err != nil || list.truncated:
 		return l.read(w) // another part of the list may be what fails
 	}
 	v := &view[T]{asOf: list.asOf, total: list.total}
 	matches := 0
 	for i, item := range list.items {
-		place := list.places[i]
+		place := list.positions[i]
 		if includes != nil {
 			if !includes(item) {
 				continue
@@ -103,7 +103,7 @@ func (l *Loader[T, F]) readRange(w window[F], p *parts[F]) (*view[T], error) {
 			matches++
 		}
 		if place >= w.offset && place < w.offset+w.count {
-			v.items, v.places = append(v.items, item), append(v.places, place)
+			v.items, v.positions = append(v.items, item), append(v.positions, place)
 		}
 	}
 	if includes != nil {

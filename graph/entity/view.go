@@ -24,25 +24,25 @@ type window[F comparable] struct {
 type walk uint8
 
 const (
-	noWalk  walk = iota
-	counted      // as much of the list is read as may be
-	strict       // no more of the list is read
+	noWalk      walk = iota
+	partialWalk      // as much of the list is read as may be
+	strictWalk       // no more of the list is read
 )
 
 // view is the range as it was read.
 type view[T any] struct {
-	items  []*T
-	places []int       // of the items in the whole list
-	total  int         // length of the whole list
-	asOf   cc.DateTime // when the console answered the oldest page
-	cut    bool        // the range does not have the whole list, which should be walked
+	items     []*T
+	positions []int       // of the items in the whole list
+	total     int         // length of the whole list
+	asOf      cc.DateTime // when the console answered the oldest page
+	truncated bool        // the range does not have the whole list, which should be walked
 }
 
 // view reads a range of a list with as few console pages as possible.
 func (l *Loader[T, F]) view(a *batch.Access, w window[F]) batch.Thunk[*view[T]] {
-	var p *parts[F]
+	var p *sublists[F]
 	if a.Level() != nil {
-		p = l.gather(w)
+		p = l.addRange(w)
 	}
 	read := l.views.Load(a, w, func() bool { return l.pageCached(l.firstPage(w)) }, func() (*view[T], error) {
 		v, err := l.readRange(w, p)
@@ -52,12 +52,12 @@ func (l *Loader[T, F]) view(a *batch.Access, w window[F]) batch.Thunk[*view[T]] 
 		}
 		return v, err
 	})
-	if a.Level() == nil || l.x.Budget().Err() != nil {
+	if a.Level() == nil || l.execution.Budget().Err() != nil {
 		return read // no batch waits for it
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lists = append(l.lists, pendingList[T]{l.x.ScopeIndex(w.scope), read})
+	l.lists = append(l.lists, pendingList[T]{l.execution.ScopeIndex(w.scope), read})
 	return read
 }
 
@@ -89,7 +89,7 @@ func (l *Loader[T, F]) read(w window[F]) (*view[T], error) {
 	switch {
 	case key.index == 0:
 		first = p
-	case !l.placed(key, p):
+	case !l.hasPositions(key, p):
 		k := key
 		k.index = 0
 		if first, err = l.page(k); err != nil {
@@ -116,9 +116,9 @@ func (l *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T
 		r.put(key.index*size, p)
 	}
 	rest, err := l.readRest(&r, key, size)
-	hidden := err == nil && !rest.full && size < key.size && l.hides(key, p, rest.pages, size)
+	hidden := err == nil && !rest.complete && size < key.size && l.hides(key, p, rest.pages, size)
 	if hidden && key.index == 0 {
-		hidden, err = l.goesOn(key, rest.pages, p.Count, size)
+		hidden, err = l.continues(key, rest.pages, p.Count, size)
 	}
 	if err == nil && hidden {
 		// Pages of that size are not full either. The console hides entities on them and on the first one, and serves
@@ -132,7 +132,7 @@ func (l *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T
 	if err != nil {
 		return nil, err
 	}
-	if r.beyond && first != nil {
+	if r.exceedsCount && first != nil {
 		key.index = 0
 		return l.readUncounted(w, key, first) // the count is too small: the pages show where the list ends
 	}
@@ -140,12 +140,12 @@ func (l *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T
 	if guessed {
 		size = p.Served
 	}
-	if l.mayGoOn(w, key, p, r.total, size) {
+	if l.probeNext(w, key, p, r.total, size) {
 		k := key
 		k.index, k.size = max(r.total, w.offset)/size, size
 		next, err := l.page(k)
 		switch {
-		case err != nil && guessed && !endsReading(err):
+		case err != nil && guessed && !isCallerError(err):
 			// The list is complete by its count.
 		case err != nil:
 			return nil, err
@@ -156,13 +156,13 @@ func (l *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T
 			return l.readUncounted(w, key, p)
 		}
 	}
-	return r.view(l.k.ID), nil
+	return r.view(l.kind.ID), nil
 }
 
-// placed reports whether a page with an index above 0 has the requested positions. A console that serves pages of another
+// hasPositions reports whether a page with an index above 0 has the requested positions. A console that serves pages of another
 // size applies the index to those. A full page has the positions. So does a page that ends the list where it should, if
 // the console is known to serve pages of that size. Otherwise a limit of the console may look the same.
-func (l *Loader[T, F]) placed(k pageKey[F], p *cc.Page[T]) bool {
+func (l *Loader[T, F]) hasPositions(k pageKey[F], p *cc.Page[T]) bool {
 	left := max(0, p.Count-k.index*k.size)
 	return p.Served == k.size && left >= k.size || p.Served == left && (left == 0 || l.servesPagesOf(k.size))
 }
@@ -200,7 +200,7 @@ func (l *Loader[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page
 	for p := first; p.Served > 0 && key.index < maxUncounted; {
 		before := len(seen)
 		for _, v := range p.List {
-			seen[l.k.ID(v)] = true
+			seen[l.kind.ID(v)] = true
 		}
 		if len(seen) == before && len(p.List) > 0 {
 			break // the same page again: this console does not page
@@ -217,13 +217,13 @@ func (l *Loader[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page
 		}
 		p = next
 	}
-	return r.view(l.k.ID), nil
+	return r.view(l.kind.ID), nil
 }
 
-// rest are the pages that complete a range; full: each has all entities that it should have.
-type rest[T any] struct {
-	pages []pageAt[T]
-	full  bool
+// remainder are the pages that complete a range; full: each has all entities that it should have.
+type remainder[T any] struct {
+	pages    []pageAt[T]
+	complete bool
 }
 
 // pageAt is a page that begins at a position of the list.
@@ -233,8 +233,8 @@ type pageAt[T any] struct {
 }
 
 // readRest reads all pages of the given size that r lacks, at once.
-func (l *Loader[T, F]) readRest(r *reader[T], key pageKey[F], size int) (rest[T], error) {
-	all := rest[T]{full: true}
+func (l *Loader[T, F]) readRest(r *reader[T], key pageKey[F], size int) (remainder[T], error) {
+	all := remainder[T]{complete: true}
 	var lacking []int
 	for i := r.from / size; i*size < min(r.to, r.total); i++ {
 		if !r.has(max(i*size, r.from), min((i+1)*size, r.to, r.total)) {
@@ -262,7 +262,7 @@ func (l *Loader[T, F]) readRest(r *reader[T], key pageKey[F], size int) (rest[T]
 		defer mu.Unlock()
 		r.put(k.index*size, p)
 		all.pages = append(all.pages, pageAt[T]{k.index * size, p})
-		all.full = all.full && p.Served >= min(size, p.Count-k.index*size)
+		all.complete = all.complete && p.Served >= min(size, p.Count-k.index*size)
 	})
 	return all, errors.Join(errs...)
 }
@@ -272,7 +272,7 @@ type reader[T any] struct {
 	from, to, total int
 	at              map[int]*T
 	pages           int  // how many were put
-	beyond          bool // a page went beyond the length that the console told
+	exceedsCount    bool // a page went beyond the length that the console told
 	end             int  // where an empty page begins, plus 1; 0: none was empty
 	last            int  // the position after the last one of any page
 	asOf            cc.DateTime
@@ -287,15 +287,15 @@ func (r *reader[T]) put(start int, page *cc.Page[T]) {
 		r.end = start + 1
 	}
 	r.last = max(r.last, start+page.Served)
-	r.beyond = r.beyond || start+page.Served > r.total && page.Served > 0
+	r.exceedsCount = r.exceedsCount || start+page.Served > r.total && page.Served > 0
 	for i := range page.Served {
 		if p := start + i; p >= r.from && p < r.to {
 			r.at[p] = nil
 		}
 	}
 	for i, v := range page.List {
-		if page.Places != nil {
-			i = page.Places[i]
+		if page.Positions != nil {
+			i = page.Positions[i]
 		}
 		if p := start + i; p >= r.from && p < r.to {
 			r.at[p] = v
@@ -319,7 +319,7 @@ func (r *reader[T]) view(id func(*T) string) *view[T] {
 	if r.end > 0 {
 		r.total = min(r.total, max(r.end-1, r.last)) // an empty page ends the list, whatever the count
 	}
-	v := &view[T]{items: make([]*T, 0, len(r.at)), places: make([]int, 0, len(r.at)), total: r.total, asOf: r.asOf, cut: r.total > r.to}
+	v := &view[T]{items: make([]*T, 0, len(r.at)), positions: make([]int, 0, len(r.at)), total: r.total, asOf: r.asOf, truncated: r.total > r.to}
 	var seen map[string]struct{}
 	if r.pages > 1 {
 		seen = make(map[string]struct{}, len(r.at))
@@ -335,7 +335,7 @@ func (r *reader[T]) view(id func(*T) string) *view[T] {
 			}
 			seen[id(item)] = struct{}{}
 		}
-		v.items, v.places = append(v.items, item), append(v.places, p)
+		v.items, v.positions = append(v.items, item), append(v.positions, p)
 	}
 	return v
 }

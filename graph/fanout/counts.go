@@ -91,7 +91,7 @@ func countOf[T any](answered []*departmentResult[T], missing []*listing.Unavaila
 	var oldest time.Time
 	for _, r := range answered {
 		c.Total += r.head.Total
-		if r.head.Cut {
+		if r.head.Truncated {
 			c.Precision = listing.AtLeast
 		}
 		if oldest.IsZero() || r.head.AsOf.Before(oldest) {

@@ -87,11 +87,11 @@ func unused(sc scope.Scope) *predicate[cc.Package] {
 		},
 		isPartial: func() bool {
 			head, err := workflows()
-			return err == nil && head.Cut
+			return err == nil && head.Truncated
 		},
 		value: func(p *cc.Package) (*bool, error) {
 			head, err := workflows()
-			if err != nil || head.Cut {
+			if err != nil || head.Truncated {
 				return nil, err
 			}
 			if used == nil {

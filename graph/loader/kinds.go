@@ -107,7 +107,7 @@ func kindTable() kinds { //nolint:funlen // a table, best read in one piece
 					CreatedAt: func(w *cc.Workflow) cc.DateTime { return w.CreatedAt }, ModifiedAt: func(w *cc.Workflow) cc.DateTime { return w.ModifiedAt },
 					TriggeredAt: func(w *cc.Workflow) cc.DateTime { return w.LastTriggeredAt },
 				},
-				Part: workflowsOf,
+				Matcher: workflowsOf,
 			},
 			sample: func(c *explain.Console, sc scope.Scope, id string, _ bool) *cc.Workflow { return c.NewWorkflow(sc, id) },
 		},

@@ -25,11 +25,11 @@ func presented(err error) (*gqlerror.Error, string) {
 	return p.Present(context.Background(), err), logs.String()
 }
 
-// part is an error of a part of an operation.
-type part struct{ error }
+// partialError is an error of a part of an operation.
+type partialError struct{ error }
 
-func (p part) Unwrap() error { return p.error }
-func (part) Subject() string { return "robot 3" }
+func (p partialError) Unwrap() error { return p.error }
+func (partialError) Subject() string { return "robot 3" }
 
 func TestPresent(t *testing.T) {
 	console := &consoleclient.Error{Operation: "GET /openapi/queues", Status: 409, Title: "Conflict", Detail: "Somebody else was faster", Kind: fault.Conflict}
@@ -46,7 +46,7 @@ func TestPresent(t *testing.T) {
 		"an argument":         {fault.BadInput("input.priority", "5001 is more than 5000"), fault.BadUserInput, "input.priority: 5001", nil, false},
 		"the console":         {console, fault.Conflict, "Somebody else was faster", map[string]any{"status": 409, "title": "Conflict", "detail": "Somebody else was faster"}, false},
 		"the console, joined": {errors.Join(errors.New("page 3"), console), fault.Conflict, "Somebody else", map[string]any{"status": 409, "title": "Conflict", "detail": "Somebody else was faster"}, false},
-		"the console, a part": {part{console}, fault.Conflict, "robot 3: ", map[string]any{"status": 409, "title": "Conflict", "detail": "Somebody else was faster"}, false},
+		"the console, a part": {partialError{console}, fault.Conflict, "robot 3: ", map[string]any{"status": 409, "title": "Conflict", "detail": "Somebody else was faster"}, false},
 		"no answer":           {silent, fault.UpstreamUnavailable, "not available", nil, false},
 		"too late":            {fmt.Errorf("queues: %w", context.DeadlineExceeded), fault.UpstreamTimeout, "in time", nil, false},
 		"cancelled":           {fmt.Errorf("queues: %w", context.Canceled), fault.Internal, "cancelled", nil, false},

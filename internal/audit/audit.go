@@ -162,7 +162,7 @@ func (c *Change) In(sc scope.Scope) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.line.Scope = &place{sc.CompanyID, sc.DepartmentID}
+	c.line.Scope = &changeScope{sc.CompanyID, sc.DepartmentID}
 }
 
 // Keyed records the idempotency key of the change, and whether an earlier call was answered again.

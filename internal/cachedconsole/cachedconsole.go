@@ -95,7 +95,7 @@ type request[T any] struct {
 	kind      string
 	scope     scope.Scope
 	params    string   // distinguish it from other reads of the operation
-	part      string   // the requested entity, unless params name it
+	element   string   // the requested entity, unless params name it
 	dependsOn []string // kinds whose change in the scope's company invalidates the answer
 	load      func(context.Context) (T, error)
 	restore   func(T)
@@ -105,7 +105,7 @@ type request[T any] struct {
 
 // key returns the cache key of the request for a principal.
 func (req request[T]) key(identity string) responsecache.Key {
-	return responsecache.Key{Principal: identity, Call: callOf(req.operation, req.scope) + req.params, Part: req.part}
+	return responsecache.Key{Principal: identity, Call: callOf(req.operation, req.scope) + req.params, Element: req.element}
 }
 
 func callOf(operation string, sc scope.Scope) string {

@@ -103,7 +103,7 @@ func differ[T any](k *listedKind[T], seen PollResult[T], lists string, pages []r
 	return slices.ContainsFunc(pages, func(h responsecache.Entry[*cc.Page[T]]) bool {
 		params, own := strings.CutPrefix(h.Call, lists)
 		return h.Err == nil && pageDiffers(k, h.Value, other) || own && listDiffers(k, params, h.Value, seen.All, now)
-	}) || slices.ContainsFunc(ones, func(h responsecache.Entry[*T]) bool { return other(h.Part, h.Value) })
+	}) || slices.ContainsFunc(ones, func(h responsecache.Entry[*T]) bool { return other(h.Element, h.Value) })
 }
 
 // pageDiffers reports whether a page holds an entity that has changed.

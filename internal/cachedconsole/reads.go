@@ -98,7 +98,7 @@ func page[T, F any](ctx context.Context, c *Console, k *listedKind[T], sc scope.
 // entityRequest returns the request for one entity.
 func entityRequest[T any](k *listedKind[T], sc scope.Scope, id string, load func(context.Context, scope.Scope, string) (*T, error)) request[*T] {
 	return request[*T]{
-		operation: k.get(), kind: k.Name, scope: sc, part: scope.Lower(id), dependsOn: []string{k.Name},
+		operation: k.get(), kind: k.Name, scope: sc, element: scope.Lower(id), dependsOn: []string{k.Name},
 		load:    func(ctx context.Context) (*T, error) { return load(ctx, sc, id) },
 		restore: restoreScope[*T](sc),
 	}
@@ -125,28 +125,28 @@ func indexPage[T any](k *listedKind[T], sc scope.Scope) func(string, *cc.Page[T]
 			return
 		}
 		on, soft := tags(sc, []string{k.Name}), refreshTag(identity, sc, k.Name) // ownScope stays in the same company, so the tags are the same
-		for call, parts := range partsByCall(k, sc, p) {
+		for call, parts := range elementsByCall(k, sc, p) {
 			_ = k.one.Index(responsecache.Key{Principal: identity, Call: call}, on, soft, parts, whole) // it fails only without a principal, and then there is no view
 		}
 	}
 }
 
-// partsByCall groups the entities of a page loaded in sc by the call under which they are indexed.
-func partsByCall[T any](k *listedKind[T], sc scope.Scope, p *cc.Page[T]) map[string][]responsecache.Part {
+// elementsByCall groups the entities of a page loaded in sc by the call under which they are indexed.
+func elementsByCall[T any](k *listedKind[T], sc scope.Scope, p *cc.Page[T]) map[string][]responsecache.Element {
 	type place struct {
 		scope scope.Scope
 		less  bool
 	}
-	at := make(map[place][]responsecache.Part, 2)
+	at := make(map[place][]responsecache.Element, 2)
 	for i, v := range p.List {
-		part := responsecache.Part{N: i, Name: scope.Lower(k.id(v))}
+		part := responsecache.Element{N: i, Name: scope.Lower(k.id(v))}
 		less := k.complete != nil && !k.complete(v)
 		at[place{sc, less}] = append(at[place{sc, less}], part)
 		if own, ok := ownScope(sc, v); ok {
 			at[place{own, less}] = append(at[place{own, less}], part)
 		}
 	}
-	calls := make(map[string][]responsecache.Part, len(at))
+	calls := make(map[string][]responsecache.Element, len(at))
 	for in, parts := range at {
 		call := callOf(k.get(), in.scope)
 		if in.less {
@@ -247,7 +247,7 @@ func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View
 			return v, err
 		},
 		Size:     size,
-		Part:     part,
+		Element:  part,
 		Negative: func(err error) bool { return fault.CodeOf(err) == fault.NotFound },
 		Final: func(err error) bool {
 			code := fault.CodeOf(err)

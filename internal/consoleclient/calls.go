@@ -22,14 +22,14 @@ func getPage[T any](ctx context.Context, c *Client, sc scope.Scope, r request, n
 			if s, ok := any(e).(stamper); ok {
 				s.Stamp(sc)
 			}
-			if place != len(page.List) && page.Places == nil {
-				page.Places = make([]int, len(page.List))
-				for i := range page.Places {
-					page.Places[i] = i
+			if place != len(page.List) && page.Positions == nil {
+				page.Positions = make([]int, len(page.List))
+				for i := range page.Positions {
+					page.Positions[i] = i
 				}
 			}
-			if page.Places != nil {
-				page.Places = append(page.Places, place)
+			if page.Positions != nil {
+				page.Positions = append(page.Positions, place)
 			}
 			page.List = append(page.List, e)
 		})

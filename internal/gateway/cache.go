@@ -85,16 +85,16 @@ func (k DurationsByKind) String() string {
 	return strings.Join(parts, ",")
 }
 
-// lifetimePart is a lifetime setting and the field of a policy that it sets.
-type lifetimePart struct {
-	setting string
-	given   DurationsByKind
-	of      func(*responsecache.Policy) *time.Duration
+// lifetimeSetting is a lifetime setting and the field of a policy that it sets.
+type lifetimeSetting struct {
+	setting   string
+	durations DurationsByKind
+	of        func(*responsecache.Policy) *time.Duration
 }
 
-// parts returns all lifetime settings.
-func (c Caching) parts() []lifetimePart {
-	return []lifetimePart{
+// lifetimeSettings returns all lifetime settings.
+func (c Caching) lifetimeSettings() []lifetimeSetting {
+	return []lifetimeSetting{
 		{"cache-life", c.CacheLife, func(p *responsecache.Policy) *time.Duration { return &p.Life }},
 		{"cache-stale-while-revalidate", c.CacheStaleWhileRevalidate, func(p *responsecache.Policy) *time.Duration { return &p.StaleWhileRevalidate }},
 		{"cache-stale-if-error", c.CacheStaleIfError, func(p *responsecache.Policy) *time.Duration { return &p.StaleIfError }},
@@ -106,20 +106,20 @@ func (c Caching) parts() []lifetimePart {
 // underscores.
 func (c Caching) Defaults() kong.Vars {
 	all := make(kong.Vars)
-	for _, part := range c.parts() {
+	for _, part := range c.lifetimeSettings() {
 		lifetimes := cachedconsole.DefaultLifetimes()
 		words := make([]string, 0, len(lifetimes))
 		for _, kind := range slices.Sorted(maps.Keys(lifetimes)) {
 			policy := lifetimes[kind]
-			words = append(words, kind+"="+Shortly(*part.of(&policy)))
+			words = append(words, kind+"="+FormatDuration(*part.of(&policy)))
 		}
 		all[strings.ReplaceAll(part.setting, "-", "_")] = strings.Join(words, ", ")
 	}
 	return all
 }
 
-// Shortly formats a duration without zero parts: 5m instead of 5m0s.
-func Shortly(d time.Duration) string {
+// FormatDuration formats a duration without zero parts: 5m instead of 5m0s.
+func FormatDuration(d time.Duration) string {
 	text := d.String()
 	for _, part := range []string{"m0s", "h0m"} {
 		if strings.HasSuffix(text, part) {
@@ -136,7 +136,7 @@ func (c Caching) InForce() (map[string]DurationsByKind, error) {
 		return nil, err
 	}
 	all := make(map[string]DurationsByKind)
-	for _, part := range c.parts() {
+	for _, part := range c.lifetimeSettings() {
 		durations := make(DurationsByKind, len(l))
 		for kind, policy := range l {
 			durations[kind] = *part.of(&policy)
@@ -149,9 +149,9 @@ func (c Caching) InForce() (map[string]DurationsByKind, error) {
 // lifetimes returns the defaults, overridden by the settings.
 func (c Caching) lifetimes() (cachedconsole.Lifetimes, error) {
 	l := cachedconsole.DefaultLifetimes()
-	for _, part := range c.parts() {
+	for _, part := range c.lifetimeSettings() {
 		var err error
-		if l, err = l.With(part.given, func(p *responsecache.Policy, d time.Duration) { *part.of(p) = d }); err != nil {
+		if l, err = l.With(part.durations, func(p *responsecache.Policy, d time.Duration) { *part.of(p) = d }); err != nil {
 			return nil, fmt.Errorf("--%s: %w", part.setting, err)
 		}
 	}

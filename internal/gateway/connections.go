@@ -110,7 +110,7 @@ func (g *Gateway) dialConsole() error {
 	opts := consoleclient.Options{
 		APIURL:           s.ConsoleURL,
 		SSOURL:           s.SSOURL,
-		Permit:           permit,
+		Permit:           permitScope,
 		Transport:        by.reads,
 		WriteTransport:   by.writes,
 		FileTransport:    by.files,

@@ -77,7 +77,7 @@ type Gateway struct {
 	redis          redis.UniversalClient // nil: state is in memory
 	redisDialer    *redisclient.Dialer   // nil if redis is nil
 	connectionLogs []*telemetry.ConnectionLog
-	parts          *parts
+	components     *components
 	metrics        *telemetry.Metrics
 	traces         *telemetry.Tracing     // nil: tracing is off
 	accessLines    *logqueue.Queue        // nil: the access log is off
@@ -101,7 +101,7 @@ type Page struct {
 
 // New creates the components and opens the listeners. Run serves and closes them.
 func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway, err error) {
-	g := &Gateway{settings: s, log: log, parts: newParts(log), memory: bytepool.New(0)}
+	g := &Gateway{settings: s, log: log, components: newComponents(log), memory: bytepool.New(0)}
 	if s.MaxComplexity != "" {
 		log.Warn("--max-complexity is ignored and will be refused by the next release: see --max-console-calls, --max-answer-bytes and --max-answer-values")
 	}
@@ -115,7 +115,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	}
 	build := buildinfo.Read()
 	g.metrics = telemetry.NewMetrics(g.isMetricOperation)
-	g.parts.register(g.metrics)
+	g.components.register(g.metrics)
 	g.metrics.Build(build.Version, build.Revision, build.Go)
 	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, build.Version, transport.New(transport.Options{Idle: 1, IdleTimeout: rareIdleTimeout}), log); err != nil {
 		return nil, err
@@ -383,7 +383,7 @@ func (g *Gateway) release() {
 	for _, l := range g.connectionLogs {
 		l.Close()
 	}
-	g.parts.close()
+	g.components.close()
 	g.sendTraces(context.Background()) // a no-op after a clean drain
 	g.closeLogs()
 }

@@ -269,8 +269,8 @@ func (g *Gateway) sharedName(p principal.Principal) string {
 	return g.realm + name
 }
 
-// permit limits holders of API keys to the scopes of their keys.
-func permit(ctx context.Context, sc scope.Scope) error {
+// permitScope limits holders of API keys to the scopes of their keys.
+func permitScope(ctx context.Context, sc scope.Scope) error {
 	return principal.FromContext(ctx).Limits().CheckScope(sc)
 }
 

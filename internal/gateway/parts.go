@@ -19,30 +19,30 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// parts are the parts that the gateway needs and does not contain.
-type parts struct {
+// components are the parts that the gateway needs and does not contain.
+type components struct {
 	log                 *slog.Logger
-	console, sso, redis *health.Part
+	console, sso, redis *health.Component
 
 	mu       sync.Mutex
-	accounts map[string]*health.Part // by name
+	accounts map[string]*health.Component // by name
 	closed   bool
 }
 
-func newParts(log *slog.Logger) *parts {
-	return &parts{
+func newComponents(log *slog.Logger) *components {
+	return &components{
 		log:      log,
-		console:  health.NewPart("console", health.FailuresInRow, health.Lapse, log),
-		sso:      health.NewPart("SSO", health.FailuresInRow, health.Lapse, log),
-		redis:    health.NewPart("Redis", health.FailuresInRow, health.Lapse, log),
-		accounts: make(map[string]*health.Part),
+		console:  health.NewComponent("console", health.FailuresInRow, health.DefaultReset, log),
+		sso:      health.NewComponent("SSO", health.FailuresInRow, health.DefaultReset, log),
+		redis:    health.NewComponent("Redis", health.FailuresInRow, health.DefaultReset, log),
+		accounts: make(map[string]*health.Component),
 	}
 }
 
 // register adds the parts to the metrics.
-func (p *parts) register(m *telemetry.Metrics) {
-	for name, part := range map[string]*health.Part{"console": p.console, "SSO": p.sso, "Redis": p.redis} {
-		m.Part(name, func() bool {
+func (p *components) register(m *telemetry.Metrics) {
+	for name, part := range map[string]*health.Component{"console": p.console, "SSO": p.sso, "Redis": p.redis} {
+		m.Component(name, func() bool {
 			works, _ := part.State()
 			return works
 		})
@@ -50,7 +50,7 @@ func (p *parts) register(m *telemetry.Metrics) {
 }
 
 // observeCall records the outcome of a call that was sent. Only outages count: an answer of the peer shows that it works.
-func (p *parts) observeCall(c consoleclient.Call) {
+func (p *components) observeCall(c consoleclient.Call) {
 	part := p.console
 	if c.Operation == consoleclient.OpToken {
 		part = p.sso
@@ -79,19 +79,19 @@ func callCause(c consoleclient.Call, code fault.Code) string {
 }
 
 // account returns the part of a service account.
-func (p *parts) account(name string) *health.Part {
+func (p *components) account(name string) *health.Component {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	part := p.accounts[name]
 	if part == nil && !p.closed {
-		part = health.NewPart("service account "+name, 1, 0, p.log) // a refused password stays refused
+		part = health.NewComponent("service account "+name, 1, 0, p.log) // a refused password stays refused
 		p.accounts[name] = part
 	}
 	return part
 }
 
 // failingAccounts returns the failing accounts among names, with the causes.
-func (p *parts) failingAccounts(known func(name string) bool) map[string]string {
+func (p *components) failingAccounts(known func(name string) bool) map[string]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	failing := make(map[string]string)
@@ -103,7 +103,7 @@ func (p *parts) failingAccounts(known func(name string) bool) map[string]string 
 	return failing
 }
 
-func (p *parts) close() {
+func (p *components) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
@@ -114,7 +114,7 @@ func (p *parts) close() {
 
 // observeLogin records a service account's attempt to log in. An SSO that is away is no fault of the account.
 func (g *Gateway) observeLogin(account string, err error) {
-	outcome, part := "granted", g.parts.account(account)
+	outcome, part := "granted", g.components.account(account)
 	var failed *tokencache.GrantError
 	switch {
 	case err == nil:
@@ -131,17 +131,17 @@ func (g *Gateway) observeLogin(account string, err error) {
 // observeRedis records the outcome of a Redis command.
 func (g *Gateway) observeRedis(err error) {
 	if err == nil {
-		g.parts.redis.Succeeded()
+		g.components.redis.Succeeded()
 		return
 	}
-	g.parts.redis.Failed(redisclient.Cause(err))
+	g.components.redis.Failed(redisclient.Cause(err))
 }
 
 // readiness returns the state of the gateway and of its parts. Only a state that another replica may not share makes
 // the gateway unready. All replicas have the same console, and all serve without Redis once they have reached it.
 func (g *Gateway) readiness(ctx context.Context) edge.Readiness {
 	r := edge.Readiness{Status: edge.OK, Causes: make(map[string]string)}
-	state := func(name string, part *health.Part) edge.State {
+	state := func(name string, part *health.Component) edge.State {
 		works, cause := part.State()
 		if works {
 			return edge.OK
@@ -150,8 +150,8 @@ func (g *Gateway) readiness(ctx context.Context) edge.Readiness {
 		r.Status = edge.Degraded
 		return edge.Degraded
 	}
-	r.Console, r.SSO, r.Redis, r.Accounts = state("console", g.parts.console), state("sso", g.parts.sso), state("redis", g.parts.redis), edge.OK
-	for name, cause := range g.parts.failingAccounts(g.Tokens.HasAccount) {
+	r.Console, r.SSO, r.Redis, r.Accounts = state("console", g.components.console), state("sso", g.components.sso), state("redis", g.components.redis), edge.OK
+	for name, cause := range g.components.failingAccounts(g.Tokens.HasAccount) {
 		r.Causes["account "+name] = cause
 		r.Accounts, r.Status = edge.Degraded, edge.Degraded
 	}

@@ -17,14 +17,14 @@ const (
 	successesInRow = 20
 )
 
-// Part is one part. It logs one warning with the cause when the part begins to fail. When the part works again, it logs
-// one line with the duration and the number of failures. A few failures among many successes change nothing. A nil Part
+// Component is one part. It logs one warning with the cause when the part begins to fail. When the part works again, it logs
+// one line with the duration and the number of failures. A few failures among many successes change nothing. A nil Component
 // ignores all calls. It is safe for concurrent use.
-type Part struct {
-	name      string
-	log       *slog.Logger
-	tolerance int
-	lapse     time.Duration
+type Component struct {
+	name       string
+	log        *slog.Logger
+	tolerance  int
+	resetAfter time.Duration
 
 	logging     sync.WaitGroup // lines that are written without the lock
 	mu          sync.Mutex
@@ -36,22 +36,22 @@ type Part struct {
 	lastFailure time.Time
 	lastSuccess time.Time
 	settle      *time.Timer // ends an outage when no failure follows a success
-	quiet       *time.Timer // ends an outage without calls
+	reset       *time.Timer // ends an outage without calls
 	closed      bool
 }
 
-// Lapse is the usual Part.lapse: how long a part without calls is said to fail.
-const Lapse = time.Minute
+// DefaultReset is the usual Part.lapse: how long a part without calls is said to fail.
+const DefaultReset = time.Minute
 
-// NewPart returns a part that works. The log names it. It fails after that many failures in a row. After lapse without a
+// NewComponent returns a part that works. The log names it. It fails after that many failures in a row. After lapse without a
 // call it fails no longer, because its state is unknown; 0: it fails until a call succeeds.
-func NewPart(name string, failuresInRow int, lapse time.Duration, log *slog.Logger) *Part {
-	return &Part{name: name, log: log, tolerance: failuresInRow, lapse: lapse}
+func NewComponent(name string, failuresInRow int, lapse time.Duration, log *slog.Logger) *Component {
+	return &Component{name: name, log: log, tolerance: failuresInRow, resetAfter: lapse}
 }
 
 // change changes the part by f, and then writes the line that f returns. It does not hold the lock meanwhile, because a
 // log may wait for its reader.
-func (p *Part) change(f func(now time.Time) (line func())) {
+func (p *Component) change(f func(now time.Time) (line func())) {
 	p.mu.Lock()
 	line := f(time.Now())
 	if line == nil || p.closed {
@@ -65,7 +65,7 @@ func (p *Part) change(f func(now time.Time) (line func())) {
 }
 
 // Failed records a failed call. cause must hold no secret; empty: unknown.
-func (p *Part) Failed(cause string) {
+func (p *Component) Failed(cause string) {
 	if p == nil {
 		return
 	}
@@ -83,8 +83,8 @@ func (p *Part) Failed(cause string) {
 			return nil
 		}
 		p.failing = true
-		if p.lapse > 0 {
-			p.quiet = time.AfterFunc(p.lapse, func() { p.change(p.silent) })
+		if p.resetAfter > 0 {
+			p.reset = time.AfterFunc(p.resetAfter, func() { p.change(p.resetIdle) })
 		}
 		cause := p.cause
 		return func() { p.log.Warn("a part of the service is failing", "part", p.name, "cause", cause) }
@@ -92,7 +92,7 @@ func (p *Part) Failed(cause string) {
 }
 
 // Succeeded records a successful call.
-func (p *Part) Succeeded() {
+func (p *Component) Succeeded() {
 	if p == nil {
 		return
 	}
@@ -114,7 +114,7 @@ func (p *Part) Succeeded() {
 }
 
 // settled ends the outage if no failure has followed the last success. The caller holds the lock.
-func (p *Part) settled(now time.Time) (line func()) {
+func (p *Component) settled(now time.Time) (line func()) {
 	p.settle = nil
 	if !p.failing || p.closed || p.successes == 0 {
 		return nil
@@ -122,8 +122,8 @@ func (p *Part) settled(now time.Time) (line func()) {
 	return p.well(now)
 }
 
-// silent ends the outage if there was no call for a while. The caller holds the lock.
-func (p *Part) silent(now time.Time) (line func()) {
+// resetIdle ends the outage if there was no call for a while. The caller holds the lock.
+func (p *Component) resetIdle(now time.Time) (line func()) {
 	if !p.failing || p.closed {
 		return nil
 	}
@@ -131,8 +131,8 @@ func (p *Part) silent(now time.Time) (line func()) {
 	if p.lastSuccess.After(last) {
 		last = p.lastSuccess
 	}
-	if rest := p.lapse - now.Sub(last); rest > 0 {
-		p.quiet.Reset(rest)
+	if rest := p.resetAfter - now.Sub(last); rest > 0 {
+		p.reset.Reset(rest)
 		return nil
 	}
 	ended := p.end(last)
@@ -140,23 +140,23 @@ func (p *Part) silent(now time.Time) (line func()) {
 }
 
 // well ends the outage because the part works. The caller holds the lock.
-func (p *Part) well(now time.Time) (line func()) {
+func (p *Component) well(now time.Time) (line func()) {
 	ended := p.end(now)
 	return func() { p.log.Info("a part of the service works again", ended...) }
 }
 
 // end ends the outage, and returns its description. The caller holds the lock.
-func (p *Part) end(at time.Time) []any {
+func (p *Component) end(at time.Time) []any {
 	ended := []any{"part", p.name, "duration_ms", at.Sub(p.since).Milliseconds(), "failures", p.failures}
 	p.failing, p.failures, p.successes, p.cause = false, 0, 0, ""
-	if p.quiet != nil {
-		p.quiet.Stop()
+	if p.reset != nil {
+		p.reset.Stop()
 	}
 	return ended
 }
 
 // State reports whether the part works, and the cause if it does not.
-func (p *Part) State() (works bool, cause string) {
+func (p *Component) State() (works bool, cause string) {
 	if p == nil {
 		return true, ""
 	}
@@ -169,13 +169,13 @@ func (p *Part) State() (works bool, cause string) {
 }
 
 // Close stops the part: it logs nothing afterwards.
-func (p *Part) Close() {
+func (p *Component) Close() {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	p.closed = true
-	for _, timer := range []*time.Timer{p.settle, p.quiet} {
+	for _, timer := range []*time.Timer{p.settle, p.reset} {
 		if timer != nil {
 			timer.Stop()
 		}

@@ -12,9 +12,9 @@ import (
 	"github.com/consoleql/consoleql/internal/health"
 )
 
-// TestPart plays successes (.), failures (x), and seconds (1-9) and compares the lines of the log: W for a warning, I for
+// TestComponent plays successes (.), failures (x), and seconds (1-9) and compares the lines of the log: W for a warning, I for
 // an information.
-func TestPart(t *testing.T) {
+func TestComponent(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		calls string
@@ -45,7 +45,7 @@ func TestPart(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var out bytes.Buffer
-				part := health.NewPart("console", health.FailuresInRow, health.Lapse, slog.New(slog.NewTextHandler(&out, nil)))
+				part := health.NewComponent("console", health.FailuresInRow, health.DefaultReset, slog.New(slog.NewTextHandler(&out, nil)))
 				defer part.Close()
 				for _, c := range tt.calls {
 					switch c {
@@ -75,7 +75,7 @@ func TestLinesTellCauseDurationAndFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		part := health.NewPart("Redis", 1, 0, slog.New(slog.NewTextHandler(&out, nil)))
+		part := health.NewComponent("Redis", 1, 0, slog.New(slog.NewTextHandler(&out, nil)))
 		part.Failed("connection refused")
 		part.Failed("")
 		if works, cause := part.State(); works || cause != "connection refused" {
@@ -101,7 +101,7 @@ func TestLogThatWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		read, written := io.Pipe()
-		part := health.NewPart("console", 1, health.Lapse, slog.New(slog.NewTextHandler(written, nil)))
+		part := health.NewComponent("console", 1, health.DefaultReset, slog.New(slog.NewTextHandler(written, nil)))
 		go part.Failed("connection refused")
 		synctest.Wait()
 		if works, _ := part.State(); works {
@@ -115,9 +115,9 @@ func TestLogThatWaits(t *testing.T) {
 	})
 }
 
-func TestNilPart(t *testing.T) {
+func TestNilComponent(t *testing.T) {
 	t.Parallel()
-	var part *health.Part
+	var part *health.Component
 	part.Failed("x")
 	part.Succeeded()
 	part.Close()

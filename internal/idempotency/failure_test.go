@@ -45,14 +45,14 @@ func (t *troubled) tamper(with func(idempotency.Claim, error) (idempotency.Claim
 	t.claimed = with
 }
 
-func (t *troubled) parts() (*idempotency.Memory, func(idempotency.Claim, error) (idempotency.Claim, error)) {
+func (t *troubled) stores() (*idempotency.Memory, func(idempotency.Claim, error) (idempotency.Claim, error)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.memory, t.claimed
 }
 
 func (t *troubled) Claim(ctx context.Context, r idempotency.Record) (idempotency.Claim, error) {
-	memory, tamper := t.parts()
+	memory, tamper := t.stores()
 	c, err := memory.Claim(ctx, r)
 	if tamper != nil {
 		return tamper(c, err)
@@ -61,7 +61,7 @@ func (t *troubled) Claim(ctx context.Context, r idempotency.Record) (idempotency
 }
 
 func (t *troubled) Renew(ctx context.Context, r idempotency.Record) (bool, error) {
-	memory, _ := t.parts()
+	memory, _ := t.stores()
 	return memory.Renew(ctx, r)
 }
 
@@ -70,7 +70,7 @@ func (t *troubled) Finish(ctx context.Context, r idempotency.Record, end idempot
 	if t.down.Load() {
 		return false, errors.New("away")
 	}
-	memory, _ := t.parts()
+	memory, _ := t.stores()
 	return memory.Finish(ctx, r, end)
 }
 

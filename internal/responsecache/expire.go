@@ -52,9 +52,9 @@ func (c *Cache) Alone() bool { return c.invalidator.Alone() }
 
 // Entry is an entry in this process's memory.
 type Entry[T any] struct {
-	// Call and Part are those of the entry's Key.
-	Call, Part string
-	Value      T
+	// Call and Element are those of the entry's Key.
+	Call, Element string
+	Value         T
 	// Err is the error of a negative entry, which has no value.
 	Err error
 }
@@ -75,7 +75,7 @@ func (v *View[T]) Entries(principal, soft string, except Dependency, visit func(
 		if !ok && e.err == nil {
 			continue // an index
 		}
-		if !visit(Entry[T]{Call: strings.TrimSuffix(k.call, e.part), Part: e.part, Value: value, Err: e.err}) {
+		if !visit(Entry[T]{Call: strings.TrimSuffix(k.call, e.element), Element: e.element, Value: value, Err: e.err}) {
 			return
 		}
 	}

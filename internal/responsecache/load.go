@@ -44,7 +44,7 @@ type work struct {
 	refused   func(error) bool
 	cached    func() *entry // returns the entry in memory; nil: there is none
 	onLoaded  func(*entry)  // is called with the entry; may be nil
-	part      string        // the key's Part, whose index is index; empty: none
+	element   string        // the key's Part, whose index is index; empty: none
 	index     key
 }
 
@@ -269,7 +269,7 @@ func (c *Cache) call(ctx context.Context, w *work) (value any, err error) {
 func (c *Cache) entry(w *work, value any, id uint64, begun time.Time, cost time.Duration, seq uint64) *entry {
 	return &entry{
 		value: value, id: id, begun: begun, cost: cost, seq: seq, of: w.of, dependencies: w.dependencies,
-		fresh: begun.Add(w.policy.Life), ends: begun.Add(w.policy.lifetime()), part: w.part,
+		fresh: begun.Add(w.policy.Life), ends: begun.Add(w.policy.lifetime()), element: w.element,
 	}
 }
 
@@ -282,8 +282,8 @@ func (c *Cache) putInMemory(w *work, e *entry) {
 		e.size = w.size(e.value)
 	}
 	c.memory.Set(w.key, e)
-	if w.part != "" {
-		c.addIndex(w.index, w.dependencies, e, Part{wholePart, w.part})
+	if w.element != "" {
+		c.addIndex(w.index, w.dependencies, e, Element{notElement, w.element})
 	}
 	if e.err == nil && w.onLoaded != nil {
 		w.onLoaded(e)
@@ -293,10 +293,10 @@ func (c *Cache) putInMemory(w *work, e *entry) {
 // forget removes the entry of a key from memory, and with it its parts.
 func (c *Cache) forget(w *work) {
 	if e, ok := c.memory.Invalidate(w.key); ok {
-		e.gone.Store(true)
+		e.withdrawn.Store(true)
 	}
-	if w.part != "" {
-		c.removeIndex(w.index, w.part)
+	if w.element != "" {
+		c.removeIndex(w.index, w.element)
 	}
 }
 

@@ -14,14 +14,14 @@ import (
 // Container is an entry in memory with other answers as its parts, such as a page of a list.
 type Container struct{ entry *entry }
 
-// Part is the n-th part of a larger answer, with its name (Key.Part).
-type Part struct {
+// Element is the n-th part of a larger answer, with its name (Key.Element).
+type Element struct {
 	N    int
 	Name string
 }
 
-// wholePart is the N of an answer that is no part of a larger one.
-const wholePart = -1
+// notElement is the N of an answer that is no part of a larger one.
+const notElement = -1
 
 // index says in which entries the parts of one Call are: in the newest ones that have them. It
 // does not keep these entries: when one leaves the memory, its parts are no longer found. So a
@@ -48,12 +48,12 @@ func (v *View[T]) indexKey(k Key) key { return key{v.kind.Name, k.Principal, k.C
 // Index adds the parts of a larger answer as separate entries, as if each had been loaded with
 // it. The argument k is their key without Part. The arguments tags and soft are what each part
 // depends on (Read.Tags, Read.SoftTag).
-func (v *View[T]) Index(k Key, tags []string, soft string, parts []Part, whole Container) error {
+func (v *View[T]) Index(k Key, tags []string, soft string, parts []Element, whole Container) error {
 	if k.Principal == "" {
 		return ErrPrincipal
 	}
 	c, e := v.cache, whole.entry
-	if v.policy.Life == 0 || e == nil || v.kind.Part == nil || c.off.Load() || len(parts) == 0 {
+	if v.policy.Life == 0 || e == nil || v.kind.Element == nil || c.off.Load() || len(parts) == 0 {
 		return nil
 	}
 	c.addIndex(v.indexKey(k), dependenciesOf(k.Principal, tags, soft), e, parts...)
@@ -61,7 +61,7 @@ func (v *View[T]) Index(k Key, tags []string, soft string, parts []Part, whole C
 }
 
 // addIndex adds parts to their index.
-func (c *Cache) addIndex(k key, on dependencies, whole *entry, parts ...Part) {
+func (c *Cache) addIndex(k key, on dependencies, whole *entry, parts ...Element) {
 	held, ok := c.memory.GetIfPresent(k)
 	if !ok {
 		made := &index{dependencies: on, at: make(map[uint64]location, len(parts)), sweep: 64 + 2*len(parts)}
@@ -82,7 +82,7 @@ func (c *Cache) addIndex(k key, on dependencies, whole *entry, parts ...Part) {
 }
 
 // addIndex returns the number of parts in the index.
-func (i *index) addIndex(c *Cache, whole *entry, parts []Part) int {
+func (i *index) addIndex(c *Cache, whole *entry, parts []Element) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	here := weak.Make(whole)
@@ -135,28 +135,28 @@ func (c *Cache) index(k key) *index {
 
 // pick returns a part of an entry.
 func (v *View[T]) pick(whole *entry, n int, name string) (value T, ok bool) {
-	if n == wholePart {
+	if n == notElement {
 		value, ok = whole.value.(T)
-		return value, ok && whole.part == name
+		return value, ok && whole.element == name
 	}
-	value, actual, ok := v.kind.Part(whole.value, n)
+	value, actual, ok := v.kind.Element(whole.value, n)
 	return value, ok && actual == name
 }
 
-// partOf makes an entry of a part of a larger answer; nil: there is none.
-func (v *View[T]) partOf(k Key) *entry {
+// elementOf makes an entry of a part of a larger answer; nil: there is none.
+func (v *View[T]) elementOf(k Key) *entry {
 	x := v.cache.index(v.indexKey(k))
 	if x == nil {
 		return nil
 	}
 	x.mu.RLock()
-	w := x.at[maphash.String(v.cache.seed, k.Part)]
+	w := x.at[maphash.String(v.cache.seed, k.Element)]
 	x.mu.RUnlock()
 	whole := w.container.Value()
-	if whole == nil || whole.gone.Load() || w.n == wholePart {
+	if whole == nil || whole.withdrawn.Load() || w.n == notElement {
 		return nil
 	}
-	value, ok := v.pick(whole, w.n, k.Part)
+	value, ok := v.pick(whole, w.n, k.Element)
 	if !ok {
 		return nil
 	}
@@ -230,7 +230,7 @@ func (v *View[T]) peek(k Key, names []string, now time.Time, info Info, usable f
 		at := x.at[maphash.String(c.seed, name)]
 		if at.container != known {
 			known, whole = at.container, at.container.Value()
-			if whole != nil && (whole.gone.Load() || whole.err != nil || !usable(whole, x)) {
+			if whole != nil && (whole.withdrawn.Load() || whole.err != nil || !usable(whole, x)) {
 				whole = nil
 			}
 		}

@@ -55,7 +55,7 @@ func TestPeek(t *testing.T) {
 	bubble(t, Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		read := func(part string) Read[int64] {
 			r := con.read("of ", "tag")
-			r.Part = part
+			r.Element = part
 			return r
 		}
 		peek := func(principal string, n int) Info {
@@ -90,7 +90,7 @@ func TestPeekStale(t *testing.T) {
 	bubble(t, Policy{Life: 10 * time.Second, StaleIfError: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		for _, part := range []string{"a", "b"} {
 			r := con.read("of ", "tag "+part)
-			r.Part = part
+			r.Element = part
 			if _, _, err := v.Get(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
@@ -120,7 +120,7 @@ func TestPeekStale(t *testing.T) {
 	})
 	bubble(t, Policy{Life: 10 * time.Second, StaleIfError: time.Minute}, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
 		r := con.read("of ", "tag")
-		r.Part = "a"
+		r.Element = "a"
 		want(t, v, r, 1, Loaded)
 		time.Sleep(70 * time.Second)
 		if found, _, _ := v.PeekStale(Key{Principal: "alice", Call: "of "}, []string{"a"}, failed); len(found) > 0 {

@@ -311,12 +311,12 @@ type entry struct {
 	seq   uint64 // of the invalidation log, when the load, or the read from Redis, began
 	of    RefreshID
 	dependencies
-	size int
-	part string // its name, if it is a part (Key.Part)
+	size    int
+	element string // its name, if it is a part (Key.Part)
 
-	renewing atomic.Bool             // an early renewal has begun
-	failure  atomic.Pointer[failure] // of the last load to replace it; nil: none failed
-	gone     atomic.Bool             // no part may be taken from it
+	renewing  atomic.Bool             // an early renewal has begun
+	failure   atomic.Pointer[failure] // of the last load to replace it; nil: none failed
+	withdrawn atomic.Bool             // no part may be taken from it
 }
 
 // failure is a load that failed, or that took longer than the patience of its readers.

@@ -81,13 +81,13 @@ func TestASoftTagReachesOtherReplicas(t *testing.T) {
 	wantErr(t, vb, softRead(down, "a"), errDown)
 }
 
-// TestASoftTagEndsPartsToo verifies that parts of an expired list are not used.
-func TestASoftTagEndsPartsToo(t *testing.T) {
+// TestSoftTagExpiresElements verifies that parts of an expired list are not used.
+func TestSoftTagExpiresElements(t *testing.T) {
 	c := newCache(t, Options{Policies: Policies{"k": minute}})
 	v := view(t, c, Kind[int64]{})
 	con := &console{}
 	r := softRead(con, "of ")
-	r.Part = "a"
+	r.Element = "a"
 	want(t, v, r, 1, Loaded)
 	at := Key{Principal: "alice", Call: "of "}
 	if found, _, _ := v.Peek(at, []string{"a"}, 0); len(found) != 1 {

@@ -30,9 +30,9 @@ type Kind[T any] struct {
 	// Refused reports whether an error concerns one load only; default: none. No stale answer
 	// is returned then, and the entry stays.
 	Refused func(error) bool
-	// Part returns the n-th part of a larger answer with its name, for a kind with indexes
+	// Element returns the n-th part of a larger answer with its name, for a kind with indexes
 	// (View.Index). ok is false if there is no such part.
-	Part func(whole any, n int) (value T, name string, ok bool)
+	Element func(whole any, n int) (value T, name string, ok bool)
 }
 
 // Key names an entry.
@@ -42,9 +42,9 @@ type Key struct {
 	// Call is the request: the operation, the scope and the parameters, in any form that
 	// differs for different requests.
 	Call string
-	// Part, if not empty, continues Call. It names one of many answers that may also come as
+	// Element, if not empty, continues Call. It names one of many answers that may also come as
 	// parts of larger ones (View.Index).
-	Part string
+	Element string
 }
 
 // Read is one read.
@@ -243,16 +243,16 @@ func (c *Cache) early(e *entry, left time.Duration) bool {
 }
 
 // key returns the name of an entry in memory.
-func (v *View[T]) key(k Key) key { return key{v.kind.Name, k.Principal, k.Call + k.Part} }
+func (v *View[T]) key(k Key) key { return key{v.kind.Name, k.Principal, k.Call + k.Element} }
 
 // lookup returns the entry of a key in memory, usable or not; nil: there is none. Of a part, it
 // returns the newest.
 func (v *View[T]) lookup(k Key) *entry {
 	e, _ := v.cache.memory.GetIfPresent(v.key(k))
-	if k.Part == "" {
+	if k.Element == "" {
 		return e
 	}
-	if p := v.partOf(k); p != nil && (e == nil || p.begun.After(e.begun)) {
+	if p := v.elementOf(k); p != nil && (e == nil || p.begun.After(e.begun)) {
 		return p
 	}
 	return e
@@ -297,8 +297,8 @@ func (v *View[T]) work(r Read[T]) *work {
 			}
 		}
 	}
-	if r.Part != "" {
-		w.part, w.index = r.Part, v.indexKey(r.Key)
+	if r.Element != "" {
+		w.element, w.index = r.Element, v.indexKey(r.Key)
 	}
 	return w
 }

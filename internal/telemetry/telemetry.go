@@ -122,8 +122,8 @@ func NewMetrics(named func(operation string) bool) *Metrics {
 	return m
 }
 
-// Part registers a gauge that tells whether a part of the service works.
-func (m *Metrics) Part(name string, works func() bool) {
+// Component registers a gauge that tells whether a part of the service works.
+func (m *Metrics) Component(name string, works func() bool) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name:        "consoleql_part_up",
 		Help:        "Whether a part that the gateway needs works (1) or its latest calls failed (0): console, SSO, Redis.",

@@ -25,33 +25,33 @@ var ErrBusy = fault.New(fault.RateLimited, "the gateway holds as many requests a
 // BodyPool counts the bytes of requests that are in memory, from their reading to their answer. Each caller has a share of them.
 // Bearer tokens that only the console or the store can check have at most half of the pool together, since anybody can make
 // such tokens. The first SmallBytes of their requests do not count there.
-type BodyPool struct{ all, unproven, anonymous quota.Quota }
+type BodyPool struct{ all, unverified, anonymous quota.Quota }
 
 // Reservation is the share of one request in the pool. It is safe for concurrent use: a WebSocket outlives the handler of its
 // request.
 type Reservation struct {
 	pool *BodyPool
 
-	mu    sync.Mutex
-	parts []part
-	bytes int
+	mu      sync.Mutex
+	charges []charge
+	bytes   int
 }
 
-// part is a quota of which a reservation takes its bytes.
-type part struct {
+// charge is a quota of which a reservation takes its bytes.
+type charge struct {
 	of     *quota.Quota
 	caller string
 	free   int // first bytes that do not count
 }
 
 // counted returns how many of a reservation's bytes count.
-func (p part) counted(bytes int) int { return max(0, bytes-p.free) }
+func (p charge) counted(bytes int) int { return max(0, bytes-p.free) }
 
 // NewBodyPool returns a pool of BodyPoolBytes, or of atLeast if that is more.
 func NewBodyPool(atLeast int64) *BodyPool {
 	most := int(max(BodyPoolBytes, atLeast))
 	return &BodyPool{
-		all: quota.Quota{Total: most}, unproven: quota.Quota{Total: most / 2},
+		all: quota.Quota{Total: most}, unverified: quota.Quota{Total: most / 2},
 		anonymous: quota.Quota{Total: most, PerCaller: AnonymousBytes},
 	}
 }
@@ -74,11 +74,11 @@ func (res *Reservation) Identify(ctx context.Context) {
 	who, caller := principal.FromContext(ctx), principal.Caller(ctx)
 	switch {
 	case IsAnonymous(ctx):
-		res.parts = []part{{&res.pool.anonymous, caller, 0}, {&res.pool.all, caller, 0}}
+		res.charges = []charge{{&res.pool.anonymous, caller, 0}, {&res.pool.all, caller, 0}}
 	case who.Proven():
-		res.parts = []part{{&res.pool.all, caller, 0}}
+		res.charges = []charge{{&res.pool.all, caller, 0}}
 	default:
-		res.parts = []part{{&res.pool.unproven, caller, SmallBytes}, {&res.pool.all, caller, 0}}
+		res.charges = []charge{{&res.pool.unverified, caller, SmallBytes}, {&res.pool.all, caller, 0}}
 	}
 }
 
@@ -86,9 +86,9 @@ func (res *Reservation) Identify(ctx context.Context) {
 func (res *Reservation) take(n int) error {
 	res.mu.Lock()
 	defer res.mu.Unlock()
-	for i, p := range res.parts {
+	for i, p := range res.charges {
 		if !p.of.Take(p.caller, p.counted(res.bytes+n)-p.counted(res.bytes)) {
-			for _, taken := range res.parts[:i] {
+			for _, taken := range res.charges[:i] {
 				taken.of.Release(taken.caller, taken.counted(res.bytes+n)-taken.counted(res.bytes))
 			}
 			return ErrBusy
@@ -107,7 +107,7 @@ func (res *Reservation) Release() {
 
 // release is Release for a caller that holds mu.
 func (res *Reservation) release() {
-	for _, p := range res.parts {
+	for _, p := range res.charges {
 		p.of.Release(p.caller, p.counted(res.bytes))
 	}
 	res.bytes = 0
