@@ -256,7 +256,7 @@ func (l *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Resu
 	}
 	if t := operation.FromContext(ctx); t.Options().Batches {
 		asked := distinct(keys)
-		t.AddBatch(operation.Batch{Kind: l.kind.Name, Keys: asked, Kept: asked - missing})
+		t.AddBatch(operation.Batch{Type: l.kind.Name, Keys: asked, Cached: asked - missing})
 	}
 	parallel(len(lacking), func(i int) { l.fetch(ctx, lacking[i]) })
 

@@ -46,9 +46,9 @@ type RobotStatusCount struct {
 
 // RobotTally counts the robots of one list. It does not change, so that several counts can share it.
 type RobotTally struct {
-	byStatus []int       // by rank
-	beats    []time.Time // the last heartbeats, oldest first
-	never    int         // robots without a heartbeat
+	byStatus   []int       // by rank
+	heartbeats []time.Time // the last heartbeats, oldest first
+	never      int         // robots without a heartbeat
 }
 
 // NewRobotTally counts robots.
@@ -60,18 +60,18 @@ func NewRobotTally(robots iter.Seq[*cc.Robot]) *RobotTally {
 			t.never++
 			continue
 		}
-		t.beats = append(t.beats, r.LastHeartbeatTime.Time())
+		t.heartbeats = append(t.heartbeats, r.LastHeartbeatTime.Time())
 	}
-	slices.SortFunc(t.beats, time.Time.Compare)
+	slices.SortFunc(t.heartbeats, time.Time.Compare)
 	return t
 }
 
 // Total is the number of the robots.
-func (t *RobotTally) Total() int { return t.never + len(t.beats) }
+func (t *RobotTally) Total() int { return t.never + len(t.heartbeats) }
 
 // Silent counts the robots whose last heartbeat is more than a number of seconds before now, or that never had one.
 func (t *RobotTally) Silent(now time.Time, seconds int) int {
-	older, _ := slices.BinarySearchFunc(t.beats, now.Add(-time.Duration(seconds)*time.Second), time.Time.Compare)
+	older, _ := slices.BinarySearchFunc(t.heartbeats, now.Add(-time.Duration(seconds)*time.Second), time.Time.Compare)
 	return t.never + older
 }
 

@@ -121,7 +121,7 @@ func TestAPlanTellsNothingOfOthers(t *testing.T) {
 	}
 	for _, other := range others {
 		if diff := cmp.Diff(before, plan(e, other)); diff != "" {
-			t.Errorf("%s is told of another's lists: %s", other.Kind(), diff)
+			t.Errorf("%s is told of another's lists: %s", other.Credential(), diff)
 		}
 	}
 }

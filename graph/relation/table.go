@@ -176,7 +176,7 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 }
 
 // layoutsOf returns the relation to the layouts that run a workflow.
-func layoutsOf(of kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]) loader.Relation {
+func layoutsOf(of loaderOf[cc.WorkflowLayout, cc.WorkflowLayoutFilter]) loader.Relation {
 	return reverse(func(l *loader.Loaders, w *cc.Workflow) *loader.Staged[[]*cc.WorkflowLayout] {
 		return fanout.Referring(l, of, w.Scope(), func(layout *cc.WorkflowLayout) bool {
 			return slices.ContainsFunc(layout.Nodes, func(n *cc.WorkflowLayoutNode) bool {

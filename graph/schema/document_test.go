@@ -20,20 +20,20 @@ type operation struct {
 // parameter is one row of a documented query string.
 type parameter struct{ Name, Type, Remark string }
 
-// kind is the kind of a field's type, as a sample value of the document's pseudo-JSON shows
+// jsonType is the kind of a field's type, as a sample value of the document's pseudo-JSON shows
 // it.
-type kind int
+type jsonType int
 
 const (
-	kindNothing kind = iota // a key without a value: the document leaves the type open
-	kindElided              // an object that the document does not repeat
+	kindNothing jsonType = iota // a key without a value: the document leaves the type open
+	kindElided                  // an object that the document does not repeat
 	kindObject
 	kindList // of objects
 	kindText
 	kindTexts
 	kindID
 	kindIDs
-	kindMoment
+	jsonDateTime
 	kindNumber
 	kindBoolean
 	kindMapping
@@ -41,7 +41,7 @@ const (
 
 // value is a sample value; Fields are those of an object, or of the objects of a list.
 type value struct {
-	Kind   kind
+	Kind   jsonType
 	Text   string
 	Fields []field
 }
@@ -213,12 +213,12 @@ func (p *sampleParser) value() (value, error) {
 	}
 }
 
-func kindOfText(text string) kind {
+func kindOfText(text string) jsonType {
 	switch {
 	case guid.MatchString(text):
 		return kindID
 	case timestamp.MatchString(text):
-		return kindMoment
+		return jsonDateTime
 	default:
 		return kindText
 	}

@@ -224,8 +224,8 @@ func (w *walker) field(typeName, name string, f field) {
 var textForIDs = []string{"WorkflowUpgradeItem.id"}
 
 // scalars are the GraphQL types of sample values, without nullability.
-var scalars = map[kind]string{
-	kindText: "String", kindTexts: "[String]", kindID: "ID", kindIDs: "[ID]", kindMoment: "DateTime",
+var scalars = map[jsonType]string{
+	kindText: "String", kindTexts: "[String]", kindID: "ID", kindIDs: "[ID]", jsonDateTime: "DateTime",
 	kindNumber: "Int", kindBoolean: "Boolean", kindMapping: "StringMap",
 }
 

@@ -174,9 +174,9 @@ func (a *Answer) Bytes(m graphql.Marshaler) []byte {
 	if a.err != nil {
 		return []byte("null")
 	}
-	w := &writer{answer: a, first: take()}
+	w := &writer{answer: a, first: getBuffer()}
 	m.MarshalGQL(w) // for a subscription, this call collects the values
-	defer give(w.first)
+	defer putBuffer(w.first)
 	if a.err != nil {
 		return []byte("null")
 	}

@@ -12,19 +12,19 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// beating is a company whose robots beat at some times.
-type beating struct {
+// robotHeartbeats is a company whose robots beat at some times.
+type robotHeartbeats struct {
 	*company
 
-	beats map[string]time.Time // by robot
+	lastHeartbeats map[string]time.Time // by robot
 }
 
-func (b *beating) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
+func (b *robotHeartbeats) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
 	s, err := b.company.RobotsNow(ctx, sc, ids, queueID, polls)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range s.Entities {
-		r.LastHeartbeatTime = cc.DateTime(b.beats[r.ID].UTC().Format(time.RFC3339Nano))
+		r.LastHeartbeatTime = cc.DateTime(b.lastHeartbeats[r.ID].UTC().Format(time.RFC3339Nano))
 	}
 	return s, err
 }
@@ -33,7 +33,7 @@ func (b *beating) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, q
 // Heartbeats that change no count are not told of.
 func TestRobotsFallSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &beating{newCompany(3), map[string]time.Time{"rd000": time.Now(), "rd001": time.Now(), "rd002": time.Now().Add(-time.Hour)}}
+		c := &robotHeartbeats{newCompany(3), map[string]time.Time{"rd000": time.Now(), "rd001": time.Now(), "rd002": time.Now().Add(-time.Hour)}}
 		w := New(c, Options{Interval: time.Second})
 		defer w.Close()
 		expired := make(map[string]int) // by department
@@ -69,10 +69,10 @@ func TestRobotsFallSilent(t *testing.T) {
 		}
 		check("first", 0, 1, 1, nil)
 		check("soon", 10*time.Second, 0, 1, nil)
-		c.change(func() { c.beats["rd000"] = time.Now() })
+		c.change(func() { c.lastHeartbeats["rd000"] = time.Now() })
 		check("a heartbeat", 5*time.Second, 0, 1, nil)
 		check("late", 10*time.Second, 1, 2, map[string]int{"d001": 1})
-		c.change(func() { c.beats["rd001"] = time.Now() })
+		c.change(func() { c.lastHeartbeats["rd001"] = time.Now() })
 		check("again", 3*time.Second, 1, 1, map[string]int{"d001": 1})
 
 		s.refuse("the key was removed")

@@ -25,7 +25,7 @@ func (p *poll[T]) final(caller principal.Principal, err error) bool {
 		// caller's token is final, though another subscriber's may still be valid. The gateway
 		// itself reports the end of a session.
 		var console *cc.Error
-		ended := caller.Kind() == principal.PassThrough || caller.Kind() == principal.Session && !errors.As(err, &console)
+		ended := caller.Credential() == principal.PassThrough || caller.Credential() == principal.Session && !errors.As(err, &console)
 		if !ended && !p.persists() {
 			return false
 		}

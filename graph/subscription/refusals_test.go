@@ -28,13 +28,13 @@ func failNextPoll(c *console, err error) {
 // refusals, never end a subscription.
 func TestUnexpectedAnswersEndNothing(t *testing.T) {
 	for name, err := range map[string]error{
-		"a page, 404":           &cc.Error{Status: 404, Kind: fault.UpstreamInvalidResponse, Foreign: true},
-		"a page, 403":           &cc.Error{Status: 403, Kind: fault.UpstreamInvalidResponse, Foreign: true},
-		"a page, 401":           &cc.Error{Status: 401, Kind: fault.UpstreamInvalidResponse, Foreign: true},
-		"a text, 400":           &cc.Error{Status: 400, Kind: fault.BadUserInput, Foreign: true},
-		"a gateway's JSON, 422": &cc.Error{Status: 422, Kind: fault.BadUserInput, Foreign: true},
-		"an empty 403":          &cc.Error{Status: 403, Kind: fault.Forbidden, Empty: true},
-		"an empty 404":          &cc.Error{Status: 404, Kind: fault.NotFound, Empty: true},
+		"a page, 404":           &cc.Error{Status: 404, Code: fault.UpstreamInvalidResponse, Foreign: true},
+		"a page, 403":           &cc.Error{Status: 403, Code: fault.UpstreamInvalidResponse, Foreign: true},
+		"a page, 401":           &cc.Error{Status: 401, Code: fault.UpstreamInvalidResponse, Foreign: true},
+		"a text, 400":           &cc.Error{Status: 400, Code: fault.BadUserInput, Foreign: true},
+		"a gateway's JSON, 422": &cc.Error{Status: 422, Code: fault.BadUserInput, Foreign: true},
+		"an empty 403":          &cc.Error{Status: 403, Code: fault.Forbidden, Empty: true},
+		"an empty 404":          &cc.Error{Status: 404, Code: fault.NotFound, Empty: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &console{}
@@ -59,16 +59,16 @@ func TestUnexpectedAnswersEndNothing(t *testing.T) {
 // if it persists.
 func TestRefusalEndsWhenItPersists(t *testing.T) {
 	for _, refusal := range []*cc.Error{
-		{Status: 403, Kind: fault.Forbidden, Title: "Forbidden"},
-		{Status: 404, Kind: fault.NotFound, Title: "Not Found"},
-		{Status: 410, Kind: fault.NotFound, Title: "Gone"},
-		{Status: 400, Kind: fault.BadUserInput, Title: "Bad Request"},
+		{Status: 403, Code: fault.Forbidden, Title: "Forbidden"},
+		{Status: 404, Code: fault.NotFound, Title: "Not Found"},
+		{Status: 410, Code: fault.NotFound, Title: "Gone"},
+		{Status: 400, Code: fault.BadUserInput, Title: "Bad Request"},
 	} {
 		for name, between := range map[string]error{
 			"a success":       nil,
-			"an outage":       &cc.Error{Status: 503, Kind: fault.UpstreamUnavailable},
-			"a page":          &cc.Error{Status: 403, Kind: fault.UpstreamInvalidResponse, Foreign: true},
-			"an empty answer": &cc.Error{Status: refusal.Status, Kind: refusal.Kind, Empty: true},
+			"an outage":       &cc.Error{Status: 503, Code: fault.UpstreamUnavailable},
+			"a page":          &cc.Error{Status: 403, Code: fault.UpstreamInvalidResponse, Foreign: true},
+			"an empty answer": &cc.Error{Status: refusal.Status, Code: refusal.Code, Empty: true},
 		} {
 			t.Run(fmt.Sprint(refusal.Status, ", ", name), func(t *testing.T) {
 				c := &console{}
@@ -81,7 +81,7 @@ func TestRefusalEndsWhenItPersists(t *testing.T) {
 					}
 					begun := time.Now()
 					c.fail(refusal)
-					if _, err := s.next(t.Context()); fault.CodeOf(err) != refusal.Kind {
+					if _, err := s.next(t.Context()); fault.CodeOf(err) != refusal.Code {
 						t.Errorf("told %v", err)
 					}
 					if took := time.Since(begun); took < w.robots.service.opts.Interval {
@@ -110,7 +110,7 @@ func TestRefusalEndsWhenItPersists(t *testing.T) {
 // TestALostDepartmentComesBack verifies that a department that refused, from the beginning or later, is followed again when
 // it answers. Until then, it is polled once a minute. Older answers expire before subscribers get its entities.
 func TestALostDepartmentComesBack(t *testing.T) {
-	forbidden := &cc.Error{Status: 403, Kind: fault.Forbidden, Title: "Forbidden"}
+	forbidden := &cc.Error{Status: 403, Code: fault.Forbidden, Title: "Forbidden"}
 	c := newCompany(3)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: time.Second})
@@ -196,7 +196,7 @@ func TestALostDepartmentComesBack(t *testing.T) {
 
 // TestErrorsNameTheirDepartment verifies that the error of a department names it and leaves what the console said.
 func TestErrorsNameTheirDepartment(t *testing.T) {
-	forbidden := &cc.Error{Status: 403, Kind: fault.Forbidden, Title: "Forbidden"}
+	forbidden := &cc.Error{Status: 403, Code: fault.Forbidden, Title: "Forbidden"}
 	c := newCompany(2)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: time.Second})

@@ -247,7 +247,7 @@ func TestPrincipalsAndTargetsDoNotShare(t *testing.T) {
 
 // TestOutage verifies that subscribers get one late error, and lose no change.
 func TestOutage(t *testing.T) {
-	down := &cc.Error{Operation: "GET /openapi/robots", Status: 503, Kind: fault.UpstreamUnavailable}
+	down := &cc.Error{Operation: "GET /openapi/robots", Status: 503, Code: fault.UpstreamUnavailable}
 	c := &console{}
 	c.set("a", "a0")
 	withService(t, c, Options{Interval: time.Second, FailureGrace: 20 * time.Second}, func(t *testing.T, w *Service) {
@@ -281,7 +281,7 @@ func TestOutage(t *testing.T) {
 
 // TestRetryAfter verifies that polls obey the console's Retry-After.
 func TestRetryAfter(t *testing.T) {
-	c := &console{err: &cc.Error{Status: 429, Kind: fault.RateLimited, RetryAfter: 5 * time.Minute}}
+	c := &console{err: &cc.Error{Status: 429, Code: fault.RateLimited, RetryAfter: 5 * time.Minute}}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		s := followRobots(t, w, alice) // an outage at the start does not end the subscription
 		time.Sleep(4 * time.Minute)

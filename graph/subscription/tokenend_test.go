@@ -80,7 +80,7 @@ func TestFinalErrorsEndTheSubscription(t *testing.T) {
 			c := &console{}
 			withService(t, c, Options{}, func(t *testing.T, w *Service) {
 				s := followRobots(t, w, alice)
-				c.fail(&cc.Error{Kind: code})
+				c.fail(&cc.Error{Code: code})
 				if _, err := s.next(t.Context()); fault.CodeOf(err) != code {
 					t.Errorf("told %v", err)
 				}
@@ -101,14 +101,14 @@ func TestServiceAccountSurvivesOneRefusal(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		s := followRobots(t, w, principal.DefaultService())
-		c.fail(&cc.Error{Kind: fault.Unauthenticated})
+		c.fail(&cc.Error{Code: fault.Unauthenticated})
 		for before := c.calls(); c.calls() == before; {
 			time.Sleep(100 * time.Millisecond)
 		}
 		c.fail(nil)
 		c.set("a", "a0")
 		names(t, s, 1)
-		c.fail(&cc.Error{Kind: fault.Unauthenticated})
+		c.fail(&cc.Error{Code: fault.Unauthenticated})
 		begun := time.Now()
 		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("told %v", err)
@@ -135,9 +135,9 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		refused := &cc.Error{Status: 401, Kind: fault.Unauthenticated}
+		refused := &cc.Error{Status: 401, Code: fault.Unauthenticated}
 		for range 3 {
-			next(&cc.Error{Status: 503, Kind: fault.UpstreamUnavailable})
+			next(&cc.Error{Status: 503, Code: fault.UpstreamUnavailable})
 			next(refused)
 		}
 		next(nil)
@@ -153,7 +153,7 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 
 // TestRetryAfterIsBounded verifies that a very long Retry-After is cut.
 func TestRetryAfterIsBounded(t *testing.T) {
-	c := &console{err: &cc.Error{Status: 503, Kind: fault.UpstreamUnavailable, RetryAfter: 24 * time.Hour}}
+	c := &console{err: &cc.Error{Status: 503, Code: fault.UpstreamUnavailable, RetryAfter: 24 * time.Hour}}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		followRobots(t, w, alice)
 		time.Sleep(11 * time.Minute)

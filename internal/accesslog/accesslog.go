@@ -265,7 +265,7 @@ func (l *Log) append(attrs []slog.Attr, e *Entry, took time.Duration, bytes int6
 	if e.trace.IsValid() {
 		attrs = append(attrs, slog.String("trace_id", e.trace.String()))
 	}
-	attrs = append(attrs, slog.String("as", e.who.Kind().String()))
+	attrs = append(attrs, slog.String("as", e.who.Credential().String()))
 	text("caller", l.Name(e.who))
 	calls := 0
 	if s := e.operation; s != nil {

@@ -32,8 +32,8 @@ func (p partialError) Unwrap() error { return p.error }
 func (partialError) Subject() string { return "robot 3" }
 
 func TestPresent(t *testing.T) {
-	console := &consoleclient.Error{Operation: "GET /openapi/queues", Status: 409, Title: "Conflict", Detail: "Somebody else was faster", Kind: fault.Conflict}
-	silent := &consoleclient.Error{Operation: "GET /openapi/queues", Title: "no answer", Kind: fault.UpstreamUnavailable, Err: errors.New("dial tcp 10.0.0.1: refused")}
+	console := &consoleclient.Error{Operation: "GET /openapi/queues", Status: 409, Title: "Conflict", Detail: "Somebody else was faster", Code: fault.Conflict}
+	silent := &consoleclient.Error{Operation: "GET /openapi/queues", Title: "no answer", Code: fault.UpstreamUnavailable, Err: errors.New("dial tcp 10.0.0.1: refused")}
 	for name, tt := range map[string]struct {
 		err     error
 		code    fault.Code

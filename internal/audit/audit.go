@@ -71,7 +71,7 @@ func (l *Log) Close() {
 
 // KnowUser records the userid of a principal, as the console told it.
 func (l *Log) KnowUser(p principal.Principal, id string) {
-	if l == nil || id == "" || p.Name() == "" || p.Kind() == principal.Service {
+	if l == nil || id == "" || p.Name() == "" || p.Credential() == principal.Service {
 		return
 	}
 	known, _ := l.users.GetIfPresent(p.Name())
@@ -83,8 +83,8 @@ func (l *Log) KnowUser(p principal.Principal, id string) {
 
 // actorOf returns the actor of a principal. It holds no token.
 func (l *Log) actorOf(p principal.Principal) actor {
-	a := actor{Kind: p.Kind().String(), APIKey: p.Key(), Account: p.Account(), User: p.User()}
-	if a.User == "" && (p.Kind() == principal.PassThrough || p.Kind() == principal.Session) {
+	a := actor{Kind: p.Credential().String(), APIKey: p.Key(), Account: p.Account(), User: p.User()}
+	if a.User == "" && (p.Credential() == principal.PassThrough || p.Credential() == principal.Session) {
 		known, _ := l.users.GetIfPresent(p.Name())
 		a.User, a.Username, a.Credential = known.id, known.name, l.opts.Hash(p.Name())
 	}

@@ -175,7 +175,7 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 	for concernsOther(ctx, err) && !own.Load() && ctx.Err() == nil {
 		value, info, err = v.Get(ctx, r) // it joined a load of another operation
 	}
-	if _, expires := p.Expires(); expires && p.Kind() == principal.PassThrough && fault.CodeOf(err) == fault.Unauthenticated && !own.Load() {
+	if _, expires := p.Expires(); expires && p.Credential() == principal.PassThrough && fault.CodeOf(err) == fault.Unauthenticated && !own.Load() {
 		// The refused token may have been another token of the same user.
 		value, err = q.load(ctx)
 		info = responsecache.Info{Source: responsecache.Loaded}
@@ -207,7 +207,7 @@ func concernsOther(ctx context.Context, err error) bool {
 
 // accepted returns an error if the principal has ended. Service accounts never end.
 func (c *Console) accepted(ctx context.Context, p principal.Principal) error {
-	if p.Kind() == principal.Service {
+	if p.Credential() == principal.Service {
 		return nil
 	}
 	return c.opts.Accepted(ctx)

@@ -26,8 +26,8 @@ type Error struct {
 	// Title and Detail are the console's own text (RFC 7807 and similar formats), bounded, on one line and without a
 	// token. Title is the text of the status if the console sends none. Detail is empty for status 500 and above.
 	Title, Detail string
-	// Kind is the error code for callers.
-	Kind fault.Code
+	// Code is the error code for callers.
+	Code fault.Code
 	// RetryAfter is the wait that the console asks for, at most 5 minutes; 0 if it asks for none.
 	RetryAfter time.Duration
 	// Foreign reports that an intermediary such as a proxy wrote the response.
@@ -72,7 +72,7 @@ func (e *Error) AskedToWait() bool {
 func (e *Error) Unwrap() error { return e.Err }
 
 // FaultCode returns Kind, for fault.CodeOf.
-func (e *Error) FaultCode() fault.Code { return e.Kind }
+func (e *Error) FaultCode() fault.Code { return e.Code }
 
 // FaultOutcome returns the outcome of a mutation that failed with e, for fault.OutcomeOf. Only a known status of 400
 // to 499 in the console's own response is a refusal. An unknown one, such as 499, may come from a proxy that gave up
@@ -85,7 +85,7 @@ func (e *Error) FaultOutcome() fault.Outcome {
 		return fault.Unknown
 	case e.Status == http.StatusMethodNotAllowed: // its error code is UpstreamInvalidResponse, but nothing was done
 		return fault.Refused
-	case e.Kind == fault.UpstreamTimeout, e.Kind == fault.UpstreamUnavailable, e.Kind == fault.UpstreamInvalidResponse:
+	case e.Code == fault.UpstreamTimeout, e.Code == fault.UpstreamUnavailable, e.Code == fault.UpstreamInvalidResponse:
 		return fault.Unknown
 	default:
 		return fault.Refused
@@ -144,7 +144,7 @@ func invalid(operation string, status int, detail string, err error) *Error {
 		Status:    status,
 		Title:     "invalid response",
 		Detail:    detail,
-		Kind:      fault.UpstreamInvalidResponse,
+		Code:      fault.UpstreamInvalidResponse,
 		Err:       err,
 	}
 }
@@ -159,10 +159,10 @@ func connectionError(ctx context.Context, operation string, status int, unsent b
 		}
 		return err
 	}
-	e := &Error{Operation: operation, Status: status, Title: "no answer", Detail: reason(err), Kind: fault.UpstreamUnavailable, Unsent: unsent, Err: err}
+	e := &Error{Operation: operation, Status: status, Title: "no answer", Detail: reason(err), Code: fault.UpstreamUnavailable, Unsent: unsent, Err: err}
 	var timeout interface{ Timeout() bool }
 	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &timeout) && timeout.Timeout()) {
-		e.Kind, e.Title, e.Detail = fault.UpstreamTimeout, "timed out", ""
+		e.Code, e.Title, e.Detail = fault.UpstreamTimeout, "timed out", ""
 	}
 	return e
 }

@@ -119,7 +119,7 @@ func (ex exchange) retriable(ctx context.Context, a attempt) bool {
 
 // isConnectionError reports whether there was no complete response.
 func isConnectionError(e *Error) bool {
-	lost := e.Kind == fault.UpstreamUnavailable || e.Kind == fault.UpstreamTimeout
+	lost := e.Code == fault.UpstreamUnavailable || e.Code == fault.UpstreamTimeout
 	return lost && (e.Status == 0 || isSuccess(e.Status))
 }
 
@@ -220,7 +220,7 @@ func notAdmitted(ctx context.Context, operation string, err error) error {
 
 // refusedError returns the error of a call that was refused before it was sent.
 func refusedError(operation string, kind fault.Code, refused *admission.RefusedError) *Error {
-	return &Error{Operation: operation, Title: refused.Error(), Kind: kind, RetryAfter: refused.RetryAfter, Unsent: true, Err: refused}
+	return &Error{Operation: operation, Title: refused.Error(), Code: kind, RetryAfter: refused.RetryAfter, Unsent: true, Err: refused}
 }
 
 // result returns what the error of an attempt says about the console. ctx is that of the call.
@@ -241,7 +241,7 @@ func (ex exchange) result(ctx context.Context, err error) admission.Result {
 		return admission.Succeeded
 	case ex.class == admission.Uploads && !e.Unsent:
 		return admission.Ignored // the uploading client may be the reason
-	case e.Kind == fault.UpstreamTimeout:
+	case e.Code == fault.UpstreamTimeout:
 		return admission.TimedOut
 	default:
 		return admission.Failed

@@ -272,7 +272,7 @@ func TestWaitingIsNotTheConsolesTime(t *testing.T) {
 		synctest.Wait()
 		_, err := c.Robots(ctx, testScope, List[RobotFilter]{})
 		var e *Error
-		if !errors.As(err, &e) || e.Kind != fault.RateLimited || e.RetryAfter <= 0 || fault.OutcomeOf(err) != fault.NotSent {
+		if !errors.As(err, &e) || e.Code != fault.RateLimited || e.RetryAfter <= 0 || fault.OutcomeOf(err) != fault.NotSent {
 			t.Errorf("past the deadline of its operation: %v", err)
 		}
 		if err := <-done; err != nil {
@@ -307,7 +307,7 @@ func TestOutage(t *testing.T) {
 					}
 				}
 				var e *Error
-				if !errors.As(err, &e) || e.Kind != fault.UpstreamUnavailable || e.RetryAfter <= 0 || !e.Unsent {
+				if !errors.As(err, &e) || e.Code != fault.UpstreamUnavailable || e.RetryAfter <= 0 || !e.Unsent {
 					t.Errorf("while the breaker is open: %v", err)
 				}
 				if n := observed.Load(); n >= 40 || rt.attempts.Load() > 50 {

@@ -53,7 +53,7 @@ func TestEntitiesWithoutAnID(t *testing.T) {
 				}
 				err := call(newTestClient(t, serve(t, jsonAnswer(fmt.Sprintf(answer, `{"id":"`+otherGUID+`"},`+element))), nil))
 				var e *Error
-				if !errors.As(err, &e) || e.Kind != fault.UpstreamInvalidResponse || !strings.Contains(e.Detail, "a "+kind+" without an id") {
+				if !errors.As(err, &e) || e.Code != fault.UpstreamInvalidResponse || !strings.Contains(e.Detail, "a "+kind+" without an id") {
 					t.Errorf("got %v", err)
 				}
 			})

@@ -38,17 +38,17 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 	if err == nil {
 		said = responderOf(operation, resp.StatusCode, resp.Header, body, byID)
 	}
-	e.Kind, e.Foreign, e.Empty = kindOf(resp.StatusCode, said), said.isForeign(), said == fromServerEmpty
+	e.Code, e.Foreign, e.Empty = kindOf(resp.StatusCode, said), said.isForeign(), said == fromServerEmpty
 	body = bytes.TrimSpace(withoutBOM(body))
 	switch {
 	case err != nil: // only the status is known
 	case said == fromServer, said == ambiguousJSON && (isValidation(e.Status) || e.Status >= http.StatusInternalServerError):
 		e.read(body, bearerOf(resp))
 	case isPlainReason(resp, body):
-		e.Kind, e.Detail = fault.BadUserInput, sanitize(string(body), bearerOf(resp))
-	case e.Kind == fault.UpstreamInvalidResponse && len(body) == 0:
+		e.Code, e.Detail = fault.BadUserInput, sanitize(string(body), bearerOf(resp))
+	case e.Code == fault.UpstreamInvalidResponse && len(body) == 0:
 		e.Detail = "the answer is empty"
-	case e.Kind == fault.UpstreamInvalidResponse:
+	case e.Code == fault.UpstreamInvalidResponse:
 		e.Detail = "the answer is not the console's own"
 	}
 	return e
@@ -58,7 +58,7 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 // its address. It is never the console's response, and never a refusal of the caller.
 func storageError(operation string, resp *http.Response) *Error {
 	e := statusError(operation, false, resp)
-	e.Kind, e.Foreign, e.Empty, e.Title, e.hidden = kindOf(e.Status, fromIntermediary), true, false, http.StatusText(e.Status), ""
+	e.Code, e.Foreign, e.Empty, e.Title, e.hidden = kindOf(e.Status, fromIntermediary), true, false, http.StatusText(e.Status), ""
 	if e.Detail = ""; e.Status < http.StatusInternalServerError {
 		e.Detail = storageRefusal
 	}

@@ -19,7 +19,7 @@ func TestProblemIsNoSuccess(t *testing.T) {
 			client := newTestClient(t, serve(t, statusAnswer(status, "Application/Problem+JSON; charset=utf-8", body)), nil)
 			for operation, call := range calls() {
 				var e *Error
-				if err := call(t.Context(), client); !errors.As(err, &e) || e.Kind != fault.UpstreamInvalidResponse || e.FaultOutcome() != fault.Unknown {
+				if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != fault.UpstreamInvalidResponse || e.FaultOutcome() != fault.Unknown {
 					t.Errorf("%d %s, %s: got %v", status, body, operation, err)
 				}
 			}

@@ -52,7 +52,7 @@ func TestGatewaysErrorsAreNotTheConsolesWord(t *testing.T) {
 				}
 				for operation, call := range calls() {
 					var e *Error
-					if err := call(t.Context(), client); !errors.As(err, &e) || e.Kind != want || !e.Foreign || e.Empty || e.Status != status {
+					if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || !e.Foreign || e.Empty || e.Status != status {
 						t.Errorf("%s: got %#v", operation, err)
 					} else if e.FaultOutcome() != fault.Unknown {
 						t.Errorf("%s: the outcome is %s", operation, e.FaultOutcome())
@@ -89,7 +89,7 @@ func TestFormsOfTheConsolesErrors(t *testing.T) {
 				client := newTestClient(t, serve(t, statusAnswer(status, "application/json", body)), nil)
 				for operation, call := range calls() {
 					var e *Error
-					if err := call(t.Context(), client); !errors.As(err, &e) || e.Kind != want || e.Foreign || e.Empty || e.FaultOutcome() != fault.Refused {
+					if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || e.Foreign || e.Empty || e.FaultOutcome() != fault.Refused {
 						t.Errorf("%s, status %d: got %#v", operation, status, err)
 					}
 				}

@@ -94,7 +94,7 @@ func TestPagesAreNotTheConsolesWord(t *testing.T) {
 				for operation, call := range calls() {
 					err := call(t.Context(), client)
 					var e *Error
-					if !errors.As(err, &e) || e.Kind != fault.UpstreamInvalidResponse && e.Kind != fault.UpstreamUnavailable || e.Status != status {
+					if !errors.As(err, &e) || e.Code != fault.UpstreamInvalidResponse && e.Code != fault.UpstreamUnavailable || e.Status != status {
 						t.Errorf("%s: got %v (%s)", operation, err, fault.CodeOf(err))
 					} else if strings.Contains(err.Error(), "secret") {
 						t.Errorf("%s: the error repeats the page: %v", operation, err)
@@ -123,7 +123,7 @@ func TestJSONIsTheConsolesWord(t *testing.T) {
 					client := newTestClient(t, serve(t, statusAnswer(status, contentType, prefix+`{"title":"T","detail":"D"}`)), nil)
 					for operation, call := range calls() {
 						var e *Error
-						if err := call(t.Context(), client); !errors.As(err, &e) || e.Kind != want || e.Detail != "D" || e.Foreign || e.Empty {
+						if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || e.Detail != "D" || e.Foreign || e.Empty {
 							t.Errorf("%s, status %d: got %v, want %s", operation, status, err, want)
 						}
 					}
@@ -279,7 +279,7 @@ func TestReasons(t *testing.T) {
 				title = "Bad Request"
 			}
 			var e *Error
-			if !errors.As(err, &e) || e.Kind != fault.BadUserInput || e.Title != title || e.Detail != c.detail {
+			if !errors.As(err, &e) || e.Code != fault.BadUserInput || e.Title != title || e.Detail != c.detail {
 				t.Errorf("got %#v\nwant title %q, detail %q", err, title, c.detail)
 			}
 		})

@@ -94,7 +94,7 @@ func (c httpClient) readError(ctx context.Context, x exchange, status int, body 
 	case body.err != nil || errors.Is(err, context.Canceled):
 		return connectionError(ctx, operation, status, false, cmp.Or(body.err, err))
 	case errors.Is(err, errEmptyList) && x.byID():
-		return &Error{Operation: operation, Status: status, Title: http.StatusText(http.StatusNotFound), Kind: fault.NotFound, Err: err}
+		return &Error{Operation: operation, Status: status, Title: http.StatusText(http.StatusNotFound), Code: fault.NotFound, Err: err}
 	case errors.Is(err, io.EOF):
 		return invalid(operation, status, "the answer is empty", err)
 	case errors.Is(err, errForeign):

@@ -38,8 +38,8 @@ func (r *responseReader) allocate(bytes int) error {
 
 // bufferBytes is the initial size of a response buffer. Buffers above bufferKept bytes do not return to the pool.
 const (
-	bufferBytes = 64 << 10
-	bufferKept  = 512 << 10
+	bufferBytes     = 64 << 10
+	maxPooledBuffer = 512 << 10
 )
 
 // buffers is the pool of unused response buffers.
@@ -54,7 +54,7 @@ func newResponseReader(from io.Reader) *responseReader {
 
 // free returns the buffer to the pool. Slices of the buffer must not be used afterwards.
 func (r *responseReader) free() {
-	if cap(r.in) > bufferKept {
+	if cap(r.in) > maxPooledBuffer {
 		return
 	}
 	*r.pooled = r.in[:0]

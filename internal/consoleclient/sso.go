@@ -182,14 +182,14 @@ func refusal(err error, password bool) error {
 	own := !e.Foreign && !e.Empty && e.Status >= 400 && e.Status < 500
 	switch {
 	case own && e.isLocked(password):
-		said.Kind, said.Title, said.Detail = fault.Forbidden, "account locked", "the console says that the account is locked"
+		said.Code, said.Title, said.Detail = fault.Forbidden, "account locked", "the console says that the account is locked"
 	case own && e.oauthCode == invalidGrant:
-		said.Kind, said.Title = fault.Unauthenticated, "sign-in refused"
+		said.Code, said.Title = fault.Unauthenticated, "sign-in refused"
 		said.Detail = "the console did not accept the user name and password, or the refresh token"
-	case e.Kind == fault.RateLimited, e.Kind == fault.UpstreamTimeout, e.Kind == fault.UpstreamUnavailable:
-		said.Kind, said.Title = e.Kind, http.StatusText(e.Status)
+	case e.Code == fault.RateLimited, e.Code == fault.UpstreamTimeout, e.Code == fault.UpstreamUnavailable:
+		said.Code, said.Title = e.Code, http.StatusText(e.Status)
 	default:
-		said.Kind, said.Title = fault.UpstreamInvalidResponse, "no answer to the grant"
+		said.Code, said.Title = fault.UpstreamInvalidResponse, "no answer to the grant"
 		said.Detail = "what refuses is not the console's SSO, or it refuses the gateway rather than who signs in"
 	}
 	return said

@@ -210,7 +210,7 @@ func (o operations) record(ctx context.Context, done Operation, cancelled bool) 
 		attrs := []slog.Attr{
 			slog.String("type", done.Type), slog.String("name", done.Name), slog.String("document", done.Document),
 			slog.Float64("duration_ms", accesslog.Milliseconds(done.Duration)), slog.Int("console_calls", done.Calls), slog.Any("codes", done.Codes),
-			slog.Bool("cancelled", cancelled), slog.String("as", principal.FromContext(ctx).Kind().String()),
+			slog.Bool("cancelled", cancelled), slog.String("as", principal.FromContext(ctx).Credential().String()),
 		}
 		if s := span.SpanContext(); s.IsValid() {
 			attrs = append(attrs, slog.String("trace_id", s.TraceID().String()))

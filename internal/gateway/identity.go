@@ -263,7 +263,7 @@ func (g *Gateway) sharedName(p principal.Principal) string {
 	if name == "" {
 		return ""
 	}
-	if p.Kind() == principal.Service {
+	if p.Credential() == principal.Service {
 		return g.realm + name + "\n" + (*g.usernames.Load())[p.Account()]
 	}
 	return g.realm + name

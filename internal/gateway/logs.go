@@ -128,7 +128,7 @@ func (g *Gateway) nameInLogs(p principal.Principal) string {
 	switch {
 	case p.Key() != "":
 		return p.Key()
-	case p.Kind() == principal.Service:
+	case p.Credential() == principal.Service:
 		return p.Account()
 	case p.User() != "":
 		return p.User()

@@ -68,7 +68,7 @@ const internalClient = "gateway"
 func clientOf(p principal.Principal) string {
 	switch key := p.Key(); key {
 	case "":
-		return p.Kind().String()
+		return p.Credential().String()
 	case principal.Anonymous.String(), principal.PassThrough.String(), principal.Session.String(), principal.Service.String(), internalClient, telemetry.Other:
 		return "key:" + key
 	default:
@@ -80,7 +80,7 @@ func clientOf(p principal.Principal) string {
 // the gateway itself, such as logins of service accounts.
 func callerOf(ctx context.Context) string {
 	p := principal.FromContext(ctx)
-	if p.Kind() == principal.Anonymous && accesslog.FromContext(ctx) == nil {
+	if p.Credential() == principal.Anonymous && accesslog.FromContext(ctx) == nil {
 		return internalClient
 	}
 	return clientOf(p)

@@ -98,17 +98,17 @@ func (e *Executor) failClaim(ctx context.Context, f *sharedRun, err error) {
 	case ctx.Err() != nil:
 		e.finishWith(f, answer{retry: true})
 	case errors.Is(err, errPaused):
-		e.finishWith(f, answer{err: storeAway(err)})
+		e.finishWith(f, answer{err: storeUnavailable(err)})
 		return
 	default:
 		e.opts.Logger.WarnContext(ctx, "idempotency: cannot claim a record, so nothing is run", "record", shortID(f.record), "error", err)
-		e.finishWith(f, answer{err: storeAway(err)})
+		e.finishWith(f, answer{err: storeUnavailable(err)})
 	}
 	e.release(ctx, f.record)
 }
 
-// storeAway is the error of a call that could not claim its record.
-func storeAway(err error) error {
+// storeUnavailable is the error of a call that could not claim its record.
+func storeUnavailable(err error) error {
 	return &fault.Error{
 		Code:       fault.UpstreamUnavailable,
 		Message:    "the store of idempotency keys cannot be reached, so nothing was started: ask again with the same idempotencyKey",

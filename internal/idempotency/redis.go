@@ -153,7 +153,7 @@ func (rs *Redis) claimStatus(r Record, got []string) (Claim, error) {
 			}
 		}
 		return Claim{Status: Oversized}, nil // or of a key that this process does not have
-	case lapsed, lost:
+	case leaseExpired, lost:
 		return Claim{Status: Lost}, nil
 	case done:
 		if len(got) == 2 {

@@ -38,11 +38,11 @@ const instructions = "The tools are reviewed operations on a console for robotic
 // Admit returns an error if the caller in ctx may not use the endpoint: it needs an API key or a session.
 func (t *Tools) Admit(ctx context.Context) error {
 	switch caller := principal.FromContext(ctx); {
-	case caller.Kind() == principal.PassThrough || graphqlhttp.RefusalOf(ctx) != nil:
+	case caller.Credential() == principal.PassThrough || graphqlhttp.RefusalOf(ctx) != nil:
 		return fault.New(fault.Unauthenticated, "this endpoint takes no token of the console: send an API key (X-Api-Key), or a session token of signIn (Authorization: Bearer)")
-	case caller.Kind() == principal.Session && t.opts.Accepted != nil:
+	case caller.Credential() == principal.Session && t.opts.Accepted != nil:
 		return t.opts.Accepted(ctx)
-	case caller.Kind() == principal.Session, caller.Key() != "":
+	case caller.Credential() == principal.Session, caller.Key() != "":
 		return nil
 	default:
 		return fault.New(fault.Unauthenticated, "this endpoint needs credentials: an API key (X-Api-Key), or a session token of signIn (Authorization: Bearer)")
@@ -209,7 +209,7 @@ func (t *tool) refused(ctx context.Context, runner Runner, code fault.Code) {
 		runner.Refused(ctx, operation.Summary{}, "", fault.NotFound)
 		return
 	}
-	runner.Refused(ctx, operation.Summary{Type: string(t.kind), Name: t.Name}, t.roots[0], code)
+	runner.Refused(ctx, operation.Summary{Type: string(t.operation), Name: t.Name}, t.roots[0], code)
 }
 
 // find returns the tool of that name, or nil.

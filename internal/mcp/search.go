@@ -98,7 +98,7 @@ func search(all []*tool, arguments jsontext.Value) (*sdk.CallToolResult, *fault.
 	matching := ranked(all, query)
 	operations, size := []found{}, 0
 	for _, of := range matching {
-		one := found{of.Name, string(of.kind), of.Description, of.InputSchema}
+		one := found{of.Name, string(of.operation), of.Description, of.InputSchema}
 		text, err := json.Marshal(one)
 		if size += len(text); err != nil || len(operations) == maxFound || size > maxFoundBytes && len(operations) > 0 {
 			break

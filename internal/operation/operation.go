@@ -65,10 +65,10 @@ const (
 
 // Batch is one batch of a dataloader.
 type Batch struct {
-	// Kind is the type's name in the schema.
-	Kind string
-	// Keys is the number of requested entities. Kept is how many of them the operation or the cache already held.
-	Keys, Kept int
+	// Type is the type's name in the schema.
+	Type string
+	// Keys is the number of requested entities. Cached is how many of them the operation or the cache already held.
+	Keys, Cached int
 }
 
 // State is the state of one operation. It is safe for concurrent use. A nil State records nothing.

@@ -43,8 +43,8 @@ type codedBody struct {
 	body []byte
 }
 
-// keepable computes the headers that each response of a cached answer has.
-func (a *answer) keepable() {
+// setCacheHeaders computes the headers that each response of a cached answer has.
+func (a *answer) setCacheHeaders() {
 	a.cached = true
 	sum := sha256.Sum256(a.body)
 	a.etag = `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`

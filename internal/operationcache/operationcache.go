@@ -192,7 +192,7 @@ func (c *Cache) hit(ctx context.Context, key answerKey) (*answer, bool) {
 	if !ok || !c.valid(found) {
 		return nil, false
 	}
-	if p := principal.FromContext(ctx); p.Name() != "" && p.Kind() != principal.Service && c.opts.Accepted(ctx) != nil {
+	if p := principal.FromContext(ctx); p.Name() != "" && p.Credential() != principal.Service && c.opts.Accepted(ctx) != nil {
 		return nil, false // the execution returns the error
 	}
 	return found, true
@@ -251,7 +251,7 @@ func (c *Cache) run(ctx context.Context, e *cacheRequest) *answer {
 		c.queries.Set(e.document, struct{}{})
 	}
 	if made.status == http.StatusOK && !uncacheable && !e.bypass && c.valid(made) {
-		made.keepable()
+		made.setCacheHeaders()
 		c.entries.Set(e.key, made)
 	}
 	return made

@@ -24,12 +24,12 @@ type entry struct {
 	retryAt     time.Time            // there is no renewal before
 	failed      error                // the error of the last renewal
 	discards    int                  // refused tokens discarded in a row
-	keptRefused string               // the young token that was refused last, and kept
+	lastRefused string               // the young token that was refused last, and kept
 	discardedAt time.Time            // when the last one was discarded
 
 	// Only the renewal under way uses these fields:
-	failures int    // failed logins without the store, in a row
-	dead     string // the refresh token that the SSO has refused
+	failures       int    // failed logins without the store, in a row
+	invalidRefresh string // the refresh token that the SSO has refused
 }
 
 func (e *entry) session() bool { return e.account.Load() == nil }
@@ -62,8 +62,8 @@ func newCachedToken(t Token, generation string, shared bool, ends, now time.Time
 	return h
 }
 
-// revoked tells what is known of the session's end since it was last read from the store.
-func (t *cachedToken) revoked() Revocation {
+// revocationState tells what is known of the session's end since it was last read from the store.
+func (t *cachedToken) revocationState() Revocation {
 	if t.revocation == nil {
 		return NotRevoked
 	}
@@ -108,8 +108,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// errUnsureWait ends the wait for a renewal if the caller has a token that may still be good.
-var errUnsureWait = errors.New("tokencache: the renewal takes too long to wait for")
+// errRenewalWait ends the wait for a renewal if the caller has a token that may still be good.
+var errRenewalWait = errors.New("tokencache: the renewal takes too long to wait for")
 
 // waitForRefresh renews a token that must not be returned as it is. It waits only if the token
 // must not be returned meanwhile.
@@ -119,7 +119,7 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 	good := h != nil && now.Before(h.goodUntil)
 	news := NotRevoked
 	if good {
-		news = h.revoked()
+		news = h.revocationState()
 	}
 	joined := e.call != nil
 	switch {
@@ -144,14 +144,14 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 	waitCtx := ctx
 	if good && news == RevocationUnknown { // perhaps the store is away: then the token is used
 		var cancel context.CancelFunc
-		waitCtx, cancel = context.WithTimeoutCause(ctx, unsureWait-now.Sub(begun), errUnsureWait)
+		waitCtx, cancel = context.WithTimeoutCause(ctx, revocationWait-now.Sub(begun), errRenewalWait)
 		defer cancel()
 	}
 	access, err := call.Wait(waitCtx)
-	if errors.Is(err, errUnsureWait) {
+	if errors.Is(err, errRenewalWait) {
 		return h.token.Access, nil
 	}
-	if next := e.cached.Load(); joined && err == nil && next != nil && (next.revoked() == Revoked || next.refused) {
+	if next := e.cached.Load(); joined && err == nil && next != nil && (next.revocationState() == Revoked || next.refused) {
 		return c.waitForRefresh(ctx, e, c.opts.Now()) // the renewal began before that was known
 	}
 	return access, err
@@ -197,16 +197,16 @@ func (c *Cache) runRenewal(ctx context.Context, e *entry) (access string, err er
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c.keepOutcome(e, next, again, err)
+	c.setOutcome(e, next, again, err)
 	if next != nil {
 		return next.token.Access, nil
 	}
 	return "", retryAfter(err, e.retryAt.Sub(c.opts.Now()))
 }
 
-// keepOutcome keeps the outcome of a renewal: a token, an error, or both, if the old token is
+// setOutcome keeps the outcome of a renewal: a token, an error, or both, if the old token is
 // still good. The caller holds e.mu.
-func (c *Cache) keepOutcome(e *entry, next *cachedToken, again time.Time, err error) {
+func (c *Cache) setOutcome(e *entry, next *cachedToken, again time.Time, err error) {
 	now, current := c.opts.Now(), e.cached.Load()
 	if next != nil && !now.Before(next.dueAt) {
 		again = later(again, now.Add(shortPause)) // a token that stays due is not renewed all the time

@@ -81,13 +81,13 @@ func newKeyringKey(word string) (keyringKey, error) {
 func (k *Keyring) MAC(text string) string { return mac((*k.keys.Load())[0].mac, text) }
 
 // String keeps the keys out of printed values.
-func (*Keyring) String() string { return hidden }
+func (*Keyring) String() string { return redacted }
 
 // GoString keeps the keys out of %#v.
-func (*Keyring) GoString() string { return hidden }
+func (*Keyring) GoString() string { return redacted }
 
 // LogValue keeps the keys out of logs.
-func (*Keyring) LogValue() slog.Value { return slog.StringValue(hidden) }
+func (*Keyring) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // Seal encrypts plain for a record. The result is the version, the key's ID, the nonce and the
 // ciphertext.

@@ -87,7 +87,7 @@ func (m *Memory) Claim(_ context.Context, key string, c Claim) (ClaimStatus, Rec
 		return Busy, r.view(now), nil
 	}
 	r.owner, r.lease = c.Owner, now.Add(c.Lease)
-	r.forget = later(r.forget, now.Add(c.Lease+keepFailure))
+	r.forget = later(r.forget, now.Add(c.Lease+failureTTL))
 	v := r.view(now)
 	if !c.Session {
 		r.Spent = r.Token.Refresh != ""
@@ -122,7 +122,7 @@ func (m *Memory) Put(_ context.Context, key, owner string, p Put) (bool, error) 
 	}
 	m.records[key] = &memoryRecord{
 		Record: Record{Token: p.Token, Generation: p.Generation, Ends: p.Ends},
-		forget: now.Add(p.Keep),
+		forget: now.Add(p.TTL),
 	}
 	return true, nil
 }
@@ -148,7 +148,7 @@ func (m *Memory) Fail(_ context.Context, key, owner string, f Failure) (bool, er
 	if f.Unspent {
 		r.Spent = false
 	}
-	r.forget = later(r.forget, r.Until.Add(keepFailure))
+	r.forget = later(r.forget, r.Until.Add(failureTTL))
 	return true, nil
 }
 
@@ -165,7 +165,7 @@ func (m *Memory) Create(_ context.Context, key string, p Put) (bool, error) {
 	}
 	m.records[key] = &memoryRecord{
 		Record: Record{Token: p.Token, Generation: p.Generation, Ends: p.Ends},
-		forget: now.Add(p.Keep),
+		forget: now.Add(p.TTL),
 	}
 	return true, nil
 }

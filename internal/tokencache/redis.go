@@ -154,7 +154,7 @@ func (rs *Redis) Load(ctx context.Context, key string) (Record, error) {
 	if errors.Is(err, errSealed) {
 		err = nil // there is a record without a token
 	}
-	return r, wrapped("load a record", err)
+	return r, wrapError("load a record", err)
 }
 
 // Claim implements Store.
@@ -163,13 +163,13 @@ func (rs *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, R
 		// Renewing a session needs its refresh token. A replica that cannot decrypt it must
 		// leave the claim to others that can.
 		if _, _, err := rs.view(ctx, rs.load, key); err != nil {
-			return Absent, Record{}, wrapped("claim a record", err)
+			return Absent, Record{}, wrapError("claim a record", err)
 		}
 	}
 	word, r, err := rs.view(ctx, rs.claim, key,
-		c.Owner, milliseconds(c.Lease), c.Seen, flag(c.Session), milliseconds(expiryMargin), milliseconds(keepFailure))
+		c.Owner, milliseconds(c.Lease), c.Seen, formatBool(c.Session), milliseconds(expiryMargin), milliseconds(failureTTL))
 	if err != nil && (c.Session || !errors.Is(err, errSealed)) {
-		return Absent, Record{}, wrapped("claim a record", err)
+		return Absent, Record{}, wrapError("claim a record", err)
 	}
 	switch word {
 	case "absent":
@@ -197,7 +197,7 @@ func (rs *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, R
 func (rs *Redis) claimUnreadable(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error) {
 	gen, err := rs.opts.Client.HGet(ctx, rs.name(key), "gen").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return Absent, Record{}, wrapped("claim a record", err)
+		return Absent, Record{}, wrapError("claim a record", err)
 	}
 	if gen == c.Seen {
 		return Absent, Record{}, errors.New("tokencache: claim a record: its token cannot be decrypted")
@@ -209,7 +209,7 @@ func (rs *Redis) claimUnreadable(ctx context.Context, key string, c Claim) (Clai
 // Extend implements Store.
 func (rs *Redis) Extend(ctx context.Context, key, owner string, lease time.Duration) (bool, error) {
 	held, err := rs.extend.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, milliseconds(lease)).Bool()
-	return held, wrapped("extend a claim", err)
+	return held, wrapError("extend a claim", err)
 }
 
 // Put implements Store.
@@ -226,28 +226,28 @@ func (rs *Redis) write(ctx context.Context, script *redis.Script, key, owner str
 	now := rs.opts.Now()
 	plain, err := json.Marshal(sealedToken{p.Token.Access, p.Token.Refresh})
 	if err != nil {
-		return false, wrapped("keep a token", err)
+		return false, wrapError("keep a token", err)
 	}
 	ends := ""
 	if !p.Ends.IsZero() {
 		ends = strconv.FormatInt(p.Ends.Sub(now).Milliseconds(), 10)
 	}
 	held, err := script.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, p.Generation, rs.opts.Keyring.Seal(rs.name(key), plain),
-		now.Sub(p.Token.Obtained).Milliseconds(), p.Token.Expires.Sub(now).Milliseconds(), flag(p.Token.Refresh != ""),
-		milliseconds(p.Keep), ends).Bool()
-	return held, wrapped("keep a token", err)
+		now.Sub(p.Token.Obtained).Milliseconds(), p.Token.Expires.Sub(now).Milliseconds(), formatBool(p.Token.Refresh != ""),
+		milliseconds(p.TTL), ends).Bool()
+	return held, wrapError("keep a token", err)
 }
 
 // Fail implements Store.
 func (rs *Redis) Fail(ctx context.Context, key, owner string, f Failure) (bool, error) {
-	held, err := rs.fail.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, string(f.Reason), flag(f.Unspent),
-		f.First.Milliseconds(), f.Most.Milliseconds(), f.Least.Milliseconds(), f.Free, milliseconds(keepFailure)).Bool()
-	return held, wrapped("keep a failure", err)
+	held, err := rs.fail.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, string(f.Reason), formatBool(f.Unspent),
+		f.First.Milliseconds(), f.Most.Milliseconds(), f.Least.Milliseconds(), f.Free, milliseconds(failureTTL)).Bool()
+	return held, wrapError("keep a failure", err)
 }
 
 // End implements Store.
 func (rs *Redis) End(ctx context.Context, key string, keep time.Duration) error {
-	return wrapped("end a session", rs.end.Run(ctx, rs.opts.Client, []string{rs.name(key)}, max(0, keep.Milliseconds())).Err())
+	return wrapError("end a session", rs.end.Run(ctx, rs.opts.Client, []string{rs.name(key)}, max(0, keep.Milliseconds())).Err())
 }
 
 func (rs *Redis) name(key string) string { return rs.opts.Prefix + "{" + key + "}" }
@@ -314,7 +314,7 @@ func (rs *Redis) view(ctx context.Context, script *redis.Script, key string, arg
 	return got[0], r, nil
 }
 
-func flag(b bool) string {
+func formatBool(b bool) string {
 	if b {
 		return "1"
 	}
@@ -326,7 +326,7 @@ func milliseconds(d time.Duration) int64 {
 	return max(1, int64((d+time.Millisecond-1)/time.Millisecond))
 }
 
-func wrapped(what string, err error) error {
+func wrapError(what string, err error) error {
 	if err == nil {
 		return nil
 	}

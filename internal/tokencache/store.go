@@ -92,8 +92,8 @@ const (
 type Put struct {
 	Token      Token
 	Generation string
-	// Keep is how long an unused record is kept.
-	Keep time.Duration
+	// TTL is how long an unused record is kept.
+	TTL time.Duration
 	// Ends is the latest end of a session; zero for a service account.
 	Ends time.Time
 }

@@ -40,7 +40,7 @@ func tokenOf(name string, life time.Duration) tokencache.Put {
 	now := time.Now()
 	return tokencache.Put{
 		Token:      tokencache.Token{Access: "access-" + name, Refresh: "refresh-" + name, Obtained: now, Expires: now.Add(life)},
-		Generation: name, Keep: time.Hour,
+		Generation: name, TTL: time.Hour,
 	}
 }
 
@@ -220,7 +220,7 @@ func TestRecordsAreForgotten(t *testing.T) {
 	t.Parallel()
 	stores(t, func(t *testing.T, s tokencache.Store) {
 		put := tokenOf("g1", time.Hour)
-		put.Keep = 30 * time.Millisecond
+		put.TTL = 30 * time.Millisecond
 		ok, err := s.Create(t.Context(), "a", put)
 		says(t, "create", ok, err, true)
 		eventually(t, "forgetting", func() bool {

@@ -13,19 +13,19 @@ import (
 
 // publishedSignOuts notifies a replica of ended sessions by a counter.
 type publishedSignOuts struct {
-	words  atomic.Int64
-	unsure atomic.Bool
-	name   atomic.Value // of the session that was watched last
+	checks  atomic.Int64
+	unknown atomic.Bool
+	name    atomic.Value // of the session that was watched last
 }
 
 func (p *publishedSignOuts) watch(name string) func() tokencache.Revocation {
 	p.name.Store(name)
-	since := p.words.Load()
+	since := p.checks.Load()
 	return func() tokencache.Revocation {
 		switch {
-		case p.words.Load() != since:
+		case p.checks.Load() != since:
 			return tokencache.Revoked
-		case p.unsure.Load():
+		case p.unknown.Load():
 			return tokencache.RevocationUnknown
 		default:
 			return tokencache.NotRevoked
@@ -56,7 +56,7 @@ func TestPublishedSignOut(t *testing.T) {
 			t.Errorf("%v, and the store was asked", err)
 		}
 		// After a notification without this session, the session is loaded once more.
-		word.words.Add(1)
+		word.checks.Add(1)
 		for range 3 {
 			if err := use(); err != nil {
 				t.Fatal(err)
@@ -71,7 +71,7 @@ func TestPublishedSignOut(t *testing.T) {
 		if err := use(); err != nil {
 			t.Errorf("before the word: %v", err)
 		}
-		word.words.Add(1)
+		word.checks.Add(1)
 		if err := use(); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("after the word: %v", err)
 		}
@@ -107,7 +107,7 @@ func TestPublishedSignOutWhileTheStoreIsDown(t *testing.T) {
 		if err := a.SignOut(session); err != nil {
 			t.Fatal(err)
 		}
-		word.words.Add(1)
+		word.checks.Add(1)
 		for range 5 {
 			if _, err := b.Token(session); err != nil {
 				t.Errorf("while the store is away: %v", err)
@@ -169,9 +169,9 @@ func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 					t.Fatal(err)
 				}
 				if tt.unsure {
-					word.unsure.Store(true)
+					word.unknown.Store(true)
 				} else {
-					word.words.Add(1)
+					word.checks.Add(1)
 				}
 				for range 3 {
 					if err := use(); fault.CodeOf(err) != fault.Unauthenticated {
@@ -197,7 +197,7 @@ func TestPublishedSignOutAfterAFailedCheck(t *testing.T) {
 		if err := a.SignOut(session); err != nil {
 			t.Fatal(err)
 		}
-		word.words.Add(1)
+		word.checks.Add(1)
 		wantCode(t, b, session, fault.Unauthenticated)
 	})
 }
@@ -216,7 +216,7 @@ func TestAnEndedSessionStaysEnded(t *testing.T) {
 			if err := a.SignOut(session); err != nil {
 				t.Errorf("lost before %t: %v", before, err)
 			}
-			word.words.Add(1)
+			word.checks.Add(1)
 			if !before {
 				store.Store = tokencache.NewMemory(nil)
 			}
@@ -262,9 +262,9 @@ func TestASignOutEndsWhatIsLookedUpMeanwhile(t *testing.T) {
 	})
 }
 
-// TestAnUnsureSessionWaitsForTheStore verifies that it waits only briefly, since the store may
+// TestUnknownRevocationWaitsForStore verifies that it waits only briefly, since the store may
 // be down.
-func TestAnUnsureSessionWaitsForTheStore(t *testing.T) {
+func TestUnknownRevocationWaitsForStore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		here, console, word := tokencache.NewMemory(nil), &sso{}, &publishedSignOuts{}
 		hung := &hanging{Store: here}
@@ -273,7 +273,7 @@ func TestAnUnsureSessionWaitsForTheStore(t *testing.T) {
 		if _, err := b.Token(session); err != nil {
 			t.Fatal(err)
 		}
-		word.unsure.Store(true)
+		word.unknown.Store(true)
 		hung.hangs.Store(true)
 		begun := time.Now()
 		for range 20 {

@@ -169,8 +169,8 @@ func TestGoodTokens(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if p.Kind() != principal.PassThrough || p.Name() != "user:u-1" || p.Token() != token {
-				t.Errorf("got %v, %s", p, p.Kind())
+			if p.Credential() != principal.PassThrough || p.Name() != "user:u-1" || p.Token() != token {
+				t.Errorf("got %v, %s", p, p.Credential())
 			}
 			if at, ok := p.Expires(); !ok || at.Before(b.now()) || at.After(b.now().Add(time.Hour+time.Minute)) {
 				t.Errorf("expires at %v, %v", at, ok)

@@ -28,7 +28,7 @@ const (
 func columns() []column {
 	return []column{
 		{name: "list, cold", read: true, run: (*world).listCold, of: func(c *cells) cell { return c.list }},
-		{name: "list, cached", read: true, run: (*world).listWarm, of: func(c *cells) cell { return c.kept }},
+		{name: "list, cached", read: true, run: (*world).listWarm, of: func(c *cells) cell { return c.cached }},
 		{name: "join", read: true, spared: "/openapi/workflows", run: (*world).join, of: func(c *cells) cell { return c.join }},
 		{name: "mutation", run: (*world).mutation, of: func(c *cells) cell { return c.mutation }},
 		{name: "mutation with key", run: (*world).keyed, of: func(c *cells) cell { return c.keyed }},

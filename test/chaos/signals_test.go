@@ -51,7 +51,7 @@ func signalRows() []row {
 		}}
 	}
 	gone := cell{lost: true, calls: 1, executed: 1}
-	killed := cells{list: gone, kept: gone, join: cell{lost: true, calls: 2}, mutation: gone, keyed: gone, upload: gone, stream: cell{lost: true, ended: true}}
+	killed := cells{list: gone, cached: gone, join: cell{lost: true, calls: 2}, mutation: gone, keyed: gone, upload: gone, stream: cell{lost: true, ended: true}}
 	killed.keyed.again = conflict
 	drained := works()
 	drained.stream = killed.stream

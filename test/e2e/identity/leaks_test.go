@@ -142,7 +142,7 @@ func TestSecretsOfPrincipals(t *testing.T) {
 			if resp.StatusCode < 400 {
 				t.Errorf("signIn by GET: status %d", resp.StatusCode)
 			}
-			r.keep(body)
+			r.record(body)
 		}
 	}
 	r.post(`{"query":"{ viewer { name } }"}`, map[string]string{"X-Api-Key": "cqk_a-wrong-key-of-some-length"})
@@ -159,7 +159,7 @@ func TestSecretsOfPrincipals(t *testing.T) {
 	busy(3 * time.Second)
 	r.ask(`mutation { signOut { ok } }`, e2e.Request{Header: w.SignIn(d.SoloUser())})
 
-	places := r.places()
+	places := r.outputs()
 	places["Redis"] = dumped + redisDump(t, store)
 	spans := traces.After(w)
 	places["traces"] = string(traces.Raw)

@@ -40,7 +40,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 			r.post(`{"query":"{ viewer { name } }"}`, map[string]string{"Authorization": "Bearer " + secret})
 			r.post(`password=`+secret, map[string]string{"Content-Type": "text/plain"})
 			_, answered := w.Send(http.MethodGet, "/graphql?"+url.Values{"query": {"{ __typename }"}, "variables": {secret}, "access_token": {secret}}.Encode(), "", nil)
-			r.keep(answered)
+			r.record(answered)
 		}
 	}
 	for _, fault := range []consolesim.Fault{
@@ -56,7 +56,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	w.Sim.RevokeRefreshTokens()
 	r.ask(e2e.JoinQuery, e2e.Request{})
 
-	places := r.places()
+	places := r.outputs()
 	spans := traces.After(w)
 	places["traces"] = string(traces.Raw)
 	if logs := places["logs"]; len(places["answers"]) < 1<<19 || strings.Count(logs, "console call") < 100 || strings.Count(logs, "slow operation") < 20 || len(spans) < 200 {
