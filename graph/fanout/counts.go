@@ -27,7 +27,7 @@ func RobotCounts(l *loader.Loaders, area Area, queue string, s selection.Set) lo
 			counts.Add(listing.NewRobotTally(slices.Values(r.head.Items)), r.head.AsOf)
 		}
 		return counts, nil
-	}, loader.Itself[listing.RobotCounts])
+	}, loader.VisitOne[listing.RobotCounts])
 }
 
 // WorkflowCounts counts the workflows of an area.
@@ -82,7 +82,7 @@ func countMatching[C, T any, F comparable](l *loader.Loaders, area Area, of func
 			count.Precision = listing.AtLeast
 		}
 		return counts(count, n), nil
-	}, loader.Itself[C])
+	}, loader.VisitOne[C])
 }
 
 // countOf returns what all counts tell.
@@ -110,5 +110,5 @@ func PackageUnused(l *loader.Loaders, p *cc.Package) loader.Loaded {
 	f := unused(p.Scope())
 	return loader.NewStaged(l, []loader.Stage{f.begin}, func() (*bool, error) {
 		return f.value(p)
-	}, loader.Nothing[*bool])
+	}, loader.VisitNone[*bool])
 }

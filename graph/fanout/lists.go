@@ -57,7 +57,7 @@ func List[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *enti
 		}
 	}
 	d := departmentLists[T, F]{fanOut: f, query: q, keys: keys, from: r.Offset, count: r.Count, ascending: r.Ascending}
-	return loader.NewStaged(l, f.stages(), d.connection, loader.Itself[entity.Connection[T]])
+	return loader.NewStaged(l, f.stages(), d.connection, loader.VisitOne[entity.Connection[T]])
 }
 
 // departmentLists is a list over the departments of a fanOut.

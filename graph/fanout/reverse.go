@@ -21,7 +21,7 @@ func RobotQueues(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Queue] {
 			return nil, err
 		}
 		return notNil(byRobot[scope.Lower(r.ID)]), nil
-	}, loader.Each[cc.Queue])
+	}, loader.VisitEach[cc.Queue])
 }
 
 // robotWorkflows are what is read to tell which workflows run on a robot.
@@ -98,7 +98,7 @@ func RobotWorkflows(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Workflo
 	rw := &robotWorkflows{queueMembers: queueMembers{scope: r.Scope()}}
 	return loader.NewStaged(l, []loader.Stage{rw.begin, rw.beginMembers}, func() ([]*cc.Workflow, error) {
 		return rw.runningOn(scope.Lower(r.ID))
-	}, loader.Each[cc.Workflow])
+	}, loader.VisitEach[cc.Workflow])
 }
 
 // Referring returns the entities of a department's list that refer to an object.
@@ -120,7 +120,7 @@ func Referring[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) 
 			}
 		}
 		return found, nil
-	}, loader.Each[T])
+	}, loader.VisitEach[T])
 }
 
 // notNil returns an empty list for nil: the schema has an empty list, not null.

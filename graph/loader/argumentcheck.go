@@ -36,7 +36,7 @@ func (l *Loaders) checkArgumentsOf(typ string, s selection.Set, place string) er
 		below := s.Below(f)
 		if r.Check != nil {
 			if err := r.Check(FieldCall{Field: f, Selection: below}); err != nil {
-				return errorElsewhere(err, f, place+f.Alias)
+				return errSkipped(err, f, place+f.Alias)
 			}
 		}
 		if err := l.checkArguments(r.To, below, place+f.Alias+"."); err != nil {
@@ -46,8 +46,8 @@ func (l *Loaders) checkArgumentsOf(typ string, s selection.Set, place string) er
 	return nil
 }
 
-// errorElsewhere returns the error of fields whose own arguments are good, if those of another field are bad.
-func errorElsewhere(err error, field graphql.CollectedField, place string) error {
+// errSkipped returns the error of fields whose own arguments are good, if those of another field are bad.
+func errSkipped(err error, field graphql.CollectedField, place string) error {
 	told := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Err: err}
 	var unread *gqlerror.Error // from gqlgen's decoding; in look-ahead, its path leads from the root to the argument
 	if errors.As(err, &unread) {
@@ -63,15 +63,15 @@ func errorElsewhere(err error, field graphql.CollectedField, place string) error
 
 // badArgumentError is the error of a bad argument, with the position of its field.
 type badArgumentError struct {
-	told *fault.Error
-	at   *ast.Position
+	public *fault.Error
+	at     *ast.Position
 }
 
 // Error returns the message.
-func (e *badArgumentError) Error() string { return e.told.Error() }
+func (e *badArgumentError) Error() string { return e.public.Error() }
 
 // Unwrap returns the error for the client.
-func (e *badArgumentError) Unwrap() error { return e.told }
+func (e *badArgumentError) Unwrap() error { return e.public }
 
 // addRefusal records an error for which the operation is not executed.
 func (l *Loaders) addRefusal(err error) {
@@ -90,7 +90,7 @@ func (l *Loaders) requestErrors(extensions map[string]any) gqlerror.List {
 		told.Extensions["code"] = fault.CodeOf(err)
 		var bad *badArgumentError
 		if errors.As(err, &bad) {
-			told.Extensions["argument"] = bad.told.Argument
+			told.Extensions["argument"] = bad.public.Argument
 			if bad.at != nil {
 				told.Locations = []gqlerror.Location{{Line: bad.at.Line, Column: bad.at.Column}}
 			}
@@ -124,7 +124,7 @@ func (l *Loaders) checkMutations(ctx context.Context, check CheckInput) {
 			err := check(ctx, f.Name, f.ArgumentMap(op.Variables))
 			if err != nil {
 				l.badInputs[f.Alias] = err
-				err = errorElsewhere(err, f, f.Alias)
+				err = errSkipped(err, f, f.Alias)
 			} else {
 				err = l.checkBelow(ctx, f)
 			}

@@ -17,8 +17,8 @@ type Extension struct {
 	CheckInput CheckInput
 	// Closed, if set, receives the loaders of each operation that has been answered.
 	Closed func(*Loaders)
-	// BudgetSpent, if set, is called for each operation or event that needed more than its budget.
-	BudgetSpent func()
+	// BudgetExceeded, if set, is called for each operation or event that needed more than its budget.
+	BudgetExceeded func()
 }
 
 // CheckInput returns the error of bad arguments of the named mutation. ctx can decode them.
@@ -58,8 +58,8 @@ func (e Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	ctx, closeLoaders := e.begin(ctx)
 	defer closeLoaders()
 	response := next(ctx)
-	if e.BudgetSpent != nil && budget.FromContext(ctx).Err() != nil {
-		e.BudgetSpent()
+	if e.BudgetExceeded != nil && budget.FromContext(ctx).Err() != nil {
+		e.BudgetExceeded()
 	}
 	if l := FromContext(ctx); response != nil && len(l.refusals) > 0 {
 		extensions := map[string]any{}

@@ -247,7 +247,7 @@ func (pf *prefetcher) walk(typ string, s selection.Set, objects []any, path stri
 		}
 		below, at := s.Below(f), pf.path(path, f)
 		if r.Inline != nil {
-			if pf.leadsOn(r.To, below) {
+			if pf.readsMore(r.To, below) {
 				pf.walk(r.To, below, children(r, objects), at)
 			}
 			continue
@@ -255,7 +255,7 @@ func (pf *prefetcher) walk(typ string, s selection.Set, objects []any, path stri
 		if r.Load == nil {
 			continue
 		}
-		p := pending{to: r.To, below: below, path: at, reads: r.Reads, leads: pf.leadsOn(r.To, below)}
+		p := pending{to: r.To, below: below, path: at, reads: r.Reads, leads: pf.readsMore(r.To, below)}
 		if pf.visit != nil && r.Leads != nil {
 			p.reads = r.Leads(FieldCall{Field: f, Selection: below})
 			slices.Sort(p.reads)
@@ -301,13 +301,13 @@ func children(r Relation, parents []any) []any {
 	return all
 }
 
-// leadsOn reports whether a selection on typ reads more of the console.
-func (pf *prefetcher) leadsOn(typ string, s selection.Set) bool {
+// readsMore reports whether a selection on typ reads more of the console.
+func (pf *prefetcher) readsMore(typ string, s selection.Set) bool {
 	for _, of := range objectTypes(typ) {
 		relations := pf.l.engine.relations[of]
 		for _, f := range s.Fields(of) {
 			r, ok := relations[f.Name]
-			if ok && (r.Load != nil || pf.leadsOn(r.To, s.Below(f))) {
+			if ok && (r.Load != nil || pf.readsMore(r.To, s.Below(f))) {
 				return true
 			}
 		}

@@ -82,18 +82,18 @@ func (s *Staged[V]) Visit(visit func(child any)) {
 	}
 }
 
-// Nothing visits no object, for a value that leads to none.
-func Nothing[V any](V, func(any)) {}
+// VisitNone visits no object, for a value that leads to none.
+func VisitNone[V any](V, func(any)) {}
 
-// Itself visits a value that is an object.
-func Itself[T any](v *T, visit func(any)) {
+// VisitOne visits a value that is an object.
+func VisitOne[T any](v *T, visit func(any)) {
 	if v != nil {
 		visit(v)
 	}
 }
 
-// Each visits the objects of a list.
-func Each[T any](list []*T, visit func(any)) {
+// VisitEach visits the objects of a list.
+func VisitEach[T any](list []*T, visit func(any)) {
 	for _, v := range list {
 		visit(v)
 	}

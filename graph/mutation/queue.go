@@ -89,7 +89,7 @@ func (s *Service) CreateQueue(ctx context.Context, in CreateQueueInput) (*Create
 			return nil, err
 		}
 		if q == nil {
-			return nil, errNoDetails()
+			return nil, errNoAnswer()
 		}
 		q.Stamp(sc)
 		return &CreateQueuePayload{Changed[cc.Queue]{Answer: q, Target: Target{Scope: q.Scope(), ID: q.ID}}}, nil

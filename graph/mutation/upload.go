@@ -31,7 +31,7 @@ func (s *Service) UploadPackage(ctx context.Context, in UploadPackageInput) (*Up
 		case err != nil:
 			return nil, clientError(err)
 		case u == nil:
-			return nil, errNoDetails()
+			return nil, errNoAnswer()
 		}
 		return &UploadPackagePayload{UploadedPackage: u}, nil
 	})
@@ -52,7 +52,7 @@ func (s *Service) upload(ctx context.Context, sc scope.Scope, file scalar.File, 
 	if size >= 0 {
 		atMost = size
 	}
-	if atMost >= 0 && atMost <= s.direct {
+	if atMost >= 0 && atMost <= s.directUploadBytes {
 		return s.console.UploadPackage(ctx, sc, file, size)
 	}
 	if size < 0 {
@@ -131,7 +131,7 @@ func (s *Service) CreatePackageUpload(ctx context.Context) (*CreatePackageUpload
 	return mutate(ctx, func(sc scope.Scope) (*CreatePackageUploadPayload, error) {
 		u, err := s.console.CreatePackageUpload(ctx, sc)
 		if err == nil && u == nil {
-			err = errNoDetails()
+			err = errNoAnswer()
 		}
 		return &CreatePackageUploadPayload{Upload: u}, err
 	})
@@ -147,7 +147,7 @@ func (s *Service) CompletePackageUpload(ctx context.Context, in CompletePackageU
 			return nil, err
 		}
 		if u == nil {
-			return nil, errNoDetails()
+			return nil, errNoAnswer()
 		}
 		u.Stamp(sc)
 		return &CompletePackageUploadPayload{UploadedPackage: u}, nil

@@ -173,7 +173,7 @@ func (s *Service) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*
 			return nil, err
 		}
 		if created == nil {
-			return nil, errNoDetails()
+			return nil, errNoAnswer()
 		}
 		created.Stamp(sc)
 		return &CreateWorkflowPayload{Changed[cc.Workflow]{Answer: created, Target: Target{Scope: created.Scope(), ID: created.ID}}}, nil

@@ -80,9 +80,9 @@ func (a Area) company(l *loader.Loaders) (*cc.Company, error) {
 	return company, err
 }
 
-// follow adds the departments to the terms of a subscription, and returns the targets of those that are asked. It fails if
+// targetsOf adds the departments to the terms of a subscription, and returns the targets of those that are asked. It fails if
 // there are none.
-func follow[T any](departments []fanout.Department, t target, terms *terms[T]) ([]target, error) {
+func targetsOf[T any](departments []fanout.Department, t target, terms *parameters[T]) ([]target, error) {
 	terms.departments = make(map[scope.Scope]*cc.Department, len(departments))
 	targets := make([]target, 0, len(departments))
 	var failed error

@@ -90,7 +90,7 @@ func (p *poll[T]) changes(found entity.Snapshot[T]) []change[T] {
 		before, known := p.state[id]
 		switch {
 		case !known:
-			all = append(all, change[T]{typ: EventAdded, id: id, before: p.gone[id], now: v})
+			all = append(all, change[T]{typ: EventAdded, id: id, before: p.removedEntities[id], now: v})
 		case !reflect.DeepEqual(before, v):
 			all = append(all, change[T]{typ: EventUpdated, id: id, before: before, now: v})
 		}
@@ -118,11 +118,11 @@ func (p *poll[T]) removed(found entity.Snapshot[T], there map[string]struct{}) [
 		if _, ok := there[id]; ok {
 			continue
 		}
-		if absent[id] = p.absent[id] + 1; absent[id] >= removedAfter {
+		if absent[id] = p.missingPolls[id] + 1; absent[id] >= removedAfter {
 			gone = append(gone, id)
 		}
 	}
-	p.absent = absent
+	p.missingPolls = absent
 	slices.Sort(gone)
 	return slices.Compact(gone)
 }
@@ -131,7 +131,7 @@ func (p *poll[T]) removed(found entity.Snapshot[T], there map[string]struct{}) [
 // holds the lock.
 func (p *poll[T]) concerns(changes []change[T]) bool {
 	return p.state != nil && slices.ContainsFunc(p.subscribers, func(s *subscriber[T]) bool {
-		return s.fallsSilent(p.tally, p.last.AsOf, p.asOf) || slices.ContainsFunc(changes, func(c change[T]) bool {
+		return s.silenceChanges(p.tally, p.last.AsOf, p.asOf) || slices.ContainsFunc(changes, func(c change[T]) bool {
 			_, ok := s.event(p, c)
 			return ok
 		})
@@ -145,16 +145,16 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 	regained := p.lost != nil
 	p.lost = nil
 	if first {
-		p.state, p.gone = make(map[string]*T, len(changes)), make(map[string]*T)
+		p.state, p.removedEntities = make(map[string]*T, len(changes)), make(map[string]*T)
 	}
 	for _, c := range changes {
 		if c.typ == EventRemoved {
 			delete(p.state, c.id)
-			delete(p.absent, c.id)
-			p.gone[c.id] = c.before
+			delete(p.missingPolls, c.id)
+			p.removedEntities[c.id] = c.before
 		} else {
 			p.state[c.id] = c.now
-			delete(p.gone, c.id)
+			delete(p.removedEntities, c.id)
 		}
 		if first {
 			continue
@@ -173,10 +173,10 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 	for _, s := range p.subscribers {
 		switch {
 		case regained:
-			s.regain(p)
+			s.markRecovered(p)
 		case first:
 			s.begin(p.state)
-		case s.fallsSilent(p.tally, p.last.AsOf, p.asOf):
+		case s.silenceChanges(p.tally, p.last.AsOf, p.asOf):
 			s.pushPolled()
 		}
 	}
@@ -185,7 +185,7 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 // event returns the event that the subscriber gets for a change that p has found, if any. The caller holds the lock.
 func (s *subscriber[T]) event(p *poll[T], c change[T]) (e event[T], ok bool) {
 	// It has moved to another department. Counts change on both sides of a move.
-	elsewhere := c.typ != EventUpdated && !s.counts && s.hasElsewhere(p, c.id)
+	elsewhere := c.typ != EventUpdated && !s.counts && s.hasInOtherPoll(p, c.id)
 	if c.typ == EventRemoved {
 		return event[T]{typ: c.typ, id: p.g.id(c.before)}, s.all && !elsewhere
 	}
@@ -197,19 +197,19 @@ func (s *subscriber[T]) event(p *poll[T], c change[T]) (e event[T], ok bool) {
 		return e, true
 	}
 	d := s.differ(c.before, c.now)
-	if d == same && s.silenceDiffers(p, c.before, c.now) {
-		d = differs
+	if d == equal && s.silenceDiffers(p, c.before, c.now) {
+		d = different
 	}
-	e.unsure = d == unsure
-	return e, d != same
+	e.undetermined = d == undetermined
+	return e, d != equal
 }
 
 // anyDifference compares entities for a subscriber that gets every change.
 func anyDifference[T any](before, now *T) difference {
 	if reflect.DeepEqual(before, now) {
-		return same
+		return equal
 	}
-	return differs
+	return different
 }
 
 // begin sends the state to a subscriber that wants it. state may be nil, as before the first
@@ -247,7 +247,7 @@ func (p *poll[T]) catchUp(ctx context.Context, s *subscriber[T]) {
 		if p.tally == nil {
 			p.tally = p.g.tally(maps.Values(p.state))
 		}
-		behind = behind || s.fallsSilent(p.tally, p.expired, p.last.AsOf)
+		behind = behind || s.silenceChanges(p.tally, p.expired, p.last.AsOf)
 	}
 	if behind {
 		p.unexpired, p.expired = false, p.last.AsOf

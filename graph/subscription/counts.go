@@ -24,26 +24,26 @@ func (s *Service) RobotCounts(ctx context.Context, area Area) (<-chan *listing.R
 	if err := area.check(nil); err != nil {
 		return nil, err
 	}
-	silences, err := silencesOf(selection.Resolving(ctx))
+	silences, err := selectedSilences(selection.Resolving(ctx))
 	if err != nil {
 		return nil, err
 	}
 	differ := func(before, now *cc.Robot) difference {
 		if before.Status != now.Status {
-			return differs
+			return different
 		}
-		return same
+		return equal
 	}
 	// Counts are compared in rendered form: several changes may leave them equal.
 	rendered := projection{relations: true}
 	return begin(ctx, s.robots, request[cc.Robot, listing.RobotCounts]{
-		area: area, terms: terms[cc.Robot]{all: true, counts: true, silences: silences, differ: differ}, selected: rendered,
+		area: area, parameters: parameters[cc.Robot]{all: true, counts: true, silences: silences, differ: differ}, selected: rendered,
 		value: func(s *subscriber[cc.Robot], _ event[cc.Robot]) *listing.RobotCounts { return robotCounts(s) },
 	})
 }
 
-// silencesOf returns the selected ages of heartbeats, in seconds.
-func silencesOf(s selection.Set) ([]int, error) {
+// selectedSilences returns the selected ages of heartbeats, in seconds.
+func selectedSilences(s selection.Set) ([]int, error) {
 	var silences []int
 	for _, f := range s.Fields("RobotCounts") {
 		if f.Name != "silent" {
@@ -130,16 +130,16 @@ func (s *subscriber[T]) silenceDiffers(p *poll[T], before, now *T) bool {
 	})
 }
 
-// fallsSilent reports whether the time from then until now changes how many entities of a tally are silent for the
+// silenceChanges reports whether the time from then until now changes how many entities of a tally are silent for the
 // subscriber; nil: unknown.
-func (s *subscriber[T]) fallsSilent(t *listing.RobotTally, then, now time.Time) bool {
+func (s *subscriber[T]) silenceChanges(t *listing.RobotTally, then, now time.Time) bool {
 	return slices.ContainsFunc(s.silences, func(seconds int) bool { return t == nil || t.Silent(then, seconds) != t.Silent(now, seconds) })
 }
 
 // pushPolled tells a subscriber of counts that a poll has ended. The caller holds the lock.
 func (s *subscriber[T]) pushPolled() {
 	if !slices.ContainsFunc(s.pending, func(e event[T]) bool { return e.err == nil }) {
-		s.pending = append(s.pending, event[T]{id: countsEvent, unsure: true})
+		s.pending = append(s.pending, event[T]{id: countsEvent, undetermined: true})
 	}
 	s.signal()
 }

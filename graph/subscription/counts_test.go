@@ -41,11 +41,11 @@ func TestRobotsFallSilent(t *testing.T) {
 			c.change(func() { expired[sc.DepartmentID]++ })
 			return nil
 		}
-		s, err := followAll(t, w, c.company, terms[cc.Robot]{all: true, counts: true, silences: []int{20}, differ: func(before, now *cc.Robot) difference {
+		s, err := followAll(t, w, c.company, parameters[cc.Robot]{all: true, counts: true, silences: []int{20}, differ: func(before, now *cc.Robot) difference {
 			if before.Status != now.Status {
-				return differs
+				return different
 			}
-			return same
+			return equal
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -53,7 +53,7 @@ func TestRobotsFallSilent(t *testing.T) {
 		check := func(what string, wait time.Duration, events, silent int, expiries map[string]int) {
 			t.Helper()
 			c.change(func() { clear(expired) })
-			if got := len(told(s, wait)); got != events {
+			if got := len(receivedEvents(s, wait)); got != events {
 				t.Errorf("%s: %d events, want %d", what, got, events)
 			}
 			if got := robotCounts(s).Silent(20); got != silent {
@@ -80,7 +80,7 @@ func TestRobotsFallSilent(t *testing.T) {
 			t.Errorf("counts %+v after the credentials were refused", got)
 		}
 
-		other, err := followAll(t, w, c.company, terms[cc.Robot]{all: true, counts: true, silences: []int{30 * 60, 90 * 60}})
+		other, err := followAll(t, w, c.company, parameters[cc.Robot]{all: true, counts: true, silences: []int{30 * 60, 90 * 60}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,10 +96,10 @@ func TestTalliesFollowTheState(t *testing.T) {
 		c := newCompany(3)
 		w := New(c, Options{Interval: time.Second})
 		defer w.Close()
-		if _, err := followAll(t, w, c, terms[cc.Robot]{all: true}); err != nil { // the polls count nothing yet
+		if _, err := followAll(t, w, c, parameters[cc.Robot]{all: true}); err != nil { // the polls count nothing yet
 			t.Fatal(err)
 		}
-		s, err := followAll(t, w, c, terms[cc.Robot]{all: true, counts: true})
+		s, err := followAll(t, w, c, parameters[cc.Robot]{all: true, counts: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,7 @@ func TestTalliesFollowTheState(t *testing.T) {
 			func() { c.robots["d002"], c.robots["d001"] = c.robots["d001"], c.robots["d002"] },
 		} {
 			c.change(change)
-			told(s, 5*time.Second)
+			receivedEvents(s, 5*time.Second)
 			counts := robotCounts(s)
 			total, busy := 0, 0
 			for _, robots := range c.robots {
@@ -135,17 +135,17 @@ func TestCountsOfAMove(t *testing.T) {
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: time.Second})
 		defer w.Close()
-		s, err := followAll(t, w, c, terms[cc.Robot]{all: true, counts: true})
+		s, err := followAll(t, w, c, parameters[cc.Robot]{all: true, counts: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkTold(t, s, 0, " counts")
+		checkEvents(t, s, 0, " counts")
 		var total int // as told
 		watch := func() {
 			for range 1000 {
 				time.Sleep(10 * time.Millisecond)
 				synctest.Wait()
-				if _, ok, _ := s.take(nil); ok {
+				if _, ok, _ := s.next(nil); ok {
 					total = robotCounts(s).Total
 				}
 			}

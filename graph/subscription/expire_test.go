@@ -38,7 +38,7 @@ func TestEventsWaitForOtherReplicas(t *testing.T) {
 					since := <-begun
 					synctest.Wait()
 					if tt.waits > 0 {
-						silent(t, s)
+						expectNoEvent(t, s)
 					}
 					if got := names(t, s, 1); got[0] != name {
 						t.Errorf("told of %s, want %s", got, name)

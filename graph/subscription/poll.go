@@ -61,23 +61,23 @@ type poll[T any] struct {
 	list        *list
 	pace        *pace // nil: the poll belongs to no area
 	cancel      context.CancelFunc
-	settled     chan struct{} // closed after the first poll, successful or not
+	firstDone   chan struct{} // closed after the first poll, successful or not
 	subscribers []*subscriber[T]
 
-	state     map[string]*T            // by lower-case id; nil before the first success
-	last      entity.Snapshot[T]       // the last result, without its entities
-	asOf      time.Time                // of the result that is being published
-	tally     *listing.RobotTally      // of state, if a subscriber follows counts
-	expired   time.Time                // asOf of the result that last expired older answers
-	failed    error                    // the error of the last poll
-	gone      map[string]*T            // removed entities in their last state
-	absent    map[string]int           // by entity, the number of consecutive complete polls that lack it
-	seen      responsecache.Dependency // dependency of the last successful poll
-	unexpired bool                     // answers older than seen may differ from it and have not been expired
+	state           map[string]*T            // by lower-case id; nil before the first success
+	last            entity.Snapshot[T]       // the last result, without its entities
+	asOf            time.Time                // of the result that is being published
+	tally           *listing.RobotTally      // of state, if a subscriber follows counts
+	expired         time.Time                // asOf of the result that last expired older answers
+	failed          error                    // the error of the last poll
+	removedEntities map[string]*T            // removed entities in their last state
+	missingPolls    map[string]int           // by entity, the number of consecutive complete polls that lack it
+	seen            responsecache.Dependency // dependency of the last successful poll
+	unexpired       bool                     // answers older than seen may differ from it and have not been expired
 	// State of consecutive failures; zero without any:
-	failures  int
-	since     time.Time // time of the first failure
-	toldError error     // the last error sent to the subscribers
+	failures      int
+	since         time.Time // time of the first failure
+	reportedError error     // the last error sent to the subscribers
 	// State of consecutive refusals by the console with the same code:
 	refusals int
 	refused  time.Time // time of the first one
@@ -87,7 +87,7 @@ type poll[T any] struct {
 
 // subscribe joins the polls of targets, or starts them, and waits for the end of their first polls. It fails if there is
 // nothing to follow.
-func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets ...target) (*subscriber[T], error) {
+func (g *pollGroups[T]) subscribe(ctx context.Context, terms parameters[T], targets ...target) (*subscriber[T], error) {
 	if terms.differ == nil {
 		terms.differ = anyDifference[T]
 	}
@@ -95,7 +95,7 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets .
 		return nil, err
 	}
 	g.mu.Lock()
-	s := &subscriber[T]{terms: terms, g: g}
+	s := &subscriber[T]{parameters: terms, g: g}
 	s.watch() //nolint:contextcheck // the context is that of the credentials
 	joined := g.join(targets)
 	s.polls = slices.Clone(joined)
@@ -105,19 +105,19 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets .
 	for _, p := range joined {
 		p.subscribers = append(p.subscribers, s)
 		if p.lost != nil {
-			s.miss(p)
+			s.markMissed(p)
 			continue
 		}
 		s.begin(p.state)
-		if p.toldError != nil && !s.isTold(p) {
-			s.push(event[T]{err: p.toldError}) // later subscribers get the error, too
+		if p.reportedError != nil && !s.isReported(p) {
+			s.push(event[T]{err: p.reportedError}) // later subscribers get the error, too
 		}
 	}
 	g.mu.Unlock()
 
 	for _, p := range joined {
 		select {
-		case <-p.settled:
+		case <-p.firstDone:
 		case <-ctx.Done():
 			s.leave()
 			return nil, context.Cause(ctx)
@@ -136,7 +136,7 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets .
 // start starts a poll. The caller holds g.mu.
 func (g *pollGroups[T]) start(t target, shared *pace) *poll[T] {
 	ctx, cancel := context.WithCancel(g.service.stop)
-	p := &poll[T]{g: g, target: t, list: g.listOf(t), pace: shared, cancel: cancel, settled: make(chan struct{})}
+	p := &poll[T]{g: g, target: t, list: g.listOf(t), pace: shared, cancel: cancel, firstDone: make(chan struct{})}
 	g.polls[t] = p
 	p.list.polls++
 	g.service.polls.Add(1)
@@ -176,7 +176,7 @@ func (p *poll[T]) run(ctx context.Context) {
 		}
 		pause := p.recordResult(caller, seen, err)
 		if first {
-			close(p.settled)
+			close(p.firstDone)
 		}
 		// The pause counts from the beginning of the poll, but leaves a slow console some
 		// time.
@@ -241,7 +241,7 @@ func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State
 		p.list.calls = calls
 	}
 	if err == nil {
-		p.failures, p.since, p.toldError = 0, time.Time{}, nil
+		p.failures, p.since, p.reportedError = 0, time.Time{}, nil
 		return backoff.Spread(p.interval(), pollSpread)
 	}
 	if p.failures++; p.failures == 1 {
@@ -249,15 +249,15 @@ func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State
 	}
 	switch final := p.final(caller, err); {
 	case p.lost != nil:
-		return backoff.Spread(lostPause, pollSpread)
+		return backoff.Spread(refusedInterval, pollSpread)
 	case final:
 		return 0
 	}
-	if p.toldError == nil && time.Since(p.since) >= p.g.service.opts.FailureGrace {
-		p.toldError = err
+	if p.reportedError == nil && time.Since(p.since) >= p.g.service.opts.FailureGrace {
+		p.reportedError = err
 		p.g.service.opts.Logger.Warn("subscribers are told of a failing poll", "principal", p.target.principal, "code", fault.CodeOf(err), "failures", p.failures)
 		for _, s := range p.subscribers {
-			if !s.isTold(p) {
+			if !s.isReported(p) {
 				s.push(event[T]{err: err})
 			}
 		}
@@ -278,7 +278,7 @@ func callsOf(seen *operation.State) (calls int) {
 // endWhere ends what subscribers for which over returns true follow of the poll. The caller holds the lock.
 func (p *poll[T]) endWhere(err error, over func(*subscriber[T]) bool) {
 	p.subscribers = slices.DeleteFunc(p.subscribers, func(s *subscriber[T]) bool {
-		return over(s) && s.lose(p, err)
+		return over(s) && s.markLost(p, err)
 	})
 	p.removeIfUnused()
 }
@@ -306,22 +306,22 @@ func (p *poll[T]) end(err error) {
 	defer p.g.mu.Unlock()
 	p.endWhere(err, func(*subscriber[T]) bool { return true })
 	select {
-	case <-p.settled:
+	case <-p.firstDone:
 	default:
-		close(p.settled)
+		close(p.firstDone)
 	}
 }
 
 // backoff doubles the interval with each failure in a row, and obeys the console's
 // Retry-After.
 func (p *poll[T]) backoff(err error) time.Duration {
-	pause := backoff.Exponential(p.g.service.opts.Interval, max(longestPause, p.g.service.opts.Interval), p.failures)
+	pause := backoff.Exponential(p.g.service.opts.Interval, max(maxInterval, p.g.service.opts.Interval), p.failures)
 	if p.refusals > 0 {
 		return p.unauthorizedGrace() * 11 / 10
 	}
 	var said *cc.Error
 	if errors.As(err, &said) {
-		pause = max(pause, min(said.RetryAfter, longestRest))
+		pause = max(pause, min(said.RetryAfter, maxRetryAfter))
 	}
 	return backoff.Spread(pause, pollSpread)
 }

@@ -19,8 +19,8 @@ import (
 // latest state.
 const maxPending = 256
 
-// terms are the parameters of a subscription.
-type terms[T any] struct {
+// parameters are the parameters of a subscription.
+type parameters[T any] struct {
 	principal principal.Principal
 	differ    func(before, now *T) difference // compares entities by the selected fields; nil: by all fields
 	all       bool                            // every type of event; false: only events with a changed entity
@@ -35,7 +35,7 @@ type terms[T any] struct {
 
 // subscriber is one subscription. The lock of its poll group guards it.
 type subscriber[T any] struct {
-	terms[T]
+	parameters[T]
 	g       *pollGroups[T]
 	polls   []*poll[T]
 	missed  []*poll[T] // the lost ones of polls whose entities the subscriber does not know
@@ -49,11 +49,11 @@ type subscriber[T any] struct {
 
 // event is a change or an error.
 type event[T any] struct {
-	typ    EventType
-	value  *T // nil for a removed entity
-	id     string
-	unsure bool // see delivery
-	err    error
+	typ          EventType
+	value        *T // nil for a removed entity
+	id           string
+	undetermined bool // see delivery
+	err          error
 }
 
 // push appends an event. The caller holds the lock.
@@ -66,7 +66,7 @@ func (s *subscriber[T]) push(e event[T]) {
 			if old.typ != EventRemoved && e.typ == EventUpdated {
 				e.typ = old.typ // the subscriber has not received the entity yet
 			}
-			e.unsure = e.unsure && old.unsure
+			e.undetermined = e.undetermined && old.undetermined
 			return true
 		})
 	}
@@ -92,9 +92,9 @@ func (s *subscriber[T]) signal() {
 	}
 }
 
-// next waits for the next event, and returns io.EOF at the end. A subscription with an operation.Idle does not wait: the
+// await waits for the next event, and returns io.EOF at the end. A subscription with an operation.Idle does not wait: the
 // error is io.EOF, and the Idle is woken by the next event.
-func (s *subscriber[T]) next(ctx context.Context) (event[T], error) {
+func (s *subscriber[T]) await(ctx context.Context) (event[T], error) {
 	idle := operation.IdleOf(ctx)
 	for {
 		var woken chan struct{}
@@ -105,7 +105,7 @@ func (s *subscriber[T]) next(ctx context.Context) (event[T], error) {
 			woken = make(chan struct{})
 			wake = func() { close(woken) }
 		}
-		e, ok, over := s.take(wake)
+		e, ok, over := s.next(wake)
 		switch {
 		case ok:
 			return e, e.err
@@ -154,18 +154,18 @@ func (s *subscriber[T]) leavePolls() {
 	}
 }
 
-// isTold reports whether the subscriber was told of an error of another of its polls. The caller holds the lock.
-func (s *subscriber[T]) isTold(p *poll[T]) bool {
-	return slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q != p && q.toldError != nil })
+// isReported reports whether the subscriber was told of an error of another of its polls. The caller holds the lock.
+func (s *subscriber[T]) isReported(p *poll[T]) bool {
+	return slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q != p && q.reportedError != nil })
 }
 
-// hasElsewhere reports whether the entity is in the state of another poll than p. The caller holds the lock.
-func (s *subscriber[T]) hasElsewhere(p *poll[T], id string) bool {
+// hasInOtherPoll reports whether the entity is in the state of another poll than p. The caller holds the lock.
+func (s *subscriber[T]) hasInOtherPoll(p *poll[T], id string) bool {
 	return slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q != p && q.state[id] != nil })
 }
 
-// take returns the next event, if there is one. Otherwise, unless the subscription is over, wake is called at the next one.
-func (s *subscriber[T]) take(wake func()) (e event[T], ok, over bool) {
+// next returns the next event, if there is one. Otherwise, unless the subscription is over, wake is called at the next one.
+func (s *subscriber[T]) next(wake func()) (e event[T], ok, over bool) {
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
 	if len(s.pending) == 0 {
@@ -191,7 +191,7 @@ func (s *subscriber[T]) refusal() error {
 	if slices.ContainsFunc(s.polls, func(p *poll[T]) bool { return p.target.ids == "" || p.state == nil || len(p.state) > 0 }) {
 		return nil
 	}
-	return errNoneExists(s.polls[0].target)
+	return errNoEntity(s.polls[0].target)
 }
 
 // leave ends the subscription for the subscriber. Further calls do nothing.

@@ -23,16 +23,16 @@ func TestSubscriptionsEndWithTheirToken(t *testing.T) {
 		c.mu.Lock()
 		c.dead["alice"] = true
 		c.mu.Unlock()
-		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
+		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("told %v", err)
 		}
-		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+		if _, err := s.await(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("and then %v", err)
 		}
 		s.leave()
 		c.set("a", "a1")
 		names(t, other, 1)
-		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, target{principal: alice.Name()}); fault.CodeOf(err) != fault.Unauthenticated {
+		if _, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: alice}, target{principal: alice.Name()}); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("a dead token subscribes: %v", err)
 		}
 		synctest.Wait() // the goroutine that reported the refusal may still run
@@ -55,10 +55,10 @@ func TestSubscriptionsEndWhenTheirTokenExpires(t *testing.T) {
 			t.Errorf("%d polls for one user", w.Polls())
 		}
 		start := time.Now()
-		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(start) != time.Minute {
+		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(start) != time.Minute {
 			t.Errorf("told %v after %v", err, time.Since(start))
 		}
-		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+		if _, err := s.await(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("and then %v", err)
 		}
 		c.mu.Lock()
@@ -81,13 +81,13 @@ func TestFinalErrorsEndTheSubscription(t *testing.T) {
 			withService(t, c, Options{}, func(t *testing.T, w *Service) {
 				s := followRobots(t, w, alice)
 				c.fail(&cc.Error{Code: code})
-				if _, err := s.next(t.Context()); fault.CodeOf(err) != code {
+				if _, err := s.await(t.Context()); fault.CodeOf(err) != code {
 					t.Errorf("told %v", err)
 				}
-				if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+				if _, err := s.await(t.Context()); !errors.Is(err, io.EOF) {
 					t.Errorf("and then %v", err)
 				}
-				if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, target{principal: alice.Name()}); fault.CodeOf(err) != code {
+				if _, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: alice}, target{principal: alice.Name()}); fault.CodeOf(err) != code {
 					t.Errorf("subscribes to what is refused: %v", err)
 				}
 			})
@@ -110,7 +110,7 @@ func TestServiceAccountSurvivesOneRefusal(t *testing.T) {
 		names(t, s, 1)
 		c.fail(&cc.Error{Code: fault.Unauthenticated})
 		begun := time.Now()
-		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
+		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("told %v", err)
 		}
 		// One interval until the poll, and about one more until the refusal counts.
@@ -145,7 +145,7 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 		names(t, s, 1)
 		begun := time.Now()
 		c.fail(fault.New(fault.Unauthenticated, "there is no such session"))
-		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(begun) > w.opts.Interval*5/4 {
+		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(begun) > w.opts.Interval*5/4 {
 			t.Errorf("told %v after %v", err, time.Since(begun))
 		}
 	})
@@ -166,7 +166,7 @@ func TestRetryAfterIsBounded(t *testing.T) {
 func TestNothingToFollow(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
-		_, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, target{principal: alice.Name(), ids: "x,y"})
+		_, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: alice}, target{principal: alice.Name(), ids: "x,y"})
 		if fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("%v", err)
 		}
@@ -222,7 +222,7 @@ func TestTooManySubscriptions(t *testing.T) {
 	withService(t, c, Options{MaxSubscriptions: 2}, func(t *testing.T, w *Service) {
 		s := followRobots(t, w, alice)
 		followRobots(t, w, bob)
-		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: bob}, target{principal: bob.Name()}); fault.CodeOf(err) != fault.RateLimited {
+		if _, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: bob}, target{principal: bob.Name()}); fault.CodeOf(err) != fault.RateLimited {
 			t.Errorf("%v", err)
 		}
 		s.leave()
@@ -239,7 +239,7 @@ func TestSubscriptionsPerCaller(t *testing.T) {
 		first := followRobots(t, w, greedy)
 		followRobots(t, w, greedy)
 		followRobots(t, w, greedy)
-		_, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: greedy}, target{principal: greedy.Name()})
+		_, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: greedy}, target{principal: greedy.Name()})
 		var refused *fault.Error
 		if !errors.As(err, &refused) || refused.Code != fault.RateLimited || refused.RetryAfter < time.Second {
 			t.Errorf("%v", err)
@@ -259,10 +259,10 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		s := followRobots(t, w, alice)
 		w.Close()
-		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+		if _, err := s.await(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("%v", err)
 		}
-		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: bob}, target{principal: bob.Name()}); err == nil {
+		if _, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: bob}, target{principal: bob.Name()}); err == nil {
 			t.Error("subscribed to a closed service")
 		}
 	})
@@ -275,7 +275,7 @@ func TestLeavingBeforeTheFirstLook(t *testing.T) {
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := w.robots.subscribe(ctx, terms[cc.Robot]{principal: alice}, target{principal: alice.Name()}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := w.robots.subscribe(ctx, parameters[cc.Robot]{principal: alice}, target{principal: alice.Name()}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 		if w.Subscriptions() != 0 {

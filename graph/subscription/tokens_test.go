@@ -30,7 +30,7 @@ func TestARefusedTokenEndsItsOwnSubscription(t *testing.T) {
 		c.mu.Lock()
 		c.dead = map[string]bool{"first": true}
 		c.mu.Unlock()
-		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
+		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("told %v", err)
 		}
 		c.set("a", "a1")
@@ -43,13 +43,13 @@ func TestARefusedTokenEndsItsOwnSubscription(t *testing.T) {
 // optionsRecorder records the read options of polls.
 type optionsRecorder struct {
 	console
-	wished sync.Map // contains operation.ReadOptions
+	options sync.Map // contains operation.ReadOptions
 }
 
 func (r *optionsRecorder) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
 	options := operation.FromContext(ctx).Options()
 	options.RefreshID = 0 // each poll has its own
-	r.wished.Store(options, true)
+	r.options.Store(options, true)
 	return r.console.RobotsNow(ctx, sc, ids, queueID, polls)
 }
 
@@ -63,7 +63,7 @@ func TestAPollIsContentWithWhatIsRecent(t *testing.T) {
 		followRobots(t, w, alice)
 		time.Sleep(10 * time.Second)
 		n := 0
-		c.wished.Range(func(options, _ any) bool {
+		c.options.Range(func(options, _ any) bool {
 			n++
 			if options != (operation.ReadOptions{MaxAge: 3 * time.Second}) && options != (operation.ReadOptions{MaxAge: 1}) {
 				t.Errorf("%+v", options)

@@ -92,7 +92,7 @@ func TestSharedLoadThatIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, refused := range map[string]*admission.RefusedError{
 		"no place until its end":  {Reason: admission.Busy},
-		"its caller has too many": {Reason: admission.Crowded, Caller: "another"},
+		"its caller has too many": {Reason: admission.QueueFull, Caller: "another"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -202,7 +202,7 @@ func concernsOther(ctx context.Context, err error) bool {
 	case refused.Reason == admission.Busy:
 		return true
 	}
-	return refused.Reason == admission.Crowded && (refused.Caller != principal.Caller(ctx) || budget.FromContext(ctx).Started())
+	return refused.Reason == admission.QueueFull && (refused.Caller != principal.Caller(ctx) || budget.FromContext(ctx).Started())
 }
 
 // accepted returns an error if the principal has ended. Service accounts never end.

@@ -147,8 +147,8 @@ func answers(t testing.TB, query string, dialects ...consolesim.Dialect) map[str
 	return out
 }
 
-// odd are values that may appear anywhere in a response.
-var odd = []string{
+// irregularValues are values that may appear anywhere in a response.
+var irregularValues = []string{
 	`null`, `true`, `false`, `0`, `1`, `-1`, `1e3`, `3.9`, `99999999999999999999`, `123456789`, `1234567890`, `""`, `"x"`, `"true"`, `"TRUE"`, `"1"`, `" 7 "`,
 	`[]`, `{}`, `[null]`, `[1,"a",null,{"b":[2]},true]`, `{"a":1,"a":null,"b":"c"}`, `[{"id":1},null,3,[{}]]`, `[{},{}]`, `{"id":"x","name":null}`,
 	`"\u00e9\ud83d\ude00\n\""`, `"\ud800"`, "\"\xff\"", "\"\xed\xa0\x80\"", `"\\"`, `"2022-07-29T12:13:00"`, `"2022-07-29T12:13:00.5+08:00"`,
@@ -156,7 +156,7 @@ var odd = []string{
 	`[`, `"`, `}`, `tru`, `01`, ``,
 }
 
-func oddAnswers() []string {
+func irregularAnswers() []string {
 	return []string{
 		``, ` `, `null`, `3`, `"x"`, `[]`, `{}`, `[null]`, `[3]`, `[{}]`, `{"list":3}`, `{"list":null}`, `{"list":[null,{"id":"1"}]}`,
 		`{"list":[{"id":"1"},3]}`, `{"count":1,"list":[null]}`, `{"count":1,"list":[]}`, `{"count":"0","list":[]}`, `{"Count":null,"List":[]}`,
@@ -183,7 +183,7 @@ func FuzzDecodersAgree(f *testing.F) {
 	for _, answer := range answers(f, "PageSize=2&IncludeVersions=true", consolesim.Dialect{}) {
 		f.Add(answer)
 	}
-	for _, answer := range oddAnswers() {
+	for _, answer := range irregularAnswers() {
 		f.Add([]byte(answer))
 	}
 	all := agreements()
@@ -223,7 +223,7 @@ func TestDecodersAgreeOnMutations(t *testing.T) {
 				if _, err := s.raw(); err != nil {
 					continue
 				}
-				mutant := bytes.Join([][]byte{answer[:at], []byte(odd[random.IntN(len(odd))]), answer[s.at:]}, nil)
+				mutant := bytes.Join([][]byte{answer[:at], []byte(irregularValues[random.IntN(len(irregularValues))]), answer[s.at:]}, nil)
 				for range random.IntN(2) {
 					mutant = mutant[:random.IntN(len(mutant)+1)]
 				}

@@ -38,8 +38,8 @@ type Error struct {
 	Err error
 	// Unsent reports that the request was not sent: there was no connection, or the console had asked to wait.
 	Unsent bool
-	// hidden is the console's detail of its own failure, for the log only.
-	hidden string
+	// detail is the console's detail of its own failure, for the log only.
+	detail string
 	// oauth is the SSO's OAuth error (RFC 6749, section 5.2). It is inspected and never shown.
 	oauth, oauthCode string
 }

@@ -136,7 +136,7 @@ func (c httpClient) attempt(ctx context.Context, x exchange, left *time.Duration
 	if err != nil {
 		return attempt{err: err}
 	}
-	var place *admission.Place
+	var place *admission.Permit
 	if !x.memory.add(0) { // the connection would wait otherwise
 		err = x.memory.await(ctx)
 	}
@@ -212,7 +212,7 @@ func notAdmitted(ctx context.Context, operation string, err error) error {
 		return fault.WithOutcome(err, fault.NotSent)
 	}
 	kind := fault.UpstreamUnavailable
-	if refused.Reason == admission.Busy || refused.Reason == admission.Crowded {
+	if refused.Reason == admission.Busy || refused.Reason == admission.QueueFull {
 		kind = fault.RateLimited
 	}
 	return refusedError(operation, kind, refused)

@@ -218,7 +218,7 @@ func TestCallsLeaveTheirPlace(t *testing.T) {
 					return do(req)
 				}}
 				c := clientOver(t, rt, func(o *Options) {
-					o.MaxResponseBytes, o.Admission = 1<<10, admission.New(admission.Options{Places: 1})
+					o.MaxResponseBytes, o.Admission = 1<<10, admission.New(admission.Options{Concurrency: 1})
 				})
 				done := make(chan error)
 				for range 5 {
@@ -249,7 +249,7 @@ func TestWaitingIsNotTheConsolesTime(t *testing.T) {
 			return with(200, `{"count":0,"list":[]}`)
 		}}
 		c := clientOver(t, rt, func(o *Options) {
-			o.Timeout, o.Admission = 3*time.Second, admission.New(admission.Options{Places: 1})
+			o.Timeout, o.Admission = 3*time.Second, admission.New(admission.Options{Concurrency: 1})
 		})
 		done := make(chan error)
 		for range 10 {

@@ -58,7 +58,7 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 // its address. It is never the console's response, and never a refusal of the caller.
 func storageError(operation string, resp *http.Response) *Error {
 	e := statusError(operation, false, resp)
-	e.Code, e.Foreign, e.Empty, e.Title, e.hidden = kindOf(e.Status, fromIntermediary), true, false, http.StatusText(e.Status), ""
+	e.Code, e.Foreign, e.Empty, e.Title, e.detail = kindOf(e.Status, fromIntermediary), true, false, http.StatusText(e.Status), ""
 	if e.Detail = ""; e.Status < http.StatusInternalServerError {
 		e.Detail = storageRefusal
 	}
@@ -91,7 +91,7 @@ func (e *Error) read(body []byte, token string) {
 		e.Title = title
 	}
 	if e.Status >= http.StatusInternalServerError {
-		e.hidden = said
+		e.detail = said
 	} else {
 		e.Detail = said
 	}

@@ -157,7 +157,7 @@ func (c *coalescingConn) expect(body int) {
 func (c *coalescingConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	begins := partly(p, c.body)
+	begins := isPartialAnswer(p, c.body)
 	c.body = 0
 	if begins {
 		c.pending = append(c.pending, p...)
@@ -210,8 +210,8 @@ func (c *coalescingConn) endWrite() {
 	_ = c.TCPConn.SetWriteDeadline(time.Unix(1, 0)) // a closed connection has no writes
 }
 
-// partly reports whether p is the beginning of an answer with such a body, without its end.
-func partly(p []byte, body int) bool {
+// isPartialAnswer reports whether p is the beginning of an answer with such a body, without its end.
+func isPartialAnswer(p []byte, body int) bool {
 	if body == 0 || !bytes.HasPrefix(p, []byte("HTTP/1.")) {
 		return false
 	}

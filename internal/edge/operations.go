@@ -66,7 +66,7 @@ func (o operations) InterceptOperation(ctx context.Context, next graphql.Operati
 	op := graphql.GetOperationContext(ctx)
 	switch op.Operation.Operation {
 	case ast.Query:
-		next = o.repeating(next)
+		next = o.repeatOutdated(next)
 	case ast.Subscription:
 		begun := describe(op) // it may end without an event
 		accesslog.FromContext(ctx).Executed(&begun)
@@ -87,9 +87,9 @@ func (o operations) InterceptOperation(ctx context.Context, next graphql.Operati
 // was sent during the execution.
 const maxRepeats = 3
 
-// repeating executes a query again if its answer is older than an event that its principal got
+// repeatOutdated executes a query again if its answer is older than an event that its principal got
 // meanwhile.
-func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHandler {
+func (o operations) repeatOutdated(next graphql.OperationHandler) graphql.OperationHandler {
 	if o.overtaking == nil {
 		return next
 	}
@@ -104,8 +104,8 @@ func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHa
 			}
 			ctx = context.WithValue(ctx, attemptsKey{}, a)
 			resp := responses(ctx)
-			for a.again {
-				a.again, a.overtaken = false, o.overtaking()
+			for a.outdated {
+				a.outdated, a.overtaken = false, o.overtaking()
 				t.Restart()
 				responses = next(begun)
 				resp = responses(ctx)
@@ -119,7 +119,7 @@ func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHa
 type attempts struct {
 	overtaken func(responsecache.Dependency) bool // of the last execution
 	count     int
-	again     bool // the last answer is outdated and must not be sent
+	outdated  bool // the last answer is outdated and must not be sent
 }
 
 type attemptsKey struct{}
@@ -132,7 +132,7 @@ func executeAgain(ctx context.Context, resp *graphql.Response) bool {
 		return false
 	}
 	a.count++
-	a.again = true
+	a.outdated = true
 	return true
 }
 
@@ -223,14 +223,14 @@ func (o operations) record(ctx context.Context, done Operation, cancelled bool) 
 	}
 	span.SetAttributes(attribute.String("graphql.operation.type", done.Type), attribute.String("graphql.operation.name", done.Name),
 		attribute.String("consoleql.document.sha256", done.Document), attribute.Int("consoleql.console_calls", done.Calls), attribute.StringSlice("consoleql.error_codes", done.Codes))
-	if slices.ContainsFunc(done.Codes, ofTheServer) {
+	if slices.ContainsFunc(done.Codes, isServerError) {
 		span.SetStatus(otelcodes.Error, "")
 	}
 }
 
-// ofTheServer reports whether the code is a fault of the server or the console, and not of the
+// isServerError reports whether the code is a fault of the server or the console, and not of the
 // caller.
-func ofTheServer(code string) bool {
+func isServerError(code string) bool {
 	switch fault.Code(code) {
 	case fault.Internal, fault.UpstreamUnavailable, fault.UpstreamTimeout, fault.UpstreamInvalidResponse:
 		return true

@@ -90,9 +90,9 @@ func (c *Console) page(list listKey, kind, operation string, ids []string, index
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	full := c.made > maxEntities
-	c.cut = c.cut || full
+	c.truncated = c.truncated || full
 	from, to := index*size, (index+1)*size
-	length = to + goesOn
+	length = to + remainingEntities
 	switch {
 	case len(ids) > 0 && full:
 		return nil, 0, errCut()
@@ -119,7 +119,7 @@ func (c *Console) one(kind, operation string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.made > maxEntities {
-		c.cut = true
+		c.truncated = true
 		return errCut()
 	}
 	c.count(kind, operation, "one by one, by id", 1, 0)

@@ -53,11 +53,11 @@ func (g *Gateway) openTransports() transports {
 // newAdmission creates the admission of all calls over by.
 func (g *Gateway) newAdmission(by transports) *admission.Controller {
 	controller := admission.New(admission.Options{
-		Places:   g.settings.ConsoleConcurrency,
-		Rate:     g.settings.ConsoleRate,
-		Wait:     g.settings.OperationTimeout,
-		Observer: admissionMetrics{g.metrics},
-		Probe:    func(class admission.Class) { (&http.Client{Transport: by.of(class)}).CloseIdleConnections() },
+		Concurrency: g.settings.ConsoleConcurrency,
+		Rate:        g.settings.ConsoleRate,
+		Wait:        g.settings.OperationTimeout,
+		Observer:    admissionMetrics{g.metrics},
+		Probe:       func(class admission.Class) { (&http.Client{Transport: by.of(class)}).CloseIdleConnections() },
 		Changed: func(operation string, open bool) {
 			if open {
 				g.log.Info("calls of an operation fail and are paused", "operation", operation)

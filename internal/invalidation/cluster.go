@@ -50,7 +50,7 @@ type cluster struct {
 	scripts     scripts
 	id          string
 	keys        []string
-	news        string // the channel of invalidations
+	channel     string // the channel of invalidations
 	ackTo       string // the prefix of the members' own channels
 	lease       time.Duration
 	onlyReplica bool // no other replica exists
@@ -100,8 +100,8 @@ type invalidation struct {
 func newCluster(o Options, log *Log, id string) *cluster {
 	return &cluster{
 		log: log, logger: o.Logger, onLease: o.OnLease, client: o.Redis, scripts: newScripts(), id: id, lease: o.Lease, onlyReplica: o.OnlyReplica,
-		keys: []string{o.Prefix + "{state}:ring", o.Prefix + "{state}:gens"},
-		news: o.Prefix + "news", ackTo: o.Prefix + "ack:",
+		keys:    []string{o.Prefix + "{state}:ring", o.Prefix + "{state}:gens"},
+		channel: o.Prefix + "news", ackTo: o.Prefix + "ack:",
 		wake:   make(chan struct{}, 1),
 		ackers: map[string]struct{}{}, acks: map[string]progress{}, acked: make(chan struct{}),
 	}
@@ -184,7 +184,7 @@ func (c *cluster) arguments() []any {
 // has applied then.
 func (c *cluster) heartbeat(ctx context.Context) (bool, error) {
 	c.mu.Lock()
-	args := append(c.arguments(), digit(c.epoch != "" && time.Since(c.since) > c.lease), c.news)
+	args := append(c.arguments(), digit(c.epoch != "" && time.Since(c.since) > c.lease), c.channel)
 	ackers := slices.Collect(maps.Keys(c.ackers))
 	c.mu.Unlock()
 	for _, channel := range ackers {
@@ -288,7 +288,7 @@ func (s state) slotVersions() ([]slotVersion, error) {
 // listen receives invalidations and acknowledgements until ctx ends.
 func (c *cluster) listen(ctx context.Context) {
 	own := c.ackTo + c.id
-	sub := c.client.Subscribe(ctx, c.news, own)
+	sub := c.client.Subscribe(ctx, c.channel, own)
 	messages := sub.ChannelWithSubscriptions(redis.WithChannelSize(1024), redis.WithChannelHealthCheckInterval(c.lease))
 	defer func() {
 		_ = sub.Close()      // its result has no consequence

@@ -56,7 +56,7 @@ func (c *cluster) publish(ctx context.Context, a *invalidation) error {
 	if a.of != 0 {
 		spared = refreshMark + strconv.FormatUint(uint64(a.of), 10)
 	}
-	args := append(c.arguments(), c.news, spared)
+	args := append(c.arguments(), c.channel, spared)
 	for _, s := range a.slots {
 		args = append(args, int(s))
 	}

@@ -49,8 +49,8 @@ type Queue struct {
 	progress chan struct{} // closed and replaced when a batch is written
 	closed   bool
 
-	failedAt time.Time // last call of Options.Failed; zero: the sink works
-	unsaid   int       // lines that were lost since
+	failedAt   time.Time // last call of Options.Failed; zero: the sink works
+	unreported int       // lines that were lost since
 }
 
 // New returns a queue in front of sink; Close ends it.
@@ -204,16 +204,16 @@ func (q *Queue) report(err error, lost int) {
 	if err == nil {
 		if !q.failedAt.IsZero() {
 			q.failedAt = time.Time{}
-			q.opts.Recovered(q.unsaid)
-			q.unsaid = 0
+			q.opts.Recovered(q.unreported)
+			q.unreported = 0
 		}
 		return
 	}
-	q.unsaid += lost
+	q.unreported += lost
 	if q.failedAt.IsZero() || time.Since(q.failedAt) >= failedAgain {
 		q.failedAt = time.Now()
-		q.opts.Failed(err, q.unsaid)
-		q.unsaid = 0
+		q.opts.Failed(err, q.unreported)
+		q.unreported = 0
 	}
 	q.opts.Lost(lost)
 }

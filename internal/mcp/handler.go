@@ -226,15 +226,15 @@ func find(all []*tool, name string) *tool {
 func (t *tool) run(ctx context.Context, runner Runner, arguments jsontext.Value) *sdk.CallToolResult {
 	variables, err := t.variables(arguments)
 	if err != nil {
-		told := toldOf(err)
+		told := publicError(err)
 		t.refused(ctx, runner, told.Code)
 		return refusal(told)
 	}
 	return resultOf(runner.Execute(ctx, &graphqlhttp.Parameters{DocumentID: t.document, OperationName: t.Name, Variables: variables}))
 }
 
-// toldOf returns the error about arguments that the caller receives.
-func toldOf(err error) *fault.Error {
+// publicError returns the error about arguments that the caller receives.
+func publicError(err error) *fault.Error {
 	var told *fault.Error
 	if !errors.As(err, &told) {
 		told = fault.BadInput("arguments", "is not a JSON object")

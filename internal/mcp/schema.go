@@ -135,13 +135,13 @@ func (s schemas) named(name string) (jsonSchema, error) {
 	}
 }
 
-// unknown is the value of an enum for values that the gateway does not know. It is no valid input.
-const unknown = "UNKNOWN"
+// unknownValue is the value of an enum for values that the gateway does not know. It is no valid input.
+const unknownValue = "UNKNOWN"
 
 func enum(def *ast.Definition) jsonSchema {
 	var values []any
 	for _, v := range def.EnumValues {
-		if v.Name != unknown {
+		if v.Name != unknownValue {
 			values = append(values, v.Name)
 		}
 	}

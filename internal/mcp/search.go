@@ -71,7 +71,7 @@ func readRun(arguments jsontext.Value) (name string, of jsontext.Value, refused 
 		err = fault.BadInput("name", "is missing")
 	}
 	if err != nil {
-		refused = toldOf(err)
+		refused = publicError(err)
 	}
 	return name, of, refused
 }
@@ -93,7 +93,7 @@ func search(all []*tool, arguments jsontext.Value) (*sdk.CallToolResult, *fault.
 		}
 		return graphqlhttp.ReadString(member, value, &query)
 	}); err != nil {
-		return nil, toldOf(err)
+		return nil, publicError(err)
 	}
 	matching := ranked(all, query)
 	operations, size := []found{}, 0

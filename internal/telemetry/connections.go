@@ -23,12 +23,12 @@ type ConnectionLog struct {
 	log  *slog.Logger
 	peer string
 
-	failing atomic.Int64   // hosts in outages
-	logging sync.WaitGroup // lines that are written without the lock, because a log may wait for its reader
-	mu      sync.Mutex
-	closed  bool
-	outages map[string]*outage // by host
-	warned  map[outageKey]time.Time
+	failing  atomic.Int64   // hosts in outages
+	logging  sync.WaitGroup // lines that are written without the lock, because a log may wait for its reader
+	mu       sync.Mutex
+	closed   bool
+	outages  map[string]*outage // by host
+	warnedAt map[outageKey]time.Time
 }
 
 // outage holds the failures since the last successful connection to a host.
@@ -49,7 +49,7 @@ const (
 
 // NewConnectionLog returns a ConnectionLog for connections to peer, such as "console" or "Redis".
 func NewConnectionLog(log *slog.Logger, peer string) *ConnectionLog {
-	return &ConnectionLog{log: log, peer: peer, outages: make(map[string]*outage), warned: make(map[outageKey]time.Time)}
+	return &ConnectionLog{log: log, peer: peer, outages: make(map[string]*outage), warnedAt: make(map[outageKey]time.Time)}
 }
 
 // Failed records a connection to host that could not be opened or was lost. err must hold no secret.
@@ -84,13 +84,13 @@ func (c *ConnectionLog) fail(host, kind string) (first, logged bool) {
 	}
 	o.failures++
 	key := outageKey{host, kind}
-	if last, ok := c.warned[key]; ok && now.Sub(last) < logAgainAfter {
+	if last, ok := c.warnedAt[key]; ok && now.Sub(last) < logAgainAfter {
 		return false, false
 	}
-	if len(c.warned) >= 4*maxOutages {
-		clear(c.warned)
+	if len(c.warnedAt) >= 4*maxOutages {
+		clear(c.warnedAt)
 	}
-	c.warned[key] = now
+	c.warnedAt[key] = now
 	if first = !o.causes[kind] && len(o.causes) < maxOutages; first {
 		o.causes[kind] = true
 	}

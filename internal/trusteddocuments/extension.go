@@ -39,9 +39,9 @@ func (e Extension) MutateOperationContext(ctx context.Context, op *graphql.Opera
 	switch l.logged.first(key, time.Now()) {
 	case firstTime:
 		l.opts.Logger.WarnContext(ctx, "a document ran that is not trusted", "document", of.Document, "type", of.Type, "name", of.Name)
-	case full:
+	case setFull:
 		l.opts.Logger.WarnContext(ctx, "more documents ran that are not trusted; they are not listed")
-	case again:
+	case repeated:
 	}
 	return nil
 }
@@ -64,9 +64,9 @@ type logged struct {
 type occurrence int
 
 const (
-	again     occurrence = iota
+	repeated  occurrence = iota
 	firstTime            // of the document
-	full                 // of the state in which documents are not remembered
+	setFull              // of the state in which documents are not remembered
 )
 
 // first records a document, and tells whether a line is due.
@@ -74,11 +74,11 @@ func (l *logged) first(document string, now time.Time) occurrence {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if at, known := l.at[document]; known && now.Sub(at) < logEvery {
-		return again
+		return repeated
 	}
 	if len(l.at) >= maxLogged {
 		if now.Before(l.fullUntil) {
-			return again
+			return repeated
 		}
 		for other, at := range l.at {
 			if now.Sub(at) >= logEvery {
@@ -87,7 +87,7 @@ func (l *logged) first(document string, now time.Time) occurrence {
 		}
 		if len(l.at) >= maxLogged {
 			l.fullUntil = now.Add(logEvery)
-			return full
+			return setFull
 		}
 	}
 	if l.at == nil {

@@ -21,19 +21,19 @@ func TestOneLineAnHour(t *testing.T) {
 		}
 		want("a", firstTime)
 		time.Sleep(time.Hour - time.Second)
-		want("a", again)
+		want("a", repeated)
 		want("b", firstTime)
 		time.Sleep(time.Second)
 		want("a", firstTime)
-		want("b", again)
+		want("b", repeated)
 		time.Sleep(time.Hour)
 		for i := len(l.at); i < maxLogged; i++ {
 			want(fmt.Sprint(i), firstTime)
 		}
 		want("c", firstTime) // a and b were logged an hour ago
 		want("d", firstTime)
-		want("e", full)
-		want("f", again)
+		want("e", setFull)
+		want("f", repeated)
 		if len(l.at) != maxLogged {
 			t.Errorf("%d documents in memory", len(l.at))
 		}

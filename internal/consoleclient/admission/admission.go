@@ -41,8 +41,8 @@ func (c Class) String() string {
 func (c Class) reads() bool { return c == Lists || c == Gets }
 
 const (
-	// DefaultPlaces is the default of Options.Places.
-	DefaultPlaces = 256
+	// DefaultConcurrency is the default of Options.Places.
+	DefaultConcurrency = 256
 	// MaxUploads bounds the calls of Uploads in flight.
 	MaxUploads = 64
 	// MaxSSO bounds the calls of SSO in flight.
@@ -51,8 +51,8 @@ const (
 
 // Options configures New.
 type Options struct {
-	// Places bounds the calls of Lists, Gets and Writes in flight, together. 0: DefaultPlaces.
-	Places int
+	// Concurrency bounds the calls of Lists, Gets and Writes in flight, together. 0: DefaultPlaces.
+	Concurrency int
 	// Rate bounds the calls of Lists, Gets and Writes that start per second. 0: no bound.
 	Rate float64
 	// Wait bounds how long a call waits for its place. 0: only its context bounds it.
@@ -72,14 +72,14 @@ type Controller struct {
 	observe Observer
 	wait    time.Duration // 0: no bound
 
-	mu       sync.Mutex
-	places   int
-	inFlight int // calls that hold one of places
-	classes  [classes]*class
-	waiting  crowd
-	retries  window
-	rate     *rate.Limiter // nil: no bound
-	timer    *time.Timer   // dispatches again when rate allows the next call; nil: not set
+	mu          sync.Mutex
+	concurrency int
+	inFlight    int // calls that hold one of places
+	classes     [classes]*class
+	waiting     waitCounts
+	retries     window
+	rate        *rate.Limiter // nil: no bound
+	timer       *time.Timer   // dispatches again when rate allows the next call; nil: not set
 }
 
 // class is the state of one class. The lock of its controller guards it.
@@ -87,7 +87,7 @@ type class struct {
 	name     Class
 	shared   bool // whether its calls hold Controller.places
 	inFlight int
-	held     map[string]int // calls in flight by caller
+	byCaller map[string]int // calls in flight by caller
 	queue    queue
 	limit    limit
 	breakers map[string]*breaker // by operation
@@ -97,9 +97,9 @@ type class struct {
 
 // New creates a Controller.
 func New(o Options) *Controller {
-	c := &Controller{probe: o.Probe, changed: o.Changed, observe: o.Observer, wait: o.Wait, places: o.Places}
-	if c.places <= 0 {
-		c.places = DefaultPlaces
+	c := &Controller{probe: o.Probe, changed: o.Changed, observe: o.Observer, wait: o.Wait, concurrency: o.Concurrency}
+	if c.concurrency <= 0 {
+		c.concurrency = DefaultConcurrency
 	}
 	if c.probe == nil {
 		c.probe = func(Class) {}
@@ -114,8 +114,8 @@ func New(o Options) *Controller {
 		c.rate = rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate)))
 	}
 	for i := range c.classes {
-		k := &class{name: Class(i), shared: Class(i) < Uploads, held: make(map[string]int), breakers: make(map[string]*breaker)}
-		most := c.places
+		k := &class{name: Class(i), shared: Class(i) < Uploads, byCaller: make(map[string]int), breakers: make(map[string]*breaker)}
+		most := c.concurrency
 		switch k.name {
 		case Uploads:
 			most = MaxUploads
@@ -123,7 +123,7 @@ func New(o Options) *Controller {
 			most = MaxSSO
 		case Lists, Gets, Writes, classes:
 		}
-		k.limit, k.queue.crowd = newLimit(most), &c.waiting
+		k.limit, k.queue.counts = newLimit(most), &c.waiting
 		c.classes[i] = k
 	}
 	return c
@@ -149,8 +149,8 @@ const (
 	Paused Reason = "the console has asked to wait"
 	// Busy: no place became free in time.
 	Busy Reason = "too many calls of the console wait"
-	// Crowded: MaxWaiting operations of the caller wait for places.
-	Crowded Reason = "too many operations of this caller wait for the console"
+	// QueueFull: MaxWaiting operations of the caller wait for places.
+	QueueFull Reason = "too many operations of this caller wait for the console"
 )
 
 // Name returns the reason in one word, for metrics.
@@ -193,7 +193,7 @@ type Call struct {
 // It fails with *RefusedError if the breaker of the operation is open, or the console asked to wait. It also does if too
 // many operations of the caller wait, or if the deadline of ctx or Options.Wait ends first. It fails with the error of
 // ctx if ctx is cancelled.
-func (c *Controller) Acquire(ctx context.Context, call Call) (*Place, error) {
+func (c *Controller) Acquire(ctx context.Context, call Call) (*Permit, error) {
 	begun := time.Now()
 	p, err := c.acquire(ctx, call)
 	var refused *RefusedError
@@ -206,7 +206,7 @@ func (c *Controller) Acquire(ctx context.Context, call Call) (*Place, error) {
 	return p, err
 }
 
-func (c *Controller) acquire(ctx context.Context, call Call) (*Place, error) {
+func (c *Controller) acquire(ctx context.Context, call Call) (*Permit, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("admission: %w", err)
 	}
@@ -223,22 +223,22 @@ func (c *Controller) acquire(ctx context.Context, call Call) (*Place, error) {
 		c.mu.Unlock()
 		return nil, err
 	}
-	w := &waiter{place: &Place{of: c, class: k, breaker: b, call: call}, result: make(chan error, 1)}
+	w := &waiter{permit: &Permit{of: c, class: k, breaker: b, call: call}, result: make(chan error, 1)}
 	if hold {
-		b.held.push(w)
+		b.probeWaiters.push(w)
 	} else {
 		k.push(w)
 	}
 	c.dispatch()
 	if w.in != nil && !call.Begun && call.Owner != nil && c.waiting.of(call.Caller) > MaxWaiting {
-		c.abandon(w, &RefusedError{Reason: Crowded, RetryAfter: fault.Soon(), Caller: call.Caller})
+		c.abandon(w, &RefusedError{Reason: QueueFull, RetryAfter: fault.Soon(), Caller: call.Caller})
 	}
 	c.mu.Unlock()
 	return c.await(ctx, w)
 }
 
 // await waits until w is admitted or refused.
-func (c *Controller) await(ctx context.Context, w *waiter) (*Place, error) {
+func (c *Controller) await(ctx context.Context, w *waiter) (*Permit, error) {
 	select {
 	case err := <-w.result:
 		return w.decided(err)
@@ -257,7 +257,7 @@ func (c *Controller) await(ctx context.Context, w *waiter) (*Place, error) {
 	c.mu.Lock()
 	c.abandon(w, ctx.Err())
 	c.mu.Unlock()
-	w.place.Done(Ignored) // it may have been admitted at the same moment
+	w.permit.Done(Ignored) // it may have been admitted at the same moment
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return nil, &RefusedError{Reason: Busy, RetryAfter: time.Second}
 	}
@@ -276,7 +276,7 @@ func (c *Controller) abandon(w *waiter, err error) {
 func (c *class) breakerOf(operation string) *breaker {
 	b, ok := c.breakers[operation]
 	if !ok {
-		b = &breaker{held: queue{crowd: new(crowd)}} // they wait for no place
+		b = &breaker{probeWaiters: queue{counts: new(waitCounts)}} // they wait for no place
 		c.breakers[operation] = b
 	}
 	return b
@@ -291,15 +291,15 @@ func (c *Controller) dispatch() {
 				c.dispatchLater()
 				break
 			}
-			w := k.queue.next(func(caller string) bool { return k.held[caller] < k.limit.perCaller() })
+			w := k.queue.next(func(caller string) bool { return k.byCaller[caller] < k.limit.perCaller() })
 			if w == nil {
 				break
 			}
-			if left := w.place.breaker.opensIn(now); left > 0 {
+			if left := w.permit.breaker.opensIn(now); left > 0 {
 				w.refuse(&RefusedError{Reason: Open, RetryAfter: left}) // it opened meanwhile
 				continue
 			}
-			c.start(w.place, now)
+			c.start(w.permit, now)
 			w.result <- nil
 		}
 	}
@@ -332,18 +332,18 @@ func (c *Controller) free(k *class) bool {
 	taken := c.inFlight
 	for _, other := range c.classes {
 		if other.shared && other != k {
-			taken += max(0, c.places/reserveShare-other.inFlight)
+			taken += max(0, c.concurrency/reserveShare-other.inFlight)
 		}
 	}
-	return taken < c.places
+	return taken < c.concurrency
 }
 
 // start takes a place.
-func (c *Controller) start(p *Place, now time.Time) {
+func (c *Controller) start(p *Permit, now time.Time) {
 	k := p.class
 	p.started = now
 	k.inFlight++
-	k.held[p.call.Caller]++
+	k.byCaller[p.call.Caller]++
 	if k.shared {
 		c.inFlight++
 		if c.rate != nil {
@@ -365,8 +365,8 @@ func (c *Controller) Pause(of Class, d time.Duration) {
 			k.queue.next(anyCaller).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
 		}
 		for _, b := range k.breakers {
-			for b.held.Len() > 0 {
-				b.held.next(anyCaller).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
+			for b.probeWaiters.Len() > 0 {
+				b.probeWaiters.next(anyCaller).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
 			}
 		}
 	}

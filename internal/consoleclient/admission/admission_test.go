@@ -22,7 +22,7 @@ func call(class admission.Class, caller string) admission.Call {
 }
 
 // acquire takes a place and fails the test if it cannot.
-func acquire(t *testing.T, c *admission.Controller, of admission.Call) *admission.Place {
+func acquire(t *testing.T, c *admission.Controller, of admission.Call) *admission.Permit {
 	t.Helper()
 	p, err := c.Acquire(t.Context(), of)
 	if err != nil {
@@ -54,7 +54,7 @@ func do(t *testing.T, c *admission.Controller, of admission.Call, n int, r admis
 func TestCallersTakeTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := admission.New(admission.Options{Places: 1})
+		c := admission.New(admission.Options{Concurrency: 1})
 		first := acquire(t, c, call(admission.Lists, "flood"))
 		var mu sync.Mutex
 		var order []string
@@ -88,9 +88,9 @@ func TestCallersTakeTurns(t *testing.T) {
 	})
 }
 
-// TestOneCallerLeavesPlaces: calls of one caller that hang leave a quarter of the class to others, and the other classes
+// TestCallerShare: calls of one caller that hang leave a quarter of the class to others, and the other classes
 // their reserve.
-func TestOneCallerLeavesPlaces(t *testing.T) {
+func TestCallerShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := admission.New(admission.Options{})
@@ -135,7 +135,7 @@ func TestOneCallerLeavesPlaces(t *testing.T) {
 func TestWaitingEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := admission.New(admission.Options{Places: 1})
+		c := admission.New(admission.Options{Concurrency: 1})
 		p := acquire(t, c, call(admission.Lists, "a"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -173,7 +173,7 @@ func TestWaitingEnds(t *testing.T) {
 func TestWaitIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := admission.New(admission.Options{Places: 1, Wait: time.Minute})
+		c := admission.New(admission.Options{Concurrency: 1, Wait: time.Minute})
 		held := acquire(t, c, call(admission.Writes, "a"))
 		begun := time.Now()
 		refused(t, c, call(admission.Writes, "a"), admission.Busy)
@@ -189,7 +189,7 @@ func TestWaitIsBounded(t *testing.T) {
 func TestPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := admission.New(admission.Options{Places: 1})
+		c := admission.New(admission.Options{Concurrency: 1})
 		p := acquire(t, c, call(admission.Lists, "a"))
 		waiting := make(chan error)
 		go func() {
@@ -235,8 +235,8 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// TestRetryBudget: in any 10 seconds, a tenth of the calls and 10 more are repeated.
-func TestRetryBudget(t *testing.T) {
+// TestRetryThrottling: in any 10 seconds, a tenth of the calls and 10 more are repeated.
+func TestRetryThrottling(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := admission.New(admission.Options{})

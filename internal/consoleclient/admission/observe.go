@@ -37,7 +37,7 @@ func (c *Controller) State() []ClassState {
 	for _, k := range c.classes {
 		s := ClassState{Class: k.name, InFlight: k.inFlight, Limit: k.limit.now(), Waiting: k.queue.Len()}
 		for _, b := range k.breakers {
-			s.Waiting += b.held.Len()
+			s.Waiting += b.probeWaiters.Len()
 			if b.state != closed {
 				s.Open++
 			}

@@ -145,9 +145,9 @@ type errorCountKey struct{}
 type errorCount struct {
 	executed bool // a root field was executed
 
-	listed int
-	left   int
-	code   fault.Code // code of the first omitted error
+	listed  int
+	omitted int
+	code    fault.Code // code of the first omitted error
 }
 
 // admit reports whether one more error is listed, and counts it otherwise.
@@ -159,7 +159,7 @@ func (c *errorCount) admit(code fault.Code) bool {
 		c.listed++
 		return true
 	}
-	c.left++
+	c.omitted++
 	if c.code == "" {
 		c.code = code
 	}
@@ -180,10 +180,10 @@ func LimitErrors(next graphql.ErrorPresenterFunc) graphql.ErrorPresenterFunc {
 
 // limit appends an error with the number of omitted errors.
 func (c *errorCount) limit(errs gqlerror.List) gqlerror.List {
-	if c.left == 0 {
+	if c.omitted == 0 {
 		return errs
 	}
-	return append(errs, leftOut(c.code, c.left))
+	return append(errs, omittedErrors(c.code, c.omitted))
 }
 
 // firstErrors returns the errors of a request that was not executed, at most maxErrors. One
@@ -193,10 +193,10 @@ func firstErrors(errs gqlerror.List) gqlerror.List {
 	if len(errs) <= maxErrors || errs[maxErrors].Rule == ruleRest {
 		return errs
 	}
-	return append(errs[:maxErrors:maxErrors], leftOut(fault.Code(apierror.ExtensionCode(errs[maxErrors])), len(errs)-maxErrors))
+	return append(errs[:maxErrors:maxErrors], omittedErrors(fault.Code(apierror.ExtensionCode(errs[maxErrors])), len(errs)-maxErrors))
 }
 
-// leftOut returns the error that reports omitted errors.
-func leftOut(code fault.Code, n int) *gqlerror.Error {
+// omittedErrors returns the error that reports omitted errors.
+func omittedErrors(code fault.Code, n int) *gqlerror.Error {
 	return apierror.Refusal(code, "%d more errors are not listed", n)
 }

@@ -172,7 +172,7 @@ func (v *validating) reportRest(schema *ast.Schema, document *ast.QueryDocument)
 		if all >= maxCounted {
 			atLeast = "at least "
 		}
-		v.add(core.Message("%s%s", atLeast, leftOut(fault.ValidationFailed, left).Message), func(err *gqlerror.Error) { err.Rule = ruleRest })
+		v.add(core.Message("%s%s", atLeast, omittedErrors(fault.ValidationFailed, left).Message), func(err *gqlerror.Error) { err.Rule = ruleRest })
 	}
 }
 

@@ -79,7 +79,7 @@ func TestPlanNamesFields(t *testing.T) {
 // fail.
 func TestPlanOfWhatIsRefused(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(4))
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(4))
 	w.Sim.ResetCounts()
 	const query = `{ queues(first: 10) { nodes { robots(first: 2) { nodes { name } } } } }`
 	p := account(w, w.Ask(query, e2e.Request{Header: traceHeader("plan")}).Body).Extensions.Consoleql.Plan

@@ -107,7 +107,7 @@ func TestTypesOfAnAPIKey(t *testing.T) {
 func TestCallsOfAnAPIKey(t *testing.T) {
 	t.Parallel()
 	var few, many map[string]string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, e2e.Budget(10), func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, e2e.MaxConsoleCalls(10), func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
 		k.Account("owner", sim.Data().Users()[0])
 		few = k.Key("few", "owner", ", maxConsoleCalls: 3")

@@ -14,7 +14,7 @@ import (
 // budget, and answers what was read before.
 func TestCallsAreBounded(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(60))
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(60))
 	all := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())
 	a := w.Ask(`{ queues(first: 500) { totalCount nodes { id `+e2e.CountQuery(12)+`} } robots(first: 1) { nodes { id } } }`, e2e.Request{})
 	if got := w.TotalCalls(); got > 60 {
@@ -69,9 +69,9 @@ func TestCallsUpToTheBound(t *testing.T) {
 			free := e2e.NewWorld(t, tt.sim)
 			whole := free.Ask(tt.query, e2e.Request{})
 			needed := free.TotalCalls()
-			w := e2e.NewWorld(t, tt.sim, e2e.Budget(needed))
+			w := e2e.NewWorld(t, tt.sim, e2e.MaxConsoleCalls(needed))
 			w.Query(tt.query, nil)
-			short := e2e.NewWorld(t, tt.sim, e2e.Budget(needed-1))
+			short := e2e.NewWorld(t, tt.sim, e2e.MaxConsoleCalls(needed-1))
 			a := short.Ask(tt.query, e2e.Request{})
 			// A page that was requested together with others may prove unnecessary. The answer
 			// is complete then.
@@ -94,7 +94,7 @@ func TestALevelIsSentWholeOrNot(t *testing.T) {
 	const query = `{ queues(first: 500) { nodes { a: workflows(first: 0) { totalCount } } } }`
 	free := e2e.NewWorld(t, consolesim.Options{})
 	free.Query(query, nil)
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(free.TotalCalls()-1))
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(free.TotalCalls()-1))
 	w.Ask(query, e2e.Request{})
 	if n := w.TotalCalls(); n != 1 {
 		t.Errorf("%d calls, want that of the queues", n)
@@ -105,7 +105,7 @@ func TestALevelIsSentWholeOrNot(t *testing.T) {
 // not begin; payloads beyond it are null.
 func TestCallsOfAMutation(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(4))
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(4))
 	ids := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())
 	update := func(n int, fields string) string {
 		var b strings.Builder
@@ -132,7 +132,7 @@ func TestCallsOfAMutation(t *testing.T) {
 // TestCallsOfEvents verifies that each event has its own budget.
 func TestCallsOfEvents(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(3))
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(3))
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.SetRobotStatus(robot, "Ready")
 	s := w.Socket(nil)
