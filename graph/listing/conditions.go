@@ -86,7 +86,7 @@ func (c *Conditions[T]) Select(all []*T, now time.Time, id func(*T) string, pred
 	for _, id := range c.IDs {
 		ids[id] = struct{}{}
 	}
-	kept := make([]*T, 0, len(all))
+	selected := make([]*T, 0, len(all))
 	for _, v := range all {
 		if _, ok := ids[scope.Lower(id(v))]; c.IDs != nil && !ok {
 			continue
@@ -103,7 +103,7 @@ func (c *Conditions[T]) Select(all []*T, now time.Time, id func(*T) string, pred
 				continue
 			}
 		}
-		kept = append(kept, v)
+		selected = append(selected, v)
 	}
-	return kept, nil
+	return selected, nil
 }

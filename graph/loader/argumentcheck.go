@@ -48,17 +48,17 @@ func (l *Loaders) checkArgumentsOf(typ string, s selection.Set, place string) er
 
 // errSkipped returns the error of fields whose own arguments are good, if those of another field are bad.
 func errSkipped(err error, field graphql.CollectedField, place string) error {
-	told := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Err: err}
+	faultErr := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Err: err}
 	var unread *gqlerror.Error // from gqlgen's decoding; in look-ahead, its path leads from the root to the argument
 	if errors.As(err, &unread) {
-		told.Message, told.Argument, told.Err = unread.Message, fault.ArgumentAt(unread.Path), unread.Err
+		faultErr.Message, faultErr.Argument, faultErr.Err = unread.Message, fault.ArgumentAt(unread.Path), unread.Err
 	}
 	var bad *fault.Error
 	if errors.As(err, &bad) {
-		told.Message, told.Argument = bad.Message, cmp.Or(bad.Argument, told.Argument)
+		faultErr.Message, faultErr.Argument = bad.Message, cmp.Or(bad.Argument, faultErr.Argument)
 	}
-	told.Message += " (at " + place + "; nothing was asked)"
-	return &badArgumentError{told, field.Position}
+	faultErr.Message += " (at " + place + "; nothing was asked)"
+	return &badArgumentError{faultErr, field.Position}
 }
 
 // badArgumentError is the error of a bad argument, with the position of its field.
@@ -86,16 +86,16 @@ func (l *Loaders) addRefusal(err error) {
 func (l *Loaders) requestErrors(extensions map[string]any) gqlerror.List {
 	list := make(gqlerror.List, 0, len(l.refusals))
 	for _, err := range l.refusals {
-		told := &gqlerror.Error{Message: err.Error(), Extensions: maps.Clone(extensions)}
-		told.Extensions["code"] = fault.CodeOf(err)
+		gqlErr := &gqlerror.Error{Message: err.Error(), Extensions: maps.Clone(extensions)}
+		gqlErr.Extensions["code"] = fault.CodeOf(err)
 		var bad *badArgumentError
 		if errors.As(err, &bad) {
-			told.Extensions["argument"] = bad.public.Argument
+			gqlErr.Extensions["argument"] = bad.public.Argument
 			if bad.at != nil {
-				told.Locations = []gqlerror.Location{{Line: bad.at.Line, Column: bad.at.Column}}
+				gqlErr.Locations = []gqlerror.Location{{Line: bad.at.Line, Column: bad.at.Column}}
 			}
 		}
-		list = append(list, told)
+		list = append(list, gqlErr)
 	}
 	return list
 }

@@ -88,7 +88,7 @@ func (p Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 		out.Message += ": the file is in its place, and completePackageUpload ends the upload"
 		out.Extensions["uploadId"] = upload.UploadID()
 	}
-	if _, told := out.Extensions["outcome"]; outcome != "" && !told {
+	if _, ok := out.Extensions["outcome"]; outcome != "" && !ok {
 		out.Extensions["outcome"] = outcome
 	}
 	return &out

@@ -294,8 +294,8 @@ func TestOperationsAreRefused(t *testing.T) {
 		holder.has(holder.take(16*mib), "the holder")
 		begun := time.Now()
 		err := <-refused.take(2 * mib)
-		var told *fault.Error
-		if !errors.Is(err, bytepool.ErrBusy) || !errors.As(err, &told) || told.Code != fault.RateLimited || told.RetryAfter < time.Second || told.RetryAfter > 3*time.Second {
+		var faultErr *fault.Error
+		if !errors.Is(err, bytepool.ErrBusy) || !errors.As(err, &faultErr) || faultErr.Code != fault.RateLimited || faultErr.RetryAfter < time.Second || faultErr.RetryAfter > 3*time.Second {
 			t.Errorf("refused with %v", err)
 		}
 		if time.Since(begun) != time.Minute || !refused.share.Refused() {

@@ -47,8 +47,8 @@ func TestLargeAnswersTakeMemory(t *testing.T) {
 		t.Fatalf("a large answer: %v; %d bytes are used", err, memory.Used())
 	}
 	_, err := patient.Robots(t.Context(), testScope, all)
-	var told *fault.Error
-	if !errors.Is(err, bytepool.ErrBusy) || !errors.As(err, &told) || told.Code != fault.RateLimited || told.RetryAfter == 0 {
+	var faultErr *fault.Error
+	if !errors.Is(err, bytepool.ErrBusy) || !errors.As(err, &faultErr) || faultErr.Code != fault.RateLimited || faultErr.RetryAfter == 0 {
 		t.Errorf("while the memory is taken: %v", err)
 	}
 	if _, err := small.Robots(t.Context(), testScope, all); err != nil {

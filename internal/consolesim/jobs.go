@@ -144,8 +144,8 @@ func (j *Job) at(now time.Time) Job {
 	return out
 }
 
-func (e *encoder) job(kept *Job, now time.Time) {
-	j := kept.at(now)
+func (e *encoder) job(stored *Job, now time.Time) {
+	j := stored.at(now)
 	e.id = j.ID
 	e.begin()
 	e.str("id", j.ID)

@@ -226,20 +226,20 @@ func find(all []*tool, name string) *tool {
 func (t *tool) run(ctx context.Context, runner Runner, arguments jsontext.Value) *sdk.CallToolResult {
 	variables, err := t.variables(arguments)
 	if err != nil {
-		told := publicError(err)
-		t.refused(ctx, runner, told.Code)
-		return refusal(told)
+		faultErr := publicError(err)
+		t.refused(ctx, runner, faultErr.Code)
+		return refusal(faultErr)
 	}
 	return resultOf(runner.Execute(ctx, &graphqlhttp.Parameters{DocumentID: t.document, OperationName: t.Name, Variables: variables}))
 }
 
 // publicError returns the error about arguments that the caller receives.
 func publicError(err error) *fault.Error {
-	var told *fault.Error
-	if !errors.As(err, &told) {
-		told = fault.BadInput("arguments", "is not a JSON object")
+	var faultErr *fault.Error
+	if !errors.As(err, &faultErr) {
+		faultErr = fault.BadInput("arguments", "is not a JSON object")
 	}
-	return told
+	return faultErr
 }
 
 // refusal is the result of a call that executes nothing.

@@ -98,7 +98,7 @@ func New(o Options) (*Cache, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	onCaller := func(task func()) { task() } // no goroutine outlives the cache
-	kept, err := otter.New(&otter.Options[answerKey, *answer]{
+	cached, err := otter.New(&otter.Options[answerKey, *answer]{
 		MaximumWeight: o.MaxBytes,
 		Weigher:       func(_ answerKey, a *answer) uint32 { return a.weight() },
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[answerKey, *answer]) time.Duration {
@@ -118,7 +118,7 @@ func New(o Options) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cache{opts: o, schema: sha256.Sum256([]byte(o.Schema)), entries: kept, queries: queries, encoder: encoder}, nil
+	return &Cache{opts: o, schema: sha256.Sum256([]byte(o.Schema)), entries: cached, queries: queries, encoder: encoder}, nil
 }
 
 // Close waits for the executions under way, which end with their clients, and frees the
@@ -175,10 +175,10 @@ func (c *Cache) answer(e *cacheRequest) *answer {
 	if e.noCache || e.bypass {
 		return c.run(e.ctx, e)
 	}
-	if kept, ok := c.hit(e.ctx, e.key); ok {
-		c.opts.Observe(e.ctx, accesslog.Hit, kept.summary)
-		accesslog.FromContext(e.ctx).Answered(accesslog.Hit, kept.summary, "")
-		return kept
+	if cached, ok := c.hit(e.ctx, e.key); ok {
+		c.opts.Observe(e.ctx, accesslog.Hit, cached.summary)
+		accesslog.FromContext(e.ctx).Answered(accesslog.Hit, cached.summary, "")
+		return cached
 	}
 	if _, known := c.queries.GetIfPresent(e.document); known {
 		return c.share(e)

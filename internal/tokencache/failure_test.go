@@ -112,7 +112,7 @@ func TestCallersLearnWhenToTryAgain(t *testing.T) {
 				s := &sso{}
 				s.setFailure(func(string) error { return tt.err })
 				c := newCache(t, s)
-				told := func() time.Duration {
+				got := func() time.Duration {
 					t.Helper()
 					_, err := c.Token(service(t))
 					var f *fault.Error
@@ -121,11 +121,11 @@ func TestCallersLearnWhenToTryAgain(t *testing.T) {
 					}
 					return f.RetryAfter
 				}
-				if first := told(); first != tt.first {
+				if first := got(); first != tt.first {
 					t.Errorf("the first caller is told %v, want %v", first, tt.first)
 				}
 				time.Sleep(5 * time.Second)
-				if next := told(); next != tt.next {
+				if next := got(); next != tt.next {
 					t.Errorf("after 5 s, a caller is told %v, want %v", next, tt.next)
 				}
 			})

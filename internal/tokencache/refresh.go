@@ -36,8 +36,8 @@ func (c *Cache) callStoreWithin(ctx context.Context, limit time.Duration, force 
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := question(bounded)
-	var told *fault.Error
-	if err != nil && !errors.As(err, &told) && ctx.Err() == nil {
+	var faultErr *fault.Error
+	if err != nil && !errors.As(err, &faultErr) && ctx.Err() == nil {
 		c.down.Store(c.opts.Now().Add(storePause).UnixNano())
 		c.opts.Logger.WarnContext(ctx, "the store of tokens gives no answer", "error", err)
 	}
@@ -210,11 +210,11 @@ func (c *Cache) obtain(ctx context.Context, e *entry, h *cachedToken, owner stri
 		return c.fallback(e, h, again, c.refused(e, g.Reason, g.Err))
 	}
 	generation := rand.Text()
-	kept, err := c.store(ctx, e, owner, c.put(token, generation, time.Time{}))
+	cached, err := c.store(ctx, e, owner, c.put(token, generation, time.Time{}))
 	switch {
 	case err != nil: // the token may be stored, so it may be shared
 		return newCachedToken(token, generation, true, time.Time{}, c.opts.Now()), time.Time{}, nil
-	case kept:
+	case cached:
 		return newCachedToken(token, generation, true, time.Time{}, c.opts.Now()), time.Time{}, nil
 	default:
 		// The claim was lost, and the record is another replica's. The next renewal reads its
@@ -282,8 +282,8 @@ func (c *Cache) obtainSession(ctx context.Context, e *entry, h *cachedToken, own
 		return c.fallback(e, current, c.opts.Now().Add(f.pause(r.Failures+1)), c.refused(e, g.Reason, g.Err))
 	}
 	generation := rand.Text()
-	kept, err := c.store(ctx, e, owner, c.put(token, generation, r.Ends))
-	if err == nil && !kept {
+	cached, err := c.store(ctx, e, owner, c.put(token, generation, r.Ends))
+	if err == nil && !cached {
 		// The session was signed out, or the claim was lost.
 		return nil, time.Time{}, errSession()
 	}
@@ -327,16 +327,16 @@ func (c *Cache) end(ctx context.Context, e *entry) error {
 }
 
 // store stores new tokens. It tries for a while, since no other goroutine has them.
-func (c *Cache) store(ctx context.Context, e *entry, owner string, p Put) (kept bool, err error) {
+func (c *Cache) store(ctx context.Context, e *entry, owner string, p Put) (cached bool, err error) {
 	const firstPause = 20 * time.Millisecond
 	until := c.opts.Now().Add(c.opts.Lease)
 	for tries := 0; ; tries++ {
 		err = c.callStore(ctx, func(ctx context.Context) (err error) {
-			kept, err = c.opts.Store.Put(ctx, e.key, owner, p)
+			cached, err = c.opts.Store.Put(ctx, e.key, owner, p)
 			return err
 		})
 		if err == nil || !c.opts.Now().Before(until) || !backoff.Wait(ctx, backoff.Exponential(firstPause, c.opts.Lease, tries)) {
-			return kept, err
+			return cached, err
 		}
 	}
 }

@@ -128,9 +128,9 @@ func retryAfter(err error, left time.Duration) error {
 	if left <= 0 || !errors.As(err, &f) || f.Code == fault.Unauthenticated || f.Code == fault.Forbidden {
 		return err
 	}
-	told := *f
-	told.RetryAfter = left
-	return &told
+	faultErr := *f
+	faultErr.RetryAfter = left
+	return &faultErr
 }
 
 // errSession is the error for callers whose session does not exist or has ended.

@@ -122,8 +122,8 @@ func TestRefusedTokenIsRenewed(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		c.Refused(principal.NewContext(t.Context(), principal.FromToken(first)), first)
-		if kept, err := c.Token(service(t)); err != nil || kept != first {
-			t.Errorf("a caller talked the account out of its token: %q, %v", kept, err)
+		if cached, err := c.Token(service(t)); err != nil || cached != first {
+			t.Errorf("a caller talked the account out of its token: %q, %v", cached, err)
 		}
 		var wait sync.WaitGroup
 		for range 20 {

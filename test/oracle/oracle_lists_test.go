@@ -81,7 +81,7 @@ func (ex *execution) filtered(at requestScope, path string, args map[string]any,
 	if err != nil {
 		return nil, err
 	}
-	kept := []any{}
+	selected := []any{}
 	for _, v := range all {
 		ok := true
 		for name, want := range filter {
@@ -95,10 +95,10 @@ func (ex *execution) filtered(at requestScope, path string, args map[string]any,
 			ok = ok && is
 		}
 		if ok {
-			kept = append(kept, v)
+			selected = append(selected, v)
 		}
 	}
-	return kept, nil
+	return selected, nil
 }
 
 // matchesNothing reports whether a filter allows no value. The gateway then reads neither lists nor departments.

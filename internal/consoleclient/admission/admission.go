@@ -1,4 +1,4 @@
-// Package admission decides when a call of the console may be sent. It bounds the calls in flight, shares the places
+// Package admission decides when a call of the console may be sent. It bounds the calls in flight, shares the permits
 // fairly between callers, and spares a console that fails.
 //
 // Each class of calls has a limit that adapts (additive increase, multiplicative decrease) and a queue with round robin
@@ -41,7 +41,7 @@ func (c Class) String() string {
 func (c Class) reads() bool { return c == Lists || c == Gets }
 
 const (
-	// DefaultConcurrency is the default of Options.Places.
+	// DefaultConcurrency is the default of Options.Concurrency.
 	DefaultConcurrency = 256
 	// MaxUploads bounds the calls of Uploads in flight.
 	MaxUploads = 64
@@ -55,7 +55,7 @@ type Options struct {
 	Concurrency int
 	// Rate bounds the calls of Lists, Gets and Writes that start per second. 0: no bound.
 	Rate float64
-	// Wait bounds how long a call waits for its place. 0: only its context bounds it.
+	// Wait bounds how long a call waits for its permit. 0: only its context bounds it.
 	Wait time.Duration
 	// Probe, if not nil, is called before a call that tests a failing operation, so that it uses a new connection.
 	Probe func(Class)
@@ -74,7 +74,7 @@ type Controller struct {
 
 	mu          sync.Mutex
 	concurrency int
-	inFlight    int // calls that hold one of places
+	inFlight    int // calls that hold a permit
 	classes     [classes]*class
 	waiting     waitCounts
 	retries     window
@@ -85,7 +85,7 @@ type Controller struct {
 // class is the state of one class. The lock of its controller guards it.
 type class struct {
 	name     Class
-	shared   bool // whether its calls hold Controller.places
+	shared   bool // whether its calls hold Controller.concurrency
 	inFlight int
 	byCaller map[string]int // calls in flight by caller
 	queue    queue
@@ -134,7 +134,7 @@ type RefusedError struct {
 	Reason Reason
 	// RetryAfter is the time after which a call may be admitted.
 	RetryAfter time.Duration
-	// Caller is the caller whose operations wait, if the reason is Crowded.
+	// Caller is the caller whose operations wait, if the reason is QueueFull.
 	Caller string
 }
 
@@ -147,9 +147,9 @@ const (
 	Open Reason = "calls of the console fail and are paused"
 	// Paused: the console asked to wait.
 	Paused Reason = "the console has asked to wait"
-	// Busy: no place became free in time.
+	// Busy: no permit became free in time.
 	Busy Reason = "too many calls of the console wait"
-	// QueueFull: MaxWaiting operations of the caller wait for places.
+	// QueueFull: MaxWaiting operations of the caller wait for permits.
 	QueueFull Reason = "too many operations of this caller wait for the console"
 )
 
@@ -167,7 +167,7 @@ func (r Reason) Name() string {
 	}
 }
 
-// MaxWaiting bounds the operations of one caller that wait for places. An operation that holds a place, or that has sent
+// MaxWaiting bounds the operations of one caller that wait for permits. An operation that holds a permit, or that has sent
 // a call, goes on.
 const MaxWaiting = 64
 
@@ -179,16 +179,16 @@ type Call struct {
 	Class Class
 	// Operation is the name of the operation. The number of names must be bounded.
 	Operation string
-	// Caller is the name of the caller. Callers share the places of the class.
+	// Caller is the name of the caller. Callers share the permits of the class.
 	Caller string
 	// Owner is the operation of the caller that needs the call, a pointer; nil: the call serves no operation, and is not
-	// refused as Crowded.
+	// refused as QueueFull.
 	Owner any
 	// Begun reports that Owner has sent a call before.
 	Begun bool
 }
 
-// Acquire waits for a place and returns it. The caller must call Done on it once.
+// Acquire waits for a permit and returns it. The caller must call Done on it once.
 //
 // It fails with *RefusedError if the breaker of the operation is open, or the console asked to wait. It also does if too
 // many operations of the caller wait, or if the deadline of ctx or Options.Wait ends first. It fails with the error of
@@ -276,13 +276,13 @@ func (c *Controller) abandon(w *waiter, err error) {
 func (c *class) breakerOf(operation string) *breaker {
 	b, ok := c.breakers[operation]
 	if !ok {
-		b = &breaker{probeWaiters: queue{counts: new(waitCounts)}} // they wait for no place
+		b = &breaker{probeWaiters: queue{counts: new(waitCounts)}} // they wait for no permit
 		c.breakers[operation] = b
 	}
 	return b
 }
 
-// dispatch admits the calls that wait, as far as there are places. c.mu is held.
+// dispatch admits the calls that wait, as far as there are permits. c.mu is held.
 func (c *Controller) dispatch() {
 	now := time.Now()
 	for _, k := range c.classes {
@@ -318,10 +318,10 @@ func (c *Controller) dispatchLater() {
 	})
 }
 
-// reserveShare is the part of the shared places that each class leaves to each of the others.
+// reserveShare is the part of the shared permits that each class leaves to each of the others.
 const reserveShare = 16
 
-// free reports whether the class has a place.
+// free reports whether the class has a permit.
 func (c *Controller) free(k *class) bool {
 	if k.inFlight >= k.limit.now() {
 		return false
@@ -338,7 +338,7 @@ func (c *Controller) free(k *class) bool {
 	return taken < c.concurrency
 }
 
-// start takes a place.
+// start takes a permit.
 func (c *Controller) start(p *Permit, now time.Time) {
 	k := p.class
 	p.started = now

@@ -21,7 +21,7 @@ func call(class admission.Class, caller string) admission.Call {
 	return admission.Call{Class: class, Operation: "GET " + class.String(), Caller: caller}
 }
 
-// acquire takes a place and fails the test if it cannot.
+// acquire takes a permit and fails the test if it cannot.
 func acquire(t *testing.T, c *admission.Controller, of admission.Call) *admission.Permit {
 	t.Helper()
 	p, err := c.Acquire(t.Context(), of)
@@ -131,7 +131,7 @@ func TestCallerShare(t *testing.T) {
 	})
 }
 
-// TestWaitingEnds: a call that waits ends with its context, and a place that it got at that moment is free again.
+// TestWaitingEnds: a call that waits ends with its context, and a permit that it got at that moment is free again.
 func TestWaitingEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestWaitingEnds(t *testing.T) {
 	})
 }
 
-// TestWaitIsBounded: a call whose context has no deadline waits for its place no longer than Options.Wait.
+// TestWaitIsBounded: a call whose context has no deadline waits for its permit no longer than Options.Wait.
 func TestWaitIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -149,7 +149,7 @@ func (b *breaker) succeed() {
 	}
 }
 
-// push lets a call wait for a place. It is a probe if its breaker is half open.
+// push lets a call wait for a permit. It is a probe if its breaker is half open.
 func (c *class) push(w *waiter) {
 	if b := w.permit.breaker; b.state == halfOpen {
 		w.permit.probe = true

@@ -84,7 +84,7 @@ func awaitProbe(t *testing.T, c *admission.Controller, of admission.Call) {
 }
 
 // TestBreakerCloses: one, two and four probes close the breaker; each uses a new connection; the class begins with few
-// places.
+// permits.
 func TestBreakerCloses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -340,7 +340,7 @@ func TestMutationsAreNotHeld(t *testing.T) {
 	})
 }
 
-// TestProbesThatWait: a probe that waits for its place while another one fails leaves the breaker able to admit the next.
+// TestProbesThatWait: a probe that waits for its permit while another one fails leaves the breaker able to admit the next.
 func TestProbesThatWait(t *testing.T) {
 	t.Parallel()
 	for name, refuse := range map[string]func(*admission.Controller, *admission.Permit){

@@ -21,7 +21,7 @@ func newLimit(most int) limit {
 // now returns the limit.
 func (l *limit) now() int { return int(l.value) }
 
-// perCaller returns how many places one caller may hold: three quarters.
+// perCaller returns how many permits one caller may hold: three quarters.
 func (l *limit) perCaller() int {
 	n := l.now()
 	return n - n/4

@@ -4,7 +4,7 @@ import "time"
 
 // Observer receives the calls of a Controller.
 type Observer interface {
-	// Waited is called for each admitted call with the time that it waited for its place.
+	// Waited is called for each admitted call with the time that it waited for its permit.
 	Waited(Class, time.Duration)
 	// Refused is called for each call that is refused with a *RefusedError.
 	Refused(Class, Reason)
@@ -22,7 +22,7 @@ func (unobserved) RetryRefused()               {}
 // ClassState is the state of a class at one moment.
 type ClassState struct {
 	Class Class
-	// InFlight is the number of calls that hold a place. Limit is the present number of places. Waiting is the number of
+	// InFlight is the number of calls that hold a permit. Limit is the present number of permits. Waiting is the number of
 	// calls that wait for one, or for the probes of their operation.
 	InFlight, Limit, Waiting int
 	// Open is the number of operations whose breaker is open or half open.

@@ -6,10 +6,10 @@ import (
 	"github.com/consoleql/consoleql/internal/fairqueue"
 )
 
-// waiter is a call that waits for a place.
+// waiter is a call that waits for a permit.
 type waiter struct {
 	permit *Permit
-	result chan error // buffered; nil: the place may be used
+	result chan error // buffered; nil: the permit may be used
 	in     *queue     // nil: it does not wait any more
 	item   *fairqueue.Item[*waiter]
 }
@@ -27,7 +27,7 @@ func (w *waiter) refuse(err error) {
 // anyCaller lets every caller have its turn.
 func anyCaller(string) bool { return true }
 
-// decided returns the place of w, or the error of its refusal.
+// decided returns the permit of w, or the error of its refusal.
 func (w *waiter) decided(err error) (*Permit, error) {
 	if err != nil {
 		return nil, err

@@ -113,11 +113,11 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	if a.req.Method != http.MethodGet || a.timer != nil || a.ended || a.http2 { // HTTP/2 has pings
 		return
 	}
-	patience := a.hedger.delay
+	delay := a.hedger.delay
 	if deadline, ok := a.req.Context().Deadline(); ok {
-		patience = min(patience, time.Until(deadline)/2)
+		delay = min(delay, time.Until(deadline)/2)
 	}
-	a.timer = time.AfterFunc(patience, func() { a.hedger.onDelay(a) })
+	a.timer = time.AfterFunc(delay, func() { a.hedger.onDelay(a) })
 }
 
 // end takes the result of the first request and returns the result of the attempt.

@@ -120,19 +120,19 @@ func isA(ctx context.Context, kind ast.Operation) bool {
 // tooLarge returns the error of an answer that is too large. For a mutation, it contains the
 // outcome of the change.
 func tooLarge(err error, outcome fault.Outcome) *gqlerror.Error {
-	var told *gqlerror.Error
+	var gqlErr *gqlerror.Error
 	switch code := fault.CodeOf(err); {
 	case code != fault.QueryTooComplex && code != fault.RateLimited:
-		told = apierror.Refusal(fault.Internal, "the request was cancelled%s", apierror.Consequence(outcome))
+		gqlErr = apierror.Refusal(fault.Internal, "the request was cancelled%s", apierror.Consequence(outcome))
 	case outcome == fault.Done:
-		told = apierror.Refusal(code, "the change was made, but %s", err.Error())
+		gqlErr = apierror.Refusal(code, "the change was made, but %s", err.Error())
 	default:
-		told = apierror.Refusal(code, "%s%s", err.Error(), apierror.Consequence(outcome))
+		gqlErr = apierror.Refusal(code, "%s%s", err.Error(), apierror.Consequence(outcome))
 	}
 	if outcome != "" {
-		told.Extensions["outcome"] = outcome
+		gqlErr.Extensions["outcome"] = outcome
 	}
-	return told
+	return gqlErr
 }
 
 // maxErrors bounds the errors of an answer. One more error has the number of omitted ones.

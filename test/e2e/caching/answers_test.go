@@ -146,9 +146,9 @@ func TestPersistedQueriesHit(t *testing.T) {
 	if _, answer := postText(w, named); !strings.Contains(string(answer), "PERSISTED_QUERY_NOT_FOUND") {
 		t.Fatalf("%s", answer)
 	}
-	_, told := postText(w, strings.Replace(named, "{", fmt.Sprintf(`{"query": %s, `, text), 1))
+	_, got := postText(w, strings.Replace(named, "{", fmt.Sprintf(`{"query": %s, `, text), 1))
 	var answer []byte
-	if n := w.CallsOf(func() { _, answer = postText(w, named) }); len(n) > 0 || string(answer) != string(told) {
+	if n := w.CallsOf(func() { _, answer = postText(w, named) }); len(n) > 0 || string(answer) != string(got) {
 		t.Errorf("%v calls for %s", n, answer)
 	}
 	wrong := sha256.Sum256([]byte("another"))

@@ -57,11 +57,11 @@ func trace(w *e2e.World, query string, headers ...map[string]string) (traceRepor
 
 func account(w *e2e.World, body []byte) traceReport {
 	w.T.Helper()
-	told := e2e.Decode[traceReport](w.T, body)
-	if told.Extensions.Consoleql == nil {
+	got := e2e.Decode[traceReport](w.T, body)
+	if got.Extensions.Consoleql == nil {
 		w.T.Fatalf("no account: %s", body)
 	}
-	return told
+	return got
 }
 
 // sources counts the calls by operation and source.

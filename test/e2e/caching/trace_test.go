@@ -84,13 +84,13 @@ func TestTraceWithoutCache(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for range 2 {
-		told, _ := trace(w, e2e.JoinQuery)
-		x := told.Extensions.Consoleql
+		got, _ := trace(w, e2e.JoinQuery)
+		x := got.Extensions.Consoleql
 		if x.Cache != "off" || x.ConsoleCalls != 4 || len(x.Batches) != 3 {
 			t.Errorf("%+v", x)
 		}
-		if f, ok := told.Extensions.Freshness["workflows"]; !ok || f.Stale || f.AgeMs > x.DurationMs {
-			t.Errorf("%+v in %v ms", told.Extensions.Freshness, x.DurationMs)
+		if f, ok := got.Extensions.Freshness["workflows"]; !ok || f.Stale || f.AgeMs > x.DurationMs {
+			t.Errorf("%+v in %v ms", got.Extensions.Freshness, x.DurationMs)
 		}
 	}
 }
@@ -114,8 +114,8 @@ func TestTraceByEveryTransport(t *testing.T) {
 			}
 
 			id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
-			told, a := trace(w, fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: 7}) { workflow { queue { name } } } }`, id), who)
-			x := told.Extensions.Consoleql
+			got, a := trace(w, fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: 7}) { workflow { queue { name } } } }`, id), who)
+			x := got.Extensions.Consoleql
 			if len(a.Errors) > 0 || len(x.Calls) < 2 || x.Calls[0].Operation != "PATCH /openapi/workflows/{workflowId}" || x.Calls[0].Source != "loaded" || x.Calls[0].Status != 200 {
 				t.Errorf("mutation: %s", a.Body)
 			}
@@ -140,11 +140,11 @@ func TestTraceOfACallThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, adjust)
 			defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }, consolesim.Fault{Status: 403})()
-			told, a := trace(w, `{ workflows(first: 50) { nodes { name queue { name } } } }`)
+			got, a := trace(w, `{ workflows(first: 50) { nodes { name queue { name } } } }`)
 			if len(a.Errors) == 0 {
 				t.Fatalf("%s", a.Body)
 			}
-			x := told.Extensions.Consoleql
+			x := got.Extensions.Consoleql
 			refused := 0
 			for _, c := range x.Calls {
 				if strings.HasPrefix(c.Operation, e2e.Queues) {
@@ -200,9 +200,9 @@ func TestPlanRunsNothing(t *testing.T) {
 		"nothing":    `{ __typename }`,
 	} {
 		a := w.Ask(query, e2e.Request{Header: traceHeader("plan")})
-		told := account(w, a.Body)
-		p := told.Extensions.Consoleql.Plan
-		if len(a.Errors) > 0 || string(told.Data) != "null" || p == nil || p.Depth == 0 || (p.ConsoleCalls == 0) != (name == "nothing") {
+		got := account(w, a.Body)
+		p := got.Extensions.Consoleql.Plan
+		if len(a.Errors) > 0 || string(got.Data) != "null" || p == nil || p.Depth == 0 || (p.ConsoleCalls == 0) != (name == "nothing") {
 			t.Errorf("%s: %s", name, a.Body)
 		}
 	}
@@ -324,15 +324,15 @@ func TestTraceOfCallsInVain(t *testing.T) {
 	time.Sleep(60 * time.Millisecond)
 	// This status is not retried: retries may outlast the patience of the read on a busy machine.
 	defer w.Sim.Fail(nil, consolesim.Fault{Status: 500})()
-	told, a := trace(w, `{ robots { totalCount } }`)
-	x := told.Extensions.Consoleql
+	got, a := trace(w, `{ robots { totalCount } }`)
+	x := got.Extensions.Consoleql
 	if len(a.Errors) > 0 || len(x.Calls) != 1 || x.ConsoleCalls != 1 {
 		t.Fatalf("%s", a.Body)
 	}
 	if c := x.Calls[0]; c.Source != "stale" || c.Status != 500 || c.Code != "UPSTREAM_UNAVAILABLE" || c.AgeMs == nil {
 		t.Errorf("%+v", c)
 	}
-	if f := told.Extensions.Freshness["robots"]; !f.Stale || f.AgeMs < 50 {
+	if f := got.Extensions.Freshness["robots"]; !f.Stale || f.AgeMs < 50 {
 		t.Errorf("%+v", f)
 	}
 }
@@ -343,8 +343,8 @@ func TestTraceOfAnETag(t *testing.T) {
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	id := w.Sim.Data().PackageIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.ResetCounts()
-	told, a := trace(w, fmt.Sprintf(`mutation { updatePackage(input: {id: %q, tags: ["y"]}) { __typename } }`, id))
-	if n := len(w.Sim.Requests()); len(a.Errors) > 0 || told.Extensions.Consoleql.ConsoleCalls != n || n != 2 {
+	got, a := trace(w, fmt.Sprintf(`mutation { updatePackage(input: {id: %q, tags: ["y"]}) { __typename } }`, id))
+	if n := len(w.Sim.Requests()); len(a.Errors) > 0 || got.Extensions.Consoleql.ConsoleCalls != n || n != 2 {
 		t.Errorf("%d calls, and told of %s", n, a.Body)
 	}
 }

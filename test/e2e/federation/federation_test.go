@@ -101,13 +101,13 @@ func TestService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := w.Schema()
+	sent := w.Schema()
 	for name := range served.Types {
-		if _, ok := told[name]; !ok && !strings.HasPrefix(name, "__") {
+		if _, ok := sent[name]; !ok && !strings.HasPrefix(name, "__") {
 			t.Errorf("introspection has no %s", name)
 		}
 	}
-	for name := range told {
+	for name := range sent {
 		if served.Types[name] == nil {
 			t.Errorf("the served schema has no %s", name)
 		}
@@ -182,16 +182,16 @@ func TestEntitiesThatCannotBeHad(t *testing.T) {
 		"_entities.9": "BAD_USER_INPUT", "_entities.10": "BAD_USER_INPUT", "_entities.11": "BAD_USER_INPUT",
 		"_entities.12": "BAD_USER_INPUT", "_entities.13": "BAD_USER_INPUT",
 	}
-	told, messages := make(map[string]string), make(map[string]string)
+	sent, messages := make(map[string]string), make(map[string]string)
 	for _, e := range a.Errors {
-		told[e.FieldPath()], messages[e.FieldPath()] = e.Extensions.Code, e.Message
+		sent[e.FieldPath()], messages[e.FieldPath()] = e.Extensions.Code, e.Message
 	}
 	for at, says := range map[string]string{"_entities.3": "id: is missing", "_entities.7": "id: is not a string", "_entities.12": "id: is missing", "_entities.13": "companyId: is not a string"} {
 		if !strings.HasSuffix(messages[at], says) {
 			t.Errorf("%s: %q, want %q", at, messages[at], says)
 		}
 	}
-	if diff := cmp.Diff(want, told); diff != "" {
+	if diff := cmp.Diff(want, sent); diff != "" {
 		t.Errorf("- wanted + told:\n%s\n%s", diff, a.Body)
 	}
 	if len(got.Entities) != len(representations) || got.Entities[0] == nil || got.Entities[0].Robot != robot {

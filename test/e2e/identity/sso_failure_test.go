@@ -73,11 +73,11 @@ func TestSessionsOutliveTroubleOfTheSSO(t *testing.T) {
 				w.Sim.SetRobotStatus(d.RobotIDs(d.MainDepartmentID())[0], map[bool]string{true: "Busy", false: "Ready"}[refused%2 == 0])
 				refused++
 			}
-			told := make(chan e2e.Answer, 1)
-			go func() { told <- events.Next("1") }()
+			got := make(chan e2e.Answer, 1)
+			go func() { got <- events.Next("1") }()
 			for deadline := time.Now().Add(e2e.Timeout); ; stir() {
 				select {
-				case a := <-told:
+				case a := <-got:
 					if len(a.Errors) > 0 {
 						t.Errorf("the subscription is told %s", a.Body)
 					}

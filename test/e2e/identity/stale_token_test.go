@@ -110,10 +110,10 @@ func TestNothingElseBesideAStaleToken(t *testing.T) {
 				t.Errorf("answered %d %s", a.Status, a.Body)
 			}
 			s.Subscribe(name, query)
-			told := s.Next(name)
+			got := s.Next(name)
 			s.Completed(name)
-			if len(told.Errors) != 1 || told.Errors[0].Message != a.Errors[0].Message || told.Errors[0].Extensions.Code != "UNAUTHENTICATED" || len(told.Data) > 0 && string(told.Data) != "null" {
-				t.Errorf("WebSocket: %s", told.Body)
+			if len(got.Errors) != 1 || got.Errors[0].Message != a.Errors[0].Message || got.Errors[0].Extensions.Code != "UNAUTHENTICATED" || len(got.Data) > 0 && string(got.Data) != "null" {
+				t.Errorf("WebSocket: %s", got.Body)
 			}
 		})
 	}

@@ -153,13 +153,13 @@ func TestOneBadInputStopsEveryMutation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w.Sim.ResetCounts()
 			a := w.Ask(fmt.Sprintf("mutation { a: %s b: %s c: %s }", good, tt.bad, good), e2e.Request{})
-			told := " (at b; nothing was asked)"
+			got := " (at b; nothing was asked)"
 			if tt.below {
-				told = " (at b.queue.robots; nothing was asked)"
+				got = " (at b.queue.robots; nothing was asked)"
 			}
 			e := w.OnlyError(a)
 			if e.Path != nil || a.Data != nil || e.Extensions.Code != "BAD_USER_INPUT" || e.Extensions.Argument != tt.place ||
-				!strings.HasPrefix(e.Message, tt.place+": ") || !strings.HasSuffix(e.Message, told) {
+				!strings.HasPrefix(e.Message, tt.place+": ") || !strings.HasSuffix(e.Message, got) {
 				t.Errorf("told %s", a.Body)
 			}
 			w.CheckNoCalls()

@@ -88,10 +88,10 @@ func TestAuditOfWebSockets(t *testing.T) {
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
 		k.Account("solo", sim.Data().SoloUser())
 		k.Key("stays", "solo", "")
-		kept := k.Keys
+		cached := k.Keys
 		header = k.Key("goes", "solo", "")
 		path = k.Write()
-		k.Keys = kept
+		k.Keys = cached
 		s.APIKeysFile, s.Anonymous = path, false
 	})
 	refused := func(n int) {

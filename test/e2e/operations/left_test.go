@@ -62,10 +62,10 @@ func TestRevocationBesideABadPassword(t *testing.T) {
 		}
 		s.Password, s.PasswordFile = "", password
 		stays = k.Key("stays", "default", "")
-		kept := k.Keys
+		cached := k.Keys
 		goes = k.Key("goes", "default", "")
 		path = k.Write()
-		k.Keys = kept
+		k.Keys = cached
 		s.APIKeysFile, s.Anonymous = path, false
 	})
 	ask := func(header map[string]string) e2e.Answer {

@@ -63,8 +63,8 @@ func TestTracesOfAQuery(t *testing.T) {
 		t.Run("cache "+cache, func(t *testing.T) {
 			c := e2e.NewCollector(t)
 			w := e2e.NewWorld(t, consolesim.Options{}, c.Take, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = cache })
-			var told []string
-			w.Sim.Fail(func(r *http.Request) bool { told = append(told, r.Header.Get("traceparent")); return false }, consolesim.Fault{})
+			var sent []string
+			w.Sim.Fail(func(r *http.Request) bool { sent = append(sent, r.Header.Get("traceparent")); return false }, consolesim.Fault{})
 			const trace, caller = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 			a := w.Ask(`query Wall { workflows(first: 3) { nodes { name package { name } queue { name } } } }`, e2e.Request{Header: map[string]string{
 				"traceparent": "00-" + trace + "-" + caller + "-01", "tracestate": "a=not-to-be-kept", "baggage": "b=not-to-be-kept",
@@ -97,8 +97,8 @@ func TestTracesOfAQuery(t *testing.T) {
 			if call.GetKind() != tracepb.Span_SPAN_KIND_CLIENT || attribute(call, "http.response.status_code") != "200" || attribute(call, "url.template") != "/openapi/workflows" {
 				t.Errorf("the call's span is %v", call)
 			}
-			if !slices.Contains(told, "00-"+trace+"-"+hex.EncodeToString(call.GetSpanId())+"-01") || slices.Contains(told, "") {
-				t.Errorf("the console was told %q", told)
+			if !slices.Contains(sent, "00-"+trace+"-"+hex.EncodeToString(call.GetSpanId())+"-01") || slices.Contains(sent, "") {
+				t.Errorf("the console was told %q", sent)
 			}
 		})
 	}
@@ -158,10 +158,10 @@ func TestTracesStayOutOfUploads(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, c.Take, func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = 1 << 10 })
-	told, puts := "", 0
+	got, puts := "", 0
 	w.Sim.Fail(func(r *http.Request) bool {
 		if strings.HasPrefix(r.URL.Path, "/uploads/") {
-			told, puts = told+r.Header.Get("traceparent"), puts+1
+			got, puts = got+r.Header.Get("traceparent"), puts+1
 		}
 		return false
 	}, consolesim.Fault{})
@@ -171,8 +171,8 @@ func TestTracesStayOutOfUploads(t *testing.T) {
 	}
 	spans := c.After(w)
 	put := only(t, spans, "PUT storage")
-	if told != "" || puts != 1 {
-		t.Errorf("%d files were put, told %q", puts, told)
+	if got != "" || puts != 1 {
+		t.Errorf("%d files were put, told %q", puts, got)
 	}
 	if len(put.GetAttributes()) != 3 {
 		t.Errorf("the span of the file is %v", put)

@@ -43,12 +43,12 @@ func (n *normalised) event(id string, s state) {
 
 // Answered applies the answer to a query that was sent at the state told and events. An entity
 // with an event since then keeps the event's state: the order of two connections is unknown.
-func (n *normalised) Answered(t *testing.T, what string, nodes map[string]state, told map[string]state, events map[string]int) {
+func (n *normalised) Answered(t *testing.T, what string, nodes map[string]state, got map[string]state, events map[string]int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for id, s := range nodes {
-		if s.olderThan(told[id]) {
-			t.Errorf("%s answers %+v after an event of %+v", what, s, told[id])
+		if s.olderThan(got[id]) {
+			t.Errorf("%s answers %+v after an event of %+v", what, s, got[id])
 		}
 		if n.events[id] == events[id] {
 			n.known[id] = s
@@ -56,14 +56,14 @@ func (n *normalised) Answered(t *testing.T, what string, nodes map[string]state,
 	}
 }
 
-func (n *normalised) now() (told map[string]state, events map[string]int) {
+func (n *normalised) now() (got map[string]state, events map[string]int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	told, events = make(map[string]state), make(map[string]int)
+	got, events = make(map[string]state), make(map[string]int)
 	for id, s := range n.byEvents {
-		told[id], events[id] = s, n.events[id]
+		got[id], events[id] = s, n.events[id]
 	}
-	return told, events
+	return got, events
 }
 
 // TestSubscriptionsAndQueriesAgree runs subscriptions, queries, console changes and mutations
@@ -90,12 +90,12 @@ func playAgreement(t *testing.T, sim *consolesim.Server, replicas []*e2e.Process
 			fmt.Sprintf(`{ w: department(id: %q) { nodes: workflows(first: 90) { nodes { id triggeredCount description } } } }`, sim.Data().MainDepartmentID()),
 			fmt.Sprintf(`{ w: workflow(id: %q) { id triggeredCount description } }`, one),
 		}[random.IntN(4)]
-		told, events := client.now()
+		got, events := client.now()
 		a := p.Ask(q, e2e.Request{})
 		if len(a.Errors) > 0 {
 			t.Fatalf("%s", a.Body)
 		}
-		client.Answered(t, q, nodesOf(t, a, ids), told, events)
+		client.Answered(t, q, nodesOf(t, a, ids), got, events)
 	}
 	for range random.IntN(4) { // some data is cached before the subscription begins
 		read()
@@ -131,12 +131,12 @@ func playAgreement(t *testing.T, sim *consolesim.Server, replicas []*e2e.Process
 			sim.TouchWorkflow(id)
 		case 1:
 			w, _ := sim.Data().Workflow(id)
-			told, events := client.now()
+			got, events := client.now()
 			a := replicas[random.IntN(2)].Ask(fmt.Sprintf(`mutation { w: updateWorkflow(input: {id: %q, description: "v%d"}) { nodes: workflow { id triggeredCount description } } }`, id, versionIn(w.Description)+1), e2e.Request{})
 			if len(a.Errors) > 0 {
 				t.Fatalf("%s", a.Body)
 			}
-			client.Answered(t, "a mutation", nodesOf(t, a, ids), told, events)
+			client.Answered(t, "a mutation", nodesOf(t, a, ids), got, events)
 		case 2:
 			time.Sleep(time.Duration(random.IntN(60)) * time.Millisecond)
 		default:

@@ -57,11 +57,11 @@ func TestQueriesAreNotOlderThanEvents(t *testing.T) {
 				}
 			}
 			sim.TouchWorkflow(id)
-			told := triggered(t, e.Answer(), id)
+			sent := triggered(t, e.Answer(), id)
 			for i, p := range replicas {
 				for name, q := range reads {
-					if got := triggered(t, p.Ask(q, e2e.Request{}), id); got < told {
-						t.Errorf("%s: replica %d answers %s with %d after the event of %d", field, i, name, got, told)
+					if got := triggered(t, p.Ask(q, e2e.Request{}), id); got < sent {
+						t.Errorf("%s: replica %d answers %s with %d after the event of %d", field, i, name, got, sent)
 					}
 				}
 			}
@@ -77,17 +77,17 @@ func TestFirstLookEndsWhatItOutdates(t *testing.T) {
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	for name, q := range workflowReads(w.Sim, id) {
-		kept := triggered(t, w.Ask(q, e2e.Request{}), id)
+		cached := triggered(t, w.Ask(q, e2e.Request{}), id)
 		if !w.Sim.TouchWorkflow(id) {
 			t.Fatal("no such workflow")
 		}
 		e := w.Events(http.MethodPost, fmt.Sprintf(`subscription { workflowEvents(ids: [%q], initial: true) { type workflow { id triggeredCount } } }`, id), nil)
 		a := e.Answer()
-		if told := triggered(t, a, id); told != kept+1 || !strings.Contains(string(a.Data), `"SNAPSHOT"`) {
+		if sent := triggered(t, a, id); sent != cached+1 || !strings.Contains(string(a.Data), `"SNAPSHOT"`) {
 			t.Errorf("%s: the snapshot is %s", name, a.Body)
 		}
-		if got := triggered(t, w.Ask(q, e2e.Request{}), id); got != kept+1 {
-			t.Errorf("%s answers %d after the first look saw %d", name, got, kept+1)
+		if got := triggered(t, w.Ask(q, e2e.Request{}), id); got != cached+1 {
+			t.Errorf("%s answers %d after the first look saw %d", name, got, cached+1)
 		}
 		e.Close()
 		e2e.Await(t, "the poll's end", func() bool { return w.Metric("consoleql_watched_things") == "0" })
@@ -106,10 +106,10 @@ func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
 		`workflowEvents(initial: true) { workflow { id triggeredCount } }`,
 		`workflowChanged(ids: [%q]) { id triggeredCount }`,
 	} {
-		kept := 0
+		cached := 0
 		for _, p := range replicas {
 			for _, q := range reads {
-				kept = max(kept, triggered(t, p.Ask(q, e2e.Request{}), id))
+				cached = max(cached, triggered(t, p.Ask(q, e2e.Request{}), id))
 			}
 		}
 		sim.TouchWorkflow(id)
@@ -127,7 +127,7 @@ func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
 		}
 		for i, p := range replicas {
 			for name, q := range reads {
-				if got := triggered(t, p.Ask(q, e2e.Request{}), id); got <= kept {
+				if got := triggered(t, p.Ask(q, e2e.Request{}), id); got <= cached {
 					t.Errorf("%s: replica %d answers %s with %d, as before the first look at replica %d", field, i, name, got, round%2)
 				}
 			}
@@ -289,14 +289,14 @@ func TestQueriesUnderWayAreNotOlderThanEvents(t *testing.T) {
 		go func() { answers <- send(fmt.Sprintf(`{ workflows(first: 7%d) { nodes { id triggeredCount } } }`, i)) }()
 		<-held
 		w.Sim.TouchWorkflow(id)
-		told := triggered(t, e.Answer(), id)
-		if told != before+1 {
-			t.Errorf("told of %d after %d", told, before)
+		sent := triggered(t, e.Answer(), id)
+		if sent != before+1 {
+			t.Errorf("told of %d after %d", sent, before)
 		}
 		close(release)
-		if got := triggered(t, <-answers, id); got < told {
-			t.Errorf("a query answers %d after the event of %d", got, told)
+		if got := triggered(t, <-answers, id); got < sent {
+			t.Errorf("a query answers %d after the event of %d", got, sent)
 		}
-		before = told
+		before = sent
 	}
 }

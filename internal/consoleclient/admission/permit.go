@@ -52,7 +52,7 @@ func (p *Permit) Exclude(d time.Duration) {
 	p.exclude += d
 }
 
-// Done frees the place and records the result of the call. Calls after the first do nothing.
+// Done frees the permit and records the result of the call. Calls after the first do nothing.
 func (p *Permit) Done(r Result) {
 	c := p.of
 	c.mu.Lock()
@@ -65,7 +65,7 @@ func (p *Permit) Done(r Result) {
 	c.dispatch()
 }
 
-// done frees a place and records the result of its call. c.mu is held.
+// done frees a permit and records the result of its call. c.mu is held.
 func (c *Controller) done(p *Permit, r Result) {
 	k, now := p.class, time.Now()
 	saturated := 2*k.inFlight > k.limit.now()
