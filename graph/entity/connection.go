@@ -16,8 +16,8 @@ import (
 
 // MaxFirst is the largest `first` of a connection, and DefaultFirst the default.
 const (
-	MaxFirst     = 500
-	DefaultFirst = 20
+	maxFirst     = 500
+	defaultFirst = 20
 )
 
 // Connection is a range of a list, as the Relay specification of cursor connections defines it.
@@ -150,7 +150,7 @@ func (a ListArgs[F]) Check() error {
 
 // window checks the arguments and returns the range that they name.
 func (a ListArgs[F]) window(sc scope.Scope) (window[F], error) {
-	w := window[F]{scope: sc, count: DefaultFirst}
+	w := window[F]{scope: sc, count: defaultFirst}
 	if a.Filter != nil {
 		if err := checkFilter(a.Filter); err != nil {
 			return w, err
@@ -161,8 +161,8 @@ func (a ListArgs[F]) window(sc scope.Scope) (window[F], error) {
 		w.ascending = *a.Order == SortOrderAsc
 	}
 	if a.First != nil {
-		if *a.First < 0 || *a.First > MaxFirst {
-			return w, fault.BadInput("first", "%d is not between 0 and %d", *a.First, MaxFirst)
+		if *a.First < 0 || *a.First > maxFirst {
+			return w, fault.BadInput("first", "%d is not between 0 and %d", *a.First, maxFirst)
 		}
 		w.count = *a.First
 	}
@@ -189,7 +189,7 @@ func (a ListArgs[F]) window(sc scope.Scope) (window[F], error) {
 }
 
 // maxOffset keeps positions within GraphQL's 32-bit Int.
-const maxOffset = 1<<31 - 1 - MaxFirst
+const maxOffset = 1<<31 - 1 - maxFirst
 
 const (
 	cursorPrefix = "position:"

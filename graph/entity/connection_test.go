@@ -33,11 +33,11 @@ func TestWindowOfTheArguments(t *testing.T) {
 		ascending     bool
 		bad           string // the argument at fault
 	}{
-		"none":              {args{}, 0, DefaultFirst, false, ""},
+		"none":              {args{}, 0, defaultFirst, false, ""},
 		"zero":              {args{First: ptr(0)}, 0, 0, false, ""},
-		"most":              {args{First: ptr(MaxFirst), Offset: ptr(3)}, 3, MaxFirst, false, ""},
-		"after":             {args{After: ptr(cursorAt(6)), Order: ptr(SortOrderAsc)}, 7, DefaultFirst, true, ""},
-		"too many":          {args{First: ptr(MaxFirst + 1)}, 0, 0, false, "first"},
+		"most":              {args{First: ptr(maxFirst), Offset: ptr(3)}, 3, maxFirst, false, ""},
+		"after":             {args{After: ptr(cursorAt(6)), Order: ptr(SortOrderAsc)}, 7, defaultFirst, true, ""},
+		"too many":          {args{First: ptr(maxFirst + 1)}, 0, 0, false, "first"},
 		"negative":          {args{First: ptr(-1)}, 0, 0, false, "first"},
 		"negative offset":   {args{Offset: ptr(-1)}, 0, 0, false, "offset"},
 		"far offset":        {args{Offset: ptr(maxOffset + 1)}, 0, 0, false, "offset"},

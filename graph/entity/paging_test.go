@@ -108,7 +108,7 @@ func TestRangesOfAnyPageSize(t *testing.T) {
 		}
 		e := gateway()
 		for range 4 {
-			offset, first := random.IntN(p.length+50), 1+random.IntN(MaxFirst)
+			offset, first := random.IntN(p.length+50), 1+random.IntN(maxFirst)
 			if random.IntN(2) == 0 {
 				first = 1 + random.IntN(60)
 				offset = first * random.IntN(12) // as tables and cursors go on
@@ -248,7 +248,7 @@ func TestRangesOfAnyCount(t *testing.T) {
 		}
 		e := gateway()
 		for i := range 4 {
-			offset, first := random.IntN(p.length+50), 1+random.IntN(MaxFirst)
+			offset, first := random.IntN(p.length+50), 1+random.IntN(maxFirst)
 			if i%2 == 0 && p.said < p.length {
 				offset, first = 0, max(first, p.said+1)
 			}

@@ -52,7 +52,7 @@ func TestPageSizeForNeedsTheFewestPages(t *testing.T) {
 		}
 	}
 	for range 300 {
-		check(random.IntN(2000), 1+random.IntN(MaxFirst), 1+random.IntN(120))
+		check(random.IntN(2000), 1+random.IntN(maxFirst), 1+random.IntN(120))
 	}
 }
 

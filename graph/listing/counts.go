@@ -53,7 +53,7 @@ type RobotTally struct {
 
 // NewRobotTally counts robots.
 func NewRobotTally(robots iter.Seq[*cc.Robot]) *RobotTally {
-	t := &RobotTally{byStatus: make([]int, len(Statuses()))}
+	t := &RobotTally{byStatus: make([]int, len(statuses()))}
 	for r := range robots {
 		t.byStatus[rank(r.Status)-1]++
 		if r.LastHeartbeatTime == "" {
@@ -93,7 +93,7 @@ type talliedList struct {
 // NewRobotCounts returns counts without any list.
 func NewRobotCounts(c Count) *RobotCounts {
 	counts := &RobotCounts{Count: c}
-	for _, s := range Statuses() {
+	for _, s := range statuses() {
 		counts.ByStatus = append(counts.ByStatus, &RobotStatusCount{Status: s})
 	}
 	return counts

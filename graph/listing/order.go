@@ -90,7 +90,7 @@ func (e Entity[T]) key(v *T, field SortField) sortKey[T] {
 // rank is the position of a status in the schema, where UNKNOWN is the last one.
 func rank(s cc.RobotStatus) int {
 	if s == cc.RobotStatusUnknown {
-		return len(Statuses())
+		return len(statuses())
 	}
 	return int(s)
 }
@@ -170,7 +170,7 @@ func (e Entity[T]) Merge(lists [][]*T, o Order, n int) []*T {
 	return merged
 }
 
-// Statuses are the statuses of robots in the order of the schema.
-func Statuses() []cc.RobotStatus {
+// statuses are the statuses of robots in the order of the schema.
+func statuses() []cc.RobotStatus {
 	return []cc.RobotStatus{cc.RobotStatusDisconnected, cc.RobotStatusReady, cc.RobotStatusBusy, cc.RobotStatusUnknown}
 }

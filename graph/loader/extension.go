@@ -77,7 +77,7 @@ func (e Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 func (e Extension) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 	switch graphql.GetOperationContext(ctx).Operation.Operation {
 	case ast.Query:
-		FromContext(ctx).LookAheadQuery(ctx)
+		FromContext(ctx).lookAheadQuery(ctx)
 	case ast.Mutation:
 		all := FromContext(ctx)
 		all.checkMutations(ctx, e.CheckInput)

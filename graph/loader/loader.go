@@ -33,8 +33,8 @@ type organization interface {
 	WorkflowRobots(ctx context.Context, sc scope.Scope, id string, pageIndex, pageSize int) (*cc.Page[cc.Robot], error)
 }
 
-// DefaultCalls is how many console calls an operation may make unless Options or the API key set another limit.
-const DefaultCalls = 2000
+// defaultCalls is how many console calls an operation may make unless Options or the API key set another limit.
+const defaultCalls = 2000
 
 // Options bound what one operation may read. The zero value of a field means its default.
 type Options struct {
@@ -42,8 +42,8 @@ type Options struct {
 	Default scope.Scope
 	// IDs says whether lists take `Ids`; default capabilities.IDsAuto.
 	IDs capabilities.IDsMode
-	// PageSize is the largest console page to ask for, in entities; default 500.
-	PageSize int
+	// pageSize is the largest console page to ask for, in entities; default 500.
+	pageSize int
 	// Concurrency bounds the console calls of one operation in flight; default 64.
 	Concurrency int
 	// Calls bounds the console calls of one operation, or of one event of a subscription; default DefaultCalls. An API
@@ -52,13 +52,13 @@ type Options struct {
 	// Timeout bounds the time for the reads of a query, of a mutation's payload, or of an event of a subscription. Default:
 	// no bound.
 	Timeout time.Duration
-	// URLBytes bounds the query string of a list with `Ids`; default 7500. With path and headers, the request stays
+	// urlBytes bounds the query string of a list with `Ids`; default 7500. With path and headers, the request stays
 	// below the 8 KiB that common servers accept.
-	URLBytes int
-	// Relearn is how long an observation of the deployment is believed; default 10 minutes.
-	Relearn time.Duration
-	// Now is the clock of Relearn; default time.Now.
-	Now func() time.Time
+	urlBytes int
+	// relearn is how long an observation of the deployment is believed; default 10 minutes.
+	relearn time.Duration
+	// now is the clock of Relearn; default time.now.
+	now func() time.Time
 	// Sample returns an invented payload of a mutation, or an event of a subscription, by its type, for a dry run. If
 	// it is nil, dry runs do not plan the fields of payloads and events.
 	Sample func(typ string, sc scope.Scope, c *explain.Console) any
@@ -70,23 +70,23 @@ func (o Options) withDefaults() Options {
 	if o.IDs == "" {
 		o.IDs = capabilities.IDsAuto
 	}
-	if o.PageSize == 0 {
-		o.PageSize = 500
+	if o.pageSize == 0 {
+		o.pageSize = 500
 	}
 	if o.Concurrency == 0 {
 		o.Concurrency = 64
 	}
 	if o.Calls == 0 {
-		o.Calls = DefaultCalls
+		o.Calls = defaultCalls
 	}
-	if o.URLBytes == 0 {
-		o.URLBytes = 7500
+	if o.urlBytes == 0 {
+		o.urlBytes = 7500
 	}
-	if o.Relearn == 0 {
-		o.Relearn = 10 * time.Minute
+	if o.relearn == 0 {
+		o.relearn = 10 * time.Minute
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	if o.now == nil {
+		o.now = time.Now
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -96,7 +96,7 @@ func (o Options) withDefaults() Options {
 
 // capabilities returns the options of the store of observations.
 func (o Options) capabilities() capabilities.Options {
-	return capabilities.Options{IDs: o.IDs, PageSize: o.PageSize, URLBytes: o.URLBytes, Relearn: o.Relearn, Now: o.Now}
+	return capabilities.Options{IDs: o.IDs, PageSize: o.pageSize, URLBytes: o.urlBytes, Relearn: o.relearn, Now: o.now}
 }
 
 // Validate returns an error that names an option out of its bounds.
@@ -104,7 +104,7 @@ func (o Options) Validate() error {
 	switch {
 	case o.IDs != "" && o.IDs != capabilities.IDsAuto && o.IDs != capabilities.IDsOn && o.IDs != capabilities.IDsOff:
 		return fmt.Errorf("ids mode %q is none of auto, on, off", o.IDs)
-	case o.PageSize < 0:
+	case o.pageSize < 0:
 		return errors.New("page size is negative")
 	case o.Concurrency < 0:
 		return errors.New("concurrency is negative")
@@ -112,7 +112,7 @@ func (o Options) Validate() error {
 		return errors.New("calls is negative")
 	case o.Timeout < 0:
 		return errors.New("timeout is negative")
-	case o.URLBytes < 0:
+	case o.urlBytes < 0:
 		return errors.New("URL bytes is negative")
 	}
 	return nil

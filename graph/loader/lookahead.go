@@ -85,8 +85,8 @@ func (pf *prefetcher) visitField(p pending) {
 	}
 }
 
-// LookAheadQuery looks ahead over a query. Only the first call does something.
-func (l *Loaders) LookAheadQuery(ctx context.Context) {
+// lookAheadQuery looks ahead over a query. Only the first call does something.
+func (l *Loaders) lookAheadQuery(ctx context.Context) {
 	l.plan.Do(func() {
 		all := selection.OfOperation(graphql.GetOperationContext(ctx))
 		if err := l.checkArguments("Query", all, ""); err != nil {

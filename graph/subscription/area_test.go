@@ -164,7 +164,7 @@ func TestDepartmentsThatRefuse(t *testing.T) {
 	forbidden := fault.New(fault.Forbidden, "no")
 	c := newCompany(3)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
-		w := New(c, Options{Interval: time.Second, FailureGrace: 10 * time.Second})
+		w := New(c, Options{Interval: time.Second, failureGrace: 10 * time.Second})
 		defer w.Close()
 		c.refused["d000"] = forbidden
 		s, err := followAll(t, w, c, parameters[cc.Robot]{all: true})

@@ -253,7 +253,7 @@ func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State
 	case final:
 		return 0
 	}
-	if p.reportedError == nil && time.Since(p.since) >= p.g.service.opts.FailureGrace {
+	if p.reportedError == nil && time.Since(p.since) >= p.g.service.opts.failureGrace {
 		p.reportedError = err
 		p.g.service.opts.Logger.Warn("subscribers are told of a failing poll", "principal", p.target.principal, "code", fault.CodeOf(err), "failures", p.failures)
 		for _, s := range p.subscribers {

@@ -39,7 +39,7 @@ func TestUnexpectedAnswersEndNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := &console{}
 			c.set("a", "a0")
-			withService(t, c, Options{FailureGrace: time.Hour}, func(t *testing.T, w *Service) {
+			withService(t, c, Options{failureGrace: time.Hour}, func(t *testing.T, w *Service) {
 				s := followRobots(t, w, alice)
 				for range 20 {
 					failNextPoll(c, err)
@@ -72,7 +72,7 @@ func TestRefusalEndsWhenItPersists(t *testing.T) {
 		} {
 			t.Run(fmt.Sprint(refusal.Status, ", ", name), func(t *testing.T) {
 				c := &console{}
-				withService(t, c, Options{FailureGrace: time.Hour}, func(t *testing.T, w *Service) {
+				withService(t, c, Options{failureGrace: time.Hour}, func(t *testing.T, w *Service) {
 					s := followRobots(t, w, alice)
 					for range 5 {
 						failNextPoll(c, refusal)

@@ -51,8 +51,8 @@ type Cache interface {
 type Options struct {
 	// Interval is the time between two polls of a target, varied by a tenth; default 2 s.
 	Interval time.Duration
-	// FailureGrace is how long polls may fail before subscribers get an error; default 30 s.
-	FailureGrace time.Duration
+	// failureGrace is how long polls may fail before subscribers get an error; default 30 s.
+	failureGrace time.Duration
 	// MaxSubscriptions bounds the concurrent subscriptions of the gateway; default 10,000.
 	MaxSubscriptions int
 	// MaxPerCaller bounds those of one caller; default 1,000. See also quota.Quota.
@@ -83,8 +83,8 @@ func (o Options) withDefaults() Options {
 	if o.Interval <= 0 {
 		o.Interval = 2 * time.Second
 	}
-	if o.FailureGrace <= 0 {
-		o.FailureGrace = 30 * time.Second
+	if o.failureGrace <= 0 {
+		o.failureGrace = 30 * time.Second
 	}
 	if o.MaxSubscriptions <= 0 {
 		o.MaxSubscriptions = 10_000

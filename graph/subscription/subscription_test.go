@@ -250,7 +250,7 @@ func TestOutage(t *testing.T) {
 	down := &cc.Error{Operation: "GET /openapi/robots", Status: 503, Code: fault.UpstreamUnavailable}
 	c := &console{}
 	c.set("a", "a0")
-	withService(t, c, Options{Interval: time.Second, FailureGrace: 20 * time.Second}, func(t *testing.T, w *Service) {
+	withService(t, c, Options{Interval: time.Second, failureGrace: 20 * time.Second}, func(t *testing.T, w *Service) {
 		s := followRobots(t, w, alice)
 		c.fail(down)
 		time.Sleep(18 * time.Second)

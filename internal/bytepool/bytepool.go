@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	// DefaultBytes is the default bound of a pool.
-	DefaultBytes = 32 << 20
+	// defaultBytes is the default bound of a pool.
+	defaultBytes = 32 << 20
 	// Uncounted is what each operation takes without being counted.
 	Uncounted = 64 << 10
 	// smallOperations is what an operation takes at most of smallBytes.
@@ -60,7 +60,7 @@ type Pool struct {
 // New returns a pool of that many bytes; 0: DefaultBytes.
 func New(bytes int64) *Pool {
 	if bytes == 0 {
-		bytes = DefaultBytes
+		bytes = defaultBytes
 	}
 	return &Pool{bytes: bytes, waitQuota: quota.Quota{Total: MaxWaiting, PerCaller: MaxWaitingOfCaller}, smallQuota: quota.Quota{Total: smallBytes}}
 }

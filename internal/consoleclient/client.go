@@ -27,16 +27,16 @@ import (
 
 // Defaults of Options.
 const (
-	// DefaultTimeout bounds a read, from obtaining the token to the last byte of the response.
-	DefaultTimeout = 10 * time.Second
-	// DefaultWriteTimeout bounds a write in the same way.
-	DefaultWriteTimeout = 30 * time.Second
-	// DefaultUploadTimeout bounds the upload of one file.
-	DefaultUploadTimeout = time.Hour
-	// DefaultMaxResponseBytes bounds a response after decompression.
-	DefaultMaxResponseBytes = 64 << 20
-	// DefaultQueueCreatePath is the documented path for creating a queue (document, section Queues: create).
-	DefaultQueueCreatePath = "/openapi/queues/{queueId}"
+	// defaultTimeout bounds a read, from obtaining the token to the last byte of the response.
+	defaultTimeout = 10 * time.Second
+	// defaultWriteTimeout bounds a write in the same way.
+	defaultWriteTimeout = 30 * time.Second
+	// defaultUploadTimeout bounds the upload of one file.
+	defaultUploadTimeout = time.Hour
+	// defaultMaxResponseBytes bounds a response after decompression.
+	defaultMaxResponseBytes = 64 << 20
+	// defaultQueueCreatePath is the documented path for creating a queue (document, section Queues: create).
+	defaultQueueCreatePath = "/openapi/queues/{queueId}"
 )
 
 // Tokens supplies the bearer tokens of calls.
@@ -90,8 +90,8 @@ type Options struct {
 	// Logger logs at debug level the console's details of its own failures (status 500 and above). Callers do not see
 	// them. nil: no log.
 	Logger *slog.Logger
-	// UserAgent is sent with every call, except to the upload storage; empty: "consoleql".
-	UserAgent string
+	// userAgent is sent with every call, except to the upload storage; empty: "consoleql".
+	userAgent string
 }
 
 // Call describes one finished call for Options.Observe.
@@ -129,7 +129,7 @@ func New(o Options) (*Client, error) {
 	}
 	path := o.QueueCreatePath
 	if path == "" {
-		path = DefaultQueueCreatePath
+		path = defaultQueueCreatePath
 	}
 	if !strings.HasPrefix(path, "/") {
 		return nil, fmt.Errorf("consoleclient: Options.QueueCreatePath %q does not begin with a slash", path)
@@ -146,7 +146,7 @@ func New(o Options) (*Client, error) {
 		c.permit = func(context.Context, scope.Scope) error { return nil }
 	}
 	if c.uploadTimeout == 0 {
-		c.uploadTimeout = DefaultUploadTimeout
+		c.uploadTimeout = defaultUploadTimeout
 	}
 	return c, nil
 }
@@ -189,18 +189,18 @@ func newHTTPClient(o Options) (httpClient, error) {
 	if o.Timeout < 0 || o.WriteTimeout < 0 || o.UploadTimeout < 0 || o.MaxResponseBytes < 0 {
 		return httpClient{}, errors.New("consoleclient: a negative timeout or size in Options")
 	}
-	w := httpClient{admission: o.Admission, timeout: o.Timeout, writeTimeout: o.WriteTimeout, max: o.MaxResponseBytes, memory: o.Memory, observe: o.Observe, trace: o.Trace, userAgent: o.UserAgent}
+	w := httpClient{admission: o.Admission, timeout: o.Timeout, writeTimeout: o.WriteTimeout, max: o.MaxResponseBytes, memory: o.Memory, observe: o.Observe, trace: o.Trace, userAgent: o.userAgent}
 	if w.timeout == 0 {
-		w.timeout = DefaultTimeout
+		w.timeout = defaultTimeout
 	}
 	if w.writeTimeout == 0 {
-		w.writeTimeout = DefaultWriteTimeout
+		w.writeTimeout = defaultWriteTimeout
 	}
 	if w.admission == nil {
 		w.admission = admission.New(admission.Options{})
 	}
 	if w.max == 0 {
-		w.max = DefaultMaxResponseBytes
+		w.max = defaultMaxResponseBytes
 	}
 	if w.observe == nil {
 		w.observe = func(context.Context, Call) {}

@@ -79,9 +79,9 @@ func (s *Server) LockUser(username string, locked bool) {
 	}
 }
 
-// RotateKey replaces the SSO's signing key and publishes only the new one. It fails if there
+// rotateKey replaces the SSO's signing key and publishes only the new one. It fails if there
 // is no randomness.
-func (s *Server) RotateKey() error {
+func (s *Server) rotateKey() error {
 	key, err := newKey()
 	if err != nil {
 		return err

@@ -273,7 +273,7 @@ func TestRotateKey(t *testing.T) {
 		return head.str("kid")
 	}
 	before := kid()
-	if err := c.RotateKey(); err != nil {
+	if err := c.rotateKey(); err != nil {
 		t.Fatal(err)
 	}
 	a, err := c.send(http.MethodGet, c.SSOURL()+"/.well-known/openid-configuration/jwks", nil, nil)

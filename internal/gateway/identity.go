@@ -57,7 +57,7 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 		options.MAC = keyring.MAC
 	}
 	g.Tokens = tokencache.New(options)
-	g.files = textfile.NewWatcher(g.log, g.Sources(keyring)...)
+	g.files = textfile.NewWatcher(g.log, g.sources(keyring)...)
 	return nil
 }
 
@@ -67,8 +67,8 @@ func (s *Settings) openVerifier(carrier http.RoundTripper, log *slog.Logger) (*v
 	return v, named("--sso-url, --jwks-url:", err)
 }
 
-// Sources returns the files of keys, passwords, the certificate and trusted documents with their reload functions.
-func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
+// sources returns the files of keys, passwords, the certificate and trusted documents with their reload functions.
+func (g *Gateway) sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	s := g.settings
 	one := func(path string) func() []string { return func() []string { return []string{path} } }
 	if g.certificate != nil {

@@ -38,8 +38,8 @@ import (
 
 // The limits of a call.
 const (
-	// MaxKey is the greatest length of an idempotency key, in bytes.
-	MaxKey = 255
+	// maxKey is the greatest length of an idempotency key, in bytes.
+	maxKey = 255
 	// MaxResult is the greatest result that is kept, in bytes. Callers that wait in the same
 	// process get a larger one, and later ones get ErrTooLarge.
 	MaxResult = 1 << 20
@@ -81,8 +81,8 @@ func CheckKey(key string) error {
 	switch {
 	case key == "":
 		return fault.BadInput("idempotencyKey", "is empty")
-	case len(key) > MaxKey:
-		return fault.BadInput("idempotencyKey", "has %d bytes, more than %d", len(key), MaxKey)
+	case len(key) > maxKey:
+		return fault.BadInput("idempotencyKey", "has %d bytes, more than %d", len(key), maxKey)
 	case !utf8.ValidString(key):
 		return fault.BadInput("idempotencyKey", "is not UTF-8")
 	case strings.ContainsFunc(key, unicode.IsControl):

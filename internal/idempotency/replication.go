@@ -23,10 +23,10 @@ const (
 	forget = time.Hour
 )
 
-// ErrUnreplicated says that a claim is only on a master that may have been replaced. A master
+// errUnreplicated says that a claim is only on a master that may have been replaced. A master
 // that hung or was cut off answers clients that do not know the new one. A retry is
 // answered by the new master, or by this one a while later.
-var ErrUnreplicated = errors.New("no replica has the claim")
+var errUnreplicated = errors.New("no replica has the claim")
 
 // replicationTracker remembers which servers had replicas, and when.
 type replicationTracker struct {
@@ -52,7 +52,7 @@ func (t *replicationTracker) replicated(server string, replicas int, now time.Ti
 		return true, nil
 	}
 	if last, ever := t.seen[server]; ever && now.Sub(last) < failoverGrace {
-		return false, ErrUnreplicated
+		return false, errUnreplicated
 	}
 	return false, nil
 }
@@ -104,7 +104,7 @@ func (rs *Redis) claimReplicated(ctx context.Context, r Record) (got []string, e
 	case err != nil:
 		return nil, err
 	case n < 1:
-		return nil, ErrUnreplicated
+		return nil, errUnreplicated
 	default:
 		return got, nil
 	}

@@ -50,7 +50,7 @@ func (v *View[T]) indexKey(k Key) key { return key{v.kind.Name, k.Principal, k.C
 // depends on (Read.Tags, Read.SoftTag).
 func (v *View[T]) Index(k Key, tags []string, soft string, parts []Element, whole Container) error {
 	if k.Principal == "" {
-		return ErrPrincipal
+		return errPrincipal
 	}
 	c, e := v.cache, whole.entry
 	if v.policy.Life == 0 || e == nil || v.kind.Element == nil || c.off.Load() || len(parts) == 0 {

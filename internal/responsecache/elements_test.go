@@ -236,7 +236,7 @@ func TestElements(t *testing.T) {
 			}
 		},
 		"nobody's": func(t *testing.T, l *lists) {
-			if err := l.one.Index(Key{}, nil, "", []Element{{0, "a"}}, Container{}); !errors.Is(err, ErrPrincipal) {
+			if err := l.one.Index(Key{}, nil, "", []Element{{0, "a"}}, Container{}); !errors.Is(err, errPrincipal) {
 				t.Errorf("got %v", err)
 			}
 			l.peek("", "a", "", 0)

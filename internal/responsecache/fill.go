@@ -160,7 +160,7 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 	if access.redis == nil || access.withoutRedis {
 		return nil, nil
 	}
-	limit := time.Now().Add(c.opts.LockWait)
+	limit := time.Now().Add(c.opts.lockWait)
 	token, reload := rand.Text(), refresh
 	for waits := 0; ; {
 		found, err := access.redis.getOrLock(ctx, access.digest, token, known, reload)

@@ -61,7 +61,7 @@ func TestInvalidateWithoutTheChannel(t *testing.T) {
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	const lease = 500 * time.Millisecond
-	s, a, b, va, vb := pair(t, Options{lease: lease, RedisTimeout: 50 * time.Millisecond})
+	s, a, b, va, vb := pair(t, Options{lease: lease, redisTimeout: 50 * time.Millisecond})
 	con := &console{}
 	want(t, va, con.read("a", "tag"), 1, Loaded)
 	// Reads continue with console calls, and none waits long for Redis.
@@ -73,8 +73,8 @@ func TestOutage(t *testing.T) {
 	// later.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := a.Invalidate(ctx, "tag"); !errors.Is(err, ErrUnconfirmed) {
-		t.Errorf("got %v, want %v", err, ErrUnconfirmed)
+	if err := a.Invalidate(ctx, "tag"); !errors.Is(err, errUnconfirmed) {
+		t.Errorf("got %v, want %v", err, errUnconfirmed)
 	}
 	want(t, va, con.read("a", "tag"), 4, Loaded)
 	s.Resume()
@@ -121,7 +121,7 @@ func TestOutageOfTheOnlyReplica(t *testing.T) {
 			t.Parallel()
 			const lease = 500 * time.Millisecond
 			s := redistest.Start(t)
-			a := newReplica(t, s, Options{Policies: Policies{"k": {Life: time.Hour}}, OnlyReplica: told, lease: lease, RedisTimeout: 50 * time.Millisecond})
+			a := newReplica(t, s, Options{Policies: Policies{"k": {Life: time.Hour}}, OnlyReplica: told, lease: lease, redisTimeout: 50 * time.Millisecond})
 			va := view(t, a, Kind[int64]{})
 			con := &console{}
 			d := want(t, va, con.read("a", "tag"), 1, Loaded).Dependency
@@ -136,7 +136,7 @@ func TestOutageOfTheOnlyReplica(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			for range 100 { // it ends ctx if each waits for the time of a lease
-				if err := a.Invalidate(ctx, "tag"); !errors.Is(err, ErrUnconfirmed) {
+				if err := a.Invalidate(ctx, "tag"); !errors.Is(err, errUnconfirmed) {
 					t.Fatalf("got %v", err)
 				}
 			}
@@ -266,7 +266,7 @@ func TestLostState(t *testing.T) {
 			want(t, vb, con.read("a", "tag"), 1, Redis)
 			epoch := a.log.Now().Epoch
 			lose(s, a)
-			if err := a.Invalidate(t.Context(), "another"); err != nil && !errors.Is(err, ErrUnconfirmed) {
+			if err := a.Invalidate(t.Context(), "another"); err != nil && !errors.Is(err, errUnconfirmed) {
 				t.Error(err)
 			}
 			for _, c := range []*Cache{a, b} {
@@ -295,7 +295,7 @@ func TestLeaving(t *testing.T) {
 	if took := time.Since(begun); took > longLease/2 {
 		t.Errorf("waited %v for a replica that has left", took)
 	}
-	if err := b.Invalidate(t.Context(), "tag"); !errors.Is(err, ErrUnconfirmed) {
+	if err := b.Invalidate(t.Context(), "tag"); !errors.Is(err, errUnconfirmed) {
 		t.Errorf("got %v", err)
 	}
 }

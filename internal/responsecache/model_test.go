@@ -102,7 +102,7 @@ func (m *model) newReplica() *modelReplica {
 		return &gated{Conn: conn, gate: r.gate, ears: r.ears}, nil
 	}
 	client := redis.NewClient(o)
-	c, err := New(Options{Redis: client, Policies: modelPolicies(), LockWait: 100 * time.Millisecond, lease: modelLease})
+	c, err := New(Options{Redis: client, Policies: modelPolicies(), lockWait: 100 * time.Millisecond, lease: modelLease})
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func (m *model) write(r *modelReplica, rng *rand.Rand) error {
 	case err == nil:
 		m.confirmed.Add(1)
 		storeMax(&m.truth.confirmed[entity], version)
-	case errors.Is(err, ErrUnconfirmed):
+	case errors.Is(err, errUnconfirmed):
 		m.unconfirmed.Add(1)
 	default:
 		return err

@@ -91,7 +91,7 @@ func TestInvalidationOfADemotedPrimary(t *testing.T) {
 		},
 	})
 	t.Cleanup(func() { _ = late.Close() })
-	o := Options{Policies: Policies{"k": minute}, Eagerness: -1, RedisTimeout: 10 * time.Second, lease: time.Second}
+	o := Options{Policies: Policies{"k": minute}, Eagerness: -1, redisTimeout: 10 * time.Second, lease: time.Second}
 	b := newReplica(t, now, o)
 	o.Redis = late
 	a := newCache(t, o)
@@ -181,7 +181,7 @@ func TestEntriesAreBoundToTheirPrincipal(t *testing.T) {
 func TestThousandReadsOnTwoReplicas(t *testing.T) {
 	t.Parallel()
 	const life = 3 * time.Second
-	_, _, _, va, vb := pair(t, Options{LockWait: 20 * time.Second, Policies: Policies{"k": {Life: life, StaleIfError: time.Minute}}})
+	_, _, _, va, vb := pair(t, Options{lockWait: 20 * time.Second, Policies: Policies{"k": {Life: life, StaleIfError: time.Minute}}})
 	con := &console{}
 	want(t, va, con.read("a"), 1, Loaded)
 	time.Sleep(life)
@@ -203,7 +203,7 @@ func TestThousandReadsOnTwoReplicas(t *testing.T) {
 func TestReplicasShareRefreshes(t *testing.T) {
 	t.Parallel()
 	const life = 3 * time.Second
-	_, a, _, va, vb := pair(t, Options{LockWait: 20 * time.Second, Policies: Policies{"k": {Life: life, StaleWhileRevalidate: time.Minute}}})
+	_, a, _, va, vb := pair(t, Options{lockWait: 20 * time.Second, Policies: Policies{"k": {Life: life, StaleWhileRevalidate: time.Minute}}})
 	con := &console{}
 	want(t, va, con.read("a"), 1, Loaded)
 	shared(t, a, 1)
@@ -223,7 +223,7 @@ func TestReplicasShareRefreshes(t *testing.T) {
 
 func TestLockOfADeadReplica(t *testing.T) {
 	t.Parallel()
-	_, a, _, _, vb := pair(t, Options{LockWait: 200 * time.Millisecond})
+	_, a, _, _, vb := pair(t, Options{lockWait: 200 * time.Millisecond})
 	con := &console{}
 	name := digest("", key{"k", "alice", "a"})
 	if found, err := a.redis.getOrLock(t.Context(), name, "a replica that died", 0, true); !found.locked || err != nil {
@@ -270,7 +270,7 @@ func TestNoStampedeWithoutRedis(t *testing.T) {
 // do not.
 func TestSlowRedis(t *testing.T) {
 	t.Parallel()
-	s, _, _, va, _ := pair(t, Options{RedisTimeout: 50 * time.Millisecond})
+	s, _, _, va, _ := pair(t, Options{redisTimeout: 50 * time.Millisecond})
 	con := &console{}
 	want(t, va, con.read("warm up"), 1, Loaded)
 	s.Pause()

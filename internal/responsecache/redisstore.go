@@ -43,7 +43,7 @@ type redisStore struct {
 
 func newRedisStore(o Options, s scripts) *redisStore {
 	return &redisStore{
-		client: o.Redis, scripts: s, prefix: o.Prefix, timeout: o.RedisTimeout, lock: o.LockWait,
+		client: o.Redis, scripts: s, prefix: o.Prefix, timeout: o.redisTimeout, lock: o.lockWait,
 		semaphore: make(chan struct{}, maxCommands), storage: newStorageLimit(o.MaxBytes, time.Now()),
 		failed: func(ctx context.Context, err error) {
 			if o.Observe != nil {

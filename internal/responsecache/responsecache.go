@@ -36,11 +36,11 @@ import (
 )
 
 var (
-	// ErrPrincipal is the error of a read without a principal.
-	ErrPrincipal = errors.New("responsecache: no principal")
-	// ErrUnconfirmed says that an invalidation holds in this process, but perhaps not yet on
-	// another replica (invalidation.ErrUnconfirmed).
-	ErrUnconfirmed = invalidation.ErrUnconfirmed
+	// errPrincipal is the error of a read without a principal.
+	errPrincipal = errors.New("responsecache: no principal")
+	// errUnconfirmed says that an invalidation holds in this process, but perhaps not yet on
+	// another replica (invalidation.errUnconfirmed).
+	errUnconfirmed = invalidation.ErrUnconfirmed
 )
 
 // DefaultPrefix begins the names of everything in Redis.
@@ -48,8 +48,8 @@ const DefaultPrefix = "consoleql:rc1:"
 
 // Options are the parameters of a Cache.
 type Options struct {
-	// Off disables the cache: each read loads for itself.
-	Off bool
+	// off disables the cache: each read loads for itself.
+	off bool
 	// Policies is the table of lifetimes. A View needs a row for its kind.
 	Policies Policies
 	// MaxBytes bounds the memory by the sizes that the kinds estimate; default 64 MiB. It also
@@ -67,14 +67,14 @@ type Options struct {
 	// Version names the form of the encoded values. Replicas of different versions share
 	// invalidations, but no entries.
 	Version string
-	// RedisTimeout bounds a Redis command that a read waits for; default 100 ms. After one
+	// redisTimeout bounds a Redis command that a read waits for; default 100 ms. After one
 	// that failed, reads do not use Redis for a second.
-	RedisTimeout time.Duration
-	// LockWait is how long a read waits for another replica's load before it loads itself;
+	redisTimeout time.Duration
+	// lockWait is how long a read waits for another replica's load before it loads itself;
 	// default 1 s.
-	LockWait time.Duration
-	// Refreshes bounds the loads in the background; default 64. Beyond it, a later read loads.
-	Refreshes int
+	lockWait time.Duration
+	// refreshes bounds the loads in the background; default 64. Beyond it, a later read loads.
+	refreshes int
 	// Eagerness scales how early popular entries are renewed, in loads; default 1; negative:
 	// never.
 	Eagerness float64
@@ -98,14 +98,14 @@ func (o Options) withDefaults() Options {
 	if o.Prefix == "" {
 		o.Prefix = DefaultPrefix
 	}
-	if o.RedisTimeout == 0 {
-		o.RedisTimeout = 100 * time.Millisecond
+	if o.redisTimeout == 0 {
+		o.redisTimeout = 100 * time.Millisecond
 	}
-	if o.LockWait == 0 {
-		o.LockWait = time.Second
+	if o.lockWait == 0 {
+		o.lockWait = time.Second
 	}
-	if o.Refreshes == 0 {
-		o.Refreshes = 64
+	if o.refreshes == 0 {
+		o.refreshes = 64
 	}
 	if o.Eagerness == 0 {
 		o.Eagerness = 1
@@ -122,9 +122,9 @@ func (o Options) Validate() error {
 		return err
 	}
 	switch {
-	case o.RedisTimeout < 0 || o.LockWait < 0 || o.StaleWait < 0:
+	case o.redisTimeout < 0 || o.lockWait < 0 || o.StaleWait < 0:
 		return errors.New("a time is negative")
-	case o.Refreshes < 0:
+	case o.refreshes < 0:
 		return errors.New("the number of refreshes is negative")
 	case !honoursContexts(o.Redis):
 		return errors.New("the Redis client does not honour contexts: set ContextTimeoutEnabled")
@@ -169,9 +169,9 @@ func New(o Options) (*Cache, error) {
 		return nil, fmt.Errorf("responsecache: %w", err)
 	}
 	c := &Cache{opts: o.withDefaults(), seed: maphash.MakeSeed()}
-	c.slots = make(chan struct{}, c.opts.Refreshes)
+	c.slots = make(chan struct{}, c.opts.refreshes)
 	c.loads.of = map[key]*sharedLoad{}
-	c.off.Store(o.Off)
+	c.off.Store(o.off)
 	c.ctx, c.end = context.WithCancel(context.Background())
 	memory, err := otter.New(&otter.Options[key, *entry]{
 		MaximumWeight: c.opts.MaxBytes,
@@ -197,7 +197,7 @@ func New(o Options) (*Cache, error) {
 		Prefix: c.opts.Prefix, OnlyReplica: c.opts.OnlyReplica, Lease: c.opts.lease, Logger: c.opts.Logger,
 		OnLease: func(held bool) { c.observe(Event{Type: Leased, Failed: !held}) },
 	}
-	if c.opts.Redis != nil && !o.Off {
+	if c.opts.Redis != nil && !o.off {
 		c.redis = newRedisStore(c.opts, newScripts())
 		shared.Redis = c.opts.Redis
 	}
@@ -265,7 +265,7 @@ func (c *Cache) Expire(ctx context.Context, of RefreshID, tags ...string) error 
 	if c.leased(time.Now()) {
 		return c.invalidate(ctx, invalidation.SlotsOf(tags...), of)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.opts.RedisTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.opts.redisTimeout)
 	defer cancel()
 	_ = c.invalidate(ctx, invalidation.SlotsOf(tags...), of) // it goes on without confirmation
 	return nil
@@ -275,7 +275,7 @@ func (c *Cache) Expire(ctx context.Context, of RefreshID, tags ...string) error 
 // of them. Entries in Redis expire.
 func (c *Cache) Forget(ctx context.Context, principal string) error {
 	if principal == "" {
-		return ErrPrincipal
+		return errPrincipal
 	}
 	err := c.Invalidate(ctx, principalTag(principal))
 	for k := range c.memory.Keys() {

@@ -184,7 +184,7 @@ func TestARefreshKeepsItsOwnEntries(t *testing.T) {
 // receive it later.
 func TestExpireWithoutALease(t *testing.T) {
 	t.Parallel()
-	server, a, _, va, vb := pair(t, Options{RedisTimeout: 2 * time.Second})
+	server, a, _, va, vb := pair(t, Options{redisTimeout: 2 * time.Second})
 	con := &console{}
 	want(t, va, softRead(con, "a"), 1, Loaded)
 	shared(t, a, 1)

@@ -123,7 +123,7 @@ func Of[T any](c *Cache, k Kind[T]) (*View[T], error) {
 func (v *View[T]) Get(ctx context.Context, r Read[T]) (T, Info, error) {
 	var none T
 	if r.Principal == "" {
-		return none, Info{}, ErrPrincipal
+		return none, Info{}, errPrincipal
 	}
 	c := v.cache
 	if v.policy.Life > 0 && !r.Refresh {

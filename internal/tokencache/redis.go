@@ -22,8 +22,8 @@ type RedisOptions struct {
 	Client redis.UniversalClient
 	// Keyring encrypts the tokens; required.
 	Keyring *Keyring
-	// Prefix begins the names of all records; default DefaultPrefix.
-	Prefix string
+	// prefix begins the names of all records; default DefaultPrefix.
+	prefix string
 	// Now is the clock of the returned records; default time.Now.
 	Now func() time.Time
 	// Logger receives undecryptable records; default: discarded.
@@ -41,8 +41,8 @@ type Redis struct {
 
 // NewRedis returns a Store in the client's Redis (version 7, or a compatible server).
 func NewRedis(o RedisOptions) *Redis {
-	if o.Prefix == "" {
-		o.Prefix = DefaultPrefix
+	if o.prefix == "" {
+		o.prefix = DefaultPrefix
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -250,7 +250,7 @@ func (rs *Redis) End(ctx context.Context, key string, keep time.Duration) error 
 	return wrapError("end a session", rs.end.Run(ctx, rs.opts.Client, []string{rs.name(key)}, max(0, keep.Milliseconds())).Err())
 }
 
-func (rs *Redis) name(key string) string { return rs.opts.Prefix + "{" + key + "}" }
+func (rs *Redis) name(key string) string { return rs.opts.prefix + "{" + key + "}" }
 
 // sealedToken is the encrypted part of a token.
 type sealedToken struct {

@@ -35,7 +35,7 @@ func TestTextsAreShared(t *testing.T) {
 	if got, ok := two.Get(t.Context(), hash); !ok || got != text {
 		t.Errorf("%q, %v", got, ok)
 	}
-	if left := client.TTL(t.Context(), DefaultPrefix+hash).Val(); left <= 0 || left > sharedLife {
+	if left := client.TTL(t.Context(), defaultPrefix+hash).Val(); left <= 0 || left > sharedLife {
 		t.Errorf("it lasts %v", left)
 	}
 	long := strings.Repeat("x", maxSharedText+1)
@@ -44,7 +44,7 @@ func TestTextsAreShared(t *testing.T) {
 		t.Error("a long text is shared")
 	}
 	other := hashOf("other")
-	if err := client.Set(t.Context(), DefaultPrefix+other, text, 0).Err(); err != nil {
+	if err := client.Set(t.Context(), defaultPrefix+other, text, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := two.Get(t.Context(), other); ok {

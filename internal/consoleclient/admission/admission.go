@@ -41,8 +41,8 @@ func (c Class) String() string {
 func (c Class) reads() bool { return c == Lists || c == Gets }
 
 const (
-	// DefaultConcurrency is the default of Options.Concurrency.
-	DefaultConcurrency = 256
+	// defaultConcurrency is the default of Options.Concurrency.
+	defaultConcurrency = 256
 	// MaxUploads bounds the calls of Uploads in flight.
 	MaxUploads = 64
 	// MaxSSO bounds the calls of SSO in flight.
@@ -99,7 +99,7 @@ type class struct {
 func New(o Options) *Controller {
 	c := &Controller{probe: o.Probe, changed: o.Changed, observe: o.Observer, wait: o.Wait, concurrency: o.Concurrency}
 	if c.concurrency <= 0 {
-		c.concurrency = DefaultConcurrency
+		c.concurrency = defaultConcurrency
 	}
 	if c.probe == nil {
 		c.probe = func(Class) {}

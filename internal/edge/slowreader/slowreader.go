@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// DefaultBytes is the default bound.
-	DefaultBytes = 64 << 20
+	// defaultBytes is the default bound.
+	defaultBytes = 64 << 20
 	// minBytes is the size above which an answer counts. The buffers of a connection are as large.
 	minBytes = 4 << 10
 	// Piece bounds one write, in bytes. A kernel wakes a writer only when a good part of the buffer is free, so that a
@@ -74,7 +74,7 @@ func (b *Limiter) Begin(bytes int, cut func()) *Answer {
 func (b *Limiter) endSlowest(now time.Time, keep *Answer) []*Answer {
 	limit := b.Bytes
 	if limit <= 0 {
-		limit = DefaultBytes
+		limit = defaultBytes
 	}
 	var ended []*Answer
 	for b.held > limit {
