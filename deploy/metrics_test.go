@@ -235,9 +235,9 @@ func closing(text string, i int) int {
 	return -1
 }
 
-// TestRulesAndDashboardAskForWhatThereIs compares the expressions of rules and dashboard with
+// TestRulesAndDashboardMetricsExist compares the expressions of rules and dashboard with
 // a real gateway's metrics.
-func TestRulesAndDashboardAskForWhatThereIs(t *testing.T) {
+func TestRulesAndDashboardMetricsExist(t *testing.T) {
 	t.Parallel()
 	all := scrapedGateway(t)
 	var shown strings.Builder

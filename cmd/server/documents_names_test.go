@@ -124,17 +124,17 @@ func testHas(t *testing.T, args []string) {
 	}
 }
 
-// TestMakefileNamesWhatThereIs verifies that the tests and flags of the Makefile exist.
-func TestMakefileNamesWhatThereIs(t *testing.T) {
+// TestMakefileNamesExist verifies that the tests and flags of the Makefile exist.
+func TestMakefileNamesExist(t *testing.T) {
 	t.Parallel()
 	for _, line := range regexp.MustCompile(`(?m)^\tgo test .*$`).FindAllString(repositoryFile(t, "Makefile"), -1) {
 		namesWhatThereIs(t, strings.ReplaceAll(line, "$$", "$"))
 	}
 }
 
-// TestDocumentsNameWhatThereIs verifies that the flags, metrics and paths that documents name exist. Flags are of the
+// TestDocumentedNamesExist verifies that the flags, metrics and paths that documents name exist. Flags are of the
 // program, of cmd/bench, or of docker. graph/schema does so for settings.
-func TestDocumentsNameWhatThereIs(t *testing.T) {
+func TestDocumentedNamesExist(t *testing.T) {
 	t.Parallel()
 	parser, err := newParser(&commands{})
 	if err != nil {
@@ -167,9 +167,9 @@ func TestDocumentsNameWhatThereIs(t *testing.T) {
 	}
 }
 
-// TestDeploymentSaysWhatNoTestRuns verifies that files whose comments have commands of deployment say that no test runs
+// TestDeploymentMarksUntestedCommands verifies that files whose comments have commands of deployment say that no test runs
 // them.
-func TestDeploymentSaysWhatNoTestRuns(t *testing.T) {
+func TestDeploymentMarksUntestedCommands(t *testing.T) {
 	t.Parallel()
 	command := regexp.MustCompile(`(?m)^\s*#.*\b(docker (compose|build)|kubectl (apply|create)|systemctl) `)
 	for _, pattern := range []string{"Dockerfile", "deploy/*.yaml", "deploy/systemd/*", "deploy/kubernetes/*/*.yaml"} {

@@ -68,9 +68,9 @@ func addresses(t *testing.T, log func() string) (public, admin string) {
 	return found[1], "http://" + found[2]
 }
 
-// TestLogThatStalls verifies that requests, readiness and metrics are answered while nobody reads the log, and that its
+// TestStalledLog verifies that requests, readiness and metrics are answered while nobody reads the log, and that its
 // lines follow.
-func TestLogThatStalls(t *testing.T) {
+func TestStalledLog(t *testing.T) {
 	t.Parallel()
 	log := &stallingLog{goOn: make(chan struct{})}
 	ctx, stop := context.WithCancel(t.Context())
@@ -102,8 +102,8 @@ func TestLogThatStalls(t *testing.T) {
 	}
 }
 
-// TestLostReader verifies that the process outlives the reader of its log, and counts the lines that are lost.
-func TestLostReader(t *testing.T) {
+// TestBrokenPipe verifies that the process outlives the reader of its log, and counts the lines that are lost.
+func TestBrokenPipe(t *testing.T) {
 	t.Parallel()
 	program, err := os.Executable()
 	if err != nil {

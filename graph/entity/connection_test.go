@@ -10,7 +10,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-func TestCursorsName(t *testing.T) {
+func TestCursorsEncodePositions(t *testing.T) {
 	for _, p := range []int{0, 1, 19, 500, maxOffset - 1} {
 		if got, ok := positionOf(cursorAt(p)); !ok || got != p {
 			t.Errorf("position %d comes back as %d, %v", p, got, ok)
@@ -25,7 +25,7 @@ func TestCursorsName(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-func TestWindowOfTheArguments(t *testing.T) {
+func TestArgumentWindow(t *testing.T) {
 	type args = ListArgs[cc.QueueFilter]
 	for name, tt := range map[string]struct {
 		args          args
@@ -62,7 +62,7 @@ func TestWindowOfTheArguments(t *testing.T) {
 	}
 }
 
-func TestPageInfoOfStretches(t *testing.T) {
+func TestPageInfoOfRanges(t *testing.T) {
 	for _, tt := range []struct {
 		offset, length, total int
 		previous, next        bool

@@ -91,9 +91,9 @@ func (p *pager) want(offset, first int) []string {
 	return ids
 }
 
-// TestRangesOfAnyPageSize verifies that random ranges of lists are right for all page sizes of the console, also as the
+// TestRangesForPageSizes verifies that random ranges of lists are right for all page sizes of the console, also as the
 // gateway's first request (docs/joins.md).
-func TestRangesOfAnyPageSize(t *testing.T) {
+func TestRangesForPageSizes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 400 {
 		p := &pager{length: random.IntN(700)}
@@ -120,8 +120,8 @@ func TestRangesOfAnyPageSize(t *testing.T) {
 	}
 }
 
-// TestStretchesOfKnownConsoles, each the first thing that is asked.
-func TestStretchesOfKnownConsoles(t *testing.T) {
+// TestRangesOfKnownConsoles, each the first thing that is asked.
+func TestRangesOfKnownConsoles(t *testing.T) {
 	for _, tt := range []struct{ length, most, least, offset, first, calls int }{
 		{66, 20, 0, 50, 50, 4}, // looks like the end of a list of pages of 50
 		{115, 20, 0, 100, 100, 3},
@@ -180,9 +180,9 @@ func TestHiddenPositions(t *testing.T) {
 	}
 }
 
-// TestCountsThatAreWrong lose nothing that a stretch from the beginning of the list holds, and
+// TestWrongCounts lose nothing that a stretch from the beginning of the list holds, and
 // put nothing in places behind its end.
-func TestCountsThatAreWrong(t *testing.T) {
+func TestWrongCounts(t *testing.T) {
 	for _, tt := range []struct{ length, said, most, offset, first, calls int }{
 		// The count is a multiple of the limit, and the last page is full.
 		{66, 40, 20, 0, 500, 6},
@@ -236,9 +236,9 @@ func TestCountsThatAreWrong(t *testing.T) {
 	}
 }
 
-// TestRangesOfAnyCount verifies that entities have their positions. A range from the
+// TestRangesForCounts verifies that entities have their positions. A range from the
 // beginning of the list is complete. Every range is complete where the count is too large.
-func TestRangesOfAnyCount(t *testing.T) {
+func TestRangesForCounts(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 400 {
 		p := &pager{length: 1 + random.IntN(300), most: 2 + random.IntN(40)}

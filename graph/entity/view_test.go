@@ -17,7 +17,7 @@ func touched(offset, count, size int) int {
 	return len(pages)
 }
 
-func TestPageSizeForNeedsTheFewestPages(t *testing.T) {
+func TestPageSizeForMinimizesPages(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	check := func(offset, count, limit int) {
 		t.Helper()
@@ -56,7 +56,7 @@ func TestPageSizeForNeedsTheFewestPages(t *testing.T) {
 	}
 }
 
-func TestPageSizeForKnownStretches(t *testing.T) {
+func TestPageSizeForKnownRanges(t *testing.T) {
 	for _, tt := range []struct{ offset, count, least, limit, want int }{
 		{0, 20, 0, 500, 20}, {20, 20, 0, 500, 20}, {0, 500, 0, 500, 500}, {0, 1, 0, 500, 1}, {7, 1, 0, 500, 1}, {1, 2, 0, 500, 3}, {0, 5, 0, 1, 1}, {3, 1, 0, 1, 1},
 		{0, 5, 27, 500, 27}, {30, 5, 27, 500, 27}, {20, 20, 27, 27, 27}, {0, 500, 27, 20, 27}, {0, 100, 27, 500, 100},
@@ -69,7 +69,7 @@ func TestPageSizeForKnownStretches(t *testing.T) {
 	}
 }
 
-func TestReaderKeepsItsStretch(t *testing.T) {
+func TestReaderKeepsItsRange(t *testing.T) {
 	values := make([]int, 10)
 	pointers := make([]*int, 10)
 	for i := range values {

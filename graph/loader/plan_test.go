@@ -79,8 +79,8 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestEveryObjectThatIsAskedForHasAKind verifies that the map of types to kinds is complete.
-func TestEveryObjectThatIsAskedForHasAKind(t *testing.T) {
+// TestKindsOfAllTypes verifies that the map of types to kinds is complete.
+func TestKindsOfAllTypes(t *testing.T) {
 	engine := newTestEngine(t)
 	for typ, fields := range relation.Table() {
 		for name, e := range fields {
@@ -96,9 +96,9 @@ func TestEveryObjectThatIsAskedForHasAKind(t *testing.T) {
 	}
 }
 
-// TestAPlanTellsNothingOfOthers verifies that a plan does not depend on the answers to another
+// TestPlanIsolatesPrincipals verifies that a plan does not depend on the answers to another
 // principal.
-func TestAPlanTellsNothingOfOthers(t *testing.T) {
+func TestPlanIsolatesPrincipals(t *testing.T) {
 	const document = `{ workflows(first: 50) { nodes { package { name } queue { name } } } }`
 	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
 	plan := func(e *loader.Engine, p principal.Principal) explain.Plan {
@@ -126,8 +126,8 @@ func TestAPlanTellsNothingOfOthers(t *testing.T) {
 	}
 }
 
-// TestAPlanTeachesNothing verifies that made-up answers of a plan are not taken for the console's.
-func TestAPlanTeachesNothing(t *testing.T) {
+// TestPlanRecordsNoCapabilities verifies that made-up answers of a plan are not taken for the console's.
+func TestPlanRecordsNoCapabilities(t *testing.T) {
 	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
 	plan := func(e *loader.Engine, document string) explain.Plan {
 		t.Helper()
@@ -282,8 +282,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// TestPlanFindsTheScope verifies that a plan finds the scope of a request that names none.
-func TestPlanFindsTheScope(t *testing.T) {
+// TestPlanFindsScope verifies that a plan finds the scope of a request that names none.
+func TestPlanFindsScope(t *testing.T) {
 	e, err := loader.New(noConsole{}, relation.Table(), loader.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -294,15 +294,15 @@ func TestPlanFindsTheScope(t *testing.T) {
 	}
 }
 
-func TestPlanOfABadArgument(t *testing.T) {
+func TestPlanWithBadArgument(t *testing.T) {
 	e := newTestEngine(t)
 	if p, err := e.Plan(context.Background(), operationOf(t, `{ workflows(first: -1) { nodes { id } } }`, nil)); err == nil {
 		t.Errorf("planned %+v", p)
 	}
 }
 
-// TestAPlanIsBounded verifies the bounds of a plan: console calls, and made-up entities.
-func TestAPlanIsBounded(t *testing.T) {
+// TestPlanIsBounded verifies the bounds of a plan: console calls, and made-up entities.
+func TestPlanIsBounded(t *testing.T) {
 	const lists = `{ queues(first: 500) { nodes { robots(first: 500) { nodes { name } } } } }`
 	for name, tt := range map[string]struct {
 		document string

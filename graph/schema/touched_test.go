@@ -69,9 +69,9 @@ func identifiers(text []byte) []string {
 	}
 }
 
-// TestAMutationTouchesSixFiles verifies the number of files of an operation, and the list in
+// TestMutationTouchesSixFiles verifies the number of files of an operation, and the list in
 // docs/architecture.md, section Rules.
-func TestAMutationTouchesSixFiles(t *testing.T) {
+func TestMutationTouchesSixFiles(t *testing.T) {
 	got := filesThatName(t, regexp.MustCompile(`(?i)updateQueue|queueUpdate`))
 	want := []string{
 		"graph/mutation/queue.go", "graph/relation/table.go", "graph/resolver/queue.go", "graph/schema/queue.graphql",

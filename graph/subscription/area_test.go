@@ -120,8 +120,8 @@ func checkEvents(t *testing.T, s *subscriber[cc.Robot], wait time.Duration, want
 	}
 }
 
-// TestEventsOfACompany follows robots of several departments, one of which moves to another department.
-func TestEventsOfACompany(t *testing.T) {
+// TestCompanyEvents follows robots of several departments, one of which moves to another department.
+func TestCompanyEvents(t *testing.T) {
 	c := newCompany(3)
 	withService(t, &c.console, Options{Interval: time.Second}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: time.Second})
@@ -158,9 +158,9 @@ func TestEventsOfACompany(t *testing.T) {
 	})
 }
 
-// TestDepartmentsThatRefuse verifies that a department that refuses ends no subscription of several departments, and that
+// TestRefusingDepartments verifies that a department that refuses ends no subscription of several departments, and that
 // an outage of all of them is reported once.
-func TestDepartmentsThatRefuse(t *testing.T) {
+func TestRefusingDepartments(t *testing.T) {
 	forbidden := fault.New(fault.Forbidden, "no")
 	c := newCompany(3)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
@@ -214,8 +214,8 @@ func TestDepartmentsThatRefuse(t *testing.T) {
 	})
 }
 
-// TestIDsInACompany looks for ids in all departments.
-func TestIDsInACompany(t *testing.T) {
+// TestCompanyIDs looks for ids in all departments.
+func TestCompanyIDs(t *testing.T) {
 	c := newCompany(3)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: time.Second})
@@ -236,9 +236,9 @@ func TestIDsInACompany(t *testing.T) {
 	})
 }
 
-// TestPollsOfACompanyAreSpread verifies that a subscription of 300 departments makes at most 5 calls a second after its
+// TestCompanyPollsAreSpread verifies that a subscription of 300 departments makes at most 5 calls a second after its
 // first polls, of which at most 8 run at the same time.
-func TestPollsOfACompanyAreSpread(t *testing.T) {
+func TestCompanyPollsAreSpread(t *testing.T) {
 	c := newCompany(300)
 	c.slow = 100 * time.Millisecond
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
@@ -267,9 +267,9 @@ func TestPollsOfACompanyAreSpread(t *testing.T) {
 	})
 }
 
-// TestDepartmentsOfTheirOwn verifies that a subscription of one department is as fast beside one of the company as alone, and
+// TestDepartmentSubscriptionsAreIndependent verifies that a subscription of one department is as fast beside one of the company as alone, and
 // that a small area stays fast beside a large one.
-func TestDepartmentsOfTheirOwn(t *testing.T) {
+func TestDepartmentSubscriptionsAreIndependent(t *testing.T) {
 	c := newCompany(300)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: 2 * time.Second})
@@ -300,8 +300,8 @@ func TestDepartmentsOfTheirOwn(t *testing.T) {
 	})
 }
 
-// TestCountsOfACompany verifies what counts tell, and when.
-func TestCountsOfACompany(t *testing.T) {
+// TestCompanyCounts verifies what counts tell, and when.
+func TestCompanyCounts(t *testing.T) {
 	c := newCompany(3)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: time.Second})

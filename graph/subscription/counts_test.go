@@ -29,9 +29,9 @@ func (b *robotHeartbeats) RobotsNow(ctx context.Context, sc scope.Scope, ids []s
 	return s, err
 }
 
-// TestRobotsFallSilent verifies that a robot that falls silent causes an event, and that older answers are expired first.
+// TestSilentRobots verifies that a robot that falls silent causes an event, and that older answers are expired first.
 // Heartbeats that change no count are not told of.
-func TestRobotsFallSilent(t *testing.T) {
+func TestSilentRobots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &robotHeartbeats{newCompany(3), map[string]time.Time{"rd000": time.Now(), "rd001": time.Now(), "rd002": time.Now().Add(-time.Hour)}}
 		w := New(c, Options{Interval: time.Second})
@@ -90,8 +90,8 @@ func TestRobotsFallSilent(t *testing.T) {
 	})
 }
 
-// TestTalliesFollowTheState compares the tallies of polls with the states, which change at random moments.
-func TestTalliesFollowTheState(t *testing.T) {
+// TestTalliesMatchState compares the tallies of polls with the states, which change at random moments.
+func TestTalliesMatchState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCompany(3)
 		w := New(c, Options{Interval: time.Second})
@@ -129,8 +129,8 @@ func TestTalliesFollowTheState(t *testing.T) {
 	})
 }
 
-// TestCountsOfAMove verifies that counts do not keep a robot in the department that it has left.
-func TestCountsOfAMove(t *testing.T) {
+// TestCountsAfterMove verifies that counts do not keep a robot in the department that it has left.
+func TestCountsAfterMove(t *testing.T) {
 	c := newCompany(2)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: time.Second})

@@ -24,9 +24,9 @@ func failNextPoll(c *console, err error) {
 	synctest.Wait()
 }
 
-// TestUnexpectedAnswersEndNothing verifies that a proxy's pages and errors, and empty
+// TestUnexpectedResponsesEndNoSubscription verifies that a proxy's pages and errors, and empty
 // refusals, never end a subscription.
-func TestUnexpectedAnswersEndNothing(t *testing.T) {
+func TestUnexpectedResponsesEndNoSubscription(t *testing.T) {
 	for name, err := range map[string]error{
 		"a page, 404":           &cc.Error{Status: 404, Code: fault.UpstreamInvalidResponse, Foreign: true},
 		"a page, 403":           &cc.Error{Status: 403, Code: fault.UpstreamInvalidResponse, Foreign: true},
@@ -55,9 +55,9 @@ func TestUnexpectedAnswersEndNothing(t *testing.T) {
 	}
 }
 
-// TestRefusalEndsWhenItPersists verifies that a refusal by the console ends a subscription only
+// TestPersistentRefusalEndsSubscription verifies that a refusal by the console ends a subscription only
 // if it persists.
-func TestRefusalEndsWhenItPersists(t *testing.T) {
+func TestPersistentRefusalEndsSubscription(t *testing.T) {
 	for _, refusal := range []*cc.Error{
 		{Status: 403, Code: fault.Forbidden, Title: "Forbidden"},
 		{Status: 404, Code: fault.NotFound, Title: "Not Found"},
@@ -107,9 +107,9 @@ func TestRefusalEndsWhenItPersists(t *testing.T) {
 	})
 }
 
-// TestALostDepartmentComesBack verifies that a department that refused, from the beginning or later, is followed again when
+// TestLostDepartmentRecovers verifies that a department that refused, from the beginning or later, is followed again when
 // it answers. Until then, it is polled once a minute. Older answers expire before subscribers get its entities.
-func TestALostDepartmentComesBack(t *testing.T) {
+func TestLostDepartmentRecovers(t *testing.T) {
 	forbidden := &cc.Error{Status: 403, Code: fault.Forbidden, Title: "Forbidden"}
 	c := newCompany(3)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
@@ -194,8 +194,8 @@ func TestALostDepartmentComesBack(t *testing.T) {
 	})
 }
 
-// TestErrorsNameTheirDepartment verifies that the error of a department names it and leaves what the console said.
-func TestErrorsNameTheirDepartment(t *testing.T) {
+// TestErrorsNameDepartment verifies that the error of a department names it and leaves what the console said.
+func TestErrorsNameDepartment(t *testing.T) {
 	forbidden := &cc.Error{Status: 403, Code: fault.Forbidden, Title: "Forbidden"}
 	c := newCompany(2)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {

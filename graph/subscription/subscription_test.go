@@ -137,7 +137,7 @@ func expectNoEvent(t *testing.T, s *subscriber[cc.Robot]) {
 	}
 }
 
-func TestChangesOnlyEachOnceInOrder(t *testing.T) {
+func TestChangesAreDeliveredOnceInOrder(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	c.set("b", "b0")
@@ -158,9 +158,9 @@ func TestChangesOnlyEachOnceInOrder(t *testing.T) {
 	})
 }
 
-// TestUnchangedReturnIsNoEvent verifies that an entity that one page lacks has not changed
+// TestUnchangedReturnSendsNoEvent verifies that an entity that one page lacks has not changed
 // when it returns.
-func TestUnchangedReturnIsNoEvent(t *testing.T) {
+func TestUnchangedReturnSendsNoEvent(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	c.set("b", "b0")
@@ -297,7 +297,7 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-func TestSlowConsoleHasARest(t *testing.T) {
+func TestSlowConsoleIsPolledLess(t *testing.T) {
 	c := &console{slow: 10 * time.Second}
 	withService(t, c, Options{Interval: 2 * time.Second}, func(t *testing.T, w *Service) {
 		followRobots(t, w, alice)

@@ -95,9 +95,9 @@ func TestFinalErrorsEndTheSubscription(t *testing.T) {
 	}
 }
 
-// TestServiceAccountSurvivesOneRefusal verifies that one refusal ends no subscription, since
+// TestServiceAccountSurvivesRefusal verifies that one refusal ends no subscription, since
 // the next call refreshes the token.
-func TestServiceAccountSurvivesOneRefusal(t *testing.T) {
+func TestServiceAccountSurvivesRefusal(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		s := followRobots(t, w, principal.DefaultService())
@@ -163,7 +163,7 @@ func TestRetryAfterIsBounded(t *testing.T) {
 	})
 }
 
-func TestNothingToFollow(t *testing.T) {
+func TestNoEntityToFollow(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		_, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: alice}, target{principal: alice.Name(), ids: "x,y"})
@@ -176,7 +176,7 @@ func TestNothingToFollow(t *testing.T) {
 	})
 }
 
-func TestIDsAreCounted(t *testing.T) {
+func TestIDsAreLimited(t *testing.T) {
 	w := New(&console{}, Options{})
 	defer w.Close()
 	for _, ids := range [][]string{{}, make([]string, 501)} {
@@ -268,9 +268,9 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 	})
 }
 
-// TestLeavingBeforeTheFirstLook verifies that a caller that leaves during the first poll
+// TestLeaveBeforeFirstPoll verifies that a caller that leaves during the first poll
 // leaves nothing behind.
-func TestLeavingBeforeTheFirstLook(t *testing.T) {
+func TestLeaveBeforeFirstPoll(t *testing.T) {
 	c := &console{slow: time.Minute}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

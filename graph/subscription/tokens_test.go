@@ -15,9 +15,9 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// TestARefusedTokenEndsItsOwnSubscription verifies that a refused token does not end the
+// TestRefusedTokenEndsItsSubscription verifies that a refused token does not end the
 // subscription of the user's other token.
-func TestARefusedTokenEndsItsOwnSubscription(t *testing.T) {
+func TestRefusedTokenEndsItsSubscription(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
@@ -53,9 +53,9 @@ func (r *optionsRecorder) RobotsNow(ctx context.Context, sc scope.Scope, ids []s
 	return r.console.RobotsNow(ctx, sc, ids, queueID, polls)
 }
 
-// TestAPollIsContentWithWhatIsRecent verifies that a poll accepts entries as old as about one
+// TestPollUsesRecentEntries verifies that a poll accepts entries as old as about one
 // interval. Older ones would delay events by their lifetime.
-func TestAPollIsContentWithWhatIsRecent(t *testing.T) {
+func TestPollUsesRecentEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &optionsRecorder{}
 		w := New(c, Options{Interval: 4 * time.Second})

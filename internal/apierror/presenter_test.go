@@ -79,7 +79,7 @@ func TestPresent(t *testing.T) {
 	}
 }
 
-func TestPresentDoesNotChangeASharedError(t *testing.T) {
+func TestPresentCopiesSharedErrors(t *testing.T) {
 	shared := gqlerror.Errorf("no")
 	shared.Extensions = map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}
 	first, _ := presented(shared)
@@ -95,7 +95,7 @@ func TestPresentDoesNotChangeASharedError(t *testing.T) {
 	}
 }
 
-func TestEveryCodeHasItsWords(t *testing.T) {
+func TestCodesHaveMessages(t *testing.T) {
 	words := make(map[string]fault.Code)
 	for _, code := range []fault.Code{
 		fault.Unauthenticated, fault.Forbidden, fault.NotFound, fault.BadUserInput, fault.Conflict, fault.RateLimited,

@@ -97,8 +97,8 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// TestRefusalsByWay verifies that refusals of one actor are counted by the way of the requests.
-func TestRefusalsByWay(t *testing.T) {
+// TestRefusalsByTransport verifies that refusals of one actor are counted by the way of the requests.
+func TestRefusalsByTransport(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{}

@@ -99,8 +99,8 @@ func TestLargeOperationsWaitInOrder(t *testing.T) {
 	})
 }
 
-// TestCallersTakeTurns verifies that a caller waits for one operation of each other caller, however many of them wait.
-func TestCallersTakeTurns(t *testing.T) {
+// TestCallersShareFairly verifies that a caller waits for one operation of each other caller, however many of them wait.
+func TestCallersShareFairly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := bytepool.New(8 * mib)
 		holder := as(t, p, "flood")
@@ -132,9 +132,9 @@ func TestCallersTakeTurns(t *testing.T) {
 	})
 }
 
-// TestFewWait verifies that few operations of a caller, and few of all, wait for bytes. Those beyond are refused at once, each as
+// TestWaitersAreBounded verifies that few operations of a caller, and few of all, wait for bytes. Those beyond are refused at once, each as
 // a whole.
-func TestFewWait(t *testing.T) {
+func TestWaitersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := bytepool.New(8 * mib)
 		holder := as(t, p, "holder")
@@ -185,8 +185,8 @@ func TestFewWait(t *testing.T) {
 	})
 }
 
-// TestOneCallerMayWaitForALimitedNumber verifies the bound of one caller.
-func TestOneCallerMayWaitForALimitedNumber(t *testing.T) {
+// TestCallerWaitersAreBounded verifies the bound of one caller.
+func TestCallerWaitersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := bytepool.New(8 * mib)
 		holder := as(t, p, "flood")
@@ -316,9 +316,9 @@ func TestOperationsAreRefused(t *testing.T) {
 	})
 }
 
-// TestSharesOutliveTheirOperation verifies that the bytes of an operation are held while a shared call goes on. A call of
+// TestSharesOutliveOperations verifies that the bytes of an operation are held while a shared call goes on. A call of
 // an ended operation has a share of its own.
-func TestSharesOutliveTheirOperation(t *testing.T) {
+func TestSharesOutliveOperations(t *testing.T) {
 	t.Parallel()
 	p := bytepool.New(16 * mib)
 	ctx, share, end := p.Begin(t.Context())

@@ -86,9 +86,9 @@ func TestSharedLoadWithoutMemory(t *testing.T) {
 	}
 }
 
-// TestSharedLoadThatIsRefused checks that an operation that joined a load sends the call itself if the load is refused for
+// TestRefusedSharedLoad checks that an operation that joined a load sends the call itself if the load is refused for
 // a reason of another operation.
-func TestSharedLoadThatIsRefused(t *testing.T) {
+func TestRefusedSharedLoad(t *testing.T) {
 	t.Parallel()
 	for name, refused := range map[string]*admission.RefusedError{
 		"no place until its end":  {Reason: admission.Busy},

@@ -202,8 +202,8 @@ func dial(t *testing.T, server *redistest.Server) redis.UniversalClient {
 	return client
 }
 
-// TestEntityOfCachedList checks that an entity of a cached list answers a read of that entity.
-func TestEntityOfCachedList(t *testing.T) {
+// TestCachedListServesEntity checks that an entity of a cached list answers a read of that entity.
+func TestCachedListServesEntity(t *testing.T) {
 	f := newFixture(t, nil)
 	ctx, sc, c := f.owner(), f.scope, f.console
 	list := cc.List[cc.PackageFilter]{PageSize: 50}

@@ -258,8 +258,8 @@ func TestReadByMembers(t *testing.T) {
 	}
 }
 
-// TestTextsAreCopies: decoded values retain neither the buffer nor the rest of the response.
-func TestTextsAreCopies(t *testing.T) {
+// TestStringsAreCopied: decoded values retain neither the buffer nor the rest of the response.
+func TestStringsAreCopied(t *testing.T) {
 	answer := []byte(`{"id":"1","name":"first","description":"second","tags":["third"],"properties":{"k":"v"},"robotCount":3}`)
 	q := new(Queue)
 	if err := readInto(&scanner{in: answer, arena: &arena{}}, q); err != nil {

@@ -194,8 +194,8 @@ func TestRetrySucceeds(t *testing.T) {
 	})
 }
 
-// TestCallsLeaveTheirPlace: a place is free while a retry waits, and after every kind of answer.
-func TestCallsLeaveTheirPlace(t *testing.T) {
+// TestPermitRelease: a place is free while a retry waits, and after every kind of answer.
+func TestPermitRelease(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat(" ", 2*maxDrain)
 	for name, do := range map[string]func(*http.Request) (*http.Response, error){
@@ -240,8 +240,8 @@ func TestCallsLeaveTheirPlace(t *testing.T) {
 	}
 }
 
-// TestWaitingIsNotTheConsolesTime: a call that waits for its place longer than the timeout still has all of it.
-func TestWaitingIsNotTheConsolesTime(t *testing.T) {
+// TestWaitIsNotConsoleTime: a call that waits for its place longer than the timeout still has all of it.
+func TestWaitIsNotConsoleTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		rt := &roundTripper{do: func(int, *http.Request) (*http.Response, error) {

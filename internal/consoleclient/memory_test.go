@@ -143,8 +143,8 @@ func TestConsoleTime(t *testing.T) {
 	})
 }
 
-// TestRefusedMemoryIsNoResult verifies that a call without memory says nothing about the console.
-func TestRefusedMemoryIsNoResult(t *testing.T) {
+// TestMemoryRefusalIsNotRecorded verifies that a call without memory says nothing about the console.
+func TestMemoryRefusalIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	if r := (exchange{}).result(t.Context(), bytepool.Busy()); r != admission.Ignored {
 		t.Errorf("the result is %v", r)

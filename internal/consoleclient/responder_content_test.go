@@ -9,8 +9,8 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// TestProblemIsNoSuccess: an error in the form of RFC 9457 is no success, whatever the status.
-func TestProblemIsNoSuccess(t *testing.T) {
+// TestProblemIsError: an error in the form of RFC 9457 is no success, whatever the status.
+func TestProblemIsError(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{200, 201, 202} {
 		for _, body := range []string{

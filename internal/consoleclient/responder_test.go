@@ -75,8 +75,8 @@ func (t *countingTokens) Token(context.Context) (string, error) {
 
 func (t *countingTokens) Refused(context.Context, string) { t.refused++ }
 
-// TestPagesAreNotTheConsolesWord: a foreign response is no refusal, no "not found" and no success.
-func TestPagesAreNotTheConsolesWord(t *testing.T) {
+// TestHTMLIsNotConsoleResponse: a foreign response is no refusal, no "not found" and no success.
+func TestHTMLIsNotConsoleResponse(t *testing.T) {
 	for _, status := range []int{200, 203, 302, 400, 401, 403, 404, 409, 412, 413, 422, 429, 451, 503} {
 		for name, page := range pages {
 			if strings.HasPrefix(page.contentType, "text/plain") && (status == 400 || status == 422) {
@@ -108,8 +108,8 @@ func TestPagesAreNotTheConsolesWord(t *testing.T) {
 	}
 }
 
-// TestJSONIsTheConsolesWord: JSON is the console's with any content type except HTML.
-func TestJSONIsTheConsolesWord(t *testing.T) {
+// TestJSONIsConsoleResponse: JSON is the console's with any content type except HTML.
+func TestJSONIsConsoleResponse(t *testing.T) {
 	for _, contentType := range []string{
 		"application/json", "application/problem+json; charset=utf-8", "text/plain", "text/plain; charset=utf-8", "application/octet-stream",
 		"text/json", "Application/Problem+JSON", "", "application/json; charset", "text/x",
@@ -300,8 +300,8 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// TestFailuresOfTheConsole verifies that details of a console failure appear only in the debug log, and only of reads.
-func TestFailuresOfTheConsole(t *testing.T) {
+// TestConsoleFailures verifies that details of a console failure appear only in the debug log, and only of reads.
+func TestConsoleFailures(t *testing.T) {
 	const secret = "Server=10.0.0.1;Password=hunter2"
 	for name, body := range map[string]string{
 		"detail":     `{"title":"An error occurred.","status":500,"detail":"` + secret + `\n at System.Data.Open()"}`,

@@ -45,7 +45,7 @@ func TestPathsAndMethods(t *testing.T) {
 	}
 }
 
-func TestOperationsAreTheDocuments(t *testing.T) {
+func TestOperationsMatchDocument(t *testing.T) {
 	c := start(t, Options{})
 	count := map[string]bool{}
 	for _, l := range [][]*route{c.apiRoutes(), c.ssoRoutes(), c.storageRoutes()} {
@@ -109,7 +109,7 @@ func TestRequestLogIsBounded(t *testing.T) {
 	}
 }
 
-func TestLogHoldsNoSecret(t *testing.T) {
+func TestLogContainsNoSecret(t *testing.T) {
 	var mu sync.Mutex
 	var out bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(lockedWriter{&mu, &out}, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -170,7 +170,7 @@ func TestStartAndStop(t *testing.T) {
 	}
 }
 
-func TestCloseBreaksOffWhatIsUnderWay(t *testing.T) {
+func TestCloseAbortsRequests(t *testing.T) {
 	c := start(t, Options{Latency: time.Hour})
 	done := make(chan error, 1)
 	go func() {

@@ -19,9 +19,9 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
 )
 
-// TestBodiesThatStopInTheMiddle verifies that a stalled body ends with a timeout, although a
+// TestIncompleteBodies verifies that a stalled body ends with a timeout, although a
 // whole body may take long.
-func TestBodiesThatStopInTheMiddle(t *testing.T) {
+func TestIncompleteBodies(t *testing.T) {
 	const pause = time.Second // long enough for a busy machine
 	read := make(chan error, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -96,8 +96,8 @@ func TestUnreadBodies(t *testing.T) {
 	}
 }
 
-// TestClientsThatDoNotRead verifies that their connections are closed.
-func TestClientsThatDoNotRead(t *testing.T) {
+// TestNonReadingClients verifies that their connections are closed.
+func TestNonReadingClients(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -126,8 +126,8 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	}
 }
 
-// TestBodiesThatAreTooLarge are refused before their end comes, and the connection closes.
-func TestBodiesThatAreTooLarge(t *testing.T) {
+// TestOversizedBodies are refused before their end comes, and the connection closes.
+func TestOversizedBodies(t *testing.T) {
 	s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults(), Logger: slog.New(slog.DiscardHandler)}, bodies: graphqlhttp.NewBodyPool(0)}
 	h := readDeadline(time.Hour)(s.observe(s.countBody(s.limitBody(s.readParameters(http.NotFoundHandler())))))
 	server := httptest.NewServer(h)
@@ -155,8 +155,8 @@ func TestBodiesThatAreTooLarge(t *testing.T) {
 	}
 }
 
-// TestClientsThatReadNothing hold a bounded number of bytes in all, and no other client is affected.
-func TestClientsThatReadNothing(t *testing.T) {
+// TestNonReadingClientsAreBounded hold a bounded number of bytes in all, and no other client is affected.
+func TestNonReadingClientsAreBounded(t *testing.T) {
 	const size, bound = 16 << 20, 32 << 20
 	budget := &slowreader.Limiter{Bytes: bound}
 	large := make([]byte, size)

@@ -71,7 +71,7 @@ func TestComponent(t *testing.T) {
 	}
 }
 
-func TestLinesTellCauseDurationAndFailures(t *testing.T) {
+func TestLogLinesHaveCauseDurationAndFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -96,8 +96,8 @@ func TestLinesTellCauseDurationAndFailures(t *testing.T) {
 	})
 }
 
-// TestLogThatWaits verifies that a part answers and counts while a line about it is written.
-func TestLogThatWaits(t *testing.T) {
+// TestBlockedLog verifies that a part answers and counts while a line about it is written.
+func TestBlockedLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		read, written := io.Pipe()

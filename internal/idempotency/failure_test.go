@@ -74,9 +74,9 @@ func (t *troubled) Finish(ctx context.Context, r idempotency.Record, end idempot
 	return memory.Finish(ctx, r, end)
 }
 
-// TestCallerLeavesDuringTheClaim verifies that nothing starts for a caller that leaves during
+// TestCallerLeavesDuringClaim verifies that nothing starts for a caller that leaves during
 // its claim, and that the key stays free.
-func TestCallerLeavesDuringTheClaim(t *testing.T) {
+func TestCallerLeavesDuringClaim(t *testing.T) {
 	for name, failure := range map[string]error{"claimed": nil, "failed": errors.New("interrupted")} {
 		t.Run(name, func(t *testing.T) {
 			var c counter
@@ -162,9 +162,9 @@ func TestHangingStore(t *testing.T) {
 	})
 }
 
-// TestStoreLosesARecord verifies that a call can start twice only if the store loses its
+// TestLostRecord verifies that a call can start twice only if the store loses its
 // record. The operator sees an error, and the two runs stay separate.
-func TestStoreLosesARecord(t *testing.T) {
+func TestLostRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		store := newTroubled()
@@ -241,8 +241,8 @@ func TestFailedClaimsAreBounded(t *testing.T) {
 	})
 }
 
-// TestStoreAnswersNonsense verifies that an invalid answer of the store starts nothing.
-func TestStoreAnswersNonsense(t *testing.T) {
+// TestInvalidStoreResponses verifies that an invalid answer of the store starts nothing.
+func TestInvalidStoreResponses(t *testing.T) {
 	for name, standing := range map[string]idempotency.ClaimStatus{"none": 0, "released": idempotency.Released, "unheard of": 99} {
 		t.Run(name, func(t *testing.T) {
 			var c counter

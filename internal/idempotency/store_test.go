@@ -283,8 +283,8 @@ func TestMemoryClock(t *testing.T) {
 	}
 }
 
-// TestMemoryKeepsItsResult verifies that callers cannot change stored results.
-func TestMemoryKeepsItsResult(t *testing.T) {
+// TestMemoryCopiesResult verifies that callers cannot change stored results.
+func TestMemoryCopiesResult(t *testing.T) {
 	m := idempotency.NewMemory(idempotency.MemoryOptions{})
 	r := idempotency.Record{ID: "id", Input: "i", Owner: "a", Lease: time.Minute, Retention: time.Hour}
 	given := bytes.Clone(truth)

@@ -138,7 +138,7 @@ func TestInvalidateIsQuick(t *testing.T) {
 }
 
 // The first invalidation waits for the lease of a replica that does not answer, the next does not.
-func TestInvalidateWithADeadReplica(t *testing.T) {
+func TestInvalidateWithDeadReplica(t *testing.T) {
 	t.Parallel()
 	const lease = 500 * time.Millisecond
 	a, client := pair(t, Options{Lease: lease})
@@ -157,9 +157,9 @@ func TestInvalidateWithADeadReplica(t *testing.T) {
 	}
 }
 
-// TestYoungEpoch verifies that the first invalidations of an epoch wait for leases of an
+// TestNewEpoch verifies that the first invalidations of an epoch wait for leases of an
 // unknown previous epoch.
-func TestYoungEpoch(t *testing.T) {
+func TestNewEpoch(t *testing.T) {
 	t.Parallel()
 	const lease = 500 * time.Millisecond
 	s := redistest.Start(t)

@@ -132,8 +132,8 @@ func TestWriteThrough(t *testing.T) {
 	}
 }
 
-// TestLinesComeTogether verifies that a delay saves writes.
-func TestLinesComeTogether(t *testing.T) {
+// TestLinesAreBatched verifies that a delay saves writes.
+func TestLinesAreBatched(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{}

@@ -10,7 +10,7 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-func TestLoadDuringAnothersInvalidation(t *testing.T) {
+func TestLoadDuringRemoteInvalidation(t *testing.T) {
 	t.Parallel()
 	_, _, b, va, vb := pair(t, Options{})
 	con := &console{}
@@ -90,9 +90,9 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// TestWithoutALease verifies that no entry is valid without a lease, and that one is used only
+// TestWithoutLease verifies that no entry is valid without a lease, and that one is used only
 // if its load fails.
-func TestWithoutALease(t *testing.T) {
+func TestWithoutLease(t *testing.T) {
 	t.Parallel()
 	s, a, _, va, _ := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})
 	con := &console{}
@@ -113,9 +113,9 @@ func TestWithoutALease(t *testing.T) {
 	wantErr(t, va, con.read("b", "tag"), errDown)
 }
 
-// TestOutageOfTheOnlyReplica verifies that a replica that was alone goes on with its entries in
+// TestOutageOfOnlyReplica verifies that a replica that was alone goes on with its entries in
 // memory while Redis is away, until they expire or are invalidated. Its changes do not wait.
-func TestOutageOfTheOnlyReplica(t *testing.T) {
+func TestOutageOfOnlyReplica(t *testing.T) {
 	for name, told := range map[string]bool{"nobody seen": false, "told": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -196,10 +196,10 @@ func TestUncertain(t *testing.T) {
 	want(t, va, con.read("a", "tag", "second"), con.calls.Load()+1, Loaded)
 }
 
-// TestUnpublishedInvalidationEndsTheLease verifies that a replica stops serving until Redis
+// TestUnpublishedInvalidationEndsLease verifies that a replica stops serving until Redis
 // has received its invalidation. It could otherwise read the invalidated entry from Redis
 // again.
-func TestUnpublishedInvalidationEndsTheLease(t *testing.T) {
+func TestUnpublishedInvalidationEndsLease(t *testing.T) {
 	t.Parallel()
 	s, a, _, va, _ := pair(t, Options{})
 	con := &console{}
@@ -300,9 +300,9 @@ func TestLeaving(t *testing.T) {
 	}
 }
 
-// TestRestartOfTheOnlyReplica verifies that the next replica uses the entries of the last one
+// TestRestartOfOnlyReplica verifies that the next replica uses the entries of the last one
 // that left.
-func TestRestartOfTheOnlyReplica(t *testing.T) {
+func TestRestartOfOnlyReplica(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	o := Options{Policies: Policies{"k": minute}, lease: 500 * time.Millisecond}

@@ -128,7 +128,7 @@ func TestCoalescing(t *testing.T) {
 	})
 }
 
-func TestLoadsThatBreak(t *testing.T) {
+func TestPanickingLoads(t *testing.T) {
 	for name, load := range map[string]func(context.Context) (int64, error){
 		"panic":  func(context.Context) (int64, error) { panic("swordfish") }, //nolint:forbidigo // what a Cache must survive
 		"Goexit": func(context.Context) (int64, error) { runtime.Goexit(); return 0, nil },

@@ -173,9 +173,9 @@ func TestDependenciesOfDifferentAges(t *testing.T) {
 	})
 }
 
-// TestADependencyIsAsOldAsItsOldestPart also verifies that a refresh spares a combination only
+// TestDependencyHasOldestAge also verifies that a refresh spares a combination only
 // if it spares each part.
-func TestADependencyIsAsOldAsItsOldestPart(t *testing.T) {
+func TestDependencyHasOldestAge(t *testing.T) {
 	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		of := NewRefreshID()
 		old := want(t, v, softRead(con, "old"), 1, Loaded).Dependency
@@ -201,9 +201,9 @@ func TestADependencyIsAsOldAsItsOldestPart(t *testing.T) {
 	})
 }
 
-// TestEachPartOfADependencyHasItsOwnRefresh verifies that parts loaded for different refreshes, or for none, do not
+// TestDependencyRefreshesAreIndependent verifies that parts loaded for different refreshes, or for none, do not
 // outdate each other. Such a query would be executed again and again.
-func TestEachPartOfADependencyHasItsOwnRefresh(t *testing.T) {
+func TestDependencyRefreshesAreIndependent(t *testing.T) {
 	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		soft := func(call, tag string, of RefreshID) Read[int64] {
 			r := con.read(call, "company")

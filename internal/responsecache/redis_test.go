@@ -77,9 +77,9 @@ func TestReplicasShareAnswers(t *testing.T) {
 	want(t, vb, con.read("a", "tag"), 5, Loaded)
 }
 
-// TestInvalidationOfADemotedPrimary verifies that an invalidation that a former master
+// TestInvalidationOfDemotedPrimary verifies that an invalidation that a former master
 // received is published again to replicas that have switched to the new one.
-func TestInvalidationOfADemotedPrimary(t *testing.T) {
+func TestInvalidationOfDemotedPrimary(t *testing.T) {
 	t.Parallel()
 	old, now := redistest.Start(t), redistest.Start(t)
 	var master atomic.Pointer[redistest.Server]
@@ -111,7 +111,7 @@ func TestInvalidationOfADemotedPrimary(t *testing.T) {
 	})
 }
 
-func TestOtherVersionsShareInvalidationsOnly(t *testing.T) {
+func TestVersionsShareOnlyInvalidations(t *testing.T) {
 	t.Parallel()
 	s, a, _, va, _ := pair(t, Options{})
 	next := newReplica(t, s, Options{Policies: Policies{"k": minute}, Version: "2"})
@@ -126,7 +126,7 @@ func TestOtherVersionsShareInvalidationsOnly(t *testing.T) {
 	want(t, v, con.read("a", "tag"), 3, Loaded)
 }
 
-func TestRedisHoldsNoPrincipalNames(t *testing.T) {
+func TestRedisContainsNoPrincipalNames(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, _ := pair(t, Options{})
 	client := a.opts.Redis
@@ -221,7 +221,7 @@ func TestReplicasShareRefreshes(t *testing.T) {
 	wantCalls(t, con, 2)
 }
 
-func TestLockOfADeadReplica(t *testing.T) {
+func TestLockOfDeadReplica(t *testing.T) {
 	t.Parallel()
 	_, a, _, _, vb := pair(t, Options{lockWait: 200 * time.Millisecond})
 	con := &console{}
@@ -296,7 +296,7 @@ func TestStaleFromRedis(t *testing.T) {
 	wantErr(t, vb, con.read("a", "tag"), errDown)
 }
 
-func TestClientsThatIgnoreContexts(t *testing.T) {
+func TestClientsIgnoringContexts(t *testing.T) {
 	for _, client := range []redis.UniversalClient{
 		redis.NewClient(&redis.Options{}), redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}}),
 	} {
@@ -308,9 +308,9 @@ func TestClientsThatIgnoreContexts(t *testing.T) {
 	}
 }
 
-// TestAlone verifies that a single replica makes no unnecessary reads from Redis and removes
+// TestOnlyReplica verifies that a single replica makes no unnecessary reads from Redis and removes
 // wrong entries. It shares entries as soon as there is another replica.
-func TestAlone(t *testing.T) {
+func TestOnlyReplica(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	o := Options{Policies: Policies{"k": {Life: maxUnsharedLife}, "long": minute}, Eagerness: -1}

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// TestOnePrincipalDoesNotFillRedis verifies that a principal with ever new requests stays
+// TestPrincipalStorageShare verifies that a principal with ever new requests stays
 // within its quota, and leaves the others theirs.
-func TestOnePrincipalDoesNotFillRedis(t *testing.T) {
+func TestPrincipalStorageShare(t *testing.T) {
 	t.Parallel()
 	const room, asked = 64 << 10, 300
 	var unshared atomic.Int64

@@ -42,7 +42,7 @@ func signIn(t *testing.T, c *tokencache.Cache) context.Context {
 	return asSession(t, s.Token)
 }
 
-func TestReplicasRenewOnce(t *testing.T) {
+func TestReplicasRefreshOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		var caches []*tokencache.Cache
@@ -96,9 +96,9 @@ func TestSlowSSO(t *testing.T) {
 	})
 }
 
-// TestCallersLearnWhenToTryAgain verifies that a caller without a token is told when the SSO is
+// TestRetryAfterReachesCallers verifies that a caller without a token is told when the SSO is
 // asked next, unless the account is the reason.
-func TestCallersLearnWhenToTryAgain(t *testing.T) {
+func TestRetryAfterReachesCallers(t *testing.T) {
 	unavailable := &tokencache.GrantError{Reason: tokencache.Unavailable, RetryAfter: 20 * time.Second, Err: fault.New(fault.RateLimited, "")}
 	for name, tt := range map[string]struct {
 		err         error
@@ -167,8 +167,8 @@ func TestLostClaim(t *testing.T) {
 	})
 }
 
-// TestHolderDies tests a replica that dies between the SSO's answer and the store.
-func TestHolderDies(t *testing.T) {
+// TestClaimHolderDies tests a replica that dies between the SSO's answer and the store.
+func TestClaimHolderDies(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		dying := &flaky{Store: store}
@@ -200,8 +200,8 @@ func TestHolderDies(t *testing.T) {
 	})
 }
 
-// TestRefusedByTheConsole verifies that many refused calls with one token cost one grant.
-func TestRefusedByTheConsole(t *testing.T) {
+// TestConsoleRefusesToken verifies that many refused calls with one token cost one grant.
+func TestConsoleRefusesToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
@@ -223,8 +223,8 @@ func TestRefusedByTheConsole(t *testing.T) {
 	})
 }
 
-// TestConsoleThatRefusesEverything verifies that grants are limited then.
-func TestConsoleThatRefusesEverything(t *testing.T) {
+// TestConsoleRefusesAllTokens verifies that grants are limited then.
+func TestConsoleRefusesAllTokens(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{life: 24 * time.Hour}
 		c := newCache(t, s)
@@ -243,7 +243,7 @@ func TestConsoleThatRefusesEverything(t *testing.T) {
 	})
 }
 
-func TestStoreAway(t *testing.T) {
+func TestStoreUnavailable(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))

@@ -74,8 +74,8 @@ func TestClockSkew(t *testing.T) {
 	s.once(t)
 }
 
-// TestRedisGoesAndComesBack stops and restarts the server of running caches.
-func TestRedisGoesAndComesBack(t *testing.T) {
+// TestRedisRecovers stops and restarts the server of running caches.
+func TestRedisRecovers(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := &sso{life: time.Hour, delay: time.Millisecond}

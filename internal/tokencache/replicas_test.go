@@ -8,9 +8,9 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// TestAHiccupOfTheStore tests a failure while a session's new tokens are stored. No other
+// TestBriefStoreFailure tests a failure while a session's new tokens are stored. No other
 // replica has them, and the old refresh token is used.
-func TestAHiccupOfTheStore(t *testing.T) {
+func TestBriefStoreFailure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
@@ -28,9 +28,9 @@ func TestAHiccupOfTheStore(t *testing.T) {
 	})
 }
 
-// TestASessionThatEndsAtOneReplica verifies that a session ends on all replicas although its
+// TestSessionEndsOnOneReplica verifies that a session ends on all replicas although its
 // token is valid.
-func TestASessionThatEndsAtOneReplica(t *testing.T) {
+func TestSessionEndsOnOneReplica(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))

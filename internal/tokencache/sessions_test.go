@@ -79,7 +79,7 @@ func TestSignOutReachesEveryReplica(t *testing.T) {
 	})
 }
 
-func TestSessionsThatCannotBeRenewed(t *testing.T) {
+func TestUnrefreshableSessions(t *testing.T) {
 	unavailable := func(err error) func(string) error {
 		return func(string) error { return &tokencache.GrantError{Reason: tokencache.Unavailable, Err: err} }
 	}
@@ -189,7 +189,7 @@ func TestWrongPasswordAcrossReplicas(t *testing.T) {
 	})
 }
 
-func TestWithoutAStore(t *testing.T) {
+func TestWithoutStore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		store.away.Store(true)
@@ -209,7 +209,7 @@ func TestWithoutAStore(t *testing.T) {
 	})
 }
 
-func TestCloseLetsARenewalEnd(t *testing.T) {
+func TestCloseWaitsForRefresh(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{delay: time.Second}, newFlaky()
 		a := tokencache.New(tokencache.Options{Grants: s, Store: store})
@@ -242,8 +242,8 @@ func TestCancellationIsPerCaller(t *testing.T) {
 	})
 }
 
-// TestLogsHoldNoSecret searches the logs of a run with failures of all kinds.
-func TestLogsHoldNoSecret(t *testing.T) {
+// TestLogsContainNoSecret searches the logs of a run with failures of all kinds.
+func TestLogsContainNoSecret(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var logs bytes.Buffer
 		s, store := &sso{password: "the-password"}, newFlaky()

@@ -176,7 +176,7 @@ func TestUnspentRefreshTokens(t *testing.T) {
 	})
 }
 
-func TestSessionsInAStore(t *testing.T) {
+func TestSessionsInStore(t *testing.T) {
 	t.Parallel()
 	stores(t, func(t *testing.T, s tokencache.Store) {
 		ctx := t.Context()
@@ -242,9 +242,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestNothingReadableInRedis verifies that keys and values contain no token, that every record
+// TestRedisContainsNoPlaintext verifies that keys and values contain no token, that every record
 // expires, and that records cannot be swapped.
-func TestNothingReadableInRedis(t *testing.T) {
+func TestRedisContainsNoPlaintext(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client := redisClient(t, server)

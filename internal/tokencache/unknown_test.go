@@ -19,9 +19,9 @@ func unavailable(string) error {
 	return &tokencache.GrantError{Reason: tokencache.Unavailable, Err: errors.New("status 502")}
 }
 
-// TestSessionOutlivesTroubleOfTheSSO verifies that the refresh token is retried at a limited
+// TestSessionSurvivesSSOFailure verifies that the refresh token is retried at a limited
 // rate while the SSO is down, and that the session continues afterwards.
-func TestSessionOutlivesTroubleOfTheSSO(t *testing.T) {
+func TestSessionSurvivesSSOFailure(t *testing.T) {
 	for name, tt := range map[string]struct {
 		idle, away time.Duration
 		most       int64 // attempts
@@ -61,8 +61,8 @@ func TestSessionOutlivesTroubleOfTheSSO(t *testing.T) {
 	}
 }
 
-// TestOneFailureOfTheSSO verifies that callers do not notice a single failure.
-func TestOneFailureOfTheSSO(t *testing.T) {
+// TestSingleSSOFailure verifies that callers do not notice a single failure.
+func TestSingleSSOFailure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{}
 		c := newCache(t, s)
@@ -84,9 +84,9 @@ func TestOneFailureOfTheSSO(t *testing.T) {
 	})
 }
 
-// TestReplicaDiesDuringARefresh verifies that another replica continues the session if the SSO
+// TestReplicaDiesDuringRefresh verifies that another replica continues the session if the SSO
 // never received the refresh.
-func TestReplicaDiesDuringARefresh(t *testing.T) {
+func TestReplicaDiesDuringRefresh(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		dying := &flaky{Store: store}
@@ -103,9 +103,9 @@ func TestReplicaDiesDuringARefresh(t *testing.T) {
 	})
 }
 
-// TestRefreshOfALapsedClaim tests a replica that has lost its claim and whose refresh is
+// TestRefreshWithExpiredClaim tests a replica that has lost its claim and whose refresh is
 // refused. It continues with the token of the next owner.
-func TestRefreshOfALapsedClaim(t *testing.T) {
+func TestRefreshWithExpiredClaim(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		stalled := &flaky{Store: store}
@@ -137,9 +137,9 @@ func TestRefreshOfALapsedClaim(t *testing.T) {
 	})
 }
 
-// TestRefreshWithoutARefreshToken verifies that the old refresh token stays valid (RFC 6749,
+// TestRefreshWithoutRefreshToken verifies that the old refresh token stays valid (RFC 6749,
 // section 6).
-func TestRefreshWithoutARefreshToken(t *testing.T) {
+func TestRefreshWithoutRefreshToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{noRefresh: true}, newFlaky()
 		caches := []*tokencache.Cache{newCache(t, s, sharing(store)), newCache(t, s, sharing(store))}
@@ -158,9 +158,9 @@ func TestRefreshWithoutARefreshToken(t *testing.T) {
 	})
 }
 
-// TestRefusalDuringACheck refuses a session's token during a check of the store. The session
+// TestRefusalDuringCheck refuses a session's token during a check of the store. The session
 // gets a new token, and not the refused one.
-func TestRefusalDuringACheck(t *testing.T) {
+func TestRefusalDuringCheck(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, &slowLoad{Store: tokencache.NewMemory(nil)}
 		c := newCache(t, s, sharing(store))
@@ -196,9 +196,9 @@ func (s *slowLoad) Load(ctx context.Context, key string) (tokencache.Record, err
 	return r, err
 }
 
-// TestServiceAccountIsBackSoon verifies a quick recovery after failures of the SSO of all
+// TestServiceAccountRecovers verifies a quick recovery after failures of the SSO of all
 // kinds and lengths, with a limited rate of attempts.
-func TestServiceAccountIsBackSoon(t *testing.T) {
+func TestServiceAccountRecovers(t *testing.T) {
 	for _, away := range []time.Duration{31 * time.Second, 40 * time.Second, 45 * time.Second, 3 * time.Minute} {
 		for _, kind := range []string{"fails", "hangs"} {
 			if kind == "hangs" && away > time.Minute {
@@ -299,9 +299,9 @@ func TestRefusedPasswordIsTriedOnce(t *testing.T) {
 	}
 }
 
-// TestRefusedPasswordBesideARefreshToken verifies that an account with a refused password
+// TestRefusedPasswordWithRefreshToken verifies that an account with a refused password
 // continues by refreshes, also after one failure of the SSO.
-func TestRefusedPasswordBesideARefreshToken(t *testing.T) {
+func TestRefusedPasswordWithRefreshToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{}
 		c := newCache(t, s)

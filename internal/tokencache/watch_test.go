@@ -97,9 +97,9 @@ func known(t *testing.T, a, b *tokencache.Cache) context.Context {
 	return session
 }
 
-// TestPublishedSignOutWhileTheStoreIsDown verifies that the session continues, like all
+// TestPublishedSignOutDuringStoreOutage verifies that the session continues, like all
 // others, and ends as soon as the store can confirm that.
-func TestPublishedSignOutWhileTheStoreIsDown(t *testing.T) {
+func TestPublishedSignOutDuringStoreOutage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b, far, word := separateStores(t)
 		session := known(t, a, b)
@@ -120,9 +120,9 @@ func TestPublishedSignOutWhileTheStoreIsDown(t *testing.T) {
 	})
 }
 
-// TestASignOutDuringTroubleOfTheSSO verifies that a session ends in spite of a pause after a
+// TestSignOutDuringSSOFailure verifies that a session ends in spite of a pause after a
 // failed refresh, or of a running refresh.
-func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
+func TestSignOutDuringSSOFailure(t *testing.T) {
 	unavailable := func(string) error {
 		return &tokencache.GrantError{Reason: tokencache.Unavailable}
 	}
@@ -183,9 +183,9 @@ func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 	}
 }
 
-// TestPublishedSignOutAfterAFailedCheck verifies that a notification is obeyed during the
+// TestPublishedSignOutAfterFailedCheck verifies that a notification is obeyed during the
 // pause of a failed store.
-func TestPublishedSignOutAfterAFailedCheck(t *testing.T) {
+func TestPublishedSignOutAfterFailedCheck(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b, far, word := separateStores(t)
 		session := known(t, a, b)
@@ -202,9 +202,9 @@ func TestPublishedSignOutAfterAFailedCheck(t *testing.T) {
 	})
 }
 
-// TestAnEndedSessionStaysEnded verifies that it stays ended when the store loses its records,
+// TestEndedSessionStaysEnded verifies that it stays ended when the store loses its records,
 // before or after the sign-out.
-func TestAnEndedSessionStaysEnded(t *testing.T) {
+func TestEndedSessionStaysEnded(t *testing.T) {
 	for _, before := range []bool{true, false} {
 		bubble(t, func(t *testing.T) {
 			store, console, word := newFlaky(), &sso{}, &publishedSignOuts{}
@@ -243,9 +243,9 @@ func (s *slowEnd) End(ctx context.Context, key string, keep time.Duration) error
 	return s.flaky.End(ctx, key, keep)
 }
 
-// TestASignOutEndsWhatIsLookedUpMeanwhile verifies that a sign-out takes effect at once in the
+// TestSignOutDuringLookup verifies that a sign-out takes effect at once in the
 // same process, without a notification.
-func TestASignOutEndsWhatIsLookedUpMeanwhile(t *testing.T) {
+func TestSignOutDuringLookup(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store, console := &slowEnd{newFlaky(), make(chan chan struct{})}, &sso{}
 		a := newCache(t, console, sharing(store))

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// TestOneLineAnHour verifies that a document is logged once an hour, and that the memory for
+// TestLogRateIsLimited verifies that a document is logged once an hour, and that the memory for
 // documents is bounded.
-func TestOneLineAnHour(t *testing.T) {
+func TestLogRateIsLimited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var l logged

@@ -55,9 +55,9 @@ func TestTextsAreShared(t *testing.T) {
 	}
 }
 
-// TestRedisAway verifies that Redis is not asked again at once after a failure, and that the text
+// TestRedisUnavailable verifies that Redis is not asked again at once after a failure, and that the text
 // is sent later.
-func TestRedisAway(t *testing.T) {
+func TestRedisUnavailable(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s, _ := texts(t, server)
@@ -72,8 +72,8 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
-// TestBoundOfTexts verifies that callers cannot fill Redis.
-func TestBoundOfTexts(t *testing.T) {
+// TestTextSizeIsBounded verifies that callers cannot fill Redis.
+func TestTextSizeIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSharedTexts(nil, nil)

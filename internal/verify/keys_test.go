@@ -42,7 +42,7 @@ func TestKeysRotate(t *testing.T) {
 }
 
 // The first token causes the first fetch, which must not delay the fetch for the next key.
-func TestKeysRotateTwiceAtOnce(t *testing.T) {
+func TestConcurrentKeyRotations(t *testing.T) {
 	b := newBench(t)
 	for _, id := range []string{"k1", "k2", "k3", "k3"} {
 		next := newSigner(t, id)
@@ -54,7 +54,7 @@ func TestKeysRotateTwiceAtOnce(t *testing.T) {
 }
 
 // A failed fetch delays the next by only two seconds, so that callers wait little after an outage.
-func TestKeysAreKnownSoonAfterAnOutage(t *testing.T) {
+func TestKeysRecoverAfterOutage(t *testing.T) {
 	var log bytes.Buffer
 	b := newBench(t)
 	carrier := &http.Transport{}
@@ -82,7 +82,7 @@ func TestKeysAreKnownSoonAfterAnOutage(t *testing.T) {
 }
 
 // The id of a published key is optional; the signature decides.
-func TestAKeyWithoutAName(t *testing.T) {
+func TestKeyWithoutID(t *testing.T) {
 	b := newBench(t)
 	b.publish(signer{b.key, ""})
 	for _, id := range []string{"", "k1"} {
@@ -96,7 +96,7 @@ func TestAKeyWithoutAName(t *testing.T) {
 }
 
 // A restored SSO may sign with another key of the same id.
-func TestANewKeyByAnOldName(t *testing.T) {
+func TestReusedKeyID(t *testing.T) {
 	b := newBench(t)
 	if err := b.verify(t, b.token(t, nil)); err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestANewKeyByAnOldName(t *testing.T) {
 	}
 }
 
-func TestUnknownKeysAreNotAskedForAllTheTime(t *testing.T) {
+func TestUnknownKeyFetchesAreLimited(t *testing.T) {
 	b := newBench(t)
 	stranger := sign(t, jose.RS256, newSigner(t, "x").key, "x", b.claims(nil))
 	var wait sync.WaitGroup
@@ -147,7 +147,7 @@ func TestUnknownKeysAreNotAskedForAllTheTime(t *testing.T) {
 	}
 }
 
-func TestTheSSOMayBeAway(t *testing.T) {
+func TestSSOUnavailable(t *testing.T) {
 	b := newBench(t)
 	b.away.Store(true)
 	if err := b.verify(t, b.token(t, nil)); fault.CodeOf(err) != fault.UpstreamUnavailable {
@@ -167,7 +167,7 @@ func TestTheSSOMayBeAway(t *testing.T) {
 	}
 }
 
-func TestACallerMayGiveUp(t *testing.T) {
+func TestCallerCancels(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

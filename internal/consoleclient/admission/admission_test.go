@@ -50,8 +50,8 @@ func do(t *testing.T, c *admission.Controller, of admission.Call, n int, r admis
 	}
 }
 
-// TestCallersTakeTurns: of 300 waiting calls of one caller and one of another, the other's is second.
-func TestCallersTakeTurns(t *testing.T) {
+// TestCallersShareFairly: of 300 waiting calls of one caller and one of another, the other's is second.
+func TestCallersShareFairly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := admission.New(admission.Options{Concurrency: 1})
@@ -131,8 +131,8 @@ func TestCallerShare(t *testing.T) {
 	})
 }
 
-// TestWaitingEnds: a call that waits ends with its context, and a permit that it got at that moment is free again.
-func TestWaitingEnds(t *testing.T) {
+// TestWaitEndsWithContext: a call that waits ends with its context, and a permit that it got at that moment is free again.
+func TestWaitEndsWithContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := admission.New(admission.Options{Concurrency: 1})

@@ -56,8 +56,8 @@ func TestBreakerOpens(t *testing.T) {
 	}
 }
 
-// TestTimeoutsBesideSuccesses: calls that hang for one department do not open the breaker while others succeed.
-func TestTimeoutsBesideSuccesses(t *testing.T) {
+// TestTimeoutsAmongSuccesses: calls that hang for one department do not open the breaker while others succeed.
+func TestTimeoutsAmongSuccesses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := admission.New(admission.Options{})
@@ -139,9 +139,9 @@ func TestBreakerCloses(t *testing.T) {
 	})
 }
 
-// TestCallsThatWaitForProbes: once a probe has succeeded, further calls wait for the other probes. They are admitted as
+// TestCallsWaitForProbes: once a probe has succeeded, further calls wait for the other probes. They are admitted as
 // these succeed, and refused if one fails.
-func TestCallsThatWaitForProbes(t *testing.T) {
+func TestCallsWaitForProbes(t *testing.T) {
 	t.Parallel()
 	const calls = 11
 	for name, tt := range map[string]struct {
@@ -340,8 +340,8 @@ func TestMutationsAreNotHeld(t *testing.T) {
 	})
 }
 
-// TestProbesThatWait: a probe that waits for its permit while another one fails leaves the breaker able to admit the next.
-func TestProbesThatWait(t *testing.T) {
+// TestWaitingProbes: a probe that waits for its permit while another one fails leaves the breaker able to admit the next.
+func TestWaitingProbes(t *testing.T) {
 	t.Parallel()
 	for name, refuse := range map[string]func(*admission.Controller, *admission.Permit){
 		"another fails": func(_ *admission.Controller, p *admission.Permit) { p.Done(admission.Failed) },

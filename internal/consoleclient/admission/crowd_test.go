@@ -68,8 +68,8 @@ func TestWaitingOperationsAreBounded(t *testing.T) {
 	})
 }
 
-// TestARefusedProbeIsNoProbe: a breaker whose probe is refused because of those that wait admits the next.
-func TestARefusedProbeIsNoProbe(t *testing.T) {
+// TestRefusedProbeIsNotCounted: a breaker whose probe is refused because of those that wait admits the next.
+func TestRefusedProbeIsNotCounted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := admission.New(admission.Options{Concurrency: 1})

@@ -250,7 +250,7 @@ func TestPersistedQueriesOfExtensions(t *testing.T) {
 	}
 }
 
-func TestShort(t *testing.T) {
+func TestTruncate(t *testing.T) {
 	long := Truncate(strings.Repeat("ä", 200_000))
 	if len(long) > maxEchoed+len("…") || !json.Valid([]byte(`"`+long+`"`)) {
 		t.Errorf("%d bytes: %q", len(long), long)

@@ -49,8 +49,8 @@ func TestQueriesWithoutMemoryAreRefused(t *testing.T) {
 	}
 }
 
-// TestEncodingWaitsForABoundedTime verifies that an answer is refused if it waits too long for memory while it is encoded.
-func TestEncodingWaitsForABoundedTime(t *testing.T) {
+// TestEncodingWaitIsBounded verifies that an answer is refused if it waits too long for memory while it is encoded.
+func TestEncodingWaitIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		memory := bytepool.New(1 << 20)

@@ -55,8 +55,8 @@ func TestSlowStreamsEnd(t *testing.T) {
 	}
 }
 
-// TestQuietStreamsGoOn verifies that a deadline of a write does not end a stream afterwards.
-func TestQuietStreamsGoOn(t *testing.T) {
+// TestIdleStreamsContinue verifies that a deadline of a write does not end a stream afterwards.
+func TestIdleStreamsContinue(t *testing.T) {
 	t.Parallel()
 	proceed := make(chan struct{})
 	server := httptest.NewUnstartedServer(slowreader.Streams(nil)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

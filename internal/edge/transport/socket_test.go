@@ -90,8 +90,8 @@ func say(t *testing.T, conn *websocket.Conn, messages ...string) {
 	}
 }
 
-// TestASocketThatSaysNothingIsClosed verifies the timeout of connection_init.
-func TestASocketThatSaysNothingIsClosed(t *testing.T) {
+// TestSilentSocketIsClosed verifies the timeout of connection_init.
+func TestSilentSocketIsClosed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		says   string
 		closed bool
@@ -229,9 +229,9 @@ func (slow) DispatchError(_ context.Context, errs gqlerror.List) *graphql.Respon
 	return &graphql.Response{Errors: errs}
 }
 
-// TestStoppingAnswersMutations verifies that a stopping gateway answers the operations under way before it closes a socket.
+// TestShutdownAnswersMutations verifies that a stopping gateway answers the operations under way before it closes a socket.
 // It refuses later queries and mutations, and leaves later subscriptions to the client's next connection.
-func TestStoppingAnswersMutations(t *testing.T) {
+func TestShutdownAnswersMutations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		streams := &Streams{}
 		conn := openSocket(t, slow{}, Options{Streams: streams})

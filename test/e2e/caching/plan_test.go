@@ -11,9 +11,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestPlanCountsTheCallsThatAreMade compares a plan with the calls to a console that has as
+// TestPlanMatchesCalls compares a plan with the calls to a console that has as
 // much data as the plan assumes.
-func TestPlanCountsTheCallsThatAreMade(t *testing.T) {
+func TestPlanMatchesCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -75,9 +75,9 @@ func TestPlanNamesFields(t *testing.T) {
 	}
 }
 
-// TestPlanOfWhatIsRefused verifies that a plan has the error with which the operation would
+// TestPlanOfRefusedOperation verifies that a plan has the error with which the operation would
 // fail.
-func TestPlanOfWhatIsRefused(t *testing.T) {
+func TestPlanOfRefusedOperation(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(4))
 	w.Sim.ResetCounts()

@@ -17,7 +17,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-func TestTraceColdThenWarm(t *testing.T) {
+func TestTraceColdAndWarm(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	w.Sim.ResetCounts()
@@ -134,7 +134,7 @@ func TestTraceByEveryTransport(t *testing.T) {
 	}
 }
 
-func TestTraceOfACallThatFails(t *testing.T) {
+func TestTraceOfFailedCall(t *testing.T) {
 	t.Parallel()
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.WithCache, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
 		t.Run(name, func(t *testing.T) {
@@ -161,9 +161,9 @@ func TestTraceOfACallThatFails(t *testing.T) {
 	}
 }
 
-// TestFreshnessIsThatOfWhatAFieldIsMadeOf verifies that a field's age is that of the oldest
+// TestFreshnessOfFields verifies that a field's age is that of the oldest
 // entry that it reads itself.
-func TestFreshnessIsThatOfWhatAFieldIsMadeOf(t *testing.T) {
+func TestFreshnessOfFields(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
 		e2e.WithCache(s, sim)
@@ -187,9 +187,9 @@ func TestFreshnessIsThatOfWhatAFieldIsMadeOf(t *testing.T) {
 	}
 }
 
-// TestPlanRunsNothing verifies that a plan makes no calls, and has the errors of the
+// TestPlanMakesNoCalls verifies that a plan makes no calls, and has the errors of the
 // operation.
-func TestPlanRunsNothing(t *testing.T) {
+func TestPlanMakesNoCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -219,8 +219,8 @@ func TestPlanRunsNothing(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestPlanIsNoLessThanWhatIsDone compares plans with the simulator's counts.
-func TestPlanIsNoLessThanWhatIsDone(t *testing.T) {
+// TestPlanBoundsCalls compares plans with the simulator's counts.
+func TestPlanBoundsCalls(t *testing.T) {
 	t.Parallel()
 	for name, query := range map[string]string{"list": e2e.ListQuery, "join": e2e.JoinQuery, "tree": e2e.TreeQuery} {
 		for _, learned := range []bool{false, true} {
@@ -302,7 +302,7 @@ func TestTracePolicy(t *testing.T) {
 	}
 }
 
-func TestTraceHeaderThatSaysNothing(t *testing.T) {
+func TestInvalidTraceHeader(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, value := range []string{"0", "true"} {
@@ -314,8 +314,8 @@ func TestTraceHeaderThatSaysNothing(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestTraceOfCallsInVain verifies that a stale answer includes the time of the failed call.
-func TestTraceOfCallsInVain(t *testing.T) {
+// TestTraceOfUnusedCalls verifies that a stale answer includes the time of the failed call.
+func TestTraceOfUnusedCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) {
 		s.CacheLife["robots"], s.CacheStaleWhileRevalidate = 50*time.Millisecond, gateway.DurationsByKind{"robots": 0}
@@ -337,8 +337,8 @@ func TestTraceOfCallsInVain(t *testing.T) {
 	}
 }
 
-// TestTraceOfAnETag verifies that the trace contains the read of the current ETag.
-func TestTraceOfAnETag(t *testing.T) {
+// TestTraceOfETag verifies that the trace contains the read of the current ETag.
+func TestTraceOfETag(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	id := w.Sim.Data().PackageIDs(w.Sim.Data().MainDepartmentID())[0]

@@ -60,9 +60,9 @@ func transportsOfTest() []transportOfTest {
 	}
 }
 
-// TestTransportsKeepThePromises verifies that all transports follow the same rules for a
+// TestTransportsFollowCacheRules verifies that all transports follow the same rules for a
 // query.
-func TestTransportsKeepThePromises(t *testing.T) {
+func TestTransportsFollowCacheRules(t *testing.T) {
 	t.Parallel()
 	for _, tt := range transportsOfTest() {
 		t.Run(tt.Name, func(t *testing.T) {

@@ -17,9 +17,9 @@ import (
 const figures = `Object.fromEntries([...document.querySelectorAll('.tile')].map(tile =>
 	[tile.querySelector('h2').innerText, tile.querySelector('.figure').innerText]))`
 
-// TestBrowserShowsTheOverviewAfterOneQuery compares the overview's figures with the console's data. Beside the query, the
+// TestBrowserLoadsOverviewInOneQuery compares the overview's figures with the console's data. Beside the query, the
 // page sends one subscription.
-func TestBrowserShowsTheOverviewAfterOneQuery(t *testing.T) {
+func TestBrowserLoadsOverviewInOneQuery(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	p := open(t, w, "", browsertest.Options{})
@@ -56,8 +56,8 @@ func TestBrowserShowsTheOverviewAfterOneQuery(t *testing.T) {
 	}
 }
 
-// TestBrowserShowsAChangedRobot changes robots at the console: the screens follow by events, without another query.
-func TestBrowserShowsAChangedRobot(t *testing.T) {
+// TestBrowserShowsChangedRobot changes robots at the console: the screens follow by events, without another query.
+func TestBrowserShowsChangedRobot(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	d := w.Sim.Data()
@@ -97,7 +97,7 @@ func TestBrowserShowsAChangedRobot(t *testing.T) {
 	})
 }
 
-func TestBrowserMovesByKeyboard(t *testing.T) {
+func TestBrowserKeyboardNavigation(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	p := open(t, w, "", browsertest.Options{})
@@ -151,7 +151,7 @@ func TestBrowserSignsIn(t *testing.T) {
 	shown(p, ".sign-in")
 }
 
-func TestBrowserSaysThatThereIsNothing(t *testing.T) {
+func TestBrowserShowsEmptyState(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	w.Sim.Fail(e2e.ForPath("/openapi/companies/companylist"), consolesim.Fault{Body: []byte(`{"companies":[]}`)})

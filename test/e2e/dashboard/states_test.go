@@ -21,8 +21,8 @@ func apiCalls(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/ope
 // executions matches the calls that start a workflow.
 func executions(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/execute") }
 
-// TestBrowserFails loses the console before the page opens, and finds it again.
-func TestBrowserFails(t *testing.T) {
+// TestBrowserShowsErrors loses the console before the page opens, and finds it again.
+func TestBrowserShowsErrors(t *testing.T) {
 	t.Parallel()
 	for name, screen := range map[string]func(*consolesim.Data) string{
 		"overview":   func(*consolesim.Data) string { return "" },
@@ -42,7 +42,7 @@ func TestBrowserFails(t *testing.T) {
 	}
 }
 
-func TestBrowserLoads(t *testing.T) {
+func TestBrowserShowsLoadingState(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	hold := make(chan struct{})
@@ -58,8 +58,8 @@ func TestBrowserLoads(t *testing.T) {
 	shown(p, "h1")
 }
 
-// TestBrowserShowsParts fails the robots of one department: the other figures are shown, and the page says what is missing.
-func TestBrowserShowsParts(t *testing.T) {
+// TestBrowserShowsPartialData fails the robots of one department: the other figures are shown, and the page says what is missing.
+func TestBrowserShowsPartialData(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	d := w.Sim.Data()
@@ -86,8 +86,8 @@ func refreshUntil(p *browsertest.Page, condition string) {
 	p.Wait(condition, condition+` || (document.querySelector('.freshness button:not(:disabled)')?.click(), false)`)
 }
 
-// TestBrowserShowsKeptData loses the console while the page is open: the page says how old the figures are.
-func TestBrowserShowsKeptData(t *testing.T) {
+// TestBrowserShowsStaleData loses the console while the page is open: the page says how old the figures are.
+func TestBrowserShowsStaleData(t *testing.T) {
 	t.Parallel()
 	w := world(t, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = "on" })
 	p := open(t, w, departmentOf(w.Sim.Data()), browsertest.Options{})
@@ -99,9 +99,9 @@ func TestBrowserShowsKeptData(t *testing.T) {
 	refreshUntil(p, `document.querySelector('.notice') === null`)
 }
 
-// TestBrowserKeepsItsPicture loses the gateway's caches, too, and then the gateway: the last figures stay, and the page
+// TestBrowserKeepsLastData loses the gateway's caches, too, and then the gateway: the last figures stay, and the page
 // says so. It goes on when the console is back.
-func TestBrowserKeepsItsPicture(t *testing.T) {
+func TestBrowserKeepsLastData(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	p := open(t, w, departmentOf(w.Sim.Data()), browsertest.Options{})
@@ -113,9 +113,9 @@ func TestBrowserKeepsItsPicture(t *testing.T) {
 	refreshUntil(p, `document.querySelector('.notice') === null`)
 }
 
-// TestBrowserConnectsAgain breaks the connections to the gateway. The page says so. When the gateway is back, it
+// TestBrowserReconnects breaks the connections to the gateway. The page says so. When the gateway is back, it
 // follows the robots again, with the changes made meanwhile.
-func TestBrowserConnectsAgain(t *testing.T) {
+func TestBrowserReconnects(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	d := w.Sim.Data()

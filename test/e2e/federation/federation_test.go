@@ -50,8 +50,8 @@ func ask(w *e2e.World, representations ...any) (answered, e2e.Answer) {
 	return e2e.Decode[answered](w.T, a.Data), a
 }
 
-// TestOff verifies that a gateway shows nothing of the federation unless it is turned on.
-func TestOff(t *testing.T) {
+// TestFederationOff verifies that a gateway shows nothing of the federation unless it is turned on.
+func TestFederationOff(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, query := range []string{`{ _service { sdl } }`, `{ _entities(representations: []) { __typename } }`, `{ entities }`, `query($r: [_Any!]) { viewer { id } }`} {
@@ -161,9 +161,9 @@ func TestEntities(t *testing.T) {
 	w.CheckNoDuplicateCalls()
 }
 
-// TestEntitiesThatCannotBeHad verifies that each wrong representation has an error at its index, and
+// TestUnavailableEntities verifies that each wrong representation has an error at its index, and
 // that the others are answered.
-func TestEntitiesThatCannotBeHad(t *testing.T) {
+func TestUnavailableEntities(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, on)
 	d := w.Sim.Data()
@@ -253,8 +253,8 @@ func TestEntitiesOfManyDepartments(t *testing.T) {
 	}
 }
 
-// TestKeysOfCallers verifies that an API key limits the types of entities.
-func TestKeysOfCallers(t *testing.T) {
+// TestAPIKeyPermissions verifies that an API key limits the types of entities.
+func TestAPIKeyPermissions(t *testing.T) {
 	t.Parallel()
 	k := &e2e.Keyring{T: t}
 	var limited map[string]string

@@ -94,10 +94,10 @@ func changeRobots(ctx context.Context, sim *consolesim.Server, sides [2]*side) {
 	}
 }
 
-// TestNobodySeesAnothersAnswers sends queries and subscriptions of two principals in random
+// TestPrincipalsAreIsolated sends queries and subscriptions of two principals in random
 // order. They use their own tokens, sessions and API keys, through two gateways with a common
 // Redis. No answer may contain an id or a name of the other principal.
-func TestNobodySeesAnothersAnswers(t *testing.T) {
+func TestPrincipalsAreIsolated(t *testing.T) {
 	e2e.WithAndWithoutCache(t, nobodySeesAnothers)
 }
 

@@ -75,10 +75,10 @@ func TestLeaksAreFound(t *testing.T) {
 	}
 }
 
-// TestSecretsOfPrincipals sends requests with all kinds of credentials, valid and invalid,
+// TestPrincipalSecrets sends requests with all kinds of credentials, valid and invalid,
 // with expiring tokens, a failing Redis and all logs enabled. It then searches everything that
 // is stored or sent for secrets.
-func TestSecretsOfPrincipals(t *testing.T) {
+func TestPrincipalSecrets(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
 	k := &e2e.Keyring{T: t}

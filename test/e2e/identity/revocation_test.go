@@ -117,8 +117,8 @@ func TestRevokedKey(t *testing.T) {
 	}
 }
 
-// TestKeyExpiresDuringASubscription verifies that a subscription ends with its key.
-func TestKeyExpiresDuringASubscription(t *testing.T) {
+// TestKeyExpiresDuringSubscription verifies that a subscription ends with its key.
+func TestKeyExpiresDuringSubscription(t *testing.T) {
 	t.Parallel()
 	var key map[string]string
 	end := time.Now().Add(8 * time.Second)

@@ -13,9 +13,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSecretsStayWhereTheyAre sends all kinds of requests, including failing ones, with all
+// TestSecretsDoNotLeak sends all kinds of requests, including failing ones, with all
 // logs enabled, and then searches for secrets.
-func TestSecretsStayWhereTheyAre(t *testing.T) {
+func TestSecretsDoNotLeak(t *testing.T) {
 	t.Parallel()
 	traces := e2e.NewCollector(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutLimits, traces.Take, func(s *gateway.Settings, _ *consolesim.Server) {
@@ -71,9 +71,9 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	}
 }
 
-// TestConsoleThatRepeatsTheToken verifies that the caller's token is removed from quoted
+// TestConsoleEchoesToken verifies that the caller's token is removed from quoted
 // errors of the console.
-func TestConsoleThatRepeatsTheToken(t *testing.T) {
+func TestConsoleEchoesToken(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	header := w.TokenHeader("demo")

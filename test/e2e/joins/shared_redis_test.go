@@ -33,9 +33,9 @@ func otherSSO(sso *consolesim.Server) func(*gateway.Settings, *consolesim.Server
 	return func(s *gateway.Settings, _ *consolesim.Server) { s.SSOURL = sso.SSOURL() }
 }
 
-// TestKeysAreOfOneAccount verifies that gateways with a common Redis share idempotency keys
+// TestIdempotencyKeysBelongToAccount verifies that gateways with a common Redis share idempotency keys
 // only if the same user is behind an account's name.
-func TestKeysAreOfOneAccount(t *testing.T) {
+func TestIdempotencyKeysBelongToAccount(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store))
@@ -53,9 +53,9 @@ func TestKeysAreOfOneAccount(t *testing.T) {
 	}
 }
 
-// TestKeysAreOfOneConsole verifies that gateways of different consoles share no idempotency
+// TestIdempotencyKeysBelongToConsole verifies that gateways of different consoles share no idempotency
 // keys.
-func TestKeysAreOfOneConsole(t *testing.T) {
+func TestIdempotencyKeysBelongToConsole(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store))
@@ -67,9 +67,9 @@ func TestKeysAreOfOneConsole(t *testing.T) {
 	}
 }
 
-// TestKeysAreOfOneSSO verifies that users of different SSOs with the same id share no
+// TestIdempotencyKeysBelongToSSO verifies that users of different SSOs with the same id share no
 // idempotency keys.
-func TestKeysAreOfOneSSO(t *testing.T) {
+func TestIdempotencyKeysBelongToSSO(t *testing.T) {
 	t.Parallel()
 	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
 	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.VerifyTokens)
@@ -83,8 +83,8 @@ func TestKeysAreOfOneSSO(t *testing.T) {
 	}
 }
 
-// TestKeysAreOfOneScope verifies that the same key and input in another scope is an error.
-func TestKeysAreOfOneScope(t *testing.T) {
+// TestIdempotencyKeysBelongToScope verifies that the same key and input in another scope is an error.
+func TestIdempotencyKeysBelongToScope(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	d := w.Sim.Data()
@@ -105,9 +105,9 @@ func TestKeysAreOfOneScope(t *testing.T) {
 	}
 }
 
-// TestAnOddRefusalMayHideAnExecution verifies the outcome of a proxy's refusal after an
+// TestProxyRefusalHasUnknownOutcome verifies the outcome of a proxy's refusal after an
 // execution.
-func TestAnOddRefusalMayHideAnExecution(t *testing.T) {
+func TestProxyRefusalHasUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/execute") }, consolesim.Fault{Status: 499, After: true, Times: 1})()
@@ -121,9 +121,9 @@ func TestAnOddRefusalMayHideAnExecution(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestAnswersAreOfOneIdentity verifies that replicas with a common Redis share entries, and
+// TestAnswersBelongToIdentity verifies that replicas with a common Redis share entries, and
 // that gateways of another account, console or SSO do not.
-func TestAnswersAreOfOneIdentity(t *testing.T) {
+func TestAnswersBelongToIdentity(t *testing.T) {
 	t.Parallel()
 	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
 	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.WithCache, e2e.VerifyTokens)

@@ -11,9 +11,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestCachedReadsAreNoCalls verifies that cached reads do not use the budget, and that the
+// TestCachedReadsAreNotCounted verifies that cached reads do not use the budget, and that the
 // missing ones are counted before any is sent.
-func TestCachedReadsAreNoCalls(t *testing.T) {
+func TestCachedReadsAreNotCounted(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, e2e.MaxConsoleCalls(60))
 	cacheCounts(w, 280, 60)
@@ -43,9 +43,9 @@ func TestCachedReadsAreNoCalls(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestCallsOfUploads verifies that an upload by the channel makes three calls, or none if the
+// TestUploadCalls verifies that an upload by the channel makes three calls, or none if the
 // budget is too small.
-func TestCallsOfUploads(t *testing.T) {
+func TestUploadCalls(t *testing.T) {
 	t.Parallel()
 	for limit, want := range map[int]struct {
 		direct int64

@@ -50,9 +50,9 @@ func TestCallsAreBounded(t *testing.T) {
 	}
 }
 
-// TestCallsUpToTheBound verifies that an operation with exactly as many calls as permitted is
+// TestCallsAtLimit verifies that an operation with exactly as many calls as permitted is
 // answered completely.
-func TestCallsUpToTheBound(t *testing.T) {
+func TestCallsAtLimit(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		sim   consolesim.Options
@@ -87,9 +87,9 @@ func TestCallsUpToTheBound(t *testing.T) {
 	}
 }
 
-// TestALevelIsSentWholeOrNot verifies that look-ahead sends no call of a level that exceeds
+// TestLevelIsAllOrNothing verifies that look-ahead sends no call of a level that exceeds
 // the budget by one, and that no resolver sends one before it.
-func TestALevelIsSentWholeOrNot(t *testing.T) {
+func TestLevelIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	const query = `{ queues(first: 500) { nodes { a: workflows(first: 0) { totalCount } } } }`
 	free := e2e.NewWorld(t, consolesim.Options{})
@@ -101,9 +101,9 @@ func TestALevelIsSentWholeOrNot(t *testing.T) {
 	}
 }
 
-// TestCallsOfAMutation verifies that writes and payloads share one budget. Writes beyond it do
+// TestMutationCalls verifies that writes and payloads share one budget. Writes beyond it do
 // not begin; payloads beyond it are null.
-func TestCallsOfAMutation(t *testing.T) {
+func TestMutationCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(4))
 	ids := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())
@@ -129,8 +129,8 @@ func TestCallsOfAMutation(t *testing.T) {
 	}
 }
 
-// TestCallsOfEvents verifies that each event has its own budget.
-func TestCallsOfEvents(t *testing.T) {
+// TestEventCalls verifies that each event has its own budget.
+func TestEventCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(3))
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]

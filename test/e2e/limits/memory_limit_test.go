@@ -43,10 +43,10 @@ type attack struct {
 	right     func(e2e.Answer) bool
 }
 
-// TestRequestsDoNotExhaustTheMemory sends many concurrent requests that need much memory to
+// TestRequestMemoryIsBounded sends many concurrent requests that need much memory to
 // the released binary with a container's memory. The process survives, and meanwhile answers
 // another caller.
-func TestRequestsDoNotExhaustTheMemory(t *testing.T) {
+func TestRequestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	alias := strings.Repeat("n", 150_000)
 	rows := func(lists int, fields string) string {

@@ -111,8 +111,8 @@ func TestRefusedMutations(t *testing.T) {
 	}
 }
 
-// TestClientThatLeaves verifies that the execution of a tool ends when its client leaves.
-func TestClientThatLeaves(t *testing.T) {
+// TestClientDisconnects verifies that the execution of a tool ends when its client leaves.
+func TestClientDisconnects(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, consolesim.Options{})
 	agent := f.agent(t, "all")

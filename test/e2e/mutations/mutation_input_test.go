@@ -12,9 +12,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestWhatIsLeftOutOfAnInputIsNotSent sends nested objects with some of their fields, in
+// TestOmittedInputIsNotSent sends nested objects with some of their fields, in
 // variables and in the document.
-func TestWhatIsLeftOutOfAnInputIsNotSent(t *testing.T) {
+func TestOmittedInputIsNotSent(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -129,9 +129,9 @@ func TestMutationInputIsCheckedFirst(t *testing.T) {
 	}
 }
 
-// TestOneBadInputStopsEveryMutation verifies that no mutation of an operation with an invalid
+// TestBadInputStopsAllMutations verifies that no mutation of an operation with an invalid
 // input is executed, neither before nor after it.
-func TestOneBadInputStopsEveryMutation(t *testing.T) {
+func TestBadInputStopsAllMutations(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]

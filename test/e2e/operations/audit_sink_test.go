@@ -16,9 +16,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestAuditSinkThatStalls verifies that changes are made while nobody reads the audit log, that lost lines are counted,
+// TestStalledAuditSink verifies that changes are made while nobody reads the audit log, that lost lines are counted,
 // and that lines are written again afterwards.
-func TestAuditSinkThatStalls(t *testing.T) {
+func TestStalledAuditSink(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit.pipe")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

@@ -55,9 +55,9 @@ func only(t *testing.T, all []*tracepb.Span, name string) *tracepb.Span {
 	return found[0]
 }
 
-// TestTracesOfAQuery verifies that the request, the operation and the console calls are in the
+// TestQueryTraces verifies that the request, the operation and the console calls are in the
 // trace of the caller and the console.
-func TestTracesOfAQuery(t *testing.T) {
+func TestQueryTraces(t *testing.T) {
 	t.Parallel()
 	for _, cache := range []string{"on", "off"} {
 		t.Run("cache "+cache, func(t *testing.T) {
@@ -130,9 +130,9 @@ func TestTracesOfFailures(t *testing.T) {
 	}
 }
 
-// TestTracesOfAWebSocket verifies that operations over a WebSocket have spans. The connection
+// TestWebSocketTraces verifies that operations over a WebSocket have spans. The connection
 // and its subscriptions, which share polls, have none.
-func TestTracesOfAWebSocket(t *testing.T) {
+func TestWebSocketTraces(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, c.Take)
@@ -152,9 +152,9 @@ func TestTracesOfAWebSocket(t *testing.T) {
 	}
 }
 
-// TestTracesStayOutOfUploads verifies that the storage gets only the headers of the upload's
+// TestUploadsCarryNoTraceHeaders verifies that the storage gets only the headers of the upload's
 // channel.
-func TestTracesStayOutOfUploads(t *testing.T) {
+func TestUploadsCarryNoTraceHeaders(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, c.Take, func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = 1 << 10 })
@@ -179,8 +179,8 @@ func TestTracesStayOutOfUploads(t *testing.T) {
 	}
 }
 
-// TestTracesOutlastADrain verifies that spans are sent after a drain that timed out.
-func TestTracesOutlastADrain(t *testing.T) {
+// TestTracesAreFlushedOnShutdown verifies that spans are sent after a drain that timed out.
+func TestTracesAreFlushedOnShutdown(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
 	sim := e2e.NewSim(t, consolesim.Options{})
@@ -207,8 +207,8 @@ func TestTracesOutlastADrain(t *testing.T) {
 	only(t, c.Spans, "GET /openapi/queues")
 }
 
-// TestCollectorIsAway verifies that requests and the shutdown succeed without the collector.
-func TestCollectorIsAway(t *testing.T) {
+// TestCollectorUnavailable verifies that requests and the shutdown succeed without the collector.
+func TestCollectorUnavailable(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.OTLPURL = "http://127.0.0.1:1" })
 	w.Query(e2e.ListQuery, nil)

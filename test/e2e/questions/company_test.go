@@ -244,8 +244,8 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// TestCountsWithinABudget verifies that a walk that the budget ends is told, with the console's count.
-func TestCountsWithinABudget(t *testing.T) {
+// TestCountCalls verifies that a walk that the budget ends is told, with the console's count.
+func TestCountCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 10}, e2e.MaxConsoleCalls(3))
 	n := len(w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID()))
@@ -266,8 +266,8 @@ func TestCountsWithinABudget(t *testing.T) {
 	}
 }
 
-// TestRelationsWithinABudget verifies that what needs whole lists is refused if the budget ends the walk of one of them.
-func TestRelationsWithinABudget(t *testing.T) {
+// TestRelationCalls verifies that what needs whole lists is refused if the budget ends the walk of one of them.
+func TestRelationCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 2}, e2e.MaxConsoleCalls(60))
 	d := w.Sim.Data()

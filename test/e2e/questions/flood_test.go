@@ -20,9 +20,9 @@ var (
 	floodSize       = flag.Int("flood", 100, "how many operations the other caller of TestQuestionsBesideAFlood has under way")
 )
 
-// TestQuestionsBesideAFlood asks the ten questions alone, and while another caller sends more operations than may wait.
+// TestQuestionsUnderLoad asks the ten questions alone, and while another caller sends more operations than may wait.
 // None is refused or comes too late.
-func TestQuestionsBesideAFlood(t *testing.T) {
+func TestQuestionsUnderLoad(t *testing.T) {
 	t.Parallel()
 	for name, console := range map[string]consolesim.Options{"with robots": {}, "without robots": {NoAssociatedRobotIDs: true}} {
 		t.Run(name, func(t *testing.T) { // not beside another flood

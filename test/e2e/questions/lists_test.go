@@ -123,8 +123,8 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// TestNothingOfACompany verifies that lists of a company in which nothing can match cost no list.
-func TestNothingOfACompany(t *testing.T) {
+// TestEmptyCompanyLists verifies that lists of a company in which nothing can match cost no list.
+func TestEmptyCompanyLists(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, list := range map[string]string{

@@ -25,9 +25,9 @@ func overview(t *testing.T) string {
 	return string(found[1])
 }
 
-// TestOverviewOfTheDashboard compares the calls of the dashboard's overview with the least number, again and again. Its
+// TestDashboardOverview compares the calls of the dashboard's overview with the least number, again and again. Its
 // ranges and walks of a list are of one level, so that the walk serves the ranges.
-func TestOverviewOfTheDashboard(t *testing.T) {
+func TestDashboardOverview(t *testing.T) {
 	t.Parallel()
 	query := overview(t)
 	for name, console := range dialects() {

@@ -159,8 +159,8 @@ func TestRangesOfWalks(t *testing.T) {
 	}
 }
 
-// TestRangesBesideAFailingWalk verifies that a page that the console answers is answered, though a walk of its list fails.
-func TestRangesBesideAFailingWalk(t *testing.T) {
+// TestRangesDuringFailedWalk verifies that a page that the console answers is answered, though a walk of its list fails.
+func TestRangesDuringFailedWalk(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 20})
 	w.Query(`{ robots(first: 1) { totalCount } }`, nil)

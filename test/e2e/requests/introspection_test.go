@@ -17,8 +17,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestIntrospectionAndSDLTellTheSame compares both, including descriptions.
-func TestIntrospectionAndSDLTellTheSame(t *testing.T) {
+// TestIntrospectionMatchesSDL compares both, including descriptions.
+func TestIntrospectionMatchesSDL(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	resp, err := w.Http.Get(w.URL + "/schema.graphql")
@@ -95,9 +95,9 @@ func TestIntrospectionAndSDLTellTheSame(t *testing.T) {
 	}
 }
 
-// TestIntrospectionAndSDLHaveTheSameDirectives compares directives, and the types of interfaces and
+// TestIntrospectionDirectivesMatchSDL compares directives, and the types of interfaces and
 // scalars.
-func TestIntrospectionAndSDLHaveTheSameDirectives(t *testing.T) {
+func TestIntrospectionDirectivesMatchSDL(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	_, sdl := w.Send(http.MethodGet, "/schema.graphql", "", nil)

@@ -148,8 +148,8 @@ func TestRequestsByAllTransports(t *testing.T) {
 	}
 }
 
-// TestTextThatIsNotUTF8 verifies that it is refused everywhere.
-func TestTextThatIsNotUTF8(t *testing.T) {
+// TestInvalidUTF8 verifies that it is refused everywhere.
+func TestInvalidUTF8(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, text := range map[string]string{"GBK": "\xc4\xe3\xba\xc3", "Latin-1": "M\xfcller", "half of a character": "\xe4\xbd", "a raw surrogate": "\xed\xa0\x80"} {
@@ -237,8 +237,8 @@ func TestPartsOfFormsAreUTF8(t *testing.T) {
 	}
 }
 
-// TestMarksBeforeMessages verifies that one byte order mark is skipped.
-func TestMarksBeforeMessages(t *testing.T) {
+// TestByteOrderMarks verifies that one byte order mark is skipped.
+func TestByteOrderMarks(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	s := w.Connect(nil)

@@ -66,10 +66,10 @@ func (n *normalised) now() (got map[string]state, events map[string]int) {
 	return got, events
 }
 
-// TestSubscriptionsAndQueriesAgree runs subscriptions, queries, console changes and mutations
+// TestSubscriptionsMatchQueries runs subscriptions, queries, console changes and mutations
 // in random order through two replicas. No query returns data older than a previous event, and
 // finally the client's cache equals the console.
-func TestSubscriptionsAndQueriesAgree(t *testing.T) {
+func TestSubscriptionsMatchQueries(t *testing.T) {
 	t.Parallel()
 	sim, replicas := e2e.NewReplicas(t, 2, consolesim.Options{Latency: 2 * time.Millisecond}, "CONSOLEQL_POLL_INTERVAL=100ms")
 	for seed := range *agreementSeeds {

@@ -70,9 +70,9 @@ func TestQueriesAreNotOlderThanEvents(t *testing.T) {
 	}
 }
 
-// TestFirstLookEndsWhatItOutdates verifies that a subscriber that queries after the
+// TestFirstPollExpiresOlderEntries verifies that a subscriber that queries after the
 // subscription has begun misses nothing, although older data was cached.
-func TestFirstLookEndsWhatItOutdates(t *testing.T) {
+func TestFirstPollExpiresOlderEntries(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -94,9 +94,9 @@ func TestFirstLookEndsWhatItOutdates(t *testing.T) {
 	}
 }
 
-// TestFirstLookEndsWhatReplicasKeep verifies that the first poll at one replica expires older
+// TestFirstPollExpiresReplicaEntries verifies that the first poll at one replica expires older
 // entries at all replicas.
-func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
+func TestFirstPollExpiresReplicaEntries(t *testing.T) {
 	t.Parallel()
 	sim, replicas := e2e.NewReplicas(t, 2, consolesim.Options{}, "CONSOLEQL_POLL_INTERVAL=200ms")
 	id := sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0]
@@ -137,9 +137,9 @@ func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
 	}
 }
 
-// TestLooksThatShowNothingNewEndNothing verifies that entries equal to a poll's result stay
+// TestUnchangedPollsExpireNothing verifies that entries equal to a poll's result stay
 // cached.
-func TestLooksThatShowNothingNewEndNothing(t *testing.T) {
+func TestUnchangedPollsExpireNothing(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -163,9 +163,9 @@ func TestLooksThatShowNothingNewEndNothing(t *testing.T) {
 	}
 }
 
-// TestRemovalsAreTold verifies events for removals by a 404 and by complete lists, and for
+// TestRemovalsSendEvents verifies events for removals by a 404 and by complete lists, and for
 // entities that return.
-func TestRemovalsAreTold(t *testing.T) {
+func TestRemovalsSendEvents(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
 	ids := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())
@@ -222,9 +222,9 @@ func TestRemovalsAreTold(t *testing.T) {
 	}
 }
 
-// TestChangesOfWhatIsNotSelectedAreQuiet verifies that only changes of selected fields cause
+// TestUnselectedChangesSendNoEvent verifies that only changes of selected fields cause
 // an event, and only one.
-func TestChangesOfWhatIsNotSelectedAreQuiet(t *testing.T) {
+func TestUnselectedChangesSendNoEvent(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -256,9 +256,9 @@ func TestChangesOfWhatIsNotSelectedAreQuiet(t *testing.T) {
 	}
 }
 
-// TestQueriesUnderWayAreNotOlderThanEvents verifies that a running query reads again what it
+// TestRunningQueriesAreNotOlderThanEvents verifies that a running query reads again what it
 // had read before a change whose event was sent meanwhile.
-func TestQueriesUnderWayAreNotOlderThanEvents(t *testing.T) {
+func TestRunningQueriesAreNotOlderThanEvents(t *testing.T) {
 	t.Parallel()
 	held, hold, release := make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {

@@ -168,8 +168,8 @@ func TestEventsCarryFilteredLists(t *testing.T) {
 	}
 }
 
-// TestRobotsAreFollowedByQueue subscribes to the robots of a queue, of some ids, and of both.
-func TestRobotsAreFollowedByQueue(t *testing.T) {
+// TestRobotsOfQueue subscribes to the robots of a queue, of some ids, and of both.
+func TestRobotsOfQueue(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	data := w.Sim.Data()
