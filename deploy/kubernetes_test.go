@@ -167,9 +167,9 @@ func TestKubernetesReferencesResolve(t *testing.T) {
 	}
 }
 
-// TestKubernetesMountsTheKeyFile verifies that the file of API keys is where the settings say, in a directory, so that
+// TestKubernetesMountsKeyFile verifies that the file of API keys is where the settings say, in a directory, so that
 // changes reach the pods.
-func TestKubernetesMountsTheKeyFile(t *testing.T) {
+func TestKubernetesMountsKeyFile(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
 	pod, mounts := m.deployment.Spec.Template.Spec, m.container().VolumeMounts

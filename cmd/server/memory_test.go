@@ -55,9 +55,9 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
-// TestCollectionFollowsTheHeap verifies that a large heap grows by less than a small one, and that the growth is set only
+// TestCollectionFollowsHeap verifies that a large heap grows by less than a small one, and that the growth is set only
 // when it changes.
-func TestCollectionFollowsTheHeap(t *testing.T) {
+func TestCollectionFollowsHeap(t *testing.T) {
 	var collected func()
 	var live uint64
 	var set []int

@@ -180,7 +180,7 @@ func TestUnchangedReturnSendsNoEvent(t *testing.T) {
 	})
 }
 
-func TestSubscribersShareAPoll(t *testing.T) {
+func TestSubscribersSharePoll(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {

@@ -74,7 +74,7 @@ func TestSubscriptionsEndWhenTheirTokenExpires(t *testing.T) {
 	})
 }
 
-func TestFinalErrorsEndTheSubscription(t *testing.T) {
+func TestFinalErrorsEndSubscription(t *testing.T) {
 	for _, code := range []fault.Code{fault.Forbidden, fault.NotFound, fault.BadUserInput} {
 		t.Run(string(code), func(t *testing.T) {
 			c := &console{}
@@ -120,9 +120,9 @@ func TestServiceAccountSurvivesRefusal(t *testing.T) {
 	})
 }
 
-// TestRefusalsAfterAnOutage verifies that an outage ends no subscription. Only two refusals of
+// TestRefusalsAfterOutage verifies that an outage ends no subscription. Only two refusals of
 // the console some time apart, or the gateway's own, do.
-func TestRefusalsAfterAnOutage(t *testing.T) {
+func TestRefusalsAfterOutage(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		session := principal.FromSession(principal.SessionPrefix + "x")
@@ -189,9 +189,9 @@ func TestIDsAreLimited(t *testing.T) {
 	}
 }
 
-// TestSlowSubscriberGetsTheLatest verifies that a subscriber that reads no events needs
+// TestSlowSubscriberGetsLatest verifies that a subscriber that reads no events needs
 // bounded memory and finally gets the latest state.
-func TestSlowSubscriberGetsTheLatest(t *testing.T) {
+func TestSlowSubscriberGetsLatest(t *testing.T) {
 	c := &console{}
 	c.set("a", "0")
 	c.set("b", "0")

@@ -104,8 +104,8 @@ func (t onceTokens) Token(context.Context) (string, error) {
 
 func (onceTokens) Refused(context.Context, string) {}
 
-// TestTokenIsKeptWithoutSSO: an unavailable SSO does not make the caller unauthenticated.
-func TestTokenIsKeptWithoutSSO(t *testing.T) {
+// TestTokenSurvivesSSOOutage: an unavailable SSO does not make the caller unauthenticated.
+func TestTokenSurvivesSSOOutage(t *testing.T) {
 	console := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		w.WriteHeader(http.StatusUnauthorized)

@@ -363,7 +363,7 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 // A list is never held as a whole: 80 MB pass through a small heap.
-func TestListIsAStream(t *testing.T) {
+func TestListIsStreamed(t *testing.T) {
 	const elements = 20_000
 	var before, now runtime.MemStats
 	runtime.GC()

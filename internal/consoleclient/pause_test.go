@@ -40,7 +40,7 @@ func (l *limited) RoundTrip(*http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-func TestRetryAfterPausesAPrincipal(t *testing.T) {
+func TestRetryAfterPausesPrincipal(t *testing.T) {
 	t.Parallel()
 	sc := scope.Scope{CompanyID: "11111111-1111-4111-8111-111111111111", DepartmentID: "22222222-2222-4222-8222-222222222222"}
 	for name, tt := range map[string]struct {

@@ -131,7 +131,7 @@ func TestLatencyIsNotSerialised(t *testing.T) {
 	t.Errorf("each of %d calls ended at least %v after the one before", len(ends), latency)
 }
 
-func TestFaultsOfBodies(t *testing.T) {
+func TestBodyFaults(t *testing.T) {
 	c := start(t, Options{})
 	whole := c.get("/openapi/queues")
 	cancel := c.Fail(onPath("/queues"), Fault{Drip: time.Microsecond})

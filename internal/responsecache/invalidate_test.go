@@ -36,9 +36,9 @@ func TestLoadDuringRemoteInvalidation(t *testing.T) {
 	}
 }
 
-// TestInvalidateWithoutTheChannel verifies that heartbeats deliver invalidations that the
+// TestInvalidateWithoutChannel verifies that heartbeats deliver invalidations that the
 // channel has lost.
-func TestInvalidateWithoutTheChannel(t *testing.T) {
+func TestInvalidateWithoutChannel(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, vb := pair(t, Options{lease: 5 * time.Second})
 	con := &console{}

@@ -29,10 +29,10 @@ var (
 	oracleSeed = flag.Uint64("oracle-seed", 0, "what TestAnswersMatchTheOracle begins with; 0: something new")
 )
 
-// TestAnswersMatchTheOracle compares the gateway's answers with the oracle's. It generates
+// TestAnswersMatchOracle compares the gateway's answers with the oracle's. It generates
 // operations by different users, alone and concurrent, with and without caches, after changes,
 // for consoles of different dialects.
-func TestAnswersMatchTheOracle(t *testing.T) {
+func TestAnswersMatchOracle(t *testing.T) {
 	t.Parallel()
 	type options = consolesim.Options
 	type dialect = consolesim.Dialect

@@ -141,9 +141,9 @@ func (e responding) DispatchOperation(ctx context.Context, _ *graphql.OperationC
 
 const subscribe = `{"id":"%d","type":"subscribe","payload":{"query":"{ a }"}}`
 
-// TestMessagesOfAnOperation verifies that a response has data only if the operation was executed, and that a panic ends
+// TestOperationMessages verifies that a response has data only if the operation was executed, and that a panic ends
 // only its operation.
-func TestMessagesOfAnOperation(t *testing.T) {
+func TestOperationMessages(t *testing.T) {
 	errs := gqlerror.List{{Message: "m", Extensions: map[string]any{"requestId": "x"}}}
 	const shown = `"errors":[{"message":"m","extensions":{"requestId":"ID"}}]`
 	for name, tt := range map[string]struct {

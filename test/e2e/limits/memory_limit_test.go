@@ -30,7 +30,7 @@ func graphqlBody(query string) string {
 }
 
 // attacks is the default number of concurrent requests.
-var attacks = flag.Int("attacks", 70, "how many requests that need much memory TestRequestsDoNotExhaustTheMemory sends at once")
+var attacks = flag.Int("attacks", 70, "how many requests that need much memory TestRequestMemoryIsBounded sends at once")
 
 // attack is a request that needs much memory. It is sent many times concurrently.
 type attack struct {

@@ -78,9 +78,9 @@ func TestStalledAuditSink(t *testing.T) {
 	}
 }
 
-// TestAuditOfWebSockets verifies that the audit log and the metrics have WebSockets with refused credentials, and
+// TestWebSocketAudit verifies that the audit log and the metrics have WebSockets with refused credentials, and
 // operations with a key that was revoked.
-func TestAuditOfWebSockets(t *testing.T) {
+func TestWebSocketAudit(t *testing.T) {
 	t.Parallel()
 	k := &e2e.Keyring{T: t}
 	var path string

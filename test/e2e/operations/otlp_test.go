@@ -104,9 +104,9 @@ func TestQueryTraces(t *testing.T) {
 	}
 }
 
-// TestTracesOfFailures verifies that spans show failures of the console, and whose fault they
+// TestFailureTraces verifies that spans show failures of the console, and whose fault they
 // are.
-func TestTracesOfFailures(t *testing.T) {
+func TestFailureTraces(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, c.Take)

@@ -16,8 +16,8 @@ import (
 )
 
 var (
-	manyDepartments = flag.Int("departments", 29, "how many departments the console of TestQuestionsBesideAFlood has")
-	floodSize       = flag.Int("flood", 100, "how many operations the other caller of TestQuestionsBesideAFlood has under way")
+	manyDepartments = flag.Int("departments", 29, "how many departments the console of TestQuestionsUnderLoad has")
+	floodSize       = flag.Int("flood", 100, "how many operations the other caller of TestQuestionsUnderLoad has under way")
 )
 
 // TestQuestionsUnderLoad asks the ten questions alone, and while another caller sends more operations than may wait.

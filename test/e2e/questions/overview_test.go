@@ -9,7 +9,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-var overviews = flag.Int("overviews", 6, "how often TestOverviewOfTheDashboard asks each console")
+var overviews = flag.Int("overviews", 6, "how often TestDashboardOverview asks each console")
 
 // overview returns the query of the dashboard's overview.
 func overview(t *testing.T) string {

@@ -13,9 +13,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestListsOfParents verifies that lists of several parents are parts of one list of the department where that is fewer
+// TestParentLists verifies that lists of several parents are parts of one list of the department where that is fewer
 // calls, and what they answer.
-func TestListsOfParents(t *testing.T) {
+func TestParentLists(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 20})
 	d := w.Sim.Data()

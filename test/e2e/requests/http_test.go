@@ -107,7 +107,7 @@ func TestInvalidOperations(t *testing.T) {
 }
 
 // A request with an operation name or variables but no query gets an error about the query.
-func TestWithoutAQuery(t *testing.T) {
+func TestMissingQuery(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, body := range []string{`{}`, `{"query":""}`, `{"query":" \n"}`, `{"id":"4711"}`} {

@@ -190,8 +190,8 @@ func TestInvalidUTF8(t *testing.T) {
 	}
 }
 
-// TestPartsOfFormsAreUTF8 checks the bytes and the charset of operations and map.
-func TestPartsOfFormsAreUTF8(t *testing.T) {
+// TestFormPartsAreUTF8 checks the bytes and the charset of operations and map.
+func TestFormPartsAreUTF8(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const operations = `{"query":"mutation($file: Upload!) { uploadPackage(input: {file: $file}) { packageId } }","variables":{"file":null}}`

@@ -10,8 +10,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestEventsOfDepartments follows the robots and workflows of a company's departments.
-func TestEventsOfDepartments(t *testing.T) {
+// TestDepartmentEvents follows the robots and workflows of a company's departments.
+func TestDepartmentEvents(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	d := w.Sim.Data()

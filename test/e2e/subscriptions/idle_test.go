@@ -13,7 +13,7 @@ import (
 )
 
 // TestIdleSubscriberMemory verifies how many goroutines and bytes an idle subscriber costs the
-// released binary. With a large -crowd, it verifies the resident memory too.
+// released binary. With a large -clients, it verifies the resident memory too.
 func TestIdleSubscriberMemory(t *testing.T) {
 	t.Parallel()
 	const goroutines, bytes, resident, many = 1, 26 << 10, 40 << 10, 1000

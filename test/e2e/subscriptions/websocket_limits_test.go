@@ -11,9 +11,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestMessagesOfSocketsAreBounded verifies that messages have the same bounds as bodies of
+// TestSocketMessagesAreBounded verifies that messages have the same bounds as bodies of
 // requests.
-func TestMessagesOfSocketsAreBounded(t *testing.T) {
+func TestSocketMessagesAreBounded(t *testing.T) {
 	t.Parallel()
 	const most = 64 << 10
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.MaxRequestBytes = most })

@@ -16,8 +16,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSubscribersShareAPoll subscribes to one robot over many WebSockets.
-func TestSubscribersShareAPoll(t *testing.T) {
+// TestSubscribersSharePoll subscribes to one robot over many WebSockets.
+func TestSubscribersSharePoll(t *testing.T) {
 	t.Parallel()
 	const interval = 200 * time.Millisecond
 	many := *e2e.Clients
