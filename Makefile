@@ -57,9 +57,9 @@ soak: ## Load the gateway with everything for ten minutes, send uploads of 2 GiB
 	go test -count=1 -v -run 'TestNginx$$' -timeout 30m ./deploy -restarts 10
 	go test -count=1 -v -run TestLargeUpload -timeout 30m ./test/e2e/uploads -upload-bytes 2147483648
 	go test -count=1 -v -run TestConcurrentRequests -timeout 30m ./test/e2e/caching -clients 1000
-	go test -count=1 -v -run TestSubscribersShareAPoll -timeout 30m ./test/e2e/subscriptions -clients 1000
+	go test -count=1 -v -run TestSubscribersSharePoll -timeout 30m ./test/e2e/subscriptions -clients 1000
 	go test -count=1 -v -run TestIdleSubscriberMemory -timeout 30m ./test/e2e/subscriptions -clients 5000
-	go test -count=1 -v -run TestCompaniesOfManyDepartments -timeout 30m ./test/e2e/subscriptions -departments 300
+	go test -count=1 -v -run TestLargeCompanies -timeout 30m ./test/e2e/subscriptions -departments 300
 	go test -count=1 -v -run TestRequestsDoNotExhaust -timeout 30m ./test/e2e/limits -attacks 200
 
 pages: ## Run the tests that drive a real Chromium; make test runs them too
@@ -67,7 +67,7 @@ pages: ## Run the tests that drive a real Chromium; make test runs them too
 	go test -race -run Browser ./cmd/server ./internal/edge/graphiql/... ./test/e2e/dashboard
 
 fuzz: ## Play random queries, changes and bytes against independent calculations (10 minutes)
-	go test ./test/oracle -run TestAnswersMatchTheOracle -oracle 60s
+	go test ./test/oracle -run TestAnswersMatchOracle -oracle 60s
 	go test ./test/e2e/caching -run TestNoReadIsOlderThanAWrite -model 60s
 	go test ./test/e2e/subscriptions -run TestSubscriptionsMatchQueries -agreement-seeds 20
 	go test ./test/e2e/joins -run TestWrongCounts -every-page-size

@@ -25,8 +25,8 @@ import (
 )
 
 var (
-	oracleTime = flag.Duration("oracle", 0, "how long TestAnswersMatchTheOracle plays with each console; 0: some rounds")
-	oracleSeed = flag.Uint64("oracle-seed", 0, "what TestAnswersMatchTheOracle begins with; 0: something new")
+	oracleTime = flag.Duration("oracle", 0, "how long TestAnswersMatchOracle plays with each console; 0: some rounds")
+	oracleSeed = flag.Uint64("oracle-seed", 0, "what TestAnswersMatchOracle begins with; 0: something new")
 )
 
 // TestAnswersMatchOracle compares the gateway's answers with the oracle's. It generates

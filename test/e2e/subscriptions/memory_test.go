@@ -19,7 +19,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-var wide = flag.Int("departments", 25, "how many departments TestCompaniesOfManyDepartments follows; a round of polls takes a fifth of a second for each")
+var wide = flag.Int("departments", 25, "how many departments TestLargeCompanies follows; a round of polls takes a fifth of a second for each")
 
 // robotsEach is the number of robots of each department.
 const robotsEach = 20
