@@ -28,7 +28,7 @@ func TestCachingDocument(t *testing.T) {
 		}
 	}
 	for name, p := range cachedconsole.DefaultLifetimes() {
-		want[name] = row{inWords(p.Life), inWords(p.StaleWhileRevalidate), inWords(p.StaleIfError)}
+		want[name] = row{formatDuration(p.Life), formatDuration(p.StaleWhileRevalidate), formatDuration(p.StaleIfError)}
 		if p.Negative != 2*time.Second {
 			t.Errorf("%s: it is kept for %v that an entity does not exist, and not for 2 s", name, p.Negative)
 		}
@@ -38,7 +38,7 @@ func TestCachingDocument(t *testing.T) {
 	}
 }
 
-func inWords(d time.Duration) string {
+func formatDuration(d time.Duration) string {
 	minutes, isMinutes := strings.CutSuffix(gateway.FormatDuration(d), "m")
 	if isMinutes {
 		return minutes + " min"

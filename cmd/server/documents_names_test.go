@@ -52,14 +52,14 @@ func sources(t *testing.T, pattern string) (text string) {
 }
 
 var (
-	shellWord = regexp.MustCompile(`(?:"[^"]*"|'[^']*'|[^\s"'])+`)
-	remark    = regexp.MustCompile(`(?m)(^|\s+)# .*$`)
+	shellWord    = regexp.MustCompile(`(?:"[^"]*"|'[^']*'|[^\s"'])+`)
+	shellComment = regexp.MustCompile(`(?m)(^|\s+)# .*$`)
 )
 
-// namesWhatThereIs verifies that the targets, commands, packages and tests that shell commands name exist.
-func namesWhatThereIs(t *testing.T, commands string) {
+// checkNames verifies that the targets, commands, packages and tests that shell commands name exist.
+func checkNames(t *testing.T, commands string) {
 	t.Helper()
-	commands = strings.ReplaceAll(remark.ReplaceAllString(commands, ""), "&&", "\n")
+	commands = strings.ReplaceAll(shellComment.ReplaceAllString(commands, ""), "&&", "\n")
 	for line := range strings.Lines(commands) {
 		words := shellWord.FindAllString(line, -1)
 		for i, word := range words {
@@ -128,7 +128,7 @@ func testHas(t *testing.T, args []string) {
 func TestMakefileNamesExist(t *testing.T) {
 	t.Parallel()
 	for _, line := range regexp.MustCompile(`(?m)^\tgo test .*$`).FindAllString(repositoryFile(t, "Makefile"), -1) {
-		namesWhatThereIs(t, strings.ReplaceAll(line, "$$", "$"))
+		checkNames(t, strings.ReplaceAll(line, "$$", "$"))
 	}
 }
 

@@ -29,8 +29,8 @@ func (l *stallingLog) Write(p []byte) (int, error) {
 	return l.LockedBuffer.Write(p)
 }
 
-// awayConsole are the flags of a gateway whose console, SSO and Redis do not answer.
-func awayConsole() []string {
+// unreachableConsole are the flags of a gateway whose console, SSO and Redis do not answer.
+func unreachableConsole() []string {
 	return []string{"serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--console-url=http://127.0.0.1:1", "--sso-url=http://127.0.0.1:1", "--log-format=json"}
 }
 
@@ -76,7 +76,7 @@ func TestStalledLog(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	code := make(chan int, 1)
-	go func() { code <- run(ctx, awayConsole(), io.Discard, log) }()
+	go func() { code <- run(ctx, unreachableConsole(), io.Discard, log) }()
 	public, admin := addresses(t, log.String)
 	log.stalled.Store(true)
 	for range 10 {
@@ -113,7 +113,7 @@ func TestBrokenPipe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	process := exec.Command(program, awayConsole()...)
+	process := exec.Command(program, unreachableConsole()...)
 	process.Env = append(os.Environ(), runsMain+"=1")
 	process.Stderr = writer
 	if err := process.Start(); err != nil {

@@ -8,8 +8,8 @@ import (
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 )
 
-// touched counts, position by position, the pages of a size that a stretch touches.
-func touched(offset, count, size int) int {
+// pagesTouched counts, position by position, the pages of a size that a stretch touches.
+func pagesTouched(offset, count, size int) int {
 	pages := make(map[int]bool)
 	for p := offset; p < offset+count; p++ {
 		pages[p/size] = true
@@ -25,20 +25,20 @@ func TestPageSizeForMinimizesPages(t *testing.T) {
 		if size < 1 || size > limit {
 			t.Fatalf("offset %d, count %d, limit %d: size %d", offset, count, limit, size)
 		}
-		fewest := touched(offset, count, limit)
+		fewest := pagesTouched(offset, count, limit)
 		for s := 1; s <= limit; s++ {
-			n := touched(offset, count, s)
+			n := pagesTouched(offset, count, s)
 			if n != pagesFor(offset, count, s) {
 				t.Fatalf("offset %d, count %d, size %d: %d pages, not %d", offset, count, s, n, pagesFor(offset, count, s))
 			}
 			fewest = min(fewest, n)
 		}
-		if n := touched(offset, count, size); n != fewest {
+		if n := pagesTouched(offset, count, size); n != fewest {
 			t.Errorf("offset %d, count %d, limit %d: size %d needs %d pages, %d would do", offset, count, limit, size, n, fewest)
 		}
 		// One page is never larger than it must be.
 		for s := 1; fewest == 1 && s < size; s++ {
-			if touched(offset, count, s) == 1 {
+			if pagesTouched(offset, count, s) == 1 {
 				t.Errorf("offset %d, count %d, limit %d: size %d, where %d would do", offset, count, limit, size, s)
 				break
 			}

@@ -48,7 +48,7 @@ type RobotStatusCount struct {
 type RobotTally struct {
 	byStatus   []int       // by rank
 	heartbeats []time.Time // the last heartbeats, oldest first
-	never      int         // robots without a heartbeat
+	neverSeen  int         // robots without a heartbeat
 }
 
 // NewRobotTally counts robots.
@@ -57,7 +57,7 @@ func NewRobotTally(robots iter.Seq[*cc.Robot]) *RobotTally {
 	for r := range robots {
 		t.byStatus[rank(r.Status)-1]++
 		if r.LastHeartbeatTime == "" {
-			t.never++
+			t.neverSeen++
 			continue
 		}
 		t.heartbeats = append(t.heartbeats, r.LastHeartbeatTime.Time())
@@ -67,12 +67,12 @@ func NewRobotTally(robots iter.Seq[*cc.Robot]) *RobotTally {
 }
 
 // Total is the number of the robots.
-func (t *RobotTally) Total() int { return t.never + len(t.heartbeats) }
+func (t *RobotTally) Total() int { return t.neverSeen + len(t.heartbeats) }
 
 // Silent counts the robots whose last heartbeat is more than a number of seconds before now, or that never had one.
 func (t *RobotTally) Silent(now time.Time, seconds int) int {
 	older, _ := slices.BinarySearchFunc(t.heartbeats, now.Add(-time.Duration(seconds)*time.Second), time.Time.Compare)
-	return t.never + older
+	return t.neverSeen + older
 }
 
 // RobotCounts are counts of robots.

@@ -193,7 +193,7 @@ type writer struct {
 
 const (
 	firstBytes = 1 << 20
-	pieceBytes = 1 << 20
+	chunkBytes = 1 << 20
 )
 
 // Write stores p. If p exceeds the limit, it drops p and fails the answer.
@@ -244,7 +244,7 @@ func (w *writer) buffer(size int) *bytes.Buffer {
 	if last := len(w.more) - 1; last >= 0 && w.more[last].Available() >= size {
 		return w.more[last]
 	}
-	b := bytes.NewBuffer(make([]byte, 0, max(pieceBytes, size)))
+	b := bytes.NewBuffer(make([]byte, 0, max(chunkBytes, size)))
 	w.more = append(w.more, b)
 	return b
 }

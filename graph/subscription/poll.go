@@ -59,7 +59,7 @@ type poll[T any] struct {
 	g           *pollGroups[T]
 	target      target
 	list        *list
-	pace        *pace // nil: the poll belongs to no area
+	limiter     *callLimiter // nil: the poll belongs to no area
 	cancel      context.CancelFunc
 	firstDone   chan struct{} // closed after the first poll, successful or not
 	subscribers []*subscriber[T]
@@ -134,9 +134,9 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms parameters[T], targ
 }
 
 // start starts a poll. The caller holds g.mu.
-func (g *pollGroups[T]) start(t target, shared *pace) *poll[T] {
+func (g *pollGroups[T]) start(t target, shared *callLimiter) *poll[T] {
 	ctx, cancel := context.WithCancel(g.service.stop)
-	p := &poll[T]{g: g, target: t, list: g.listOf(t), pace: shared, cancel: cancel, firstDone: make(chan struct{})}
+	p := &poll[T]{g: g, target: t, list: g.listOf(t), limiter: shared, cancel: cancel, firstDone: make(chan struct{})}
 	g.polls[t] = p
 	p.list.polls++
 	g.service.polls.Add(1)
@@ -151,7 +151,7 @@ func (g *pollGroups[T]) start(t target, shared *pace) *poll[T] {
 func (p *poll[T]) run(ctx context.Context) {
 	defer p.end(nil)
 	for first := true; ; first = false {
-		done, ok := p.pace.await(ctx, p.calls(), first)
+		done, ok := p.limiter.await(ctx, p.calls(), first)
 		if !ok {
 			return
 		}
@@ -206,8 +206,8 @@ func (p *poll[T]) pollContext(ctx context.Context, caller principal.Principal, f
 // interval returns the time between two polls, for the calls that the last one made. The caller holds the lock.
 func (p *poll[T]) interval() time.Duration {
 	calls := p.list.calls
-	if p.pace != nil {
-		calls = max(1, calls) * p.pace.departments
+	if p.limiter != nil {
+		calls = max(1, calls) * p.limiter.departments
 	}
 	return max(p.g.service.opts.Interval, time.Duration(calls)*callInterval)
 }

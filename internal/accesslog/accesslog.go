@@ -92,8 +92,8 @@ func (e *Entry) Begun() time.Time { return e.begun }
 // ID returns the id of the request or operation.
 func (e *Entry) ID() string { return e.id }
 
-// ComeVia records how the request came.
-func (e *Entry) ComeVia(way string) {
+// SetTransport records how the request came.
+func (e *Entry) SetTransport(way string) {
 	if e == nil {
 		return
 	}

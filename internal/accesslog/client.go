@@ -12,8 +12,8 @@ type Proxies []netip.Prefix
 // maxAgent bounds a user agent in logs, in bytes.
 const maxAgent = 256
 
-// Come records the address and the user agent of the request's client.
-func (e *Entry) Come(r *http.Request, proxies Proxies) {
+// SetClient records the address and the user agent of the request's client.
+func (e *Entry) SetClient(r *http.Request, proxies Proxies) {
 	agent := strings.ToValidUTF8(r.UserAgent(), "")
 	e.mu.Lock()
 	defer e.mu.Unlock()

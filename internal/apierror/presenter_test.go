@@ -101,14 +101,14 @@ func TestCodesHaveMessages(t *testing.T) {
 		fault.Unauthenticated, fault.Forbidden, fault.NotFound, fault.BadUserInput, fault.Conflict, fault.RateLimited,
 		fault.UpstreamUnavailable, fault.UpstreamTimeout, fault.UpstreamInvalidResponse, fault.Internal,
 	} {
-		if other, ok := words[meaning(code)]; ok {
+		if other, ok := words[defaultMessage(code)]; ok {
 			t.Errorf("%s and %s read alike", code, other)
 		}
-		words[meaning(code)] = code
+		words[defaultMessage(code)] = code
 	}
 }
 
-func TestWithoutText(t *testing.T) {
+func TestRedactStrings(t *testing.T) {
 	for message, want := range map[string]string{
 		`String cannot represent a non string value: ["hunter2"]`:                     "String cannot represent a non string value",
 		`Expected value of type "SignInInput!", found "hunter2".`:                     `Expected value of type "SignInInput!"`,
@@ -122,7 +122,7 @@ func TestWithoutText(t *testing.T) {
 		`Expected value of type "[SignInInput!]", found "hunter2".`:                   `Expected value of type "[SignInInput!]"`,
 		`Expected Name, found String "hunter2"`:                                       "Expected Name",
 	} {
-		if got := withoutText(message); got != want {
+		if got := redactStrings(message); got != want {
 			t.Errorf("%s becomes %s", message, got)
 		}
 	}

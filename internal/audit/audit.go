@@ -140,13 +140,13 @@ func (l *Log) Begin(ctx context.Context) (context.Context, *Change) {
 	op, field := graphql.GetOperationContext(ctx), graphql.GetRootFieldContext(ctx).Field
 	c := &Change{log: l, begun: time.Now(), state: operation.FromContext(ctx), line: l.begin(ctx, field.Name, operation.Describe(op))}
 	c.calls = c.state.Calls()
-	c.sent = !announced(field.Name)
+	c.sent = !loggedBeforeCall(field.Name)
 	c.line.Input, c.line.Targets = l.opts.Inputs.values(field, op.Variables)
 	return context.WithValue(ctx, contextKey{}, c), c
 }
 
-// announced reports whether a mutation has a line before it is sent. Without one, a crash could hide that it was made.
-func announced(mutation string) bool {
+// loggedBeforeCall reports whether a mutation has a line before it is sent. Without one, a crash could hide that it was made.
+func loggedBeforeCall(mutation string) bool {
 	for _, prefix := range []string{"execute", "create", "delete", "upload", "completePackageUpload"} {
 		if strings.HasPrefix(mutation, prefix) {
 			return true

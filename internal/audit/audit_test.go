@@ -105,7 +105,7 @@ func TestRefusalsByTransport(t *testing.T) {
 		l := audit.New(audit.Options{Sink: s, Hash: func(string) string { return "hash" }})
 		graphql := principal.NewContext(t.Context(), principal.ForAccount("a", nil).WithKey("one"))
 		agent := accesslog.Begin(&http.Request{}, http.Header{})
-		agent.ComeVia("mcp")
+		agent.SetTransport("mcp")
 		mcp := accesslog.NewContext(graphql, agent)
 		for range 2 {
 			l.Refused(graphql, fault.Forbidden)

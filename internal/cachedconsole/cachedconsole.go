@@ -130,8 +130,8 @@ func (req request[T]) readWith(opts operation.ReadOptions, identity string) resp
 	return r
 }
 
-// ask answers q and records the read in the operation's state.
-func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T]) (T, responsecache.Info, error) {
+// readCached answers q and records the read in the operation's state.
+func readCached[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T]) (T, responsecache.Info, error) {
 	t := operation.FromContext(ctx)
 	identity := c.opts.Identity(principal.FromContext(ctx))
 	if isProbe(ctx) {
@@ -172,7 +172,7 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 		return q.load(ctx)
 	}
 	value, info, err := v.Get(ctx, r)
-	for concernsOther(ctx, err) && !own.Load() && ctx.Err() == nil {
+	for isOtherCallersError(ctx, err) && !own.Load() && ctx.Err() == nil {
 		value, info, err = v.Get(ctx, r) // it joined a load of another operation
 	}
 	if _, expires := p.Expires(); expires && p.Credential() == principal.PassThrough && fault.CodeOf(err) == fault.Unauthenticated && !own.Load() {
@@ -189,10 +189,10 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 	return value, info, err
 }
 
-// concernsOther reports whether a joined load may have failed for a reason that does not concern the operation of ctx. The
+// isOtherCallersError reports whether a joined load may have failed for a reason that does not concern the operation of ctx. The
 // budget of another operation is exceeded, it has no memory, or it waited for a place until its end. Or too many
 // operations of another caller wait. An operation that has sent calls is not refused for those that wait.
-func concernsOther(ctx context.Context, err error) bool {
+func isOtherCallersError(ctx context.Context, err error) bool {
 	var refused *admission.RefusedError
 	switch {
 	case errors.Is(err, budget.ErrExceeded), errors.Is(err, bytepool.ErrBusy):

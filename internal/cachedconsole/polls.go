@@ -63,7 +63,7 @@ func compare[T any](ctx context.Context, c *Console, k *listedKind[T], sc scope.
 	if k.pages == nil || identity == "" {
 		return func(PollResult[T]) bool { return false }
 	}
-	if !c.opts.Cache.Alone() {
+	if !c.opts.Cache.IsOnlyReplica() {
 		return func(PollResult[T]) bool { return true }
 	}
 	var pages []responsecache.Entry[*cc.Page[T]]

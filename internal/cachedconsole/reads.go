@@ -20,7 +20,7 @@ import (
 
 // Companies returns the principal's companies whose name contains the given text.
 func (c *Console) Companies(ctx context.Context, sc scope.Scope, name string) ([]*cc.Company, error) {
-	v, _, err := ask(ctx, c, c.kinds.companies.view, request[[]*cc.Company]{
+	v, _, err := readCached(ctx, c, c.kinds.companies.view, request[[]*cc.Company]{
 		operation: cc.OpCompanies, kind: Companies, scope: sc, params: name,
 		load: func(ctx context.Context) ([]*cc.Company, error) { return c.Client.Companies(ctx, sc, name) },
 	})
@@ -29,7 +29,7 @@ func (c *Console) Companies(ctx context.Context, sc scope.Scope, name string) ([
 
 // DepartmentTree returns the department tree of the scope's company.
 func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.DepartmentTree, error) {
-	v, _, err := ask(ctx, c, c.kinds.tree.view, request[*cc.DepartmentTree]{
+	v, _, err := readCached(ctx, c, c.kinds.tree.view, request[*cc.DepartmentTree]{
 		operation: cc.OpDepartmentTree, kind: Tree, scope: sc,
 		load:    func(ctx context.Context) (*cc.DepartmentTree, error) { return c.Client.DepartmentTree(ctx, sc) },
 		restore: restoreScope[*cc.DepartmentTree](sc),
@@ -39,7 +39,7 @@ func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.Depar
 
 // Self returns the principal as a user of the scope's company.
 func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, error) {
-	v, _, err := ask(ctx, c, c.kinds.self.view, request[*cc.CompanyUser]{
+	v, _, err := readCached(ctx, c, c.kinds.self.view, request[*cc.CompanyUser]{
 		operation: cc.OpSelf, kind: Self, scope: sc,
 		load:    func(ctx context.Context) (*cc.CompanyUser, error) { return c.Client.Self(ctx, sc) },
 		restore: restoreScope[*cc.CompanyUser](sc),
@@ -52,7 +52,7 @@ func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, er
 
 // WorkflowRobots returns a page of the robots of a workflow. It depends on the robots and on the workflow.
 func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, index, size int) (*cc.Page[cc.Robot], error) {
-	v, _, err := ask(ctx, c, c.kinds.robots.pages, request[*cc.Page[cc.Robot]]{
+	v, _, err := readCached(ctx, c, c.kinds.robots.pages, request[*cc.Page[cc.Robot]]{
 		operation: cc.OpWorkflowRobots, kind: Robots, scope: sc, dependsOn: []string{Robots, Workflows},
 		params: scope.Lower(id) + "\n" + strconv.Itoa(index) + "\n" + strconv.Itoa(size),
 		load: func(ctx context.Context) (*cc.Page[cc.Robot], error) {
@@ -91,7 +91,7 @@ func page[T, F any](ctx context.Context, c *Console, k *listedKind[T], sc scope.
 			return k.one.HasStale(responsecache.Key{Principal: identity, Call: callOf(k.get(), sc)}, l.IDs)
 		}
 	}
-	v, _, err := ask(ctx, c, k.pages, q)
+	v, _, err := readCached(ctx, c, k.pages, q)
 	return v, err
 }
 
@@ -107,7 +107,7 @@ func entityRequest[T any](k *listedKind[T], sc scope.Scope, id string, load func
 func one[T any](ctx context.Context, c *Console, k *listedKind[T], sc scope.Scope, id string,
 	load func(context.Context, scope.Scope, string) (*T, error),
 ) (*T, error) {
-	v, _, err := ask(ctx, c, k.one, entityRequest(k, sc, id, load))
+	v, _, err := readCached(ctx, c, k.one, entityRequest(k, sc, id, load))
 	return v, err
 }
 

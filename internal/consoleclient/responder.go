@@ -42,7 +42,7 @@ func responderOf(operation string, status int, h http.Header, body []byte, byID 
 	switch {
 	case len(body) == 0 && acceptsEmptyBody(status, h, byID):
 		return fromServerEmpty
-	case len(body) == 0 || isPage(h) || !isLegible(h, body) || !isJSON(h, body),
+	case len(body) == 0 || isHTML(h) || !isLegible(h, body) || !isJSON(h, body),
 		isSuccess(status) && isProblem(h) && isOwnError(operation, status, body):
 		return fromIntermediary
 	case isSuccess(status) || isOwnError(operation, status, body):
@@ -102,8 +102,8 @@ func mediaType(h http.Header) string {
 	return strings.ToLower(strings.TrimSpace(media))
 }
 
-// isPage reports whether the content type is HTML.
-func isPage(h http.Header) bool {
+// isHTML reports whether the content type is HTML.
+func isHTML(h http.Header) bool {
 	media := mediaType(h)
 	return media == "text/html" || media == "application/xhtml+xml"
 }

@@ -39,7 +39,7 @@ func (ex exchange) read(resp *http.Response, body *limitedReader, decode func(*r
 	if _, err := a.firstByte(); err != nil {
 		return err
 	}
-	if isPage(resp.Header) {
+	if isHTML(resp.Header) {
 		return errForeign
 	}
 	if err := decode(a); err != nil {

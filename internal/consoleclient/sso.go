@@ -143,8 +143,8 @@ func isBearer(s string) bool {
 	}) < 0
 }
 
-// mentionsLock reports whether a description contains the word lock on its own, and not as in "clock skew".
-func mentionsLock(said string) bool {
+// isLockMessage reports whether a description contains the word lock on its own, and not as in "clock skew".
+func isLockMessage(said string) bool {
 	said = strings.ToLower(said)
 	for word := range strings.FieldsFuncSeq(said, func(c rune) bool { return c < 'a' || c > 'z' }) {
 		for _, prefix := range []string{"is", "user", "account"} {
@@ -164,10 +164,10 @@ var lockCode = regexp.MustCompile(`^[a-z0-9_.-]+$`)
 // isLocked reports whether the SSO's own JSON says that the account is locked (锁定). A code about a lock says so, or a
 // description beside invalid_grant. Status 423 says so only of a password, because it need not concern a refresh token.
 func (e *Error) isLocked(password bool) bool {
-	if password && e.Status == http.StatusLocked || e.oauthCode == invalidGrant && mentionsLock(e.oauth) {
+	if password && e.Status == http.StatusLocked || e.oauthCode == invalidGrant && isLockMessage(e.oauth) {
 		return true
 	}
-	return e.Status != http.StatusTooManyRequests && lockCode.MatchString(e.oauthCode) && mentionsLock(e.oauthCode)
+	return e.Status != http.StatusTooManyRequests && lockCode.MatchString(e.oauthCode) && isLockMessage(e.oauthCode)
 }
 
 // refusal converts an unsuccessful response to its meaning for the sign-in with a password or a refresh token. Only the

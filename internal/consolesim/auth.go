@@ -117,7 +117,7 @@ type session struct {
 }
 
 func newSSO() (*ssoState, error) {
-	key, err := spareKeys.take()
+	key, err := pregeneratedKeys.get()
 	if err != nil {
 		return nil, err
 	}

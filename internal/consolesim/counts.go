@@ -128,14 +128,14 @@ func (p *prefix) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// secretBook records every secret that was sent or received, so that tests can search for
+// secretLog records every secret that was sent or received, so that tests can search for
 // leaks.
-type secretBook struct {
+type secretLog struct {
 	mu  sync.Mutex
 	set map[string]struct{}
 }
 
-func (b *secretBook) add(secrets ...string) {
+func (b *secretLog) add(secrets ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range secrets {
@@ -145,7 +145,7 @@ func (b *secretBook) add(secrets ...string) {
 	}
 }
 
-func (b *secretBook) all() []string {
+func (b *secretLog) all() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Sorted(maps.Keys(b.set))

@@ -166,8 +166,8 @@ func (c *coalescingConn) Write(p []byte) (int, error) {
 	answer := c.limiter.Begin(len(p), c.endWrite)
 	defer answer.End()
 	written := 0
-	for len(p)-written > slowreader.Piece {
-		n, err := c.send(p[written : written+slowreader.Piece])
+	for len(p)-written > slowreader.MaxWriteBytes {
+		n, err := c.send(p[written : written+slowreader.MaxWriteBytes])
 		if written += n; err != nil {
 			return written, err
 		}

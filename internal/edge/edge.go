@@ -241,7 +241,7 @@ func (s *server) sdl(w http.ResponseWriter, _ *http.Request) {
 func (s *server) extensions() []graphql.HandlerExtension {
 	seen := operations{observe: s.opts.ObserveOperation, slow: s.opts.SlowOperation, tracer: s.opts.Tracer, log: s.opts.Logger}
 	if s.opts.OperationCache != nil {
-		seen.overtaking = s.opts.OperationCache.Overtaking
+		seen.expiredSince = s.opts.OperationCache.ExpiredSince
 	}
 	return append([]graphql.HandlerExtension{
 		seen,

@@ -41,10 +41,10 @@ type operations struct {
 	observe func(Operation) // may be nil
 	slow    time.Duration
 	tracer  trace.Tracer // nil: no spans
-	// overtaking is called before an execution. It returns a function that reports whether data
+	// expiredSince is called before an execution. It returns a function that reports whether data
 	// newer than the answer's may have been sent to a subscriber meanwhile; nil: never.
-	overtaking func() func(responsecache.Dependency) bool
-	log        *slog.Logger
+	expiredSince func() func(responsecache.Dependency) bool
+	log          *slog.Logger
 }
 
 var _ interface {
@@ -90,11 +90,11 @@ const maxRepeats = 3
 // repeatOutdated executes a query again if its answer is older than an event that its principal got
 // meanwhile.
 func (o operations) repeatOutdated(next graphql.OperationHandler) graphql.OperationHandler {
-	if o.overtaking == nil {
+	if o.expiredSince == nil {
 		return next
 	}
 	return func(begun context.Context) graphql.ResponseHandler {
-		a := &attempts{overtaken: o.overtaking()}
+		a := &attempts{expired: o.expiredSince()}
 		responses := next(begun)
 		return func(ctx context.Context) *graphql.Response {
 			t := operation.FromContext(ctx)
@@ -105,7 +105,7 @@ func (o operations) repeatOutdated(next graphql.OperationHandler) graphql.Operat
 			ctx = context.WithValue(ctx, attemptsKey{}, a)
 			resp := responses(ctx)
 			for a.outdated {
-				a.outdated, a.overtaken = false, o.overtaking()
+				a.outdated, a.expired = false, o.expiredSince()
 				t.Restart()
 				responses = next(begun)
 				resp = responses(ctx)
@@ -117,9 +117,9 @@ func (o operations) repeatOutdated(next graphql.OperationHandler) graphql.Operat
 
 // attempts counts the executions of one query.
 type attempts struct {
-	overtaken func(responsecache.Dependency) bool // of the last execution
-	count     int
-	outdated  bool // the last answer is outdated and must not be sent
+	expired  func(responsecache.Dependency) bool // of the last execution
+	count    int
+	outdated bool // the last answer is outdated and must not be sent
 }
 
 type attemptsKey struct{}
@@ -128,7 +128,7 @@ type attemptsKey struct{}
 // resp.
 func executeAgain(ctx context.Context, resp *graphql.Response) bool {
 	a, ok := ctx.Value(attemptsKey{}).(*attempts)
-	if !ok || resp == nil || resp.HasNext != nil || a.count == maxRepeats || !a.overtaken(operation.FromContext(ctx).Dependency()) {
+	if !ok || resp == nil || resp.HasNext != nil || a.count == maxRepeats || !a.expired(operation.FromContext(ctx).Dependency()) {
 		return false
 	}
 	a.count++

@@ -307,9 +307,9 @@ func granted(asked time.Time, t consoleclient.Token, err error) (tokencache.Toke
 	return tokencache.Token{Access: t.Access, Refresh: t.Refresh, Expires: asked.Add(life)}, nil
 }
 
-// maxForeignPause bounds the pause that an intermediary asks for in front of the SSO. It knows less than the SSO when that
+// maxProxyRetryAfter bounds the pause that an intermediary asks for in front of the SSO. It knows less than the SSO when that
 // is well again.
-const maxForeignPause = 5 * time.Second
+const maxProxyRetryAfter = 5 * time.Second
 
 // grantError converts the error of a grant. Only the SSO's own refusal ends a session.
 func grantError(err error) error {
@@ -318,7 +318,7 @@ func grantError(err error) error {
 	if errors.As(err, &answer) {
 		g.RetryAfter = answer.RetryAfter
 		if answer.Foreign {
-			g.RetryAfter = min(g.RetryAfter, maxForeignPause)
+			g.RetryAfter = min(g.RetryAfter, maxProxyRetryAfter)
 		}
 	}
 	switch fault.CodeOf(err) {

@@ -23,7 +23,7 @@ const (
 type Component struct {
 	name       string
 	log        *slog.Logger
-	tolerance  int
+	threshold  int
 	resetAfter time.Duration
 
 	logging     sync.WaitGroup // lines that are written without the lock
@@ -35,7 +35,7 @@ type Component struct {
 	successes   int       // in a row
 	lastFailure time.Time
 	lastSuccess time.Time
-	settle      *time.Timer // ends an outage when no failure follows a success
+	settleTimer *time.Timer // ends an outage when no failure follows a success
 	reset       *time.Timer // ends an outage without calls
 	closed      bool
 }
@@ -46,7 +46,7 @@ const DefaultReset = time.Minute
 // NewComponent returns a part that works. The log names it. It fails after that many failures in a row. After lapse without a
 // call it fails no longer, because its state is unknown; 0: it fails until a call succeeds.
 func NewComponent(name string, failuresInRow int, lapse time.Duration, log *slog.Logger) *Component {
-	return &Component{name: name, log: log, tolerance: failuresInRow, resetAfter: lapse}
+	return &Component{name: name, log: log, threshold: failuresInRow, resetAfter: lapse}
 }
 
 // change changes the part by f, and then writes the line that f returns. It does not hold the lock meanwhile, because a
@@ -79,7 +79,7 @@ func (p *Component) Failed(cause string) {
 		if p.failures == 1 && !p.failing {
 			p.since = now
 		}
-		if p.closed || p.failing || p.failures < p.tolerance && now.Sub(p.lastSuccess) < window {
+		if p.closed || p.failing || p.failures < p.threshold && now.Sub(p.lastSuccess) < window {
 			return nil
 		}
 		p.failing = true
@@ -104,8 +104,8 @@ func (p *Component) Succeeded() {
 		}
 		p.successes++
 		if quiet := now.Sub(p.lastFailure); quiet < window && p.successes < successesInRow {
-			if p.settle == nil && !p.closed {
-				p.settle = time.AfterFunc(window-quiet, func() { p.change(p.settled) })
+			if p.settleTimer == nil && !p.closed {
+				p.settleTimer = time.AfterFunc(window-quiet, func() { p.change(p.settled) })
 			}
 			return nil
 		}
@@ -115,7 +115,7 @@ func (p *Component) Succeeded() {
 
 // settled ends the outage if no failure has followed the last success. The caller holds the lock.
 func (p *Component) settled(now time.Time) (line func()) {
-	p.settle = nil
+	p.settleTimer = nil
 	if !p.failing || p.closed || p.successes == 0 {
 		return nil
 	}
@@ -175,7 +175,7 @@ func (p *Component) Close() {
 	}
 	p.mu.Lock()
 	p.closed = true
-	for _, timer := range []*time.Timer{p.settle, p.reset} {
+	for _, timer := range []*time.Timer{p.settleTimer, p.reset} {
 		if timer != nil {
 			timer.Stop()
 		}

@@ -17,9 +17,9 @@ import (
 	"github.com/consoleql/consoleql/internal/idempotency"
 )
 
-// troubled is a Memory that can change the answers of claims, and that can be replaced by an
+// faultyStore is a Memory that can change the answers of claims, and that can be replaced by an
 // empty one.
-type troubled struct {
+type faultyStore struct {
 	mu       sync.Mutex
 	memory   *idempotency.Memory
 	claimed  func(idempotency.Claim, error) (idempotency.Claim, error)
@@ -27,31 +27,31 @@ type troubled struct {
 	down     atomic.Bool // Finish fails
 }
 
-func newTroubled() *troubled {
-	return &troubled{memory: idempotency.NewMemory(idempotency.MemoryOptions{})}
+func newFaultyStore() *faultyStore {
+	return &faultyStore{memory: idempotency.NewMemory(idempotency.MemoryOptions{})}
 }
 
-// lose drops every record.
-func (t *troubled) lose() {
+// clear drops every record.
+func (t *faultyStore) clear() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.memory = idempotency.NewMemory(idempotency.MemoryOptions{})
 }
 
 // tamper changes the answers of claims.
-func (t *troubled) tamper(with func(idempotency.Claim, error) (idempotency.Claim, error)) {
+func (t *faultyStore) tamper(with func(idempotency.Claim, error) (idempotency.Claim, error)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.claimed = with
 }
 
-func (t *troubled) stores() (*idempotency.Memory, func(idempotency.Claim, error) (idempotency.Claim, error)) {
+func (t *faultyStore) stores() (*idempotency.Memory, func(idempotency.Claim, error) (idempotency.Claim, error)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.memory, t.claimed
 }
 
-func (t *troubled) Claim(ctx context.Context, r idempotency.Record) (idempotency.Claim, error) {
+func (t *faultyStore) Claim(ctx context.Context, r idempotency.Record) (idempotency.Claim, error) {
 	memory, tamper := t.stores()
 	c, err := memory.Claim(ctx, r)
 	if tamper != nil {
@@ -60,12 +60,12 @@ func (t *troubled) Claim(ctx context.Context, r idempotency.Record) (idempotency
 	return c, err
 }
 
-func (t *troubled) Renew(ctx context.Context, r idempotency.Record) (bool, error) {
+func (t *faultyStore) Renew(ctx context.Context, r idempotency.Record) (bool, error) {
 	memory, _ := t.stores()
 	return memory.Renew(ctx, r)
 }
 
-func (t *troubled) Finish(ctx context.Context, r idempotency.Record, end idempotency.End) (bool, error) {
+func (t *faultyStore) Finish(ctx context.Context, r idempotency.Record, end idempotency.End) (bool, error) {
 	t.finishes.Add(1)
 	if t.down.Load() {
 		return false, errors.New("away")
@@ -80,7 +80,7 @@ func TestCallerLeavesDuringClaim(t *testing.T) {
 	for name, failure := range map[string]error{"claimed": nil, "failed": errors.New("interrupted")} {
 		t.Run(name, func(t *testing.T) {
 			var c counter
-			store := newTroubled()
+			store := newFaultyStore()
 			k := newExecutor(t, store, idempotency.Options{})
 			ctx, cancel := context.WithCancel(t.Context())
 			store.tamper(func(c idempotency.Claim, _ error) (idempotency.Claim, error) {
@@ -101,7 +101,7 @@ func TestCallerLeavesDuringClaim(t *testing.T) {
 // TestFirstCallerLeaves verifies that waiting callers get the result after the first caller
 // has left.
 func TestFirstCallerLeaves(t *testing.T) {
-	store := newTroubled()
+	store := newFaultyStore()
 	a, b := newExecutor(t, store, idempotency.Options{}), newExecutor(t, store, idempotency.Options{})
 	var c counter
 	run, started, release := c.blocking()
@@ -128,7 +128,7 @@ func TestFirstCallerLeaves(t *testing.T) {
 // that it is asked again after a pause.
 func TestHangingStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newTroubled()
+		store := newFaultyStore()
 		k := newExecutor(t, store, idempotency.Options{})
 		const hang = time.Second + time.Millisecond // longer than a claim may take
 		var claims atomic.Int64
@@ -167,14 +167,14 @@ func TestHangingStore(t *testing.T) {
 func TestLostRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		store := newTroubled()
+		store := newFaultyStore()
 		a := newExecutor(t, store, idempotency.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		b := newExecutor(t, store, idempotency.Options{})
 		var c, d counter
 		run, started, release := c.blocking()
 		first := begin(t.Context(), a, key(t), input, run)
 		<-started
-		store.lose()
+		store.clear()
 		result, err := b.Do(t.Context(), key(t), input, d.returning([]byte("b"), idempotency.Completed, nil))
 		wantResult(t, result, err, []byte("b"))
 		time.Sleep(time.Minute)
@@ -197,7 +197,7 @@ func TestLostRecord(t *testing.T) {
 func TestFailedClaimsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c counter
-		store := newTroubled()
+		store := newFaultyStore()
 		k := newExecutor(t, store, idempotency.Options{})
 		store.down.Store(true)
 		store.tamper(func(idempotency.Claim, error) (idempotency.Claim, error) {
@@ -246,7 +246,7 @@ func TestInvalidStoreResponses(t *testing.T) {
 	for name, standing := range map[string]idempotency.ClaimStatus{"none": 0, "released": idempotency.Released, "unheard of": 99} {
 		t.Run(name, func(t *testing.T) {
 			var c counter
-			store := newTroubled()
+			store := newFaultyStore()
 			k := newExecutor(t, store, idempotency.Options{})
 			store.tamper(func(idempotency.Claim, error) (idempotency.Claim, error) {
 				return idempotency.Claim{Status: standing}, nil

@@ -19,8 +19,8 @@ const (
 	failoverGrace = 10 * time.Second
 	// reload is how long a client takes to learn where a slot is now.
 	reload = 100 * time.Millisecond
-	// forget is when a server that is not used any more is forgotten.
-	forget = time.Hour
+	// serverTTL is when a server that is not used any more is forgotten.
+	serverTTL = time.Hour
 )
 
 // errUnreplicated says that a claim is only on a master that may have been replaced. A master
@@ -40,7 +40,7 @@ func (t *replicationTracker) replicated(server string, replicas int, now time.Ti
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for id, last := range t.seen {
-		if now.Sub(last) > forget {
+		if now.Sub(last) > serverTTL {
 			delete(t.seen, id)
 		}
 	}

@@ -55,7 +55,7 @@ func pair(t *testing.T, o Options) (*Invalidator, *redis.Client) {
 	s := redistest.Start(t)
 	client := newClient(t, s)
 	a, b := newReplica(t, newClient(t, s), o), newReplica(t, newClient(t, s), o)
-	waitFor(t, "each to know of the other", func() bool { return !a.Alone() && !b.Alone() })
+	waitFor(t, "each to know of the other", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
 	if err := client.HSet(t.Context(), testPrefix, "settled", 1).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -75,8 +75,8 @@ func waitFor(t *testing.T, what string, ready func() bool) {
 func TestWithoutRedis(t *testing.T) {
 	i := New(Options{})
 	defer i.Close()
-	if !i.Alone() || i.Shared() || !i.Leased(time.Now()) {
-		t.Errorf("alone %t, shared %t, leased %t", i.Alone(), i.Shared(), i.Leased(time.Now()))
+	if !i.IsOnlyReplica() || i.Shared() || !i.Leased(time.Now()) {
+		t.Errorf("alone %t, shared %t, leased %t", i.IsOnlyReplica(), i.Shared(), i.Leased(time.Now()))
 	}
 	seq := i.Log().Seq()
 	if err := i.Invalidate(t.Context(), SlotsOf("tag"), 0); err != nil {

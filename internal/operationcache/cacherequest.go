@@ -83,14 +83,14 @@ func noCache(h http.Header) bool {
 	if len(h.Values("Cache-Control")) == 0 {
 		return strings.EqualFold(h.Get("Pragma"), "no-cache")
 	}
-	return directs(h, "no-cache") || directs(h, "max-age=0")
+	return hasDirective(h, "no-cache") || hasDirective(h, "max-age=0")
 }
 
 // noStore reports whether the answer must not be stored (RFC 9111, section 5.2.1.5).
-func noStore(h http.Header) bool { return directs(h, "no-store") }
+func noStore(h http.Header) bool { return hasDirective(h, "no-store") }
 
-// directs reports whether Cache-Control has the directive.
-func directs(h http.Header, directive string) bool {
+// hasDirective reports whether Cache-Control has the directive.
+func hasDirective(h http.Header, directive string) bool {
 	for _, value := range h.Values("Cache-Control") {
 		for d := range strings.SplitSeq(value, ",") {
 			if strings.EqualFold(strings.TrimSpace(d), directive) {

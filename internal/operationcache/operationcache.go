@@ -51,9 +51,9 @@ type Validity interface {
 	Valid(d responsecache.Dependency) bool
 	// Current reports the same for requests that came while the answer was made.
 	Current(d responsecache.Dependency) bool
-	// Overtaking returns a function that reports whether a refresh has ended something that an
+	// ExpiredSince returns a function that reports whether a refresh has ended something that an
 	// answer depends on, since the call. Somebody may have been told newer data then.
-	Overtaking() (overtaken func(responsecache.Dependency) bool)
+	ExpiredSince() (overtaken func(responsecache.Dependency) bool)
 	// Expire expires entries with the tags on all replicas, except those loaded for the
 	// refresh.
 	Expire(ctx context.Context, of responsecache.RefreshID, tags ...string) error
@@ -130,10 +130,10 @@ func (c *Cache) Close() {
 	c.entries.InvalidateAll()
 }
 
-// Overtaking is called before an execution. It returns a function that reports whether a refresh
+// ExpiredSince is called before an execution. It returns a function that reports whether a refresh
 // has ended something that its answer depends on.
-func (c *Cache) Overtaking() (overtaken func(responsecache.Dependency) bool) {
-	return c.opts.Validity.Overtaking()
+func (c *Cache) ExpiredSince() (overtaken func(responsecache.Dependency) bool) {
+	return c.opts.Validity.ExpiredSince()
 }
 
 // Before returns a transport that answers from the cache, and otherwise by t. persisted has

@@ -31,10 +31,10 @@ func (c *Cache) Purge(ctx context.Context, except Dependency, soft ...string) er
 	return c.Expire(ctx, of, tags...)
 }
 
-// Overtaking returns a function that reports whether Expire or Purge has ended an entry that a
+// ExpiredSince returns a function that reports whether Expire or Purge has ended an entry that a
 // Dependency depends on. A subscriber may have received newer data then. It ignores what had ended
-// before the call of Overtaking: later reads give such an entry only if a load fails.
-func (c *Cache) Overtaking() (overtaken func(Dependency) bool) {
+// before the call of ExpiredSince: later reads give such an entry only if a load fails.
+func (c *Cache) ExpiredSince() (overtaken func(Dependency) bool) {
 	begun := c.log.Settled()
 	return func(d Dependency) bool {
 		for i, s := range d.slots {
@@ -46,9 +46,9 @@ func (c *Cache) Overtaking() (overtaken func(Dependency) bool) {
 	}
 }
 
-// Alone reports whether no other replica may keep entries: there is no Redis, or no other
+// IsOnlyReplica reports whether no other replica may keep entries: there is no Redis, or no other
 // replica was there at the last heartbeat.
-func (c *Cache) Alone() bool { return c.invalidator.Alone() }
+func (c *Cache) IsOnlyReplica() bool { return c.invalidator.IsOnlyReplica() }
 
 // Entry is an entry in this process's memory.
 type Entry[T any] struct {

@@ -37,7 +37,7 @@ func (c *Cache) redisAccess(w *work) redisAccess {
 	if c.redis == nil || w.policy.Life == 0 || !c.redis.open() || !c.leased(time.Now()) {
 		return redisAccess{}
 	}
-	e := redisAccess{redis: c.redis, withoutRedis: w.policy.Life <= maxUnsharedLife && c.invalidator.Alone()}
+	e := redisAccess{redis: c.redis, withoutRedis: w.policy.Life <= maxUnsharedLife && c.invalidator.IsOnlyReplica()}
 	if !e.withoutRedis {
 		e.digest = digest(c.opts.Version, w.key)
 	}

@@ -21,7 +21,7 @@ func newGate() *gate {
 	return g
 }
 
-func (g *gate) shut() {
+func (g *gate) block() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {
@@ -31,7 +31,7 @@ func (g *gate) shut() {
 	}
 }
 
-func (g *gate) reopen() {
+func (g *gate) unblock() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {

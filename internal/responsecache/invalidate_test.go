@@ -126,7 +126,7 @@ func TestOutageOfOnlyReplica(t *testing.T) {
 			con := &console{}
 			d := want(t, va, con.read("a", "tag"), 1, Loaded).Dependency
 			want(t, va, con.read("b", "other"), 2, Loaded)
-			waitFor(t, "a heartbeat", a.Alone)
+			waitFor(t, "a heartbeat", a.IsOnlyReplica)
 			s.Pause()
 			waitFor(t, "a failed heartbeat", func() bool { return !a.leased(time.Now()) && a.trusted(time.Now()) })
 			if !a.Valid(d) {
@@ -174,7 +174,7 @@ func TestUncertain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	overtaken := a.Overtaking()
+	overtaken := a.ExpiredSince()
 	uncertain(a, "tag")
 	if a.Valid(d) || overtaken(d) {
 		t.Errorf("valid %t, overtaken %t", a.Valid(d), overtaken(d))

@@ -210,7 +210,7 @@ func TestDependencyRefreshesAreIndependent(t *testing.T) {
 			r.SoftTag, r.Refresh, r.RefreshID = tag, of != 0, of
 			return r
 		}
-		overtaken := c.Overtaking()
+		overtaken := c.ExpiredSince()
 		first, second := NewRefreshID(), NewRefreshID()
 		a := want(t, v, soft("a", "A", first), 1, Loaded).Dependency
 		b := want(t, v, soft("b", "B", second), 2, Loaded).Dependency
@@ -238,8 +238,8 @@ func TestDependencyRefreshesAreIndependent(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, d := range map[string]Dependency{"": Combine(a, b), " with a failure": Combine(Dependency{}, b), " nested": Combine(Combine(b, a), other)} {
-			if c.Valid(d) || !overtaken(d) || c.Overtaking()(d) {
-				t.Errorf("after a later refresh%s: valid %t, overtaken %t, later %t", name, c.Valid(d), overtaken(d), c.Overtaking()(d))
+			if c.Valid(d) || !overtaken(d) || c.ExpiredSince()(d) {
+				t.Errorf("after a later refresh%s: valid %t, overtaken %t, later %t", name, c.Valid(d), overtaken(d), c.ExpiredSince()(d))
 			}
 		}
 	})

@@ -26,7 +26,7 @@ func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *Vi
 	}
 	a, b = newReplica(t, s, o), newReplica(t, s, o)
 	waitIdle(t, a)
-	waitFor(t, "each to know of the other", func() bool { return !a.Alone() && !b.Alone() })
+	waitFor(t, "each to know of the other", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
 	return s, a, b, view(t, a, Kind[int64]{}), view(t, b, Kind[int64]{})
 }
 
@@ -316,14 +316,14 @@ func TestOnlyReplica(t *testing.T) {
 	o := Options{Policies: Policies{"k": {Life: maxUnsharedLife}, "long": minute}, Eagerness: -1}
 	a := newReplica(t, s, o)
 	waitIdle(t, a)
-	waitFor(t, "being alone", a.Alone)
+	waitFor(t, "being alone", a.IsOnlyReplica)
 	va, long, con := view(t, a, Kind[int64]{}), view(t, a, Kind[int64]{Name: "long"}), &console{}
 	want(t, va, con.read("a", "tag"), 1, Loaded)
 	want(t, long, con.read("a", "tag"), 2, Loaded)
 	shared(t, a, 1)
 
 	b := newReplica(t, s, o)
-	waitFor(t, "company", func() bool { return !a.Alone() && !b.Alone() })
+	waitFor(t, "company", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
 	vb := view(t, b, Kind[int64]{})
 	want(t, vb, con.read("a", "tag"), 3, Loaded)
 	shared(t, a, 2)
@@ -336,7 +336,7 @@ func TestOnlyReplica(t *testing.T) {
 
 	b.Close()
 	a.invalidator.Renew()
-	waitFor(t, "being alone", a.Alone)
+	waitFor(t, "being alone", a.IsOnlyReplica)
 	refresh := con.read("a", "tag")
 	refresh.Refresh = true
 	want(t, va, refresh, 5, Loaded)

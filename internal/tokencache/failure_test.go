@@ -47,7 +47,7 @@ func TestReplicasRefreshOnce(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		var caches []*tokencache.Cache
 		for range 4 {
-			caches = append(caches, newCache(t, s, sharing(store)))
+			caches = append(caches, newCache(t, s, withStore(store)))
 		}
 		var wait sync.WaitGroup
 		for i := range 200 {
@@ -86,7 +86,7 @@ func TestAccountsShareNoTokens(t *testing.T) {
 func TestSlowSSO(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{delay: 20 * time.Second}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		var wait sync.WaitGroup
 		for _, c := range []*tokencache.Cache{a, b, a, b} {
 			wait.Go(func() { wantToken(t, c, service(t), "access-1") })
@@ -139,7 +139,7 @@ func TestLostClaim(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{delay: 5 * time.Second}, newFlaky()
 		store.noExtend.Store(true)
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		var wait sync.WaitGroup
 		wait.Go(func() {
 			if _, err := a.Token(service(t)); err != nil {
@@ -154,7 +154,7 @@ func TestLostClaim(t *testing.T) {
 		})
 		wait.Wait()
 		s.want(t, 2, 0)
-		c := newCache(t, s, sharing(store))
+		c := newCache(t, s, withStore(store))
 		token, err := c.Token(service(t))
 		if err != nil {
 			t.Fatal(err)
@@ -172,7 +172,7 @@ func TestClaimHolderDies(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		dying := &flaky{Store: store}
-		a, b := newCache(t, s, sharing(dying)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(dying)), newCache(t, s, withStore(store))
 		wantToken(t, a, service(t), "access-1")
 		session := signIn(t, a)
 		wantToken(t, b, service(t), "access-1")
@@ -204,7 +204,7 @@ func TestClaimHolderDies(t *testing.T) {
 func TestConsoleRefusesToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		wantToken(t, b, session, "access-1")
 		time.Sleep(5 * time.Second)
@@ -246,7 +246,7 @@ func TestConsoleRefusesAllTokens(t *testing.T) {
 func TestStoreUnavailable(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		wantToken(t, a, service(t), "access-1")
 		session := signIn(t, a)
 		wantToken(t, b, service(t), "access-1")
@@ -304,7 +304,7 @@ func TestStoreUnavailable(t *testing.T) {
 func TestStoreEmptied(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		wantToken(t, a, service(t), "access-1")
 		session, unused := signIn(t, a), signIn(t, a)
 		wantToken(t, b, session, "access-2")
@@ -312,7 +312,7 @@ func TestStoreEmptied(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		wantToken(t, b, session, "access-2") // looked up, not found, given back
 		synctest.Wait()
-		fresh := newCache(t, s, sharing(store))
+		fresh := newCache(t, s, withStore(store))
 		wantToken(t, fresh, session, "access-2")
 		wantCode(t, fresh, unused, fault.Unauthenticated)
 		for range 300 {

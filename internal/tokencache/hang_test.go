@@ -21,7 +21,7 @@ func TestServiceAccountRecoversAfterHangingGrants(t *testing.T) {
 					hanging := &hangingSSO{sso: s}
 					var options []func(*tokencache.Options)
 					if shared {
-						options = append(options, sharing(newFlaky()))
+						options = append(options, withStore(newFlaky()))
 					}
 					c := newCache(t, hanging, options...)
 					ask := func() error {

@@ -13,7 +13,7 @@ import (
 func TestBriefStoreFailure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		time.Sleep(50 * time.Second)
 		store.noPut.Store(true)
@@ -33,7 +33,7 @@ func TestBriefStoreFailure(t *testing.T) {
 func TestSessionEndsOnOneReplica(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		time.Sleep(49 * time.Second)
 		s.fail.Store(true)

@@ -35,7 +35,7 @@ func TestSessionEndIsNoticed(t *testing.T) {
 func TestSignOutDuringRefresh(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{delay: 5 * time.Second}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		time.Sleep(time.Minute) // its token has ended
 		var wait sync.WaitGroup

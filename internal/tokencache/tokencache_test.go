@@ -71,7 +71,7 @@ func TestTokenOfSlowSSO(t *testing.T) {
 func TestExpiringToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, store := &sso{life: time.Second, delay: time.Millisecond}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		wantToken(t, a, service(t), "access-1")
 		time.Sleep(850 * time.Millisecond)
 		wantToken(t, b, service(t), "access-1")

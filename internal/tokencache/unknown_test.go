@@ -34,7 +34,7 @@ func TestSessionSurvivesSSOFailure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				s, store := &sso{}, newFlaky()
-				caches := []*tokencache.Cache{newCache(t, s, sharing(store)), newCache(t, s, sharing(store))}
+				caches := []*tokencache.Cache{newCache(t, s, withStore(store)), newCache(t, s, withStore(store))}
 				session := signIn(t, caches[0])
 				time.Sleep(tt.idle)
 				s.setFailure(unavailable)
@@ -90,7 +90,7 @@ func TestReplicaDiesDuringRefresh(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		dying := &flaky{Store: store}
-		a, b := newCache(t, s, sharing(dying)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(dying)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		time.Sleep(time.Minute)
 		s.delay = time.Second
@@ -110,7 +110,7 @@ func TestRefreshWithExpiredClaim(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		stalled := &flaky{Store: store}
 		stalled.noExtend.Store(true)
-		a, b := newCache(t, s, sharing(stalled)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(stalled)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		wantToken(t, b, session, "access-1")
 		time.Sleep(time.Minute)
@@ -142,7 +142,7 @@ func TestRefreshWithExpiredClaim(t *testing.T) {
 func TestRefreshWithoutRefreshToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{noRefresh: true}, newFlaky()
-		caches := []*tokencache.Cache{newCache(t, s, sharing(store)), newCache(t, s, sharing(store))}
+		caches := []*tokencache.Cache{newCache(t, s, withStore(store)), newCache(t, s, withStore(store))}
 		session := signIn(t, caches[0])
 		for i := range 60 * 60 { // through all of an hour's expiries
 			for _, ctx := range []context.Context{session, service(t)} {
@@ -163,7 +163,7 @@ func TestRefreshWithoutRefreshToken(t *testing.T) {
 func TestRefusalDuringCheck(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, &slowLoad{Store: tokencache.NewMemory(nil)}
-		c := newCache(t, s, sharing(store))
+		c := newCache(t, s, withStore(store))
 		session := signIn(t, c)
 		store.takes.Store(int64(500 * time.Millisecond))
 		time.Sleep(2500 * time.Millisecond) // longer than a session goes unchecked
@@ -208,7 +208,7 @@ func TestServiceAccountRecovers(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					s, store := &sso{}, newFlaky()
 					hanging := &hangingSSO{sso: s}
-					caches := []*tokencache.Cache{newCache(t, hanging, sharing(store)), newCache(t, hanging, sharing(store))}
+					caches := []*tokencache.Cache{newCache(t, hanging, withStore(store)), newCache(t, hanging, withStore(store))}
 					s.setFailure(unavailable)
 					hanging.hangs.Store(kind == "hangs")
 					ask := func(c *tokencache.Cache) error {
@@ -263,7 +263,7 @@ func TestRefusedPasswordIsTriedOnce(t *testing.T) {
 				}
 				var caches []*tokencache.Cache
 				for range replicas {
-					caches = append(caches, newCache(t, s, sharing(store)))
+					caches = append(caches, newCache(t, s, withStore(store)))
 				}
 				use := func(d time.Duration) {
 					for began := time.Now(); time.Since(began) < d; time.Sleep(100 * time.Millisecond) {
@@ -274,7 +274,7 @@ func TestRefusedPasswordIsTriedOnce(t *testing.T) {
 				}
 				use(10 * time.Minute)
 				if name == "shared" {
-					caches[0] = newCache(t, s, sharing(store)) // it was restarted
+					caches[0] = newCache(t, s, withStore(store)) // it was restarted
 				}
 				use(49 * time.Minute)
 				if n := s.passwords.Load(); n != 1 {

@@ -39,7 +39,7 @@ func (p *publishedSignOuts) option(o *tokencache.Options) { o.Watch = p.watch }
 func TestPublishedSignOut(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store, console, word := newFlaky(), &sso{}, &publishedSignOuts{}
-		a, b := newCache(t, console, sharing(store)), newCache(t, console, sharing(store), word.option)
+		a, b := newCache(t, console, withStore(store)), newCache(t, console, withStore(store), word.option)
 		session := signIn(t, a)
 		use := func() error {
 			_, err := b.Token(session)
@@ -84,7 +84,7 @@ func separateStores(t *testing.T) (a, b *tokencache.Cache, far *flaky, word *pub
 	t.Helper()
 	here, console, word := tokencache.NewMemory(nil), &sso{}, &publishedSignOuts{}
 	far = &flaky{Store: here}
-	return newCache(t, console, sharing(here)), newCache(t, console, sharing(far), word.option), far, word
+	return newCache(t, console, withStore(here)), newCache(t, console, withStore(far), word.option), far, word
 }
 
 // known returns a session that the first replica began and the second has used.
@@ -150,7 +150,7 @@ func TestSignOutDuringSSOFailure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				store, console, word := newFlaky(), &sso{}, &publishedSignOuts{}
-				a, b := newCache(t, console, sharing(store), word.option), newCache(t, console, sharing(store), word.option)
+				a, b := newCache(t, console, withStore(store), word.option), newCache(t, console, withStore(store), word.option)
 				session := signIn(t, a)
 				use := func() error {
 					_, err := b.Token(session)
@@ -208,7 +208,7 @@ func TestEndedSessionStaysEnded(t *testing.T) {
 	for _, before := range []bool{true, false} {
 		bubble(t, func(t *testing.T) {
 			store, console, word := newFlaky(), &sso{}, &publishedSignOuts{}
-			a, b := newCache(t, console, sharing(store), word.option), newCache(t, console, sharing(store), word.option)
+			a, b := newCache(t, console, withStore(store), word.option), newCache(t, console, withStore(store), word.option)
 			session := known(t, a, b)
 			if before {
 				store.Store = tokencache.NewMemory(nil)
@@ -248,7 +248,7 @@ func (s *slowEnd) End(ctx context.Context, key string, keep time.Duration) error
 func TestSignOutDuringLookup(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store, console := &slowEnd{newFlaky(), make(chan chan struct{})}, &sso{}
-		a := newCache(t, console, sharing(store))
+		a := newCache(t, console, withStore(store))
 		session := signIn(t, a)
 		ended := make(chan error, 1)
 		go func() { ended <- a.SignOut(session) }()
@@ -268,7 +268,7 @@ func TestUnknownRevocationWaitsForStore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		here, console, word := tokencache.NewMemory(nil), &sso{}, &publishedSignOuts{}
 		hung := &hanging{Store: here}
-		a, b := newCache(t, console, sharing(here)), newCache(t, console, sharing(hung), word.option)
+		a, b := newCache(t, console, withStore(here)), newCache(t, console, withStore(hung), word.option)
 		session := signIn(t, a)
 		if _, err := b.Token(session); err != nil {
 			t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 )
 
 func TestKeysRotate(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	if err := b.verify(t, b.token(t, nil)); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestKeysRotate(t *testing.T) {
 
 // The first token causes the first fetch, which must not delay the fetch for the next key.
 func TestConcurrentKeyRotations(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	for _, id := range []string{"k1", "k2", "k3", "k3"} {
 		next := newSigner(t, id)
 		b.publish(next)
@@ -56,7 +56,7 @@ func TestConcurrentKeyRotations(t *testing.T) {
 // A failed fetch delays the next by only two seconds, so that callers wait little after an outage.
 func TestKeysRecoverAfterOutage(t *testing.T) {
 	var log bytes.Buffer
-	b := newBench(t)
+	b := newFixture(t)
 	carrier := &http.Transport{}
 	defer carrier.CloseIdleConnections()
 	v, err := verify.New(verify.Options{SSOURL: b.URL, Now: b.now, Transport: carrier, Logger: slog.New(slog.NewTextHandler(&log, nil))})
@@ -83,7 +83,7 @@ func TestKeysRecoverAfterOutage(t *testing.T) {
 
 // The id of a published key is optional; the signature decides.
 func TestKeyWithoutID(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.publish(signer{b.key, ""})
 	for _, id := range []string{"", "k1"} {
 		if err := b.verify(t, sign(t, jose.RS256, b.key, id, b.claims(nil))); err != nil {
@@ -97,7 +97,7 @@ func TestKeyWithoutID(t *testing.T) {
 
 // A restored SSO may sign with another key of the same id.
 func TestReusedKeyID(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	if err := b.verify(t, b.token(t, nil)); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestReusedKeyID(t *testing.T) {
 }
 
 func TestUnknownKeyFetchesAreLimited(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	stranger := sign(t, jose.RS256, newSigner(t, "x").key, "x", b.claims(nil))
 	var wait sync.WaitGroup
 	for range 50 {
@@ -148,7 +148,7 @@ func TestUnknownKeyFetchesAreLimited(t *testing.T) {
 }
 
 func TestSSOUnavailable(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.away.Store(true)
 	if err := b.verify(t, b.token(t, nil)); fault.CodeOf(err) != fault.UpstreamUnavailable {
 		t.Errorf("without any keys: %v", err)
@@ -168,7 +168,7 @@ func TestSSOUnavailable(t *testing.T) {
 }
 
 func TestCallerCancels(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	// Either the keys arrived in time or the call failed with another code. The token must not be rejected.

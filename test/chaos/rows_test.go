@@ -102,8 +102,8 @@ func console(name string, f consolesim.Fault, want cells) row {
 	return row{name: "console: " + name, begin: func(w *world) { w.failConsole(f) }, want: want}
 }
 
-// inShort makes rows run with the ordinary tests.
-func inShort(r row) row {
+// withOrdinaryTests makes rows run with the ordinary tests.
+func withOrdinaryTests(r row) row {
 	r.short = true
 	return r
 }
@@ -111,16 +111,16 @@ func inShort(r row) row {
 func consoleRows() []row {
 	retryAfter := http.Header{"Retry-After": {"3"}}
 	return []row{
-		inShort(console("slow", consolesim.Fault{Delay: 300 * time.Millisecond}, works())),
-		inShort(console("hangs", consolesim.Fault{Delay: time.Hour}, hangs())),
+		withOrdinaryTests(console("slow", consolesim.Fault{Delay: 300 * time.Millisecond}, works())),
+		withOrdinaryTests(console("hangs", consolesim.Fault{Delay: time.Hour}, hangs())),
 		console("resets before it executes", consolesim.Fault{Drop: true}, fails(unavailable, 3)),
-		inShort(console("executes, then resets", consolesim.Fault{Drop: true, After: true}, fails(unavailable, 3))),
+		withOrdinaryTests(console("executes, then resets", consolesim.Fault{Drop: true, After: true}, fails(unavailable, 3))),
 		console("cuts its answer", consolesim.Fault{Truncate: true}, fails(unavailable, 3)),
 		console("answers garbage", consolesim.Fault{Body: []byte("\x00\xff{]"), ContentType: "application/octet-stream"}, fails(invalid, 1)),
-		inShort(console("answers without end", consolesim.Fault{Endless: true}, fails(invalid, 1))),
+		withOrdinaryTests(console("answers without end", consolesim.Fault{Endless: true}, fails(invalid, 1))),
 		console("answers byte by byte", consolesim.Fault{Drip: 100 * time.Millisecond}, hangs()),
 		console("401 once", consolesim.Fault{Status: http.StatusUnauthorized, Times: 1}, renews()),
-		inShort(console("401", consolesim.Fault{Status: http.StatusUnauthorized}, refuses(unauthenticated).with(func(c *cells) {
+		withOrdinaryTests(console("401", consolesim.Fault{Status: http.StatusUnauthorized}, refuses(unauthenticated).with(func(c *cells) {
 			c.list.calls, c.cached.calls, c.join.calls, c.mutation.calls, c.keyed.calls = 2, 2, 3, 2, 2
 		}))),
 		console("403", consolesim.Fault{Status: http.StatusForbidden}, refuses("FORBIDDEN").with(func(c *cells) {
@@ -135,15 +135,15 @@ func consoleRows() []row {
 		console("429", consolesim.Fault{Status: http.StatusTooManyRequests}, refuses(limited).with(func(c *cells) {
 			c.cached, c.stream = cell{stale: "ERROR", calls: 1}, cell{}
 		})),
-		inShort(console("429 with Retry-After", consolesim.Fault{Status: http.StatusTooManyRequests, Header: retryAfter}, refuses(limited).with(func(c *cells) {
+		withOrdinaryTests(console("429 with Retry-After", consolesim.Fault{Status: http.StatusTooManyRequests, Header: retryAfter}, refuses(limited).with(func(c *cells) {
 			c.cached, c.stream = cell{stale: "PAUSED", calls: 1}, cell{}
 			c.keyed.executed = 1
 		}))),
-		inShort(console("500", consolesim.Fault{Status: http.StatusInternalServerError}, fails(unavailable, 1).with(func(c *cells) {
+		withOrdinaryTests(console("500", consolesim.Fault{Status: http.StatusInternalServerError}, fails(unavailable, 1).with(func(c *cells) {
 			c.join.calls = 3 // it may not know the parameter Ids
 		}))),
 		console("502", consolesim.Fault{Status: http.StatusBadGateway}, fails(unavailable, 3)),
-		inShort(console("503", consolesim.Fault{Status: http.StatusServiceUnavailable}, fails(unavailable, 3))),
+		withOrdinaryTests(console("503", consolesim.Fault{Status: http.StatusServiceUnavailable}, fails(unavailable, 3))),
 		console("503 with Retry-After", consolesim.Fault{Status: http.StatusServiceUnavailable, Header: retryAfter}, fails(unavailable, 1).with(func(c *cells) {
 			c.cached.stale = "PAUSED"
 		})),

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// underWay is how long the console takes for each call, so that the signal finds the operation there.
-	underWay = 500 * time.Millisecond
+	// callLatency is how long the console takes for each call, so that the signal finds the operation there.
+	callLatency = 500 * time.Millisecond
 	// stopped is how long SIGSTOP lasts.
 	stopped = time.Second
 )
@@ -25,7 +25,7 @@ func (w *world) startProcess(sim *consolesim.Server) {
 // send sends signals to the gateway while the console is asked.
 func (w *world) send(signals ...syscall.Signal) {
 	process := w.process.Cmd.Process
-	w.failConsole(consolesim.Fault{Delay: underWay})
+	w.failConsole(consolesim.Fault{Delay: callLatency})
 	go func() {
 		for w.met() == 0 && w.t.Context().Err() == nil {
 			time.Sleep(10 * time.Millisecond)

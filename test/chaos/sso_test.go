@@ -41,7 +41,7 @@ func ssoRows() []row {
 			c.keyed.again, c.keyed.outcome = unauthenticated, refused // a refused password is not tried again at once
 		})),
 		sso("429", consolesim.Fault{Status: http.StatusTooManyRequests}, withoutToken(limited)),
-		inShort(sso("500", consolesim.Fault{Status: http.StatusInternalServerError}, withoutToken(unavailable))),
+		withOrdinaryTests(sso("500", consolesim.Fault{Status: http.StatusInternalServerError}, withoutToken(unavailable))),
 		sso("503", consolesim.Fault{Status: http.StatusServiceUnavailable}, withoutToken(unavailable)),
 		page(http.StatusOK, invalid), page(http.StatusUnauthorized, invalid), page(http.StatusForbidden, invalid), page(http.StatusBadGateway, unavailable),
 	}
@@ -53,7 +53,7 @@ func connectionRows() []row {
 		return row{name: "network: " + name, needs: needs{proxy: true}, want: want, begin: func(w *world) {
 			w.openConnection()
 			w.onHeal(func() {
-				if err := w.proxy.Pass(); err != nil {
+				if err := w.proxy.Restore(); err != nil {
 					w.t.Error(err)
 				}
 			})
@@ -78,7 +78,7 @@ func connectionRows() []row {
 			}
 			c.keyed.executed = 1
 		}), func(w *world) { w.proxy.Refuse() }),
-		over("all packets are lost", hangs(), func(w *world) { w.proxy.Lose() }),
+		over("all packets are lost", hangs(), func(w *world) { w.proxy.Blackhole() }),
 	}
 }
 

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// place is a department of a list or count over several; without object it is the only one.
-type place struct {
+// departmentScope is a department of a list or count over several; without object it is the only one.
+type departmentScope struct {
 	at     requestScope
 	object *consoleObject
 	err    error // why it is not asked
 }
 
-func placeOf(d consoleObject) place { return place{at: d.in, object: &d} }
+func departmentScopeOf(d consoleObject) departmentScope { return departmentScope{at: d.in, object: &d} }
 
 // mayAsk reports whether the user has a role or permission in a department.
 func mayAsk(d consoleObject) bool {
@@ -25,18 +25,18 @@ func mayAsk(d consoleObject) bool {
 }
 
 // visible returns those of the departments that the user may ask.
-func visible(departments []any) []place {
-	var places []place
+func visible(departments []any) []departmentScope {
+	var places []departmentScope
 	for _, v := range departments {
 		if d := v.(consoleObject); mayAsk(d) {
-			places = append(places, placeOf(d))
+			places = append(places, departmentScopeOf(d))
 		}
 	}
 	return places
 }
 
 // departmentsOf returns the departments of a company that only names; nil: those that the user may ask.
-func (ex *execution) departmentsOf(company string, only any) ([]place, error) {
+func (ex *execution) departmentsOf(company string, only any) ([]departmentScope, error) {
 	tree, err := ex.departments(ex.user, company)
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (ex *execution) departmentsOf(company string, only any) ([]place, error) {
 	if only == nil {
 		return visible(tree), nil
 	}
-	var places []place
+	var places []departmentScope
 	var named []string
 	for _, id := range textsOf(only) {
 		id = strings.ToLower(id)
@@ -54,12 +54,12 @@ func (ex *execution) departmentsOf(company string, only any) ([]place, error) {
 		named = append(named, id)
 		i := slices.IndexFunc(tree, func(d any) bool { return strings.EqualFold(d.(consoleObject).text("id"), id) })
 		if i < 0 {
-			p := placeOf(entityOf(map[string]any{"id": id, "companyid": strings.ToLower(company)}, requestScope{strings.ToLower(company), id}))
+			p := departmentScopeOf(entityOf(map[string]any{"id": id, "companyid": strings.ToLower(company)}, requestScope{strings.ToLower(company), id}))
 			p.err = refusal("NOT_FOUND")
 			places = append(places, p)
 			continue
 		}
-		p := placeOf(tree[i].(consoleObject))
+		p := departmentScopeOf(tree[i].(consoleObject))
 		if !mayAsk(*p.object) {
 			p.err = refusal("FORBIDDEN")
 		}
@@ -69,7 +69,7 @@ func (ex *execution) departmentsOf(company string, only any) ([]place, error) {
 }
 
 // below returns a department and those below it that the user may ask.
-func (ex *execution) below(d consoleObject) []place {
+func (ex *execution) below(d consoleObject) []departmentScope {
 	places := visible([]any{d})
 	children, _ := d.fields["children"].([]any)
 	for _, child := range children {
@@ -78,8 +78,8 @@ func (ex *execution) below(d consoleObject) []place {
 	return places
 }
 
-// survey reads a list of each department, and names those that cannot be read.
-func (ex *execution) survey(places []place, read func(requestScope) ([]any, error)) (lists [][]any, missing []any, err error) {
+// readDepartments reads a list of each department, and names those that cannot be read.
+func (ex *execution) readDepartments(places []departmentScope, read func(requestScope) ([]any, error)) (lists [][]any, missing []any, err error) {
 	for _, p := range places {
 		var list []any
 		err := p.err
@@ -104,17 +104,17 @@ type anyTime struct{}
 
 // counts returns the value of a field such as `robotCounts`. It walks each list, and the lists that facts of its entities
 // depend on.
-func (ex *execution) counts(field string, places []place, query url.Values) (any, error) {
+func (ex *execution) counts(field string, places []departmentScope, query url.Values) (any, error) {
 	path := strings.TrimSuffix(field, "Counts") + "s"
 	facts := 0
-	lists, missing, err := ex.survey(places, func(at requestScope) ([]any, error) {
+	lists, missing, err := ex.readDepartments(places, func(at requestScope) ([]any, error) {
 		list, err := ex.list(ex.user, at, path, query)
 		for _, v := range list {
 			if err != nil || path == "robots" {
 				break
 			}
 			var is bool
-			if is, err = ex.fact(v.(consoleObject), path); is {
+			if is, err = ex.predicate(v.(consoleObject), path); is {
 				facts++
 			}
 		}
@@ -160,7 +160,7 @@ func (ex *execution) silent(robots []any, seconds int) json.Number {
 	n := 0
 	for _, v := range robots {
 		beat := v.(consoleObject).text("lastHeartbeatTime")
-		if beat == "" || moment(beat).Before(ex.now.Add(-time.Duration(seconds)*time.Second)) {
+		if beat == "" || parseTime(beat).Before(ex.now.Add(-time.Duration(seconds)*time.Second)) {
 			n++
 		}
 	}

@@ -30,12 +30,12 @@ func (ex *execution) connection(at requestScope, path string, f *ast.Field, impl
 }
 
 // companyList returns a range of a list over departments.
-func (ex *execution) companyList(places []place, path string, f *ast.Field) (any, error) {
+func (ex *execution) companyList(places []departmentScope, path string, f *ast.Field) (any, error) {
 	args := ex.arguments(f)
 	if matchesNothing(args) {
 		return rangeOf(args, nil, []any{}), nil
 	}
-	lists, missing, err := ex.survey(places, func(at requestScope) ([]any, error) { return ex.filtered(at, path, args) })
+	lists, missing, err := ex.readDepartments(places, func(at requestScope) ([]any, error) { return ex.filtered(at, path, args) })
 	if err != nil {
 		return nil, err
 	}
@@ -124,17 +124,17 @@ func (ex *execution) satisfies(v consoleObject, path, condition string, want any
 		return !slices.ContainsFunc(textsOf(want), func(tag string) bool { return !slices.Contains(tags, any(tag)) }), nil
 	case "triggeredBefore":
 		at := v.text("lastTriggeredAt")
-		return at == "" || moment(at).Before(moment(want.(string))), nil
+		return at == "" || parseTime(at).Before(parseTime(want.(string))), nil
 	case "triggeredAfter":
 		at := v.text("lastTriggeredAt")
-		return at != "" && moment(at).After(moment(want.(string))), nil
+		return at != "" && parseTime(at).After(parseTime(want.(string))), nil
 	}
-	is, err := ex.fact(v, path)
+	is, err := ex.predicate(v, path)
 	return is == want, err
 }
 
-// fact returns the property of an entity that other lists tell. Unknown is false.
-func (ex *execution) fact(v consoleObject, path string) (bool, error) {
+// predicate returns the property of an entity that other lists tell. Unknown is false.
+func (ex *execution) predicate(v consoleObject, path string) (bool, error) {
 	switch path {
 	case "workflows":
 		outdated, err := ex.ofWorkflow(v, &ast.Field{Name: "outdated"})
@@ -166,7 +166,7 @@ func textsOf(v any) []string {
 	return all
 }
 
-func moment(text string) time.Time {
+func parseTime(text string) time.Time {
 	at, _ := time.Parse(time.RFC3339, text)
 	return at
 }
@@ -189,7 +189,7 @@ func (ex *execution) sortKey(v consoleObject, field string) sortKey {
 		k.number = slices.IndexFunc(ex.schema.Types["RobotStatus"].EnumValues, func(e *ast.EnumValueDefinition) bool { return e.Name == ex.status(v) })
 	default:
 		text := v.text(strings.ReplaceAll(field, "_", ""))
-		k.null, k.time = text == "", moment(text)
+		k.null, k.time = text == "", parseTime(text)
 	}
 	return k
 }

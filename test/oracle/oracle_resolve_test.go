@@ -72,7 +72,7 @@ func (ex *execution) resolved(def *ast.Definition, of consoleObject, f *ast.Fiel
 	case "Queue.robots", "Queue.workflows":
 		return ex.connection(of.in, f.Name, f, "associatedQueueId", of.text("id"))
 	case "Queue.robotCounts":
-		return ex.counts(f.Name, []place{{at: of.in}}, url.Values{"AssociatedQueueId": {of.text("id")}})
+		return ex.counts(f.Name, []departmentScope{{at: of.in}}, url.Values{"AssociatedQueueId": {of.text("id")}})
 	case "WorkflowLayoutNode.workflow":
 		return ex.optional(ex.user, of.in, "workflows", of.text("workflowid"))
 	case "CompanyUser.assignedDepartment":
@@ -107,7 +107,7 @@ func (ex *execution) root(f *ast.Field) (any, error) {
 		return nil, err
 	}
 	if strings.HasSuffix(f.Name, "Counts") {
-		return ex.counts(f.Name, []place{{at: at}}, url.Values{})
+		return ex.counts(f.Name, []departmentScope{{at: at}}, url.Values{})
 	}
 	return ex.content(at, f)
 }
@@ -174,7 +174,7 @@ func (ex *execution) ofDepartment(of consoleObject, f *ast.Field) (any, error) {
 		if ex.arguments(f)["subtree"] == true {
 			return ex.counts(f.Name, ex.below(of), url.Values{})
 		}
-		return ex.counts(f.Name, []place{{at: of.in}}, url.Values{})
+		return ex.counts(f.Name, []departmentScope{{at: of.in}}, url.Values{})
 	}
 	if contents[f.Name] != "" {
 		return ex.content(of.in, f)

@@ -340,7 +340,7 @@ func difference(want, got any, path string) string {
 			return ""
 		}
 	case anyTime:
-		if text, ok := got.(string); ok && !moment(text).IsZero() {
+		if text, ok := got.(string); ok && !parseTime(text).IsZero() {
 			return ""
 		}
 	default:

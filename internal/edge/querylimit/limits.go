@@ -107,8 +107,8 @@ func (l *Limiter) MutateOperationContext(_ context.Context, op *graphql.Operatio
 	if size.fields > maxFields {
 		return apierror.Refusal(fault.QueryTooComplex, "the operation selects more than %d fields, those of each spread of a fragment counted", maxFields)
 	}
-	if m.undecided != nil {
-		return apierror.Refusal(fault.BadUserInput, "variable $%s: is null, where @%s needs true or false", m.undecided.Arguments.ForName("if").Value.Raw, m.undecided.Name)
+	if m.invalidCondition != nil {
+		return apierror.Refusal(fault.BadUserInput, "variable $%s: is null, where @%s needs true or false", m.invalidCondition.Arguments.ForName("if").Value.Raw, m.invalidCondition.Name)
 	}
 	if op.Operation.Operation == ast.Subscription && len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})) != 1 {
 		return apierror.Refusal(fault.ValidationFailed, "a subscription must select exactly one field")
@@ -201,9 +201,9 @@ type extent struct {
 // measure measures each fragment once, however often it is spread. Spreading them would take
 // exponential time if each fragment spreads the next one twice.
 type measure struct {
-	variables map[string]any
-	fragments map[*ast.FragmentDefinition]extent
-	undecided *ast.Directive // a condition without a boolean value
+	variables        map[string]any
+	fragments        map[*ast.FragmentDefinition]extent
+	invalidCondition *ast.Directive // a condition without a boolean value
 }
 
 func newMeasure(op *graphql.OperationContext) *measure {
@@ -221,17 +221,17 @@ func (m *measure) of(set ast.SelectionSet) extent {
 		var e extent
 		switch s := s.(type) {
 		case *ast.Field:
-			m.decide(s.Directives)
+			m.checkConditions(s.Directives)
 			e = m.of(s.SelectionSet)
 			e.depth++
 			if s.Name == "__schema" || s.Name == "__type" {
 				e.depth = 0
 			}
 		case *ast.InlineFragment:
-			m.decide(s.Directives)
+			m.checkConditions(s.Directives)
 			e = m.of(s.SelectionSet)
 		case *ast.FragmentSpread:
-			m.decide(s.Directives)
+			m.checkConditions(s.Directives)
 			e = m.spread(s.Definition)
 		}
 		all.depth = max(all.depth, e.depth)
@@ -240,16 +240,16 @@ func (m *measure) of(set ast.SelectionSet) extent {
 	return all
 }
 
-// decide records a condition without a boolean value. The validator accepts a nullable
+// checkConditions records a condition without a boolean value. The validator accepts a nullable
 // variable with a default at a non-null position, and its value may be null (GraphQL
 // specification, section 5.8.5). gqlgen panics then.
-func (m *measure) decide(directives ast.DirectiveList) {
+func (m *measure) checkConditions(directives ast.DirectiveList) {
 	for _, d := range directives {
 		if d.Name != "skip" && d.Name != "include" {
 			continue
 		}
 		if value, err := d.Arguments.ForName("if").Value.Value(m.variables); err != nil || !isBool(value) {
-			m.undecided = d
+			m.invalidCondition = d
 		}
 	}
 }

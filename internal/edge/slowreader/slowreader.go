@@ -9,11 +9,11 @@ import (
 const (
 	// defaultBytes is the default bound.
 	defaultBytes = 64 << 20
-	// minBytes is the size above which an answer counts. The buffers of a connection are as large.
-	minBytes = 4 << 10
-	// Piece bounds one write, in bytes. A kernel wakes a writer only when a good part of the buffer is free, so that a
+	// minPending is the size above which an answer counts. The buffers of a connection are as large.
+	minPending = 4 << 10
+	// MaxWriteBytes bounds one write, in bytes. A kernel wakes a writer only when a good part of the buffer is free, so that a
 	// slow client needs small pieces.
-	Piece = 1 << 20
+	MaxWriteBytes = 1 << 20
 	// slowest is the lowest rate, in bytes per second, at which a client may read after SlowStart.
 	slowest = 4 << 10
 	// SlowStart is the time that each write has.
@@ -50,7 +50,7 @@ type Answer struct {
 
 // Begin counts an answer until its End. A nil Limiter counts nothing. cut must end the write at once, and may be called from another goroutine.
 func (b *Limiter) Begin(bytes int, cut func()) *Answer {
-	if b == nil || bytes <= minBytes {
+	if b == nil || bytes <= minPending {
 		return nil
 	}
 	now := time.Now()

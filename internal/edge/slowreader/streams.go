@@ -36,8 +36,8 @@ func (w *streamWriter) Write(p []byte) (int, error) {
 	answer := w.limiter.Begin(len(p), w.endWrite)
 	defer answer.End()
 	for written := 0; ; {
-		n, err := w.bounded(min(Piece, len(p)-written), func() (int, error) {
-			return w.ResponseWriter.Write(p[written:min(written+Piece, len(p))])
+		n, err := w.bounded(min(MaxWriteBytes, len(p)-written), func() (int, error) {
+			return w.ResponseWriter.Write(p[written:min(written+MaxWriteBytes, len(p))])
 		})
 		if written += n; err != nil || written == len(p) {
 			return written, err
@@ -51,7 +51,7 @@ func (w *streamWriter) Flush() { _ = w.FlushError() }
 
 // FlushError sends what was written, as http.ResponseController.Flush.
 func (w *streamWriter) FlushError() error {
-	_, err := w.bounded(Piece, func() (int, error) { return 0, w.control.Flush() })
+	_, err := w.bounded(MaxWriteBytes, func() (int, error) { return 0, w.control.Flush() })
 	return err
 }
 

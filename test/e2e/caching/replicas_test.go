@@ -45,7 +45,7 @@ func TestReplicasShareReads(t *testing.T) {
 func whileRedisAnswers(t *testing.T, play func() (replicas []*e2e.Process, wrong string)) {
 	t.Helper()
 	for range 5 {
-		stood := standstill(t)
+		stood := measureStall(t)
 		replicas, wrong := play()
 		still, troubles := stood(), ""
 		for _, p := range replicas {
@@ -63,9 +63,9 @@ func whileRedisAnswers(t *testing.T, play func() (replicas []*e2e.Process, wrong
 	t.Error("Redis is never quick enough")
 }
 
-// standstill measures the longest time for which the machine did not schedule this process,
+// measureStall measures the longest time for which the machine did not schedule this process,
 // until longest is called. Leases of a second have been lost in much less.
-func standstill(t *testing.T) (longest func() time.Duration) {
+func measureStall(t *testing.T) (longest func() time.Duration) {
 	t.Helper()
 	stop, ended := make(chan struct{}), make(chan time.Duration, 1)
 	go func() {

@@ -106,7 +106,7 @@ func TestTraceByEveryTransport(t *testing.T) {
 			token := strings.TrimPrefix(who["Authorization"], "Bearer ")
 
 			_, body := w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(e2e.ListQuery), "", e2e.MergeHeaders(who, traceHeader("1")))
-			if n := account(w, body).Extensions.Consoleql.ConsoleCalls; n != 1 {
+			if n := report(w, body).Extensions.Consoleql.ConsoleCalls; n != 1 {
 				t.Errorf("GET: %s", body)
 			}
 			if long := regexp.MustCompile(`Ms":\d+\.\d{4,}`).Find(body); long != nil || bytes.Contains(body, []byte(token)) || bytes.Contains(body, []byte("PageSize")) {
@@ -127,7 +127,7 @@ func TestTraceByEveryTransport(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, body = w.Send(http.MethodPost, "/graphql", text.String(), e2e.MergeHeaders(traceHeader("1"), map[string]string{"Content-Type": contentType}))
-			if x := account(w, body).Extensions.Consoleql; x.ConsoleCalls == 0 || x.Calls[0].Operation != "PUT /openapi/packages" {
+			if x := report(w, body).Extensions.Consoleql; x.ConsoleCalls == 0 || x.Calls[0].Operation != "PUT /openapi/packages" {
 				t.Errorf("multipart: %s", body)
 			}
 		})
@@ -200,7 +200,7 @@ func TestPlanMakesNoCalls(t *testing.T) {
 		"nothing":    `{ __typename }`,
 	} {
 		a := w.Ask(query, e2e.Request{Header: traceHeader("plan")})
-		got := account(w, a.Body)
+		got := report(w, a.Body)
 		p := got.Extensions.Consoleql.Plan
 		if len(a.Errors) > 0 || string(got.Data) != "null" || p == nil || p.Depth == 0 || (p.ConsoleCalls == 0) != (name == "nothing") {
 			t.Errorf("%s: %s", name, a.Body)
@@ -231,7 +231,7 @@ func TestPlanBoundsCalls(t *testing.T) {
 				if learned {
 					w.Query(query, nil)
 				}
-				p := account(w, w.Ask(query, e2e.Request{Header: traceHeader("plan")}).Body).Extensions.Consoleql.Plan
+				p := report(w, w.Ask(query, e2e.Request{Header: traceHeader("plan")}).Body).Extensions.Consoleql.Plan
 				w.Sim.ResetCounts()
 				before := g.Rounds()
 				w.Query(query, nil)

@@ -33,11 +33,11 @@ func TestBrowserShowsErrors(t *testing.T) {
 			w := world(t)
 			cancel := w.Sim.Fail(apiCalls, consolesim.Fault{Status: http.StatusServiceUnavailable})
 			p := open(t, w, screen(w.Sim.Data()), browsertest.Options{})
-			shown(p, ".centred[role=alert]")
-			says(p, "The console could not be read")
+			waitForElement(p, ".centred[role=alert]")
+			waitForText(p, "The console could not be read")
 			cancel()
 			p.Do(chromedp.Click(chromedp.CSS("button.primary")))
-			shown(p, ".live")
+			waitForElement(p, ".live")
 		})
 	}
 }
@@ -53,9 +53,9 @@ func TestBrowserShowsLoadingState(t *testing.T) {
 		return false
 	}, consolesim.Fault{})
 	p := open(t, w, "", browsertest.Options{})
-	shown(p, ".skeleton[aria-busy=true]")
+	waitForElement(p, ".skeleton[aria-busy=true]")
 	close(hold)
-	shown(p, "h1")
+	waitForElement(p, "h1")
 }
 
 // TestBrowserShowsPartialData fails the robots of one department: the other figures are shown, and the page says what is missing.
@@ -68,16 +68,16 @@ func TestBrowserShowsPartialData(t *testing.T) {
 	}, consolesim.Fault{Status: http.StatusInternalServerError})
 	t.Run("overview", func(t *testing.T) {
 		p := open(t, w, "", browsertest.Options{})
-		shown(p, "details.notice.partial")
-		shown(p, ".departments .chip.fail")
+		waitForElement(p, "details.notice.partial")
+		waitForElement(p, ".departments .chip.fail")
 		p.Wait("figures that are lower bounds", figures+`.Silent.startsWith('≥')`)
-		says(p, "Queues by load")
+		waitForText(p, "Queues by load")
 	})
 	t.Run("department", func(t *testing.T) {
 		p := open(t, w, departmentOf(d), browsertest.Options{})
-		shown(p, "details.notice.partial")
-		says(p, "The robots could not be read.")
-		shown(p, ".workflows a")
+		waitForElement(p, "details.notice.partial")
+		waitForText(p, "The robots could not be read.")
+		waitForElement(p, ".workflows a")
 	})
 }
 
@@ -91,10 +91,10 @@ func TestBrowserShowsStaleData(t *testing.T) {
 	t.Parallel()
 	w := world(t, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = "on" })
 	p := open(t, w, departmentOf(w.Sim.Data()), browsertest.Options{})
-	shown(p, ".live.live")
+	waitForElement(p, ".live.live")
 	cancel := w.Sim.Fail(apiCalls, consolesim.Fault{Status: http.StatusServiceUnavailable})
 	refreshUntil(p, `document.querySelector('.notice.stale') !== null`)
-	shown(p, ".robots li")
+	waitForElement(p, ".robots li")
 	cancel()
 	refreshUntil(p, `document.querySelector('.notice') === null`)
 }
@@ -105,10 +105,10 @@ func TestBrowserKeepsLastData(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	p := open(t, w, departmentOf(w.Sim.Data()), browsertest.Options{})
-	shown(p, ".live.live")
+	waitForElement(p, ".live.live")
 	cancel := w.Sim.Fail(apiCalls, consolesim.Fault{Status: http.StatusServiceUnavailable})
 	refreshUntil(p, `document.querySelector('.notice.failed') !== null`)
-	shown(p, ".robots li")
+	waitForElement(p, ".robots li")
 	cancel()
 	refreshUntil(p, `document.querySelector('.notice') === null`)
 }
@@ -124,19 +124,19 @@ func TestBrowserReconnects(t *testing.T) {
 	w.Sim.SetRobotStatus(robot, "Ready")
 	proxy := tcpproxy.New(t, strings.TrimPrefix(w.URL, "http://"))
 	p := browsertest.Open(t, "http://"+proxy.Addr(), browsertest.Options{Path: "/dashboard/" + departmentOf(d), Unreliable: true})
-	shown(p, ".live.live")
+	waitForElement(p, ".live.live")
 	proxy.Refuse()
 	proxy.Reset()
-	shown(p, ".live.interrupted")
+	waitForElement(p, ".live.interrupted")
 	refreshUntil(p, `document.querySelector('.notice.failed') !== null`)
-	says(p, "The gateway does not answer")
+	waitForText(p, "The gateway does not answer")
 	w.Sim.SetRobotStatus(robot, "Busy")
 	w.Sim.RemoveRobot(gone)
-	if err := proxy.Pass(); err != nil {
+	if err := proxy.Restore(); err != nil {
 		t.Fatal(err)
 	}
-	shown(p, ".live.live")
-	shown(p, fmt.Sprintf("[data-robot=%q][data-status=BUSY]", robot))
+	waitForElement(p, ".live.live")
+	waitForElement(p, fmt.Sprintf("[data-robot=%q][data-status=BUSY]", robot))
 	refreshUntil(p, `document.querySelector('.notice') === null`)
 	p.Wait("the robot is gone", fmt.Sprintf("document.querySelector('[data-robot=%q]') === null", gone))
 }
@@ -166,7 +166,7 @@ func TestBrowserExecutes(t *testing.T) {
 				w.Sim.Fail(executions, tt.fault)
 			}
 			p := open(t, w, workflowOf(w.Sim.Data()), browsertest.Options{})
-			shown(p, ".execute button")
+			waitForElement(p, ".execute button")
 			press := func(label string) string {
 				p.Wait("the button "+label, `document.querySelector('.execute button:not(:disabled)')?.innerText === "`+label+`"`)
 				p.Do(chromedp.Click(chromedp.CSS(".execute button")))
@@ -223,7 +223,7 @@ func TestBrowserIsAccessible(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tt.options.Path = "/dashboard/" + tt.screen
 			p := browsertest.Open(t, tt.url, tt.options)
-			shown(p, tt.ready)
+			waitForElement(p, tt.ready)
 			if strings.Contains(tt.screen, workflowOf(d)) {
 				p.Do(chromedp.Click(chromedp.CSS(".execute button")))
 				p.Wait("an outcome", outcome+` !== ""`)

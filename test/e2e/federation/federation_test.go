@@ -21,8 +21,8 @@ const entities = `query($representations: [_Any!]!) { _entities(representations:
 	... on Company { company: id } ... on Department { department: id } ... on Package { package: id } ... on Queue { queue: id }
 	... on Robot { robot: id name status } ... on Workflow { workflow: id } ... on WorkflowLayout { workflowLayout: id } } }`
 
-// answered is an answer of _entities.
-type answered struct {
+// entitiesAnswer is an answer of _entities.
+type entitiesAnswer struct {
 	Entities []*struct{ Typename, Company, Department, Package, Queue, Robot, Name, Workflow, WorkflowLayout string } `json:"_entities"`
 }
 
@@ -41,13 +41,13 @@ func representation(typ, id, company, department string) map[string]any {
 	return r
 }
 
-func ask(w *e2e.World, representations ...any) (answered, e2e.Answer) {
+func ask(w *e2e.World, representations ...any) (entitiesAnswer, e2e.Answer) {
 	w.T.Helper()
 	a := w.Ask(entities, e2e.Request{Variables: map[string]any{"representations": representations}})
 	if len(a.Data) == 0 || string(a.Data) == "null" {
-		return answered{}, a
+		return entitiesAnswer{}, a
 	}
-	return e2e.Decode[answered](w.T, a.Data), a
+	return e2e.Decode[entitiesAnswer](w.T, a.Data), a
 }
 
 // TestFederationOff verifies that a gateway shows nothing of the federation unless it is turned on.

@@ -98,10 +98,10 @@ func changeRobots(ctx context.Context, sim *consolesim.Server, sides [2]*side) {
 // order. They use their own tokens, sessions and API keys, through two gateways with a common
 // Redis. No answer may contain an id or a name of the other principal.
 func TestPrincipalsAreIsolated(t *testing.T) {
-	e2e.WithAndWithoutCache(t, nobodySeesAnothers)
+	e2e.WithAndWithoutCache(t, checkIsolation)
 }
 
-func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
+func checkIsolation(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

@@ -19,9 +19,9 @@ type viewerAnswer struct {
 	Companies []struct{ ID, CompanyUserID string }
 }
 
-func TestPassThroughReadsOwnData(t *testing.T) { e2e.WithAndWithoutCache(t, passThroughSeesItsOwn) }
+func TestPassThroughReadsOwnData(t *testing.T) { e2e.WithAndWithoutCache(t, checkPassThrough) }
 
-func passThroughSeesItsOwn(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
+func checkPassThrough(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, caching)
 	var wait sync.WaitGroup
 	for _, u := range w.Sim.Data().Users() {

@@ -18,8 +18,8 @@ func grantsFail(sim *consolesim.Server, f consolesim.Fault) (heal func()) {
 	return sim.Fail(func(r *http.Request) bool { return r.URL.Path == "/connect/token" }, f)
 }
 
-// ssoTroubles are answers to a grant that do not concern the user.
-func ssoTroubles() map[string]consolesim.Fault {
+// ssoFailures are answers to a grant that do not concern the user.
+func ssoFailures() map[string]consolesim.Fault {
 	text := func(status int, contentType, body string) consolesim.Fault {
 		return consolesim.Fault{Status: status, ContentType: contentType, Body: []byte(body)}
 	}
@@ -46,7 +46,7 @@ func ssoTroubles() map[string]consolesim.Fault {
 // SSO is down. They and their subscriptions continue when it is back.
 func TestSessionsSurviveSSOFailure(t *testing.T) {
 	t.Parallel()
-	for name, fault := range ssoTroubles() {
+	for name, fault := range ssoFailures() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, e2e.WithoutAnonymous)

@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// sharing makes gateways use one Redis.
-func sharing(store *redistest.Server) func(*gateway.Settings, *consolesim.Server) {
+// withRedis makes gateways use one Redis.
+func withRedis(store *redistest.Server) func(*gateway.Settings, *consolesim.Server) {
 	return func(s *gateway.Settings, _ *consolesim.Server) { s.RedisURL = store.URL() }
 }
 
@@ -38,8 +38,8 @@ func otherSSO(sso *consolesim.Server) func(*gateway.Settings, *consolesim.Server
 func TestIdempotencyKeysBelongToAccount(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
-	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store))
-	twin, other := w.SecondGateway(sharing(store)), w.SecondGateway(sharing(store), acting(w.Sim.Data().RestrictedUser()))
+	w := e2e.NewWorld(t, consolesim.Options{}, withRedis(store))
+	twin, other := w.SecondGateway(withRedis(store)), w.SecondGateway(withRedis(store), acting(w.Sim.Data().RestrictedUser()))
 	started := w.Ask(w.Execution("k"), e2e.Request{})
 	for name, tt := range map[string]struct {
 		of         *e2e.World
@@ -58,8 +58,8 @@ func TestIdempotencyKeysBelongToAccount(t *testing.T) {
 func TestIdempotencyKeysBelongToConsole(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
-	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store))
-	other := w.SecondGateway(sharing(store), elsewhere(t))
+	w := e2e.NewWorld(t, consolesim.Options{}, withRedis(store))
+	other := w.SecondGateway(withRedis(store), elsewhere(t))
 	for of, g := range map[string]*e2e.World{"one": w, "the other": other} {
 		if n := w.CallsOf(func() { g.Query(w.Execution("k"), nil) }); n[e2e.Execute] != 1 {
 			t.Errorf("%s: %v", of, n)
@@ -72,8 +72,8 @@ func TestIdempotencyKeysBelongToConsole(t *testing.T) {
 func TestIdempotencyKeysBelongToSSO(t *testing.T) {
 	t.Parallel()
 	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
-	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.VerifyTokens)
-	other := w.SecondGateway(sharing(store), e2e.VerifyTokens, otherSSO(sso))
+	w := e2e.NewWorld(t, consolesim.Options{}, withRedis(store), e2e.VerifyTokens)
+	other := w.SecondGateway(withRedis(store), e2e.VerifyTokens, otherSSO(sso))
 	username, _ := w.Sim.DefaultUser()
 	if a := w.Ask(w.Execution("k"), e2e.Request{Header: w.TokenHeader(username)}); len(a.Errors) > 0 {
 		t.Fatalf("%s", a.Body)
@@ -126,12 +126,12 @@ func TestProxyRefusalHasUnknownOutcome(t *testing.T) {
 func TestAnswersBelongToIdentity(t *testing.T) {
 	t.Parallel()
 	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
-	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.WithCache, e2e.VerifyTokens)
-	twin := w.SecondGateway(sharing(store), e2e.WithCache, e2e.VerifyTokens)
+	w := e2e.NewWorld(t, consolesim.Options{}, withRedis(store), e2e.WithCache, e2e.VerifyTokens)
+	twin := w.SecondGateway(withRedis(store), e2e.WithCache, e2e.VerifyTokens)
 	others := map[string]*e2e.World{
-		"another account": w.SecondGateway(sharing(store), e2e.WithCache, e2e.VerifyTokens, acting(w.Sim.Data().RestrictedUser())),
-		"another console": w.SecondGateway(sharing(store), e2e.WithCache, e2e.VerifyTokens, elsewhere(t)),
-		"another SSO":     w.SecondGateway(sharing(store), e2e.WithCache, e2e.VerifyTokens, otherSSO(sso)),
+		"another account": w.SecondGateway(withRedis(store), e2e.WithCache, e2e.VerifyTokens, acting(w.Sim.Data().RestrictedUser())),
+		"another console": w.SecondGateway(withRedis(store), e2e.WithCache, e2e.VerifyTokens, elsewhere(t)),
+		"another SSO":     w.SecondGateway(withRedis(store), e2e.WithCache, e2e.VerifyTokens, otherSSO(sso)),
 	}
 	username, _ := w.Sim.DefaultUser()
 	for name, header := range map[string]map[string]string{"its account": nil, "a user": w.TokenHeader(username)} {

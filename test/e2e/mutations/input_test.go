@@ -20,7 +20,7 @@ type wrongInput struct {
 	variables   map[string]any
 	code        string
 	argument    string // expected extensions.argument, if the code is BAD_USER_INPUT
-	says        string
+	message     string
 }
 
 // wrongInputs collects them.
@@ -120,8 +120,8 @@ func TestInputIsCheckedBeforeCalls(t *testing.T) {
 				t.Fatalf("answered %s", a.Body)
 			}
 			e := a.Errors[0]
-			if e.Extensions.Code != tt.code || !strings.Contains(e.Message, tt.says) {
-				t.Errorf("want %s saying %q: %s", tt.code, tt.says, a.Body)
+			if e.Extensions.Code != tt.code || !strings.Contains(e.Message, tt.message) {
+				t.Errorf("want %s saying %q: %s", tt.code, tt.message, a.Body)
 			}
 			if tt.argument != "" {
 				if e.Extensions.Argument != tt.argument || !strings.HasPrefix(e.Message, tt.argument+": ") {

@@ -31,12 +31,12 @@ func TestFailover(t *testing.T) {
 			}
 			u := sim.Data().SoloUser()
 			f.session = e2e.MergeHeaders(f.replicas[0].SignIn(u), e2e.ScopeHeader(u.CompanyIDs[0], ""))
-			f.goesOn()
+			f.waitForRecovery()
 			for i := range f.store.Masters { // each, since they have different keys
 				stop := f.executing()
 				f.store.FailOver(i)
 				stop()
-				f.goesOn()
+				f.waitForRecovery()
 			}
 			if n := sim.Counts()[e2e.Execute]; n > f.keys {
 				t.Errorf("%d executions for %d keys", n, f.keys)
@@ -57,8 +57,8 @@ type failover struct {
 	keys     int
 }
 
-// goesOn waits until everything works again, and reports failures.
-func (f *failover) goesOn() {
+// waitForRecovery waits until everything works again, and reports failures.
+func (f *failover) waitForRecovery() {
 	f.t.Helper()
 	for _, p := range f.replicas {
 		e2e.Await(f.t, "trust", func() bool { return p.Metric("consoleql_cache_trusted") == "1" })

@@ -32,10 +32,10 @@ var transportsOfRequests = map[string]sentAs{
 		return quotedReason(sendGraphQL(w, "GET", "/graphql?query="+url.QueryEscape(requestedQuery)+"&variables="+url.QueryEscape(variables), "", nil))
 	},
 	"events by POST": func(w *e2e.World, variables string) string {
-		return saidByEvents(w.Send("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Accept": "text/event-stream"})))
+		return eventErrors(w.Send("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Accept": "text/event-stream"})))
 	},
 	"events by GET": func(w *e2e.World, variables string) string {
-		return saidByEvents(w.Send("GET", "/graphql?query="+url.QueryEscape(requestedQuery)+"&variables="+url.QueryEscape(variables), "", map[string]string{"Accept": "text/event-stream"}))
+		return eventErrors(w.Send("GET", "/graphql?query="+url.QueryEscape(requestedQuery)+"&variables="+url.QueryEscape(variables), "", map[string]string{"Accept": "text/event-stream"}))
 	},
 	"WebSocket": func(w *e2e.World, variables string) string {
 		s := w.Socket(nil)
@@ -86,7 +86,7 @@ func quotedReason(a e2e.Answer) string {
 	return ""
 }
 
-func saidByEvents(_ *http.Response, body []byte) string {
+func eventErrors(_ *http.Response, body []byte) string {
 	text := string(body)
 	if _, data, isEvent := strings.Cut(text, "event: next\ndata: "); isEvent {
 		text, _, _ = strings.Cut(data, "\n")
