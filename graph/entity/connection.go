@@ -14,7 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// MaxFirst is the largest `first` of a connection, and DefaultFirst the default.
+// maxFirst is the largest `first` of a connection, and defaultFirst the default.
 const (
 	maxFirst     = 500
 	defaultFirst = 20

@@ -46,7 +46,7 @@ type Options struct {
 	pageSize int
 	// Concurrency bounds the console calls of one operation in flight; default 64.
 	Concurrency int
-	// Calls bounds the console calls of one operation, or of one event of a subscription; default DefaultCalls. An API
+	// Calls bounds the console calls of one operation, or of one event of a subscription; default defaultCalls. An API
 	// key may have its own limit.
 	Calls int
 	// Timeout bounds the time for the reads of a query, of a mutation's payload, or of an event of a subscription. Default:

@@ -20,7 +20,7 @@ func (e *Entry) SetClient(r *http.Request, proxies Proxies) {
 	e.address, e.agent = proxies.client(r), agent[:min(len(agent), maxAgent)]
 }
 
-// Client returns the address and the user agent of the client; empty unless Come was called.
+// Client returns the address and the user agent of the client; empty unless SetClient was called.
 func (e *Entry) Client() (address, agent string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

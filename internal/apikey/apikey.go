@@ -307,7 +307,7 @@ func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
 	if err != nil {
 		return err
 	}
-	revoked, revoke := context.WithCancel(context.Background()) //nolint:gosec // keepPrincipals returns it
+	revoked, revoke := context.WithCancel(context.Background()) //nolint:gosec // copyPrincipals returns it
 	k.keys = append(k.keys, hashedKey{
 		hash: [sha256.Size]byte(hash), principal: principal.ForAccount(account, limits).WithKey(f.Name).WithEnd(expires, revoked), revoke: revoke,
 	})

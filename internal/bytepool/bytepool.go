@@ -57,7 +57,7 @@ type Pool struct {
 	smallQuota quota.Quota             // bytes of small operations
 }
 
-// New returns a pool of that many bytes; 0: DefaultBytes.
+// New returns a pool of that many bytes; 0: defaultBytes.
 func New(bytes int64) *Pool {
 	if bytes == 0 {
 		bytes = defaultBytes

@@ -69,18 +69,18 @@ type Options struct {
 	// Admission decides when calls are sent; nil: admission.New with its defaults. Client and SSO may share it.
 	Admission *admission.Controller
 	// Timeout bounds the time that the console has for each read, and the SSO for each grant. The wait for a place does
-	// not count. 0: DefaultTimeout.
+	// not count. 0: defaultTimeout.
 	Timeout time.Duration
-	// WriteTimeout bounds the time that the console has for each write; 0: DefaultWriteTimeout.
+	// WriteTimeout bounds the time that the console has for each write; 0: defaultWriteTimeout.
 	WriteTimeout time.Duration
-	// UploadTimeout bounds UploadPackage and PutPackageFile; 0: DefaultUploadTimeout.
+	// UploadTimeout bounds UploadPackage and PutPackageFile; 0: defaultUploadTimeout.
 	UploadTimeout time.Duration
-	// MaxResponseBytes bounds each response; 0: DefaultMaxResponseBytes.
+	// MaxResponseBytes bounds each response; 0: defaultMaxResponseBytes.
 	MaxResponseBytes int64
 	// Memory bounds the memory of all responses; nil: it is not bounded.
 	Memory *bytepool.Pool
 	// QueueCreatePath is the path for creating queues. A {queueId} in it becomes a new random GUID. Empty:
-	// DefaultQueueCreatePath. Every other create of the API posts to the collection: "/openapi/queues".
+	// defaultQueueCreatePath. Every other create of the API posts to the collection: "/openapi/queues".
 	QueueCreatePath string
 	// Observe, if not nil, receives every finished call and its context. It is called concurrently.
 	Observe func(context.Context, Call)

@@ -36,7 +36,7 @@ func (r *responseReader) allocate(bytes int) error {
 	return r.memory(taken)
 }
 
-// bufferBytes is the initial size of a response buffer. Buffers above bufferKept bytes do not return to the pool.
+// bufferBytes is the initial size of a response buffer. Buffers above maxPooledBuffer bytes do not return to the pool.
 const (
 	bufferBytes     = 64 << 10
 	maxPooledBuffer = 512 << 10

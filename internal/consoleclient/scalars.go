@@ -213,7 +213,7 @@ func (d DateTime) Time() time.Time {
 	return t
 }
 
-// UnmarshalJSONFrom accepts the formats of ParseDateTime. Any other value becomes empty.
+// UnmarshalJSONFrom accepts the formats of dateTimeOf. Any other value becomes empty.
 func (d *DateTime) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	s, kind, err := readText(dec)
 	if err != nil {
@@ -231,7 +231,7 @@ func (d DateTime) MarshalGQL(w io.Writer) {
 	switch {
 	case d == "":
 		_, _ = io.WriteString(w, "null") // gqlgen's writers do not fail
-	case strings.TrimLeft(string(d), "0123456789-:.TZ") == "": // the form that ParseDateTime returns
+	case strings.TrimLeft(string(d), "0123456789-:.TZ") == "": // the form that dateTimeOf returns
 		_, _ = io.WriteString(w, `"`)
 		_, _ = io.WriteString(w, string(d))
 		_, _ = io.WriteString(w, `"`)

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// FailuresInRow is the usual argument of NewPart.
+	// FailuresInRow is the usual argument of NewComponent.
 	FailuresInRow = 3
 	// window is the time without a success after which one failure is enough, and the time without a failure after
 	// which one success is enough.

@@ -61,7 +61,7 @@ type Key struct {
 	// Principal and Operation are the caller's identity and the mutation's name. Neither may
 	// be empty.
 	Principal, Operation string
-	// Key is the caller's idempotencyKey: 1 to MaxKey bytes of UTF-8 without control
+	// Key is the caller's idempotencyKey: 1 to maxKey bytes of UTF-8 without control
 	// characters.
 	Key string
 }

@@ -24,7 +24,7 @@ func (c *Cache) Purge(ctx context.Context, except Dependency, soft ...string) er
 	}
 	of := except.of
 	if of == 0 {
-		of = NewRefreshID() // so that Overtaking does not take it for a write
+		of = NewRefreshID() // so that ExpiredSince does not take it for a write
 	} else if c.log.MadeFor(of, invalidation.SlotsOf(tags...)) {
 		return nil
 	}

@@ -260,7 +260,7 @@ func NewRefreshID() RefreshID { return invalidation.NewRefreshID() }
 
 // Expire is Invalidate for soft tags (Read.SoftTag), after all reads of a refresh, whose
 // entries it spares. Without a lease, as in an outage of Redis, it waits for the other
-// replicas no longer than RedisTimeout, and returns nil. They receive it as soon as possible.
+// replicas no longer than redisTimeout, and returns nil. They receive it as soon as possible.
 func (c *Cache) Expire(ctx context.Context, of RefreshID, tags ...string) error {
 	if c.leased(time.Now()) {
 		return c.invalidate(ctx, invalidation.SlotsOf(tags...), of)

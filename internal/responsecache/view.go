@@ -118,7 +118,7 @@ func Of[T any](c *Cache, k Kind[T]) (*View[T], error) {
 }
 
 // Get returns the value of r, from an entry or by its load. The value is shared and must not
-// be changed. The error is ErrPrincipal, ctx's, or the load's, also that of a negative entry.
+// be changed. The error is errPrincipal, ctx's, or the load's, also that of a negative entry.
 // A load that panics is an error.
 func (v *View[T]) Get(ctx context.Context, r Read[T]) (T, Info, error) {
 	var none T

@@ -139,7 +139,7 @@ func (p *Proxy) Silence() (silenced int) {
 	return silenced
 }
 
-// Blackhole swallows all data, of the open connections and of new ones, until Pass is called. Swallowed data
+// Blackhole swallows all data, of the open connections and of new ones, until Restore is called. Swallowed data
 // are lost, so connections of that time stay silent.
 func (p *Proxy) Blackhole() {
 	p.blackhole.Store(true)
@@ -163,7 +163,7 @@ func (p *Proxy) Reset() (reset int) {
 	return reset
 }
 
-// Refuse resets the open connections and refuses new ones until Pass is called.
+// Refuse resets the open connections and refuses new ones until Restore is called.
 func (p *Proxy) Refuse() {
 	p.mu.Lock()
 	l := p.listener
@@ -175,7 +175,7 @@ func (p *Proxy) Refuse() {
 	p.Reset()
 }
 
-// Restore ends Lose, Delay and Refuse.
+// Restore ends Blackhole, Delay and Refuse.
 func (p *Proxy) Restore() error {
 	p.blackhole.Store(false)
 	p.delay.Store(0)

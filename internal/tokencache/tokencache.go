@@ -100,7 +100,7 @@ const (
 	// storePause.
 	storeTimeout = time.Second
 	storePause   = time.Second
-	// accountTTL is how long an unused record of an account is kept. keepFailure is how long
+	// accountTTL is how long an unused record of an account is kept. failureTTL is how long
 	// failures are remembered beyond their pause.
 	accountTTL = 7 * 24 * time.Hour
 	failureTTL = 10 * time.Minute

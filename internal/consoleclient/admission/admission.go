@@ -51,7 +51,7 @@ const (
 
 // Options configures New.
 type Options struct {
-	// Concurrency bounds the calls of Lists, Gets and Writes in flight, together. 0: DefaultPlaces.
+	// Concurrency bounds the calls of Lists, Gets and Writes in flight, together. 0: defaultConcurrency.
 	Concurrency int
 	// Rate bounds the calls of Lists, Gets and Writes that start per second. 0: no bound.
 	Rate float64

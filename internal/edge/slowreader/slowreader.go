@@ -32,7 +32,7 @@ func WriteTime(size int) time.Duration {
 //
 // An answer that a cache holds counts for each client, though the clients share its memory.
 type Limiter struct {
-	// Bytes is the bound; 0: DefaultBytes.
+	// Bytes is the bound; 0: defaultBytes.
 	Bytes int64
 
 	mu      sync.Mutex

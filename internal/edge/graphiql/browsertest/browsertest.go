@@ -55,7 +55,7 @@ type Options struct {
 	Screenshot string
 	// Unreliable says that the test breaks connections: requests that fail are no problems.
 	Unreliable bool
-	// Timeout bounds the whole run; default [DefaultTimeout].
+	// Timeout bounds the whole run; default [defaultTimeout].
 	Timeout time.Duration
 }
 
