@@ -136,8 +136,8 @@ func (e Entity[T]) Sort(all []*T, o Order) []*T {
 }
 
 // Merge merges lists, each of which the console has ordered, into one of at most n entities. Nulls count as the oldest
-// moment. The result depends on no more than the first n entities of each list, so that it is the same on every page:
-// ties keep the order of their list.
+// time. Only the first n entities of each list affect the result. Ties keep the order of their lists, so that all pages
+// agree.
 func (e Entity[T]) Merge(lists [][]*T, o Order, n int) []*T {
 	heads := make([]*sortKey[T], len(lists))
 	next := make([]int, len(lists))

@@ -236,8 +236,8 @@ func TestCompanyIDs(t *testing.T) {
 	})
 }
 
-// TestCompanyPollsAreSpread verifies that a subscription of 300 departments makes at most 5 calls a second after its
-// first polls, of which at most 8 run at the same time.
+// TestCompanyPollsAreSpread verifies the calls of a subscription of 300 departments. At most 8 first polls run at
+// once. After them, it makes at most 5 calls a second.
 func TestCompanyPollsAreSpread(t *testing.T) {
 	c := newCompany(300)
 	c.slow = 100 * time.Millisecond
@@ -267,8 +267,8 @@ func TestCompanyPollsAreSpread(t *testing.T) {
 	})
 }
 
-// TestDepartmentSubscriptionsAreIndependent verifies that a subscription of one department is as fast beside one of the company as alone, and
-// that a small area stays fast beside a large one.
+// TestDepartmentSubscriptionsAreIndependent verifies that a subscription of a company does not delay one of a department.
+// A small area also stays fast beside a large one.
 func TestDepartmentSubscriptionsAreIndependent(t *testing.T) {
 	c := newCompany(300)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {

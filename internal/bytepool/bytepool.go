@@ -3,9 +3,9 @@
 //
 // An operation takes bytes as it reads and encodes, and gives all of them back at its end. Small operations have memory of
 // their own, of which each caller has a share, and do not wait. A large operation waits for its bytes, and so does a small one
-// beyond that share. Operations that hold bytes go first, in their order, and then the callers take turns. The first is always
-// given what it needs, however much that is: it waits for nobody, so that operations that hold bytes and need more cannot block
-// each other. Few may wait: each holds what it has read and collected so far.
+// beyond that share. Operations that hold bytes go first, in their order. The others follow in a fair queue over their callers.
+// The first operation always gets what it needs, and waits for no other. So operations that hold bytes cannot block each other.
+// The number of waiting operations is bounded: each holds what it has read and collected so far.
 package bytepool
 
 import (
@@ -168,8 +168,7 @@ func (s *Share) Add(n int) bool {
 }
 
 // Take takes n more bytes; 0: it waits for those that were taken before. A large operation may have to wait. If the
-// deadline of ctx comes first, or too many wait, the operation is refused: the error is a RATE_LIMITED one with ErrBusy as its
-// cause.
+// deadline of ctx comes first, or too many operations wait, it is refused. The error is RATE_LIMITED and wraps ErrBusy.
 func (s *Share) Take(ctx context.Context, n int) error {
 	if s.Add(n) {
 		return nil

@@ -69,13 +69,13 @@ func Combine(deps ...Dependency) Dependency {
 		return Dependency{}
 	}
 	all := Dependency{seq: deps[0].seq, of: deps[0].of, expires: deps[0].expires, begun: deps[0].begun}
-	// Each part has its own age and refresh: an older part does not make a newer one obsolete, and
-	// a refresh does not outdate what was loaded for it.
-	type part struct {
+	// Each dependency has its own age and refresh. An older one does not make a newer one obsolete. A
+	// refresh does not outdate the entries that were loaded for it.
+	type slotRefresh struct {
 		slot invalidation.Slot
 		of   RefreshID
 	}
-	oldest := make(map[part]uint64)
+	oldest := make(map[slotRefresh]uint64)
 	for _, d := range deps {
 		all.seq = min(all.seq, d.seq)
 		if d.of != all.of {
@@ -89,8 +89,8 @@ func Combine(deps ...Dependency) Dependency {
 		}
 		for i, s := range d.slots {
 			m := d.load(i)
-			if seq, ok := oldest[part{s, m.of}]; !ok || m.seq < seq {
-				oldest[part{s, m.of}] = m.seq
+			if seq, ok := oldest[slotRefresh{s, m.of}]; !ok || m.seq < seq {
+				oldest[slotRefresh{s, m.of}] = m.seq
 			}
 		}
 	}

@@ -64,8 +64,8 @@ func TestBodyPool(t *testing.T) {
 	}
 }
 
-// TestUnverifiedBearersAreLimited verifies that a caller with any number of made-up bearer tokens leaves room for a large request of
-// a caller with proven credentials, and for small requests of other bearers.
+// TestUnverifiedBearersAreLimited sends requests with many made-up bearer tokens. A large request with verified
+// credentials and small requests of other bearers still find memory.
 func TestUnverifiedBearersAreLimited(t *testing.T) {
 	t.Parallel()
 	p := graphqlhttp.NewBodyPool(0)

@@ -16,8 +16,8 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// TestQueriesWithoutMemoryAreRefused verifies that a query that is refused memory has no data and one error, and that a
-// mutation keeps its answer: its change is made.
+// TestQueriesWithoutMemoryAreRefused verifies that a query without memory has no data and one error. A mutation keeps
+// its answer, because its change is made.
 func TestQueriesWithoutMemoryAreRefused(t *testing.T) {
 	t.Parallel()
 	memory := bytepool.New(1 << 20)

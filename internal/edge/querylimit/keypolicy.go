@@ -18,8 +18,8 @@ import (
 type keyPolicy struct {
 	// reads maps each object type of the schema to the entity types that it reads.
 	reads map[string][]string
-	// fields maps fields to the entity types that they read: a field of an object, such as Workflow.outdated, reads these
-	// instead; a field of a filter, such as RobotFilter.withoutQueue, reads these as well.
+	// fields maps fields to the entity types that they read. A field of an object, such as Workflow.outdated, reads only
+	// these. A field of a filter, such as RobotFilter.withoutQueue, reads these as well.
 	fields map[string][]string
 }
 
