@@ -2,12 +2,12 @@ package entity
 
 import "github.com/consoleql/consoleql/internal/fault"
 
-// sublists counts the ranges of a level of look-ahead that are parts of one list, such as the workflows of each queue. The
+// sublists counts the ranges of a level of look-ahead that are sublists of one list, such as the workflows of each queue. The
 // lock of the loader guards it.
 type sublists[F comparable] struct {
 	ranges    map[window[F]]struct{}
 	begun     bool // one of them has been read: further ranges belong to the next level
-	readWhole bool // the list is read in place of its parts
+	readWhole bool // the list is read in place of its sublists
 }
 
 // list returns the whole list that has the range.
@@ -20,7 +20,7 @@ func (w window[F]) unfiltered() window[F] {
 	return window[F]{scope: w.scope, ascending: w.ascending}.list()
 }
 
-// addRange records a range that a level of look-ahead asks for. It returns the parts that the range belongs to; nil: none.
+// addRange records a range that a level of look-ahead asks for. It returns the sublists that the range belongs to; nil: none.
 func (l *Loader[T, F]) addRange(w window[F]) *sublists[F] {
 	if w.ids != "" {
 		return nil
@@ -87,23 +87,23 @@ func (l *Loader[T, F]) readRange(w window[F], p *sublists[F]) (*view[T], error) 
 	case err != nil && (l.execution.Budget().Err() != nil || l.execution.Context().Err() != nil):
 		return nil, err // the operation ends
 	case fault.CodeOf(err) == fault.Forbidden:
-		return nil, err // each part of the list is refused
+		return nil, err // each sublist is refused
 	case err != nil || list.truncated:
-		return l.read(w) // another part of the list may be what fails
+		return l.read(w) // another sublist may be what fails
 	}
 	v := &view[T]{asOf: list.asOf, total: list.total}
 	matches := 0
 	for i, item := range list.items {
-		place := list.positions[i]
+		position := list.positions[i]
 		if includes != nil {
 			if !includes(item) {
 				continue
 			}
-			place = matches
+			position = matches
 			matches++
 		}
-		if place >= w.offset && place < w.offset+w.count {
-			v.items, v.positions = append(v.items, item), append(v.positions, place)
+		if position >= w.offset && position < w.offset+w.count {
+			v.items, v.positions = append(v.items, item), append(v.positions, position)
 		}
 	}
 	if includes != nil {

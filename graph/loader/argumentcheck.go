@@ -16,9 +16,9 @@ import (
 
 // checkArguments returns the error of the first bad argument in a selection on typ. Nothing is read for an operation with
 // a bad argument.
-func (l *Loaders) checkArguments(typ string, s selection.Set, place string) error {
+func (l *Loaders) checkArguments(typ string, s selection.Set, path string) error {
 	for _, of := range objectTypes(typ) {
-		if err := l.checkArgumentsOf(of, s, place); err != nil {
+		if err := l.checkArgumentsOf(of, s, path); err != nil {
 			return err
 		}
 	}
@@ -26,7 +26,7 @@ func (l *Loaders) checkArguments(typ string, s selection.Set, place string) erro
 }
 
 // checkArgumentsOf is checkArguments for an object type.
-func (l *Loaders) checkArgumentsOf(typ string, s selection.Set, place string) error {
+func (l *Loaders) checkArgumentsOf(typ string, s selection.Set, path string) error {
 	relations := l.engine.relations[typ]
 	for _, f := range s.Fields(typ) {
 		r, ok := relations[f.Name]
@@ -36,10 +36,10 @@ func (l *Loaders) checkArgumentsOf(typ string, s selection.Set, place string) er
 		below := s.Below(f)
 		if r.Check != nil {
 			if err := r.Check(FieldCall{Field: f, Selection: below}); err != nil {
-				return errSkipped(err, f, place+f.Alias)
+				return errSkipped(err, f, path+f.Alias)
 			}
 		}
-		if err := l.checkArguments(r.To, below, place+f.Alias+"."); err != nil {
+		if err := l.checkArguments(r.To, below, path+f.Alias+"."); err != nil {
 			return err
 		}
 	}
@@ -47,7 +47,7 @@ func (l *Loaders) checkArgumentsOf(typ string, s selection.Set, place string) er
 }
 
 // errSkipped returns the error of fields whose own arguments are good, if those of another field are bad.
-func errSkipped(err error, field graphql.CollectedField, place string) error {
+func errSkipped(err error, field graphql.CollectedField, path string) error {
 	faultErr := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Err: err}
 	var unread *gqlerror.Error // from gqlgen's decoding; in look-ahead, its path leads from the root to the argument
 	if errors.As(err, &unread) {
@@ -57,7 +57,7 @@ func errSkipped(err error, field graphql.CollectedField, place string) error {
 	if errors.As(err, &bad) {
 		faultErr.Message, faultErr.Argument = bad.Message, cmp.Or(bad.Argument, faultErr.Argument)
 	}
-	faultErr.Message += " (at " + place + "; nothing was asked)"
+	faultErr.Message += " (at " + path + "; nothing was asked)"
 	return &badArgumentError{faultErr, field.Position}
 }
 

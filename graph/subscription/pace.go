@@ -23,20 +23,20 @@ func newCallLimiter(departments int) *callLimiter {
 
 // await waits until a poll may make calls, and reports whether that came before the end of ctx. done must be called after
 // the poll.
-func (p *callLimiter) await(ctx context.Context, calls int, first bool) (done func(), ok bool) {
-	if p == nil {
+func (l *callLimiter) await(ctx context.Context, calls int, first bool) (done func(), ok bool) {
+	if l == nil {
 		return func() {}, true
 	}
 	if first {
 		select {
-		case p.first <- struct{}{}:
-			return func() { <-p.first }, true
+		case l.first <- struct{}{}:
+			return func() { <-l.first }, true
 		case <-ctx.Done():
 			return nil, false
 		}
 	}
 	for range max(1, calls) {
-		if p.calls.Wait(ctx) != nil {
+		if l.calls.Wait(ctx) != nil {
 			return nil, false
 		}
 	}

@@ -125,8 +125,8 @@ func indexPage[T any](k *listedKind[T], sc scope.Scope) func(string, *cc.Page[T]
 			return
 		}
 		on, soft := tags(sc, []string{k.Name}), refreshTag(identity, sc, k.Name) // ownScope stays in the same company, so the tags are the same
-		for call, parts := range elementsByCall(k, sc, p) {
-			_ = k.one.Index(responsecache.Key{Principal: identity, Call: call}, on, soft, parts, whole) // it fails only without a principal, and then there is no view
+		for call, elements := range elementsByCall(k, sc, p) {
+			_ = k.one.Index(responsecache.Key{Principal: identity, Call: call}, on, soft, elements, whole) // it fails only without a principal, and then there is no view
 		}
 	}
 }
@@ -139,20 +139,20 @@ func elementsByCall[T any](k *listedKind[T], sc scope.Scope, p *cc.Page[T]) map[
 	}
 	at := make(map[place][]responsecache.Element, 2)
 	for i, v := range p.List {
-		part := responsecache.Element{N: i, Name: scope.Lower(k.id(v))}
+		element := responsecache.Element{N: i, Name: scope.Lower(k.id(v))}
 		less := k.complete != nil && !k.complete(v)
-		at[place{sc, less}] = append(at[place{sc, less}], part)
+		at[place{sc, less}] = append(at[place{sc, less}], element)
 		if own, ok := ownScope(sc, v); ok {
-			at[place{own, less}] = append(at[place{own, less}], part)
+			at[place{own, less}] = append(at[place{own, less}], element)
 		}
 	}
 	calls := make(map[string][]responsecache.Element, len(at))
-	for in, parts := range at {
+	for in, elements := range at {
 		call := callOf(k.get(), in.scope)
 		if in.less {
 			call += partial
 		}
-		calls[call] = parts
+		calls[call] = elements
 	}
 	return calls
 }
@@ -237,7 +237,7 @@ func emptyRefusal(err error) bool {
 }
 
 // viewOf creates a view. Entries hold the client's own structs, which are an allow-list of the console's fields.
-func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View[T], part func(any, int) (T, string, bool)) (err error) {
+func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View[T], element func(any, int) (T, string, bool)) (err error) {
 	size := sizeOf[T]()
 	*into, err = responsecache.Of(c, responsecache.Kind[T]{
 		Name:   row,
@@ -247,7 +247,7 @@ func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View
 			return v, err
 		},
 		Size:     size,
-		Element:  part,
+		Element:  element,
 		Negative: func(err error) bool { return fault.CodeOf(err) == fault.NotFound },
 		Final: func(err error) bool {
 			code := fault.CodeOf(err)

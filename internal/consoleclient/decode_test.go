@@ -45,8 +45,8 @@ func agreementOn[T any]() agreement {
 		) found {
 			var f found
 			var err error
-			f.Count, f.Served, err = list([]string{"list", "companies"}, func(e *T, place int) {
-				f.List, f.Places = append(f.List, e), append(f.Places, place)
+			f.Count, f.Served, err = list([]string{"list", "companies"}, func(e *T, position int) {
+				f.List, f.Places = append(f.List, e), append(f.Places, position)
 			})
 			if f.ListFails, f.Known = err != nil, known(err); err != nil {
 				f.Count, f.Served, f.List, f.Places = 0, 0, nil, nil // undefined after an error

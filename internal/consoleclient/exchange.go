@@ -136,15 +136,15 @@ func (c httpClient) attempt(ctx context.Context, x exchange, left *time.Duration
 	if err != nil {
 		return attempt{err: err}
 	}
-	var place *admission.Permit
+	var position *admission.Permit
 	if !x.memory.add(0) { // the connection would wait otherwise
 		err = x.memory.await(ctx)
 	}
 	if err == nil {
-		place, err = c.admission.Acquire(ctx, x.call(ctx))
+		position, err = c.admission.Acquire(ctx, x.call(ctx))
 	}
 	if err == nil {
-		defer place.Done(admission.Ignored) // has no effect after the result
+		defer position.Done(admission.Ignored) // has no effect after the result
 		if x.class != admission.SSO {
 			err = budget.Send(ctx, x.class == admission.Writes || x.class == admission.Uploads)
 		}
@@ -154,7 +154,7 @@ func (c httpClient) attempt(ctx context.Context, x exchange, left *time.Duration
 		return attempt{err: notAdmitted(ctx, x.operation, err)}
 	}
 	begun, waited := time.Now(), x.memory.wait()
-	bounded := newConsoleTime(ctx, place.Timeout(*left))
+	bounded := newConsoleTime(ctx, position.Timeout(*left))
 	defer bounded.end()
 	if x.class == admission.Lists || x.class == admission.Gets { // the answer to a write tells what has happened
 		x.take = func(n int) error {
@@ -167,8 +167,8 @@ func (c httpClient) attempt(ctx context.Context, x exchange, left *time.Duration
 	status, err := c.send(bounded, x, req, decode) //nolint:contextcheck // bounded inherits ctx
 	waited = x.memory.wait() - waited
 	*left -= time.Since(begun) - waited
-	place.Exclude(waited)
-	place.Done(x.result(ctx, err))
+	position.Exclude(waited)
+	position.Done(x.result(ctx, err))
 	var e *Error
 	if errors.As(err, &e) && e.Status == http.StatusServiceUnavailable && e.RetryAfter > 0 && x.class != admission.SSO {
 		c.admission.Pause(x.class, e.RetryAfter)

@@ -106,14 +106,14 @@ func (c Caching) lifetimeSettings() []lifetimeSetting {
 // underscores.
 func (c Caching) Defaults() kong.Vars {
 	all := make(kong.Vars)
-	for _, part := range c.lifetimeSettings() {
+	for _, setting := range c.lifetimeSettings() {
 		lifetimes := cachedconsole.DefaultLifetimes()
 		words := make([]string, 0, len(lifetimes))
 		for _, kind := range slices.Sorted(maps.Keys(lifetimes)) {
 			policy := lifetimes[kind]
-			words = append(words, kind+"="+FormatDuration(*part.of(&policy)))
+			words = append(words, kind+"="+FormatDuration(*setting.of(&policy)))
 		}
-		all[strings.ReplaceAll(part.setting, "-", "_")] = strings.Join(words, ", ")
+		all[strings.ReplaceAll(setting.setting, "-", "_")] = strings.Join(words, ", ")
 	}
 	return all
 }
@@ -136,12 +136,12 @@ func (c Caching) InForce() (map[string]DurationsByKind, error) {
 		return nil, err
 	}
 	all := make(map[string]DurationsByKind)
-	for _, part := range c.lifetimeSettings() {
+	for _, setting := range c.lifetimeSettings() {
 		durations := make(DurationsByKind, len(l))
 		for kind, policy := range l {
-			durations[kind] = *part.of(&policy)
+			durations[kind] = *setting.of(&policy)
 		}
-		all[part.setting] = durations
+		all[setting.setting] = durations
 	}
 	return all, nil
 }
@@ -149,10 +149,10 @@ func (c Caching) InForce() (map[string]DurationsByKind, error) {
 // lifetimes returns the defaults, overridden by the settings.
 func (c Caching) lifetimes() (cachedconsole.Lifetimes, error) {
 	l := cachedconsole.DefaultLifetimes()
-	for _, part := range c.lifetimeSettings() {
+	for _, setting := range c.lifetimeSettings() {
 		var err error
-		if l, err = l.With(part.durations, func(p *responsecache.Policy, d time.Duration) { *part.of(p) = d }); err != nil {
-			return nil, fmt.Errorf("--%s: %w", part.setting, err)
+		if l, err = l.With(setting.durations, func(p *responsecache.Policy, d time.Duration) { *setting.of(p) = d }); err != nil {
+			return nil, fmt.Errorf("--%s: %w", setting.setting, err)
 		}
 	}
 	if err := l.Policies().Validate(); err != nil {

@@ -32,27 +32,27 @@ func newFaultyStore() *faultyStore {
 }
 
 // clear drops every record.
-func (t *faultyStore) clear() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.memory = idempotency.NewMemory(idempotency.MemoryOptions{})
+func (s *faultyStore) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.memory = idempotency.NewMemory(idempotency.MemoryOptions{})
 }
 
 // tamper changes the answers of claims.
-func (t *faultyStore) tamper(with func(idempotency.Claim, error) (idempotency.Claim, error)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.claimed = with
+func (s *faultyStore) tamper(with func(idempotency.Claim, error) (idempotency.Claim, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.claimed = with
 }
 
-func (t *faultyStore) stores() (*idempotency.Memory, func(idempotency.Claim, error) (idempotency.Claim, error)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.memory, t.claimed
+func (s *faultyStore) stores() (*idempotency.Memory, func(idempotency.Claim, error) (idempotency.Claim, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.memory, s.claimed
 }
 
-func (t *faultyStore) Claim(ctx context.Context, r idempotency.Record) (idempotency.Claim, error) {
-	memory, tamper := t.stores()
+func (s *faultyStore) Claim(ctx context.Context, r idempotency.Record) (idempotency.Claim, error) {
+	memory, tamper := s.stores()
 	c, err := memory.Claim(ctx, r)
 	if tamper != nil {
 		return tamper(c, err)
@@ -60,17 +60,17 @@ func (t *faultyStore) Claim(ctx context.Context, r idempotency.Record) (idempote
 	return c, err
 }
 
-func (t *faultyStore) Renew(ctx context.Context, r idempotency.Record) (bool, error) {
-	memory, _ := t.stores()
+func (s *faultyStore) Renew(ctx context.Context, r idempotency.Record) (bool, error) {
+	memory, _ := s.stores()
 	return memory.Renew(ctx, r)
 }
 
-func (t *faultyStore) Finish(ctx context.Context, r idempotency.Record, end idempotency.End) (bool, error) {
-	t.finishes.Add(1)
-	if t.down.Load() {
+func (s *faultyStore) Finish(ctx context.Context, r idempotency.Record, end idempotency.End) (bool, error) {
+	s.finishes.Add(1)
+	if s.down.Load() {
 		return false, errors.New("away")
 	}
-	memory, _ := t.stores()
+	memory, _ := s.stores()
 	return memory.Finish(ctx, r, end)
 }
 

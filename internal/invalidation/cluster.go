@@ -342,15 +342,15 @@ func (c *cluster) handleInvalidation(payload string) {
 		return
 	}
 	var of uint64
-	places := words[3:]
-	if len(places) > 0 && strings.HasPrefix(places[0], refreshMark) {
-		if of, err = strconv.ParseUint(places[0][len(refreshMark):], 10, 64); err != nil {
+	slots := words[3:]
+	if len(slots) > 0 && strings.HasPrefix(slots[0], refreshMark) {
+		if of, err = strconv.ParseUint(slots[0][len(refreshMark):], 10, 64); err != nil {
 			return
 		}
-		places = places[1:]
+		slots = slots[1:]
 	}
-	at := make([]Slot, 0, len(places))
-	for _, word := range places {
+	at := make([]Slot, 0, len(slots))
+	for _, word := range slots {
 		n, err := strconv.ParseUint(word, 10, 16)
 		if err != nil {
 			return

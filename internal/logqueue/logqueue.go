@@ -82,22 +82,22 @@ func (q *Queue) Write(line []byte) (int, error) {
 // WriteThrough is Write, and waits until the line is written. It waits at most wait, for both.
 func (q *Queue) WriteThrough(line []byte, wait time.Duration) {
 	begun := time.Now()
-	place, taken := q.take(line, wait)
+	position, taken := q.take(line, wait)
 	if !taken {
 		return
 	}
-	q.await(wait-time.Since(begun), func() bool { return q.written >= place })
+	q.await(wait-time.Since(begun), func() bool { return q.written >= position })
 }
 
 // take queues a line, and returns its place in the order of all lines.
-func (q *Queue) take(line []byte, wait time.Duration) (place uint64, taken bool) {
+func (q *Queue) take(line []byte, wait time.Duration) (position uint64, taken bool) {
 	q.mu.Lock()
-	place, taken = q.tryTake(line)
+	position, taken = q.tryTake(line)
 	full := !taken && !q.closed
 	q.mu.Unlock()
 	if full && wait > 0 {
 		q.await(wait, func() bool {
-			place, taken = q.tryTake(line)
+			position, taken = q.tryTake(line)
 			return taken || q.closed
 		})
 	}
@@ -106,11 +106,11 @@ func (q *Queue) take(line []byte, wait time.Duration) (place uint64, taken bool)
 		return 0, false
 	}
 	q.signal()
-	return place, true
+	return position, true
 }
 
 // tryTake queues a line if there is a place. The caller holds the lock.
-func (q *Queue) tryTake(line []byte) (place uint64, taken bool) {
+func (q *Queue) tryTake(line []byte) (position uint64, taken bool) {
 	if q.closed || q.lines >= q.opts.Lines {
 		return 0, false
 	}

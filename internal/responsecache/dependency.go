@@ -42,10 +42,10 @@ func (d dependencies) withSlots(at []invalidation.Slot) dependencies {
 // something that was made from the answer is still valid. A Dependency is of use only in the
 // process that made it. The zero value is never valid.
 type Dependency struct {
-	seq     uint64              // of the oldest part
-	slots   []invalidation.Slot // of all parts
-	loads   []loadMark          // per slot, of the parts that have it; nil: seq and of
-	of      RefreshID           // for which all parts were loaded, if it is the same
+	seq     uint64              // of the oldest read
+	slots   []invalidation.Slot // of all reads
+	loads   []loadMark          // per slot, of the reads that have it; nil: seq and of
+	of      RefreshID           // for which all were loaded, if it is the same
 	expires time.Time
 	begun   time.Time
 }
@@ -102,7 +102,7 @@ func Combine(deps ...Dependency) Dependency {
 	return all
 }
 
-// load is the load of the parts that have the i-th slot. They must not have been invalidated since.
+// load is the load of the reads that have the i-th slot. They must not have been invalidated since.
 func (d Dependency) load(i int) loadMark {
 	if d.loads == nil {
 		return loadMark{d.seq, d.of}

@@ -11,30 +11,30 @@ import (
 	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
-// Container is an entry in memory with other answers as its parts, such as a page of a list.
+// Container is an entry in memory with other answers as its elements, such as a page of a list.
 type Container struct{ entry *entry }
 
-// Element is the n-th part of a larger answer, with its name (Key.Element).
+// Element is the n-th element of a larger answer, with its name (Key.Element).
 type Element struct {
 	N    int
 	Name string
 }
 
-// notElement is the N of an answer that is no part of a larger one.
+// notElement is the N of an answer that is no element of a larger one.
 const notElement = -1
 
-// index says in which entries the parts of one Call are: in the newest ones that have them. It
-// does not keep these entries: when one leaves the memory, its parts are no longer found. So a
+// index says in which entries the elements of one Call are: in the newest ones that have them. It
+// does not keep these entries: when one leaves the memory, its elements are no longer found. So a
 // list of a thousand entities is one entry, not a thousand and one.
 type index struct {
-	dependencies // of every part
+	dependencies // of every element
 
 	mu    sync.RWMutex
-	at    map[uint64]location // by the hash of a part's name; the found part's name is compared
+	at    map[uint64]location // by the hash of an element's name; the found element's name is compared
 	sweep int                 // the size of at from which expired locations are removed
 }
 
-// location is where a part is.
+// location is where an element is.
 type location struct {
 	container weak.Pointer[entry]
 	n         int
@@ -45,33 +45,33 @@ const weight = 48
 
 func (v *View[T]) indexKey(k Key) key { return key{v.kind.Name, k.Principal, k.Call + "\x00parts"} }
 
-// Index adds the parts of a larger answer as separate entries, as if each had been loaded with
-// it. The argument k is their key without Part. The arguments tags and soft are what each part
+// Index adds the elements of a larger answer as separate entries, as if each had been loaded with
+// it. The argument k is their key without Element. The arguments tags and soft are what each element
 // depends on (Read.Tags, Read.SoftTag).
-func (v *View[T]) Index(k Key, tags []string, soft string, parts []Element, whole Container) error {
+func (v *View[T]) Index(k Key, tags []string, soft string, elements []Element, whole Container) error {
 	if k.Principal == "" {
 		return errPrincipal
 	}
 	c, e := v.cache, whole.entry
-	if v.policy.Life == 0 || e == nil || v.kind.Element == nil || c.off.Load() || len(parts) == 0 {
+	if v.policy.Life == 0 || e == nil || v.kind.Element == nil || c.off.Load() || len(elements) == 0 {
 		return nil
 	}
-	c.addIndex(v.indexKey(k), dependenciesOf(k.Principal, tags, soft), e, parts...)
+	c.addIndex(v.indexKey(k), dependenciesOf(k.Principal, tags, soft), e, elements...)
 	return nil
 }
 
-// addIndex adds parts to their index.
-func (c *Cache) addIndex(k key, on dependencies, whole *entry, parts ...Element) {
+// addIndex adds elements to their index.
+func (c *Cache) addIndex(k key, on dependencies, whole *entry, elements ...Element) {
 	held, ok := c.memory.GetIfPresent(k)
 	if !ok {
-		made := &index{dependencies: on, at: make(map[uint64]location, len(parts)), sweep: 64 + 2*len(parts)}
+		made := &index{dependencies: on, at: make(map[uint64]location, len(elements)), sweep: 64 + 2*len(elements)}
 		held = &entry{value: made, ends: whole.ends}
 	}
 	x, ok := held.value.(*index)
 	if !ok {
 		return
 	}
-	n := x.addIndex(c, whole, parts)
+	n := x.addIndex(c, whole, elements)
 	// The entry is set again, since its weight has changed. Two concurrent calls may undo one
 	// another, which costs a load.
 	ends := whole.ends
@@ -81,14 +81,14 @@ func (c *Cache) addIndex(k key, on dependencies, whole *entry, parts ...Element)
 	c.memory.Set(k, &entry{value: x, begun: whole.begun, ends: ends, size: n * weight})
 }
 
-// addIndex returns the number of parts in the index.
-func (i *index) addIndex(c *Cache, whole *entry, parts []Element) int {
+// addIndex returns the number of elements in the index.
+func (i *index) addIndex(c *Cache, whole *entry, elements []Element) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	here := weak.Make(whole)
 	var known weak.Pointer[entry]
 	var newer bool
-	for _, p := range parts {
+	for _, p := range elements {
 		h := maphash.String(c.seed, p.Name)
 		if old, ok := i.at[h]; ok && old.container != known {
 			known = old.container
@@ -114,7 +114,7 @@ func (i *index) addIndex(c *Cache, whole *entry, parts []Element) int {
 	return len(i.at)
 }
 
-// removeIndex removes a part from its index.
+// removeIndex removes an element from its index.
 func (c *Cache) removeIndex(k key, name string) {
 	if x := c.index(k); x != nil {
 		x.mu.Lock()
@@ -133,7 +133,7 @@ func (c *Cache) index(k key) *index {
 	return x
 }
 
-// pick returns a part of an entry.
+// pick returns an element of an entry.
 func (v *View[T]) pick(whole *entry, n int, name string) (value T, ok bool) {
 	if n == notElement {
 		value, ok = whole.value.(T)
@@ -143,7 +143,7 @@ func (v *View[T]) pick(whole *entry, n int, name string) (value T, ok bool) {
 	return value, ok && actual == name
 }
 
-// elementOf makes an entry of a part of a larger answer; nil: there is none.
+// elementOf makes an entry of an element of a larger answer; nil: there is none.
 func (v *View[T]) elementOf(k Key) *entry {
 	x := v.cache.index(v.indexKey(k))
 	if x == nil {
@@ -166,8 +166,8 @@ func (v *View[T]) elementOf(k Key) *entry {
 	}
 }
 
-// Peek returns the parts of k that are fresh in memory and no older than maxAge, if that is
-// positive. It also returns the names of the other parts.
+// Peek returns the elements of k that are fresh in memory and no older than maxAge, if that is
+// positive. It also returns the names of the other elements.
 func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, missing []string, info Info) {
 	now := time.Now()
 	found, missing, info = v.peek(k, names, now, Info{Source: Memory}, func(whole *entry, x *index) bool {
@@ -179,8 +179,8 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 	return found, missing, info
 }
 
-// PeekStale returns the parts of k in memory that replace the answer of a load that failed with
-// because, or that takes long (ErrSlow). It also returns the names of the other parts.
+// PeekStale returns the elements of k in memory that replace the answer of a load that failed with
+// because, or that takes long (ErrSlow). It also returns the names of the other elements.
 func (v *View[T]) PeekStale(k Key, names []string, because error) (found []T, missing []string, info Info) {
 	if v.kind.Negative(because) || v.kind.Final(because) || v.kind.Refused(because) {
 		return nil, names, info
@@ -193,7 +193,7 @@ func (v *View[T]) PeekStale(k Key, names []string, because error) (found []T, mi
 	return found, missing, info
 }
 
-// replaces returns whether the parts of an entry replace a load that failed with because. After ErrSlow, an entry that an
+// replaces returns whether the elements of an entry replace a load that failed with because. After ErrSlow, an entry that an
 // event has outdated does not.
 func (v *View[T]) replaces(because error, now time.Time) func(*entry, *index) bool {
 	return func(whole *entry, x *index) bool {
@@ -205,14 +205,14 @@ func (v *View[T]) replaces(because error, now time.Time) func(*entry, *index) bo
 	}
 }
 
-// HasStale reports whether PeekStale returns all parts of k in place of a load that takes long.
+// HasStale reports whether PeekStale returns all elements of k in place of a load that takes long.
 func (v *View[T]) HasStale(k Key, names []string) bool {
 	now := time.Now()
 	found, missing, _ := v.peek(k, names, now, Info{}, v.replaces(ErrSlow, now))
 	return len(found) > 0 && len(missing) == 0
 }
 
-// peek returns the parts of k that are in usable entries, and completes info.
+// peek returns the elements of k that are in usable entries, and completes info.
 func (v *View[T]) peek(k Key, names []string, now time.Time, info Info, usable func(whole *entry, x *index) bool) (found []T, missing []string, _ Info) {
 	c := v.cache
 	if v.policy.Life == 0 || k.Principal == "" || c.off.Load() || !c.trusted(now) {
@@ -256,7 +256,7 @@ func (v *View[T]) peek(k Key, names []string, now time.Time, info Info, usable f
 	return found, missing, info
 }
 
-// dependencyOf returns the Dependency of an answer that is made from parts of larger answers.
+// dependencyOf returns the Dependency of an answer that is made from elements of larger answers.
 func (v *View[T]) dependencyOf(wholes []*entry, at []invalidation.Slot) Dependency {
 	deps := make([]Dependency, len(wholes))
 	for i, e := range wholes {

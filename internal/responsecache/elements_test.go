@@ -74,11 +74,11 @@ func (l *lists) read(names string, refresh bool, wait func()) Info {
 			return list, nil
 		},
 		OnLoaded: func(list []entity, whole Container) {
-			parts := make([]Element, len(list))
+			elements := make([]Element, len(list))
 			for i, e := range list {
-				parts[i] = Element{i, e.name}
+				elements[i] = Element{i, e.name}
 			}
-			if err := l.one.Index(Key{Principal: "alice", Call: "robot "}, []string{"robots"}, "", parts, whole); err != nil {
+			if err := l.one.Index(Key{Principal: "alice", Call: "robot "}, []string{"robots"}, "", elements, whole); err != nil {
 				l.t.Error(err)
 			}
 		},
@@ -264,7 +264,7 @@ func TestElementsShareMemory(t *testing.T) {
 	}
 }
 
-// TestElementsOfForbiddenList verifies that parts of a forbidden list are not used any more,
+// TestElementsOfForbiddenList verifies that elements of a forbidden list are not used any more,
 // except by readers that still have the list.
 func TestElementsOfForbiddenList(t *testing.T) {
 	l := newLists(t, newCache(t, Options{Policies: Policies{"pages": minute, "one": minute}}))

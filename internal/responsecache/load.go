@@ -290,7 +290,7 @@ func (c *Cache) putInMemory(w *work, e *entry) {
 	}
 }
 
-// forget removes the entry of a key from memory, and with it its parts.
+// forget removes the entry of a key from memory, and with it its elements.
 func (c *Cache) forget(w *work) {
 	if e, ok := c.memory.Invalidate(w.key); ok {
 		e.withdrawn.Store(true)

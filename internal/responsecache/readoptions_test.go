@@ -53,9 +53,9 @@ func TestMaxAge(t *testing.T) {
 // TestPeek verifies that Peek also finds single entities.
 func TestPeek(t *testing.T) {
 	bubble(t, Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
-		read := func(part string) Read[int64] {
+		read := func(element string) Read[int64] {
 			r := con.read("of ", "tag")
-			r.Element = part
+			r.Element = element
 			return r
 		}
 		peek := func(principal string, n int) Info {
@@ -88,9 +88,9 @@ func TestPeek(t *testing.T) {
 func TestPeekStale(t *testing.T) {
 	failed := errors.New("the console failed")
 	bubble(t, Policy{Life: 10 * time.Second, StaleIfError: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
-		for _, part := range []string{"a", "b"} {
-			r := con.read("of ", "tag "+part)
-			r.Element = part
+		for _, element := range []string{"a", "b"} {
+			r := con.read("of ", "tag "+element)
+			r.Element = element
 			if _, _, err := v.Get(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
@@ -113,7 +113,7 @@ func TestPeekStale(t *testing.T) {
 		peek("alice", 0, errMissing)
 		peek("alice", 0, errDenied)
 		peek("another", 0, failed)
-		if err := c.Invalidate(t.Context(), "tag a"); err != nil { // the tags of the first part are those of all
+		if err := c.Invalidate(t.Context(), "tag a"); err != nil { // the tags of the first element are those of all
 			t.Fatal(err)
 		}
 		peek("alice", 0, failed)
@@ -174,15 +174,15 @@ func TestDependenciesOfDifferentAges(t *testing.T) {
 }
 
 // TestDependencyHasOldestAge also verifies that a refresh spares a combination only
-// if it spares each part.
+// if it spares each element.
 func TestDependencyHasOldestAge(t *testing.T) {
 	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		of := NewRefreshID()
 		old := want(t, v, softRead(con, "old"), 1, Loaded).Dependency
 		time.Sleep(time.Second)
 		renewed := want(t, v, refresh(con, "renewed", of), 2, Loaded).Dependency
-		parts := [][]Dependency{{old, renewed}, {renewed, old}}
-		for i, deps := range parts {
+		elements := [][]Dependency{{old, renewed}, {renewed, old}}
+		for i, deps := range elements {
 			if d := Combine(deps...); !d.Begun().Equal(old.Begun()) || !c.Valid(d) {
 				t.Errorf("%d: begun %v after its oldest part, valid: %t", i, d.Begun().Sub(old.Begun()), c.Valid(d))
 			}
@@ -193,7 +193,7 @@ func TestDependencyHasOldestAge(t *testing.T) {
 		if !c.Valid(renewed) || !c.Valid(Combine(renewed, renewed)) {
 			t.Error("what was read for the renewal is not spared")
 		}
-		for i, deps := range parts {
+		for i, deps := range elements {
 			if c.Valid(Combine(deps...)) {
 				t.Errorf("%d: what is made of something older, too, is spared", i)
 			}
@@ -201,7 +201,7 @@ func TestDependencyHasOldestAge(t *testing.T) {
 	})
 }
 
-// TestDependencyRefreshesAreIndependent verifies that parts loaded for different refreshes, or for none, do not
+// TestDependencyRefreshesAreIndependent verifies that elements loaded for different refreshes, or for none, do not
 // outdate each other. Such a query would be executed again and again.
 func TestDependencyRefreshesAreIndependent(t *testing.T) {
 	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {

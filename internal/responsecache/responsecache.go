@@ -150,7 +150,7 @@ type Cache struct {
 	opts        Options
 	log         *invalidation.Log
 	memory      *otter.Cache[key, *entry]
-	seed        maphash.Seed // hashes the names of parts
+	seed        maphash.Seed // hashes the names of elements
 	invalidator *invalidation.Invalidator
 	redis       *redisStore // nil without Redis
 	loads       loads
@@ -312,11 +312,11 @@ type entry struct {
 	of    RefreshID
 	dependencies
 	size    int
-	element string // its name, if it is a part (Key.Part)
+	element string // its name, if it is an element (Key.Element)
 
 	renewing  atomic.Bool             // an early renewal has begun
 	failure   atomic.Pointer[failure] // of the last load to replace it; nil: none failed
-	withdrawn atomic.Bool             // no part may be taken from it
+	withdrawn atomic.Bool             // no element may be taken from it
 }
 
 // failure is a load that failed, or that took longer than the patience of its readers.

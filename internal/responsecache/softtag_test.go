@@ -57,7 +57,7 @@ func TestSoftTagExpiresEntries(t *testing.T) {
 }
 
 // TestSoftTagReachesReplicas verifies the same for other replicas, entries in Redis, and
-// parts.
+// elements.
 func TestSoftTagReachesReplicas(t *testing.T) {
 	t.Parallel()
 	_, a, b, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Minute}}})
@@ -81,7 +81,7 @@ func TestSoftTagReachesReplicas(t *testing.T) {
 	wantErr(t, vb, softRead(down, "a"), errDown)
 }
 
-// TestSoftTagExpiresElements verifies that parts of an expired list are not used.
+// TestSoftTagExpiresElements verifies that elements of an expired list are not used.
 func TestSoftTagExpiresElements(t *testing.T) {
 	c := newCache(t, Options{Policies: Policies{"k": minute}})
 	v := view(t, c, Kind[int64]{})

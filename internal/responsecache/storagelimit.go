@@ -47,51 +47,51 @@ func newStorageLimit(bytes uint64, start time.Time) *storageLimit {
 
 // take reserves the space of an entry until end, in place of the one with the same name. If it
 // returns false, the old entry is not counted any more, and the caller must remove it.
-func (q *storageLimit) take(digest, principal string, bytes int, now, end time.Time) bool {
-	id, l := entryID(digest), stored{principal, int64(bytes) + storedOverhead, int64(end.Sub(q.start)/time.Second) + 1}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.sweep(now)
-	q.drop(id)
-	if q.used+l.bytes > q.total || q.of[principal]+l.bytes > q.each {
+func (sl *storageLimit) take(digest, principal string, bytes int, now, end time.Time) bool {
+	id, l := entryID(digest), stored{principal, int64(bytes) + storedOverhead, int64(end.Sub(sl.start)/time.Second) + 1}
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	sl.sweep(now)
+	sl.drop(id)
+	if sl.used+l.bytes > sl.total || sl.of[principal]+l.bytes > sl.each {
 		return false
 	}
-	q.used += l.bytes
-	q.of[principal] += l.bytes
-	q.stored[id] = l
-	q.ends[l.end] = append(q.ends[l.end], id)
+	sl.used += l.bytes
+	sl.of[principal] += l.bytes
+	sl.stored[id] = l
+	sl.ends[l.end] = append(sl.ends[l.end], id)
 	return true
 }
 
 // free releases the space of an entry.
-func (q *storageLimit) free(digest string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.drop(entryID(digest))
+func (sl *storageLimit) free(digest string) {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	sl.drop(entryID(digest))
 }
 
 // sweep releases the space of expired entries.
-func (q *storageLimit) sweep(now time.Time) {
-	second := int64(now.Sub(q.start) / time.Second)
-	for ; q.next < second; q.next++ {
-		for _, id := range q.ends[q.next] {
-			if q.stored[id].end == q.next { // otherwise it was written again
-				q.drop(id)
+func (sl *storageLimit) sweep(now time.Time) {
+	second := int64(now.Sub(sl.start) / time.Second)
+	for ; sl.next < second; sl.next++ {
+		for _, id := range sl.ends[sl.next] {
+			if sl.stored[id].end == sl.next { // otherwise it was written again
+				sl.drop(id)
 			}
 		}
-		delete(q.ends, q.next)
+		delete(sl.ends, sl.next)
 	}
 }
 
-func (q *storageLimit) drop(id uint64) {
-	l, ok := q.stored[id]
+func (sl *storageLimit) drop(id uint64) {
+	l, ok := sl.stored[id]
 	if !ok {
 		return
 	}
-	delete(q.stored, id)
-	q.used -= l.bytes
-	if q.of[l.principal] -= l.bytes; q.of[l.principal] <= 0 {
-		delete(q.of, l.principal)
+	delete(sl.stored, id)
+	sl.used -= l.bytes
+	if sl.of[l.principal] -= l.bytes; sl.of[l.principal] <= 0 {
+		delete(sl.of, l.principal)
 	}
 }
 

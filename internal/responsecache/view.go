@@ -30,8 +30,8 @@ type Kind[T any] struct {
 	// Refused reports whether an error concerns one load only; default: none. No stale answer
 	// is returned then, and the entry stays.
 	Refused func(error) bool
-	// Element returns the n-th part of a larger answer with its name, for a kind with indexes
-	// (View.Index). ok is false if there is no such part.
+	// Element returns the n-th element of a larger answer with its name, for a kind with indexes
+	// (View.Index). ok is false if there is no such element.
 	Element func(whole any, n int) (value T, name string, ok bool)
 }
 
@@ -43,7 +43,7 @@ type Key struct {
 	// differs for different requests.
 	Call string
 	// Element, if not empty, continues Call. It names one of many answers that may also come as
-	// parts of larger ones (View.Index).
+	// elements of larger ones (View.Index).
 	Element string
 }
 
@@ -245,7 +245,7 @@ func (c *Cache) early(e *entry, left time.Duration) bool {
 // key returns the name of an entry in memory.
 func (v *View[T]) key(k Key) key { return key{v.kind.Name, k.Principal, k.Call + k.Element} }
 
-// lookup returns the entry of a key in memory, usable or not; nil: there is none. Of a part, it
+// lookup returns the entry of a key in memory, usable or not; nil: there is none. Of an element, it
 // returns the newest.
 func (v *View[T]) lookup(k Key) *entry {
 	e, _ := v.cache.memory.GetIfPresent(v.key(k))

@@ -26,13 +26,13 @@ func mayAsk(d consoleObject) bool {
 
 // visible returns those of the departments that the user may ask.
 func visible(departments []any) []departmentScope {
-	var places []departmentScope
+	var scopes []departmentScope
 	for _, v := range departments {
 		if d := v.(consoleObject); mayAsk(d) {
-			places = append(places, departmentScopeOf(d))
+			scopes = append(scopes, departmentScopeOf(d))
 		}
 	}
-	return places
+	return scopes
 }
 
 // departmentsOf returns the departments of a company that only names; nil: those that the user may ask.
@@ -44,7 +44,7 @@ func (ex *execution) departmentsOf(company string, only any) ([]departmentScope,
 	if only == nil {
 		return visible(tree), nil
 	}
-	var places []departmentScope
+	var scopes []departmentScope
 	var named []string
 	for _, id := range textsOf(only) {
 		id = strings.ToLower(id)
@@ -56,31 +56,31 @@ func (ex *execution) departmentsOf(company string, only any) ([]departmentScope,
 		if i < 0 {
 			p := departmentScopeOf(entityOf(map[string]any{"id": id, "companyid": strings.ToLower(company)}, requestScope{strings.ToLower(company), id}))
 			p.err = refusal("NOT_FOUND")
-			places = append(places, p)
+			scopes = append(scopes, p)
 			continue
 		}
 		p := departmentScopeOf(tree[i].(consoleObject))
 		if !mayAsk(*p.object) {
 			p.err = refusal("FORBIDDEN")
 		}
-		places = append(places, p)
+		scopes = append(scopes, p)
 	}
-	return places, nil
+	return scopes, nil
 }
 
 // below returns a department and those below it that the user may ask.
 func (ex *execution) below(d consoleObject) []departmentScope {
-	places := visible([]any{d})
+	scopes := visible([]any{d})
 	children, _ := d.fields["children"].([]any)
 	for _, child := range children {
-		places = append(places, ex.below(entityOf(child.(map[string]any), d.in))...)
+		scopes = append(scopes, ex.below(entityOf(child.(map[string]any), d.in))...)
 	}
-	return places
+	return scopes
 }
 
 // readDepartments reads a list of each department, and names those that cannot be read.
-func (ex *execution) readDepartments(places []departmentScope, read func(requestScope) ([]any, error)) (lists [][]any, missing []any, err error) {
-	for _, p := range places {
+func (ex *execution) readDepartments(scopes []departmentScope, read func(requestScope) ([]any, error)) (lists [][]any, missing []any, err error) {
+	for _, p := range scopes {
 		var list []any
 		err := p.err
 		if err == nil {
@@ -104,10 +104,10 @@ type anyTime struct{}
 
 // counts returns the value of a field such as `robotCounts`. It walks each list, and the lists that facts of its entities
 // depend on.
-func (ex *execution) counts(field string, places []departmentScope, query url.Values) (any, error) {
+func (ex *execution) counts(field string, scopes []departmentScope, query url.Values) (any, error) {
 	path := strings.TrimSuffix(field, "Counts") + "s"
 	facts := 0
-	lists, missing, err := ex.readDepartments(places, func(at requestScope) ([]any, error) {
+	lists, missing, err := ex.readDepartments(scopes, func(at requestScope) ([]any, error) {
 		list, err := ex.list(ex.user, at, path, query)
 		for _, v := range list {
 			if err != nil || path == "robots" {

@@ -30,12 +30,12 @@ func (ex *execution) connection(at requestScope, path string, f *ast.Field, impl
 }
 
 // companyList returns a range of a list over departments.
-func (ex *execution) companyList(places []departmentScope, path string, f *ast.Field) (any, error) {
+func (ex *execution) companyList(scopes []departmentScope, path string, f *ast.Field) (any, error) {
 	args := ex.arguments(f)
 	if matchesNothing(args) {
 		return rangeOf(args, nil, []any{}), nil
 	}
-	lists, missing, err := ex.readDepartments(places, func(at requestScope) ([]any, error) { return ex.filtered(at, path, args) })
+	lists, missing, err := ex.readDepartments(scopes, func(at requestScope) ([]any, error) { return ex.filtered(at, path, args) })
 	if err != nil {
 		return nil, err
 	}

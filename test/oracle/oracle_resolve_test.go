@@ -146,14 +146,14 @@ func (ex *execution) ofCompany(of consoleObject, f *ast.Field) (any, error) {
 		return all[0], nil
 	}
 	if path := contents[f.Name]; path != "" || strings.HasSuffix(f.Name, "Counts") {
-		places, err := ex.departmentsOf(company, ex.arguments(f)["departmentIds"])
+		scopes, err := ex.departmentsOf(company, ex.arguments(f)["departmentIds"])
 		if err != nil {
 			return nil, err
 		}
 		if path == "" {
-			return ex.counts(f.Name, places, url.Values{})
+			return ex.counts(f.Name, scopes, url.Values{})
 		}
-		return ex.companyList(places, path, f)
+		return ex.companyList(scopes, path, f)
 	}
 	return of.fields[strings.ToLower(f.Name)], nil
 }

@@ -49,20 +49,20 @@ type Answer struct {
 }
 
 // Begin counts an answer until its End. A nil Limiter counts nothing. cut must end the write at once, and may be called from another goroutine.
-func (b *Limiter) Begin(bytes int, cut func()) *Answer {
-	if b == nil || bytes <= minPending {
+func (l *Limiter) Begin(bytes int, cut func()) *Answer {
+	if l == nil || bytes <= minPending {
 		return nil
 	}
 	now := time.Now()
-	a := &Answer{limiter: b, bytes: int64(bytes), progress: now, cancel: cut}
-	b.mu.Lock()
-	if b.waiting == nil {
-		b.waiting = make(map[*Answer]struct{})
+	a := &Answer{limiter: l, bytes: int64(bytes), progress: now, cancel: cut}
+	l.mu.Lock()
+	if l.waiting == nil {
+		l.waiting = make(map[*Answer]struct{})
 	}
-	b.waiting[a] = struct{}{}
-	b.held += a.bytes
-	ended := b.endSlowest(now, a)
-	b.mu.Unlock()
+	l.waiting[a] = struct{}{}
+	l.held += a.bytes
+	ended := l.endSlowest(now, a)
+	l.mu.Unlock()
 	for _, slow := range ended {
 		slow.cancel()
 	}
@@ -71,41 +71,41 @@ func (b *Limiter) Begin(bytes int, cut func()) *Answer {
 
 // endSlowest removes the slowest answers other than keep until the rest is within the bound, and returns them. The caller
 // holds the lock.
-func (b *Limiter) endSlowest(now time.Time, keep *Answer) []*Answer {
-	limit := b.Bytes
+func (l *Limiter) endSlowest(now time.Time, keep *Answer) []*Answer {
+	limit := l.Bytes
 	if limit <= 0 {
 		limit = defaultBytes
 	}
 	var ended []*Answer
-	for b.held > limit {
+	for l.held > limit {
 		var slowest *Answer
-		for a := range b.waiting {
+		for a := range l.waiting {
 			if a != keep && (slowest == nil || a.progress.Before(slowest.progress)) {
 				slowest = a
 			}
 		}
-		if slowest == nil || b.held <= 2*limit && now.Sub(slowest.progress) < minStall {
+		if slowest == nil || l.held <= 2*limit && now.Sub(slowest.progress) < minStall {
 			break
 		}
-		b.remove(slowest)
+		l.remove(slowest)
 		ended = append(ended, slowest)
 	}
 	return ended
 }
 
 // remove ends the count of an answer. The caller holds the lock.
-func (b *Limiter) remove(a *Answer) {
-	if _, counted := b.waiting[a]; counted {
-		delete(b.waiting, a)
-		b.held -= a.bytes
+func (l *Limiter) remove(a *Answer) {
+	if _, counted := l.waiting[a]; counted {
+		delete(l.waiting, a)
+		l.held -= a.bytes
 	}
 }
 
 // Held returns the bytes of the answers that are being written.
-func (b *Limiter) Held() int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.held
+func (l *Limiter) Held() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
 }
 
 // Progress notes that the client has read a part of the answer.

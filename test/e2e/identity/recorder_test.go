@@ -39,7 +39,7 @@ func (r *recorder) post(body string, header map[string]string) {
 // outputs returns the answers, the logs, and what the admin listener shows.
 func (r *recorder) outputs() map[string]string {
 	r.T.Helper()
-	places := map[string]string{"answers": r.answers.String(), "logs": r.Logs.String()}
+	outputs := map[string]string{"answers": r.answers.String(), "logs": r.Logs.String()}
 	for _, path := range []string{"/metrics", "/debug/pprof/goroutine?debug=2"} {
 		resp, err := r.Http.Get(r.Adm + path)
 		if err != nil {
@@ -50,7 +50,7 @@ func (r *recorder) outputs() map[string]string {
 		if err != nil || resp.StatusCode != http.StatusOK || len(text) < 1000 {
 			r.T.Fatalf("%s: %s, %d bytes, %v", path, resp.Status, len(text), err)
 		}
-		places[path] = string(text)
+		outputs[path] = string(text)
 	}
-	return places
+	return outputs
 }

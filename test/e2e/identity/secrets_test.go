@@ -56,17 +56,17 @@ func TestSecretsDoNotLeak(t *testing.T) {
 	w.Sim.RevokeRefreshTokens()
 	r.ask(e2e.JoinQuery, e2e.Request{})
 
-	places := r.outputs()
+	outputs := r.outputs()
 	spans := traces.After(w)
-	places["traces"] = string(traces.Raw)
-	if logs := places["logs"]; len(places["answers"]) < 1<<19 || strings.Count(logs, "console call") < 100 || strings.Count(logs, "slow operation") < 20 || len(spans) < 200 {
-		t.Fatalf("not much of a run: answers of %d bytes, logs of %d, %d spans", len(places["answers"]), len(logs), len(spans))
+	outputs["traces"] = string(traces.Raw)
+	if logs := outputs["logs"]; len(outputs["answers"]) < 1<<19 || strings.Count(logs, "console call") < 100 || strings.Count(logs, "slow operation") < 20 || len(spans) < 200 {
+		t.Fatalf("not much of a run: answers of %d bytes, logs of %d, %d spans", len(outputs["answers"]), len(logs), len(spans))
 	}
 	secrets := d.Secrets()
 	if len(secrets) < 200 {
 		t.Fatalf("only %d secrets", len(secrets))
 	}
-	for _, leak := range leaks(places, secrets) {
+	for _, leak := range leaks(outputs, secrets) {
 		t.Errorf("a secret stands in %s", leak)
 	}
 }
