@@ -63,20 +63,20 @@ type sortKey[T any] struct {
 
 func (e Entity[T]) key(v *T, field SortField) sortKey[T] {
 	k := sortKey[T]{entity: v, id: scope.Lower(e.ID(v))}
-	moment := func(of func(*T) cc.DateTime) {
+	addTime := func(of func(*T) cc.DateTime) {
 		if k.null = of == nil || of(v) == ""; !k.null {
 			k.time = of(v).Time()
 		}
 	}
 	switch field {
 	case CreatedAt:
-		moment(e.CreatedAt)
+		addTime(e.CreatedAt)
 	case ModifiedAt:
-		moment(e.ModifiedAt)
+		addTime(e.ModifiedAt)
 	case LastTriggeredAt:
-		moment(e.TriggeredAt)
+		addTime(e.TriggeredAt)
 	case LastHeartbeatTime:
-		moment(e.Heartbeat)
+		addTime(e.Heartbeat)
 	case Status:
 		if k.null = e.Status == nil; !k.null {
 			k.number = rank(e.Status(v))

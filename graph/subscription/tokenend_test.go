@@ -121,7 +121,7 @@ func TestServiceAccountSurvivesRefusal(t *testing.T) {
 }
 
 // TestRefusalsAfterOutage verifies that an outage ends no subscription. Only two refusals of
-// the console some time apart, or the gateway's own, do.
+// the console after some time, or the gateway's own, do.
 func TestRefusalsAfterOutage(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {

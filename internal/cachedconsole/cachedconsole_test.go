@@ -259,12 +259,12 @@ func TestReadOptions(t *testing.T) {
 		}
 		reads := tt.t.Reads()
 		if len(reads) != 1 || reads[0].Operation != cc.OpRobots || reads[0].Kind != cachedconsole.Robots || (reads[0].Source == responsecache.Loaded) != (tt.want == 1) {
-			t.Errorf("%s: trail %+v", name, reads)
+			t.Errorf("%s: reads %+v", name, reads)
 		}
 	}
 	for _, w := range []*operation.State{anew, recent} {
 		if cached := c.CachedRobots(operation.NewContext(ctx, w), sc, []string{id}, true, nil); len(cached) > 0 {
-			t.Error("what is kept was given in spite of the wish")
+			t.Error("a cached entry was given in spite of no-cache")
 		}
 	}
 	f.ended.Store(true)

@@ -243,13 +243,13 @@ func TestFailedClaimsAreBounded(t *testing.T) {
 
 // TestInvalidStoreResponses verifies that an invalid answer of the store starts nothing.
 func TestInvalidStoreResponses(t *testing.T) {
-	for name, standing := range map[string]idempotency.ClaimStatus{"none": 0, "released": idempotency.Released, "unheard of": 99} {
+	for name, status := range map[string]idempotency.ClaimStatus{"none": 0, "released": idempotency.Released, "unheard of": 99} {
 		t.Run(name, func(t *testing.T) {
 			var c counter
 			store := newFaultyStore()
 			k := newExecutor(t, store, idempotency.Options{})
 			store.tamper(func(idempotency.Claim, error) (idempotency.Claim, error) {
-				return idempotency.Claim{Status: standing}, nil
+				return idempotency.Claim{Status: status}, nil
 			})
 			result, err := k.Do(t.Context(), key(t), input, c.completing())
 			wantFault(t, result, err, fault.Internal, nil)

@@ -249,7 +249,7 @@ func shuttingDown(outcome fault.Outcome) error {
 	return &fault.Error{Code: fault.UpstreamUnavailable, Message: "the gateway is shutting down: ask again with the same idempotencyKey", Outcome: outcome}
 }
 
-// idleTimeout is how long Close waits for the news that no call is under way.
+// idleTimeout is how long Close waits for the signal that no call is running.
 const idleTimeout = 50 * time.Millisecond
 
 // Close refuses further calls. It waits for those under way until their outcomes are recorded.

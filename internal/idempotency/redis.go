@@ -133,7 +133,7 @@ func (rs *Redis) Claim(ctx context.Context, r Record) (Claim, error) {
 // claimStatus reads the script's answer.
 func (rs *Redis) claimStatus(r Record, got []string) (Claim, error) {
 	if len(got) == 0 {
-		return Claim{}, errors.New("idempotency: claim a record: no standing in the answer")
+		return Claim{}, errors.New("idempotency: claim a record: no status in the answer")
 	}
 	switch got[0] {
 	case "claimed":
@@ -161,7 +161,7 @@ func (rs *Redis) claimStatus(r Record, got []string) (Claim, error) {
 		}
 	case free:
 	}
-	return Claim{}, fmt.Errorf("idempotency: claim a record: its standing %.20q is none", got[0])
+	return Claim{}, fmt.Errorf("idempotency: claim a record: its status %.20q is unknown", got[0])
 }
 
 // Renew implements Store.

@@ -226,16 +226,16 @@ func (c *Cache) share(e *cacheRequest) *answer {
 
 // run executes the request, and caches the answer if that is allowed.
 func (c *Cache) run(ctx context.Context, e *cacheRequest) *answer {
-	wish := operation.ReadOptions{Refresh: e.noCache, Batches: operation.TraceModeOf(ctx) != operation.Untraced}
+	options := operation.ReadOptions{Refresh: e.noCache, Batches: operation.TraceModeOf(ctx) != operation.Untraced}
 	if e.noCache {
-		wish.RefreshID = responsecache.NewRefreshID()
+		options.RefreshID = responsecache.NewRefreshID()
 	}
-	t := operation.New(wish)
+	t := operation.New(options)
 	ctx, _, release := c.opts.Memory.Begin(ctx)
 	defer release() // the answer is encoded by then
 	made := c.record(operation.NewContext(ctx, t), e)
 	if e.noCache {
-		c.expire(ctx, wish.RefreshID, t.ExpiredTags())
+		c.expire(ctx, options.RefreshID, t.ExpiredTags())
 	}
 	query, uncacheable := t.Result()
 	if !query {

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 
 var (
 	errDown    = errors.New("the console is down")
-	errMissing = errors.New("no such thing")
+	errMissing = errors.New("no such entity")
 	errDenied  = errors.New("denied")
 )
 

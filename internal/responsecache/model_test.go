@@ -292,7 +292,7 @@ func (m *model) injectFault(rng *rand.Rand) {
 		old.close()
 	case 11: // a key is evicted
 		client.Del(ctx, stateKeys(some.cache)[rng.IntN(2)])
-	case 12, 13: // a replica hears no news, and does not know
+	case 12, 13: // a replica misses messages, and does not know
 		some.ears.block()
 		nap(4 * modelLease)
 		some.ears.unblock()

@@ -45,7 +45,7 @@ func TestMaxAge(t *testing.T) {
 			}()
 		}
 		if a, b := <-results, <-results; a != b || con.calls.Load() != before+1 {
-			t.Errorf("two of one wish were given %d and %d by %d loads", a, b, con.calls.Load()-before)
+			t.Errorf("two of one refresh were given %d and %d by %d loads", a, b, con.calls.Load()-before)
 		}
 	})
 }

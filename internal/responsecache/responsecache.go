@@ -319,7 +319,7 @@ type entry struct {
 	withdrawn atomic.Bool             // no element may be taken from it
 }
 
-// failure is a load that failed, or that took longer than the patience of its readers.
+// failure is a load that failed, or that took longer than the stale wait of its readers.
 type failure struct {
 	at  time.Time
 	err error

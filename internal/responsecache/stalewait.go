@@ -18,7 +18,7 @@ const minStaleWait = time.Second
 // it: once one has waited in vain, no other waits. The zero StaleWait is unspent.
 type StaleWait struct{ expired atomic.Bool }
 
-// awaitOrStale waits for a load. It reports slow if the load takes longer than the patience of
+// awaitOrStale waits for a load. It reports slow if the load takes longer than the stale wait of
 // the operation. There must be an old entry, or a fallback of the reader (Read.HasFallback). The
 // load goes on. An entry that an event or a change has outdated is not returned: its readers know
 // of something newer.

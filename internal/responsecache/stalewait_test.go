@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestStaleWait verifies that an operation with an old entry waits for a console that hangs until its patience ends. The
+// TestStaleWait verifies that an operation with an old entry waits for a console that hangs until its stale wait ends. The
 // load goes on.
 func TestStaleWait(t *testing.T) {
 	t.Parallel()

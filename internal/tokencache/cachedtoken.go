@@ -117,13 +117,13 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 	e.mu.Lock()
 	h := e.cached.Load()
 	good := h != nil && now.Before(h.goodUntil)
-	news := NotRevoked
+	revocation := NotRevoked
 	if good {
-		news = h.revocationState()
+		revocation = h.revocationState()
 	}
 	joined := e.call != nil
 	switch {
-	case good && news == NotRevoked && now.Before(h.dueAt), good && !joined && now.Before(e.retryAt) && (news == NotRevoked || news == RevocationUnknown && c.storeIsDown(now)):
+	case good && revocation == NotRevoked && now.Before(h.dueAt), good && !joined && now.Before(e.retryAt) && (revocation == NotRevoked || revocation == RevocationUnknown && c.storeIsDown(now)):
 		defer e.mu.Unlock()
 		return h.token.Access, nil
 	case !good && !joined && e.failed != nil && now.Before(e.retryAt):
@@ -138,11 +138,11 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 	call, begun := e.call, e.begun
 	call.Join()
 	e.mu.Unlock()
-	if good && news == NotRevoked {
+	if good && revocation == NotRevoked {
 		return h.token.Access, nil
 	}
 	waitCtx := ctx
-	if good && news == RevocationUnknown { // perhaps the store is away: then the token is used
+	if good && revocation == RevocationUnknown { // perhaps the store is away: then the token is used
 		var cancel context.CancelFunc
 		waitCtx, cancel = context.WithTimeoutCause(ctx, revocationWait-now.Sub(begun), errRenewalWait)
 		defer cancel()
@@ -190,10 +190,10 @@ func (e *entry) endCall() {
 func (c *Cache) runRenewal(ctx context.Context, e *entry) (access string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, grantTimeout)
 	defer cancel()
-	news := c.watch(e)
+	revocation := c.watch(e)
 	next, again, err := c.renew(ctx, e, e.cached.Load())
 	if next != nil && next.revocation == nil {
-		next.revocation = news
+		next.revocation = revocation
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -73,9 +73,9 @@ local function read()
   return r
 end
 local function ago(t) return t and tostring(t - now) or '' end
-local function view(r, standing)
+local function view(r, status)
   local busy = r.owner and r.lease and math.max(0, r.lease - now) or 0
-  return {standing, r.gen or '', r.sealed or '', ago(r.at), ago(r.exp), r.spent or '', ago(r['end']), r.ended or '',
+  return {status, r.gen or '', r.sealed or '', ago(r.at), ago(r.exp), r.spent or '', ago(r['end']), r.ended or '',
     tostring(r.fails or 0), r.why or '', ago(r['until']), tostring(busy)}
 end
 local function keep(ms)
@@ -190,7 +190,7 @@ func (rs *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, R
 	case "claimed":
 		return Claimed, r, nil
 	}
-	return Absent, Record{}, fmt.Errorf("tokencache: claim a record: its standing %.20q is none", word)
+	return Absent, Record{}, fmt.Errorf("tokencache: claim a record: its status %.20q is unknown", word)
 }
 
 // claimUnreadable claims a record with a good token that cannot be decrypted here.

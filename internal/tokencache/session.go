@@ -100,7 +100,7 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 	text := principal.SessionPrefix + base64.RawURLEncoding.EncodeToString(random)
 	name := principal.FromSession(text).Name()
 	e := &entry{key: c.sessionKey(name), name: name}
-	news := c.watch(e)
+	revocation := c.watch(e)
 	now := c.opts.Now()
 	ends := now.Add(c.opts.SessionLifetime)
 	if token.Refresh == "" {
@@ -119,7 +119,7 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 		return Session{}, fault.New(fault.Internal, "no session could be made")
 	}
 	h := newCachedToken(token, generation, true, ends, now)
-	h.revocation = news
+	h.revocation = revocation
 	e.cached.Store(h)
 	c.sweep()
 	c.sessions.Store(name, e)

@@ -22,9 +22,9 @@ func claim(t *testing.T, s tokencache.Store, key string, c tokencache.Claim, wan
 	if c.Lease == 0 {
 		c.Lease = time.Minute
 	}
-	standing, r, err := s.Claim(t.Context(), key, c)
-	if err != nil || standing != want {
-		t.Fatalf("claim by %s: standing %d, %v; want %d", c.Owner, standing, err, want)
+	status, r, err := s.Claim(t.Context(), key, c)
+	if err != nil || status != want {
+		t.Fatalf("claim by %s: status %d, %v; want %d", c.Owner, status, err, want)
 	}
 	return r
 }
@@ -82,8 +82,8 @@ func TestRotation(t *testing.T) {
 			t.Errorf("the first to renew gets %+v", r)
 		}
 		eventually(t, "the end of a lease", func() bool {
-			standing, r, err := s.Claim(ctx, "a", tokencache.Claim{Owner: "three", Seen: "g1", Lease: time.Minute})
-			return err == nil && standing == tokencache.Claimed && r.Spent
+			status, r, err := s.Claim(ctx, "a", tokencache.Claim{Owner: "three", Seen: "g1", Lease: time.Minute})
+			return err == nil && status == tokencache.Claimed && r.Spent
 		})
 		ok, err = s.Put(ctx, "a", "two", tokenOf("g2", time.Hour))
 		expectBool(t, "put by a holder who lost its claim", ok, err, false)
@@ -331,8 +331,8 @@ func TestKeyringRotation(t *testing.T) {
 	ok, err = during.Create(t.Context(), "s", put)
 	expectBool(t, "create", ok, err, true)
 	for range 2 {
-		if standing, _, err := before.Claim(t.Context(), "s", tokencache.Claim{Owner: "one", Lease: time.Minute, Session: true}); err == nil {
-			t.Errorf("a session that cannot be read is claimed: %v", standing)
+		if status, _, err := before.Claim(t.Context(), "s", tokencache.Claim{Owner: "one", Lease: time.Minute, Session: true}); err == nil {
+			t.Errorf("a session that cannot be read is claimed: %v", status)
 		}
 		time.Sleep(time.Second)
 	}

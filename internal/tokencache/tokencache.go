@@ -45,7 +45,7 @@ type Options struct {
 	// Watch begins to watch a session, by its principal's name. The function that it returns
 	// reports whether the session has ended since, through any replica. It must be quick. A nil
 	// Watch watches nothing.
-	Watch func(name string) (news func() Revocation)
+	Watch func(name string) (revocation func() Revocation)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// ObserveLogin, if not nil, receives the outcome of each attempt to obtain a service account's token from the SSO:

@@ -126,12 +126,12 @@ func TestReusedKeyID(t *testing.T) {
 
 func TestUnknownKeyFetchesAreLimited(t *testing.T) {
 	b := newFixture(t)
-	stranger := sign(t, jose.RS256, newSigner(t, "x").key, "x", b.claims(nil))
+	foreignToken := sign(t, jose.RS256, newSigner(t, "x").key, "x", b.claims(nil))
 	var wait sync.WaitGroup
 	for range 50 {
 		wait.Go(func() {
 			for range 20 {
-				if err := b.verify(t, stranger); fault.CodeOf(err) != fault.Unauthenticated {
+				if err := b.verify(t, foreignToken); fault.CodeOf(err) != fault.Unauthenticated {
 					t.Errorf("got %v", err)
 				}
 			}
@@ -139,10 +139,10 @@ func TestUnknownKeyFetchesAreLimited(t *testing.T) {
 	}
 	wait.Wait()
 	if n := b.fetches.Load(); n != 1 {
-		t.Errorf("1000 strangers cost %d looks", n)
+		t.Errorf("1000 foreign tokens cost %d fetches", n)
 	}
 	b.move(11 * time.Second)
-	if _ = b.verify(t, stranger); b.fetches.Load() != 2 {
+	if _ = b.verify(t, foreignToken); b.fetches.Load() != 2 {
 		t.Errorf("%d looks after a pause, want 2", b.fetches.Load())
 	}
 }

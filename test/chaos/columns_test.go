@@ -84,7 +84,7 @@ func (w *world) listCold() cell {
 	return w.ask(listQuery)
 }
 
-// usualTime is how long the console takes for a cached list. The patience of the next read is twice that time, so that
+// usualTime is how long the console takes for a cached list. The stale wait of the next read is twice that time, so that
 // a busy machine does not exhaust it.
 const usualTime = 1500 * time.Millisecond
 

@@ -281,8 +281,8 @@ func TestRejectedCallersInvalidateNothing(t *testing.T) {
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	w.Query(e2e.JoinQuery, nil)
 	for i := range 10 {
-		stranger := e2e.MergeHeaders(e2e.Bearer(fmt.Sprint("made-up-", i)), e2e.NoCache)
-		if e := w.ExpectRefusal(e2e.ListQuery, e2e.Request{Header: stranger}); e.Extensions.Code != "UNAUTHENTICATED" {
+		unknownCaller := e2e.MergeHeaders(e2e.Bearer(fmt.Sprint("made-up-", i)), e2e.NoCache)
+		if e := w.ExpectRefusal(e2e.ListQuery, e2e.Request{Header: unknownCaller}); e.Extensions.Code != "UNAUTHENTICATED" {
 			t.Errorf("%+v", e)
 		}
 	}

@@ -322,7 +322,7 @@ func TestTraceOfUnusedCalls(t *testing.T) {
 	})
 	w.Query(`{ robots { totalCount } }`, nil)
 	time.Sleep(60 * time.Millisecond)
-	// This status is not retried: retries may outlast the patience of the read on a busy machine.
+	// This status is not retried: retries may outlast the stale wait of the read on a busy machine.
 	defer w.Sim.Fail(nil, consolesim.Fault{Status: 500})()
 	got, a := trace(w, `{ robots { totalCount } }`)
 	x := got.Extensions.Consoleql

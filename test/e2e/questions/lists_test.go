@@ -219,7 +219,7 @@ func TestBadListArguments(t *testing.T) {
 		"many ids":       `{ robots(filter: {ids: [` + strings.Repeat(`"`+e2e.UnknownID+`",`, 1001) + `]}) { totalCount } }`,
 		"a department":   `{ companies { robots(departmentIds: ["x"]) { totalCount } } }`,
 		"a long tag":     `{ workflows(filter: {tags: ["` + strings.Repeat("x", 1001) + `"]}) { totalCount } }`,
-		"a local moment": `{ workflows(filter: {triggeredBefore: "2026-01-01T00:00:00"}) { totalCount } }`,
+		"a local time": `{ workflows(filter: {triggeredBefore: "2026-01-01T00:00:00"}) { totalCount } }`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.Sim.ResetCounts()

@@ -91,7 +91,7 @@ func TestIntrospectionMatchesSDL(t *testing.T) {
 		t.Errorf("no description: %v", undescribed)
 	}
 	if len(got) < 400 {
-		t.Errorf("only %d things in the schema", len(got))
+		t.Errorf("only %d names in the schema", len(got))
 	}
 }
 

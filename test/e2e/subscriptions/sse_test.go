@@ -35,7 +35,7 @@ func TestEventsByGetAndPost(t *testing.T) {
 		}
 	}
 	if n := w.Metric("consoleql_watched_things"); n != "1" {
-		t.Errorf("%s things are polled", n)
+		t.Errorf("%s polls run", n)
 	}
 	get.Close()
 	post.Close()

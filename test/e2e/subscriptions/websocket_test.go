@@ -61,7 +61,7 @@ func TestSubscribersSharePoll(t *testing.T) {
 	begun.Wait()
 	e2e.Await(t, "subscriptions", func() bool { return w.Metric("consoleql_subscriptions") == fmt.Sprint(many) })
 	if n := w.Metric("consoleql_watched_things"); n != "1" {
-		t.Errorf("%s things are polled", n)
+		t.Errorf("%s polls run", n)
 	}
 
 	w.Sim.ResetCounts()
