@@ -191,7 +191,7 @@ func (l *Loader[T, F]) fetchChunks(g *group, chunks [][]string) (*firstPage[T], 
 	for i, a := range answers {
 		errs[i] = a.err
 	}
-	if err := decisive(errs...); err != nil {
+	if err := primaryError(errs...); err != nil {
 		return nil, err
 	}
 	for _, a := range answers {
@@ -203,9 +203,9 @@ func (l *Loader[T, F]) fetchChunks(g *group, chunks [][]string) (*firstPage[T], 
 	return nil, nil
 }
 
-// decisive returns the error that decides about several pages: the first refusal of the caller, or else the first error. Old
+// primaryError returns the error that decides about several pages: the first refusal of the caller, or else the first error. Old
 // entities must not replace what the console refuses.
-func decisive(errs ...error) error {
+func primaryError(errs ...error) error {
 	var first error
 	for _, err := range errs {
 		switch code := fault.CodeOf(err); {
@@ -266,7 +266,7 @@ func (l *Loader[T, F]) fetchChunk(g *group, ids []string) (first *firstPage[T], 
 		}
 		errs := make([]error, rest)
 		parallel(rest, func(i int) { _, errs[i] = l.page(of(i)) })
-		return nil, nil, decisive(errs...)
+		return nil, nil, primaryError(errs...)
 	}
 	if l.getsDecide || !l.supportsIDs() || page.Count != len(page.List) {
 		return nil, nil, nil
@@ -387,7 +387,7 @@ func (l *Loader[T, F]) scanList(g *group, first *firstPage[T]) error {
 	errs := make([]error, rest)
 	parallel(rest, func(i int) { _, errs[i] = l.page(of(i)) })
 	l.removeFound(g)
-	return decisive(errs...)
+	return primaryError(errs...)
 }
 
 // scanCost is the cost of reading a list of n entities, in calls.

@@ -17,7 +17,7 @@ import (
 // its replica is promoted. No execution starts twice, and no reader gets outdated data.
 func TestFailover(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(testing.TB) *redistest.Several{"Sentinel": redistest.StartSentinel, "Cluster": redistest.StartCluster} {
+	for name, start := range map[string]func(testing.TB) *redistest.Topology{"Sentinel": redistest.StartSentinel, "Cluster": redistest.StartCluster} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sim, err := consolesim.Start(context.Background(), consolesim.Options{})
@@ -49,7 +49,7 @@ func TestFailover(t *testing.T) {
 type failover struct {
 	t        *testing.T
 	sim      *consolesim.Server
-	store    *redistest.Several
+	store    *redistest.Topology
 	replicas []*e2e.Process
 	session  map[string]string
 	workflow string
