@@ -173,7 +173,7 @@ func newDryKinds(c *explain.Console, byType map[string]cachedconsole.Kind) kinds
 // readFrom makes the kind read the console of a dry run.
 func (k *kind[T, F]) readFrom(c *explain.Console, byType map[string]cachedconsole.Kind) {
 	row := byType[k.Name]
-	listed := explain.Listed[T, F]{Type: k.Name, Kind: row.Name, List: row.Operations[0], Get: row.Operations[1], New: k.sample}
+	listed := explain.ListedKind[T, F]{Type: k.Name, Kind: row.Name, List: row.Operations[0], Get: row.Operations[1], New: k.sample}
 	if k.Partial != nil {
 		listed.Complete = k.Partial.Complete
 	}

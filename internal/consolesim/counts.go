@@ -135,18 +135,18 @@ type secretLog struct {
 	set map[string]struct{}
 }
 
-func (b *secretLog) add(secrets ...string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (l *secretLog) add(secrets ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, s := range secrets {
-		if s != "" && len(b.set) < 1<<18 {
-			b.set[s] = struct{}{}
+		if s != "" && len(l.set) < 1<<18 {
+			l.set[s] = struct{}{}
 		}
 	}
 }
 
-func (b *secretLog) all() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Sorted(maps.Keys(b.set))
+func (l *secretLog) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.set))
 }

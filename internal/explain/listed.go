@@ -7,8 +7,8 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Listed describes a kind that the console lists and gets by id.
-type Listed[T any, F comparable] struct {
+// ListedKind describes a kind that the console lists and gets by id.
+type ListedKind[T any, F comparable] struct {
 	// Type is the name of the type in the schema, and Kind the row of the table of lifetimes.
 	Type, Kind string
 	// List and Get are the operations of the console's document.
@@ -26,7 +26,7 @@ type entityKey struct {
 }
 
 // Page answers a list call.
-func (k Listed[T, F]) Page(ctx context.Context, c *Console, sc scope.Scope, l cc.List[F]) (*cc.Page[T], error) {
+func (k ListedKind[T, F]) Page(ctx context.Context, c *Console, sc scope.Scope, l cc.List[F]) (*cc.Page[T], error) {
 	if err := send(ctx); err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (k Listed[T, F]) Page(ctx context.Context, c *Console, sc scope.Scope, l cc
 }
 
 // One answers a call for one entity.
-func (k Listed[T, F]) One(ctx context.Context, c *Console, sc scope.Scope, id string) (*T, error) {
+func (k ListedKind[T, F]) One(ctx context.Context, c *Console, sc scope.Scope, id string) (*T, error) {
 	if err := send(ctx); err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (k Listed[T, F]) One(ctx context.Context, c *Console, sc scope.Scope, id st
 }
 
 // entity returns the entity with an id, the same one for each call.
-func (k Listed[T, F]) entity(c *Console, sc scope.Scope, id string, complete bool) *T {
+func (k ListedKind[T, F]) entity(c *Console, sc scope.Scope, id string, complete bool) *T {
 	key := entityKey{k.Type, id, complete}
 	c.mu.Lock()
 	made, ok := c.entities[key].(*T)

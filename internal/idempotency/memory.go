@@ -50,7 +50,7 @@ type Memory struct {
 
 	mu      sync.Mutex
 	entries map[string]*entry
-	expiry  expiry
+	expiry  expiryHeap
 	bytes   int
 }
 
@@ -214,23 +214,23 @@ func (m *Memory) sweep() time.Time {
 	return now
 }
 
-// expiry is the heap of entries by the time at which they expire.
-type expiry []*entry
+// expiryHeap is the heap of entries by the time at which they expire.
+type expiryHeap []*entry
 
 // Len implements heap.Interface.
-func (h expiry) Len() int { return len(h) }
+func (h expiryHeap) Len() int { return len(h) }
 
 // Less implements heap.Interface.
-func (h expiry) Less(i, j int) bool { return h[i].expires.Before(h[j].expires) }
+func (h expiryHeap) Less(i, j int) bool { return h[i].expires.Before(h[j].expires) }
 
 // Swap implements heap.Interface.
-func (h expiry) Swap(i, j int) {
+func (h expiryHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j
 }
 
 // Push implements heap.Interface.
-func (h *expiry) Push(v any) {
+func (h *expiryHeap) Push(v any) {
 	e, ok := v.(*entry)
 	if !ok {
 		return
@@ -240,7 +240,7 @@ func (h *expiry) Push(v any) {
 }
 
 // Pop implements heap.Interface.
-func (h *expiry) Pop() any {
+func (h *expiryHeap) Pop() any {
 	last := len(*h) - 1
 	e := (*h)[last]
 	(*h)[last] = nil

@@ -89,27 +89,27 @@ func (t *Tools) Handler(runner Runner) http.Handler {
 		}
 		r = r.WithContext(ctx)
 		r.Body = io.NopCloser(bytes.NewReader(text))
-		streamable.ServeHTTP(noStore{w}, r)
+		streamable.ServeHTTP(noStoreWriter{w}, r)
 	})
 }
 
-// noStore sets Cache-Control: no-store, which the SDK replaces by directives that let caches store an answer.
-type noStore struct{ http.ResponseWriter }
+// noStoreWriter sets Cache-Control: no-store, which the SDK replaces by directives that let caches store an answer.
+type noStoreWriter struct{ http.ResponseWriter }
 
 // WriteHeader sends the header.
-func (w noStore) WriteHeader(status int) {
+func (w noStoreWriter) WriteHeader(status int) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write writes a part of the body.
-func (w noStore) Write(p []byte) (int, error) {
+func (w noStoreWriter) Write(p []byte) (int, error) {
 	w.Header().Set("Cache-Control", "no-store")
 	return w.ResponseWriter.Write(p) //nolint:wrapcheck // it is the error of the writer
 }
 
 // Unwrap returns the writer for http.ResponseController.
-func (w noStore) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w noStoreWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // requestKey is the key of the context of the HTTP request. The contexts that the SDK gives to methods have its values, and
 // do not end with it.

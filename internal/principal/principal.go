@@ -26,8 +26,8 @@ const (
 )
 
 // String returns the name of the kind for logs.
-func (k Credential) String() string {
-	switch k {
+func (c Credential) String() string {
+	switch c {
 	case PassThrough:
 		return "pass-through"
 	case Session:

@@ -35,15 +35,15 @@ type Topology struct {
 }
 
 // AwaitReplicas waits until the replicas hold the present data of their masters.
-func (s *Topology) AwaitReplicas() {
-	s.t.Helper()
-	for i, master := range s.Masters {
-		await(s.t, "what the replica lacks", func(ctx context.Context) bool {
+func (tp *Topology) AwaitReplicas() {
+	tp.t.Helper()
+	for i, master := range tp.Masters {
+		await(tp.t, "what the replica lacks", func(ctx context.Context) bool {
 			written, err := strconv.ParseInt(master.info(ctx, "master_repl_offset"), 10, 64)
 			if err != nil {
 				return false
 			}
-			held, err := strconv.ParseInt(s.Replicas[i].info(ctx, "slave_repl_offset"), 10, 64)
+			held, err := strconv.ParseInt(tp.Replicas[i].info(ctx, "slave_repl_offset"), 10, 64)
 			return err == nil && held >= written
 		})
 	}
@@ -51,17 +51,17 @@ func (s *Topology) AwaitReplicas() {
 
 // FailOver stops a master and waits until every other server names its replica as master. It fails the test if that
 // never happens.
-func (s *Topology) FailOver(n int) {
-	s.t.Helper()
-	s.Masters[n].Stop()
-	s.AwaitPromotion(n)
+func (tp *Topology) FailOver(n int) {
+	tp.t.Helper()
+	tp.Masters[n].Stop()
+	tp.AwaitPromotion(n)
 }
 
 // AwaitPromotion waits until the replica of a stopped or hanging master has replaced it.
-func (s *Topology) AwaitPromotion(n int) {
-	s.t.Helper()
-	await(s.t, "a new master", func(ctx context.Context) bool {
-		return s.Replicas[n].info(ctx, "role") == "master" && s.promoted(ctx, s.Masters[n], s.Replicas[n])
+func (tp *Topology) AwaitPromotion(n int) {
+	tp.t.Helper()
+	await(tp.t, "a new master", func(ctx context.Context) bool {
+		return tp.Replicas[n].info(ctx, "role") == "master" && tp.promoted(ctx, tp.Masters[n], tp.Replicas[n])
 	})
 }
 

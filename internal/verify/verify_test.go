@@ -135,10 +135,10 @@ func newFixture(t *testing.T) *fixture {
 }
 
 // claims returns valid claims with changes; a nil value removes a claim.
-func (b *fixture) claims(changes map[string]any) map[string]any {
+func (f *fixture) claims(changes map[string]any) map[string]any {
 	c := map[string]any{
-		"iss": b.issuer, "aud": "apigateway", "userid": "u-1", "sub": "u-1",
-		"nbf": b.now().Unix(), "iat": b.now().Unix(), "exp": b.now().Add(time.Hour).Unix(),
+		"iss": f.issuer, "aud": "apigateway", "userid": "u-1", "sub": "u-1",
+		"nbf": f.now().Unix(), "iat": f.now().Unix(), "exp": f.now().Add(time.Hour).Unix(),
 	}
 	for name, value := range changes {
 		if c[name] = value; value == nil {
@@ -148,9 +148,9 @@ func (b *fixture) claims(changes map[string]any) map[string]any {
 	return c
 }
 
-func (b *fixture) token(t *testing.T, changes map[string]any) string {
+func (f *fixture) token(t *testing.T, changes map[string]any) string {
 	t.Helper()
-	return sign(t, jose.RS256, b.key, b.id, b.claims(changes))
+	return sign(t, jose.RS256, f.key, f.id, f.claims(changes))
 }
 
 func TestGoodTokens(t *testing.T) {
@@ -252,8 +252,8 @@ func embedded(t *testing.T, s signer, claims map[string]any) string {
 	return token
 }
 
-func (b *fixture) verify(t *testing.T, token string) error {
+func (f *fixture) verify(t *testing.T, token string) error {
 	t.Helper()
-	_, err := b.verifier.Verify(t.Context(), token)
+	_, err := f.verifier.Verify(t.Context(), token)
 	return err
 }

@@ -45,7 +45,7 @@ type charge struct {
 }
 
 // counted returns how many of a reservation's bytes count.
-func (p charge) counted(bytes int) int { return max(0, bytes-p.free) }
+func (c charge) counted(bytes int) int { return max(0, bytes-c.free) }
 
 // NewBodyPool returns a pool of BodyPoolBytes, or of atLeast if that is more.
 func NewBodyPool(atLeast int64) *BodyPool {
