@@ -42,13 +42,13 @@ type Options struct {
 //
 // A Store is safe for concurrent use.
 type Store struct {
-	opts    Options
-	mu      *sync.Mutex
-	ids     map[string]observation[bool]
-	pages   map[listKey]observation[int] // sizes of pages that were smaller than requested
-	largest map[listKey]observation[int] // sizes of the largest pages that had the requested size
-	least   map[listKey]observation[int] // sizes of pages that were larger than requested
-	sizes   map[listKey]observation[int] // lengths of lists
+	opts         Options
+	mu           *sync.Mutex
+	ids          map[string]observation[bool]
+	pages        map[listKey]observation[int] // sizes of pages that were smaller than requested
+	largestPages map[listKey]observation[int] // sizes of the largest pages that had the requested size
+	leastPages   map[listKey]observation[int] // sizes of pages that were larger than requested
+	sizes        map[listKey]observation[int] // lengths of lists
 
 	readOnly bool
 }
@@ -73,13 +73,13 @@ const maxSizes = 50_000
 // New returns a Store without observations.
 func New(opts Options) *Store {
 	return &Store{
-		opts:    opts,
-		mu:      &sync.Mutex{},
-		ids:     make(map[string]observation[bool]),
-		pages:   make(map[listKey]observation[int]),
-		largest: make(map[listKey]observation[int]),
-		least:   make(map[listKey]observation[int]),
-		sizes:   make(map[listKey]observation[int]),
+		opts:         opts,
+		mu:           &sync.Mutex{},
+		ids:          make(map[string]observation[bool]),
+		pages:        make(map[listKey]observation[int]),
+		largestPages: make(map[listKey]observation[int]),
+		leastPages:   make(map[listKey]observation[int]),
+		sizes:        make(map[listKey]observation[int]),
 	}
 }
 
@@ -145,33 +145,33 @@ const minClamp = 10
 func (s *Store) ObserveClamp(who, kind string, size int) {
 	if size >= minClamp && who != "" {
 		put(s, s.pages, listKey{principal: who, kind: kind}, size)
-		put(s, s.largest, listKey{principal: who, kind: kind}, size)
+		put(s, s.largestPages, listKey{principal: who, kind: kind}, size)
 	}
 }
 
 // LargestServed is the size of the largest page of kind that the principal was served as requested; 0 if unknown.
 func (s *Store) LargestServed(who, kind string) int {
-	size, _ := get(s, s.largest, listKey{principal: who, kind: kind})
+	size, _ := get(s, s.largestPages, listKey{principal: who, kind: kind})
 	return size
 }
 
 // ObservePage records that a page had the requested size.
 func (s *Store) ObservePage(who, kind string, size int) {
 	if who != "" && size > s.LargestServed(who, kind) {
-		put(s, s.largest, listKey{principal: who, kind: kind}, size)
+		put(s, s.largestPages, listKey{principal: who, kind: kind}, size)
 	}
 }
 
 // LeastPage is the size of the smallest page of kind that the principal is served; 0 if unknown.
 func (s *Store) LeastPage(who, kind string) int {
-	size, _ := get(s, s.least, listKey{principal: who, kind: kind})
+	size, _ := get(s, s.leastPages, listKey{principal: who, kind: kind})
 	return size
 }
 
 // ObserveLeastPage records that a page was larger than requested.
 func (s *Store) ObserveLeastPage(who, kind string, size int) {
 	if who != "" {
-		put(s, s.least, listKey{principal: who, kind: kind}, size)
+		put(s, s.leastPages, listKey{principal: who, kind: kind}, size)
 	}
 }
 

@@ -170,7 +170,7 @@ type state struct {
 	selves         batch.Memo[string, *cc.CompanyUser]
 	workflowRobots batch.Memo[robotsKey, []*cc.Robot]
 	namedRobots    sync.Map       // *cc.Workflow to the *namedRobots that look-ahead has begun
-	numbersOnly    selection.Memo // whether selections need no more of a version than its number
+	versionNumbers selection.Memo // whether selections need no more of a version than its number
 }
 
 // Loaders returns the Loaders of the operation in ctx, whose request named the scope sc. ctx carries the budget of the

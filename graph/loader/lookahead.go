@@ -19,15 +19,15 @@ import (
 
 // prefetcher is one walk over one operation.
 type prefetcher struct {
-	l      *Loaders
-	next   []pending
-	waits  [][]Loaded             // what the last two levels have begun
-	recent int                    // how many of waits belong to the level before
-	visit  func(path, typ string) // in a dry run, receives each field that may call the console, and its type
+	loaders *Loaders
+	next    []pending
+	waits   [][]Loaded             // what the last two levels have begun
+	recent  int                    // how many of waits belong to the level before
+	visit   func(path, typ string) // in a dry run, receives each field that may call the console, and its type
 }
 
 // newPrefetcher returns a walk over the operation of l.
-func newPrefetcher(l *Loaders) *prefetcher { return &prefetcher{l: l.ahead()} }
+func newPrefetcher(l *Loaders) *prefetcher { return &prefetcher{loaders: l.ahead()} }
 
 // path is the path of a field below another in a dry run.
 func (pf *prefetcher) path(parent string, f graphql.CollectedField) string {
@@ -58,14 +58,14 @@ func (p pending) more() bool {
 // advance starts the next stage of the field.
 func (pf *prefetcher) advance(p pending) {
 	pf.visitField(p)
-	level := pf.l.Level()
+	level := pf.loaders.Level()
 	for i, w := range p.waits {
 		if level.Exceeds() {
 			level.Refuse(len(p.waits) - i - 1)
 			return
 		}
 		if s, ok := w.(staged); ok {
-			s.advance(pf.l)
+			s.advance(pf.loaders)
 		}
 	}
 	pf.waits = append(pf.waits, p.waits)
@@ -118,7 +118,7 @@ func (l *Loaders) LookAhead(typ string, s selection.Set, object any) {
 	ok := k.guard(func() {
 		k.walk(typ, s, []any{object}, "")
 		k.check()
-		k.l.Level().StartFirst(l.hasBatches())
+		k.loaders.Level().StartFirst(l.hasBatches())
 		k.send()
 		k.finish()
 	})
@@ -138,7 +138,7 @@ func (l *Loaders) LookAhead(typ string, s selection.Set, object any) {
 func (pf *prefetcher) guard(part func()) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			pf.l.Logger().ErrorContext(pf.l.Context(), "panic in look-ahead", "panic", r, "stack", string(debug.Stack()))
+			pf.loaders.Logger().ErrorContext(pf.loaders.Context(), "panic in look-ahead", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	part()
@@ -147,8 +147,8 @@ func (pf *prefetcher) guard(part func()) (ok bool) {
 
 // end sends the remaining batches and ends look-ahead.
 func (pf *prefetcher) end() {
-	pf.l.flush()
-	pf.l.FinishLevel(false)
+	pf.loaders.flush()
+	pf.loaders.FinishLevel(false)
 }
 
 func (pf *prefetcher) descend() {
@@ -177,28 +177,28 @@ func (pf *prefetcher) descendLevel() {
 // startLevel starts the reads of a level.
 func (pf *prefetcher) startLevel() {
 	pf.check()
-	pf.l.Level().Start()
+	pf.loaders.Level().Start()
 	pf.send()
 	pf.finish()
 }
 
 // check refuses the level if it exceeds the budget.
 func (pf *prefetcher) check() {
-	if level := pf.l.Level(); level.Excess() == nil && level.Exceeds() {
+	if level := pf.loaders.Level(); level.Excess() == nil && level.Exceeds() {
 		level.Refuse(0)
 	}
 }
 
 // send sends the batches of a level.
 func (pf *prefetcher) send() {
-	pf.l.awaitLists()
-	pf.l.flush()
-	pf.l.Level().Finish()
+	pf.loaders.awaitLists()
+	pf.loaders.flush()
+	pf.loaders.Level().Finish()
 }
 
 // finish ends an operation that exceeds its budget, when the reads that were started before have been answered.
 func (pf *prefetcher) finish() {
-	excess := pf.l.Level().Excess()
+	excess := pf.loaders.Level().Excess()
 	if excess == nil {
 		return
 	}
@@ -208,7 +208,7 @@ func (pf *prefetcher) finish() {
 			wait.Visit(func(any) {}) // the field's resolver reports an error
 		}
 	}
-	_ = pf.l.Budget().Exceed(excess) // the resolvers report it
+	_ = pf.loaders.Budget().Exceed(excess) // the resolvers report it
 }
 
 // objects waits for the answers and returns each object in them once.
@@ -228,7 +228,7 @@ func (p pending) objects() []any {
 
 // walk gathers the reads of a selection on objects of type typ.
 func (pf *prefetcher) walk(typ string, s selection.Set, objects []any, path string) {
-	level := pf.l.Level()
+	level := pf.loaders.Level()
 	if len(objects) == 0 || level.Excess() != nil {
 		return
 	}
@@ -238,7 +238,7 @@ func (pf *prefetcher) walk(typ string, s selection.Set, objects []any, path stri
 		}
 		return
 	}
-	relations := pf.l.engine.relations[typ]
+	relations := pf.loaders.engine.relations[typ]
 	fields := s.Fields(typ)
 	for n, f := range fields {
 		r, ok := relations[f.Name]
@@ -268,7 +268,7 @@ func (pf *prefetcher) walk(typ string, s selection.Set, objects []any, path stri
 				level.Refuse(len(objects) - i + countLists(typ, relations, fields[n+1:])*len(objects))
 				return
 			}
-			waits[i] = r.Load(pf.l, o, FieldCall{Field: f, Selection: below})
+			waits[i] = r.Load(pf.loaders, o, FieldCall{Field: f, Selection: below})
 		}
 		pf.waits = append(pf.waits, waits)
 		p.waits = waits
@@ -304,7 +304,7 @@ func children(r Relation, parents []any) []any {
 // readsMore reports whether a selection on typ reads more of the console.
 func (pf *prefetcher) readsMore(typ string, s selection.Set) bool {
 	for _, of := range objectTypes(typ) {
-		relations := pf.l.engine.relations[of]
+		relations := pf.loaders.engine.relations[of]
 		for _, f := range s.Fields(of) {
 			r, ok := relations[f.Name]
 			if ok && (r.Load != nil || pf.readsMore(r.To, s.Below(f))) {

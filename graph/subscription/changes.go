@@ -35,22 +35,22 @@ type change[T any] struct {
 // sent event. pollCtx is the context of the poll, and seen its dependency. differ, for the first poll,
 // reports whether cached answers may differ from the result.
 func (p *poll[T]) publish(pollCtx context.Context, found entity.Snapshot[T], seen responsecache.Dependency, differ func(cachedconsole.PollResult[T]) bool) {
-	p.g.mu.Lock()
+	p.groups.mu.Lock()
 	first := p.state == nil
 	changes := p.changes(found)
 	counted, before := p.counted(), p.tally
 	p.asOf = found.AsOf
-	p.g.mu.Unlock()
+	p.groups.mu.Unlock()
 
 	var tally *listing.RobotTally
 	if counted {
 		tally = p.tallyAfter(changes, before)
 	}
-	p.g.mu.Lock()
+	p.groups.mu.Lock()
 	concerned := p.concerns(changes)
 	regained := p.lost != nil
 	counts := slices.ContainsFunc(p.subscribers, func(s *subscriber[T]) bool { return len(s.silences) > 0 })
-	p.g.mu.Unlock()
+	p.groups.mu.Unlock()
 
 	if differ != nil { // kept answers may tell of other silences, though their entities are the same
 		concerned = counts || differ(cachedconsole.PollResult[T]{
@@ -62,12 +62,12 @@ func (p *poll[T]) publish(pollCtx context.Context, found entity.Snapshot[T], see
 	if concerned {
 		p.expire(pollCtx, seen)
 	}
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
+	p.groups.mu.Lock()
+	defer p.groups.mu.Unlock()
 	if !concerned && p.concerns(changes) { // a subscriber joined meanwhile
-		p.g.mu.Unlock()
+		p.groups.mu.Unlock()
 		p.expire(pollCtx, seen)
-		p.g.mu.Lock()
+		p.groups.mu.Lock()
 		concerned = true
 	}
 	p.apply(changes, first)
@@ -85,7 +85,7 @@ func (p *poll[T]) changes(found entity.Snapshot[T]) []change[T] {
 	var all []change[T]
 	there := make(map[string]struct{}, len(found.Entities))
 	for _, v := range found.Entities {
-		id := scope.Lower(p.g.id(v))
+		id := scope.Lower(p.groups.id(v))
 		there[id] = struct{}{}
 		before, known := p.state[id]
 		switch {
@@ -187,9 +187,9 @@ func (s *subscriber[T]) event(p *poll[T], c change[T]) (e event[T], ok bool) {
 	// It has moved to another department. Counts change on both sides of a move.
 	elsewhere := c.typ != EventUpdated && !s.counts && s.hasInOtherPoll(p, c.id)
 	if c.typ == EventRemoved {
-		return event[T]{typ: c.typ, id: p.g.id(c.before)}, s.all && !elsewhere
+		return event[T]{typ: c.typ, id: p.groups.id(c.before)}, s.all && !elsewhere
 	}
-	e = event[T]{typ: c.typ, value: c.now, id: p.g.id(c.now)}
+	e = event[T]{typ: c.typ, value: c.now, id: p.groups.id(c.now)}
 	if elsewhere {
 		e.typ = EventUpdated
 	}
@@ -222,37 +222,37 @@ func (s *subscriber[T]) begin(state map[string]*T) {
 		return
 	}
 	for _, id := range slices.Sorted(maps.Keys(state)) {
-		s.push(event[T]{typ: EventSnapshot, value: state[id], id: s.g.id(state[id])})
+		s.push(event[T]{typ: EventSnapshot, value: state[id], id: s.groups.id(state[id])})
 	}
 }
 
 // expire makes answers of the principal from before seen unreadable. It waits only briefly for
 // other replicas; they get the invalidation in any case.
 func (p *poll[T]) expire(ctx context.Context, seen responsecache.Dependency) {
-	if p.g.expire == nil {
+	if p.groups.expire == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, expiryWait)
 	defer cancel()
-	if err := p.g.expire(ctx, p.target.scope, seen); err != nil {
-		p.g.service.opts.Logger.DebugContext(ctx, "not all replicas have confirmed in time what a subscription outdates", "error", err)
+	if err := p.groups.expire(ctx, p.target.scope, seen); err != nil {
+		p.groups.service.opts.Logger.DebugContext(ctx, "not all replicas have confirmed in time what a subscription outdates", "error", err)
 	}
 }
 
 // catchUp expires answers older than previous polls, which concerned no subscriber before s.
 func (p *poll[T]) catchUp(ctx context.Context, s *subscriber[T]) {
-	p.g.mu.Lock()
+	p.groups.mu.Lock()
 	behind, seen := p.unexpired, p.seen
 	if p.state != nil && len(s.silences) > 0 {
 		if p.tally == nil {
-			p.tally = p.g.tally(maps.Values(p.state))
+			p.tally = p.groups.tally(maps.Values(p.state))
 		}
 		behind = behind || s.silenceChanges(p.tally, p.expired, p.last.AsOf)
 	}
 	if behind {
 		p.unexpired, p.expired = false, p.last.AsOf
 	}
-	p.g.mu.Unlock()
+	p.groups.mu.Unlock()
 	if behind {
 		p.expire(principal.NewContext(ctx, s.principal), seen)
 	}

@@ -60,8 +60,8 @@ func selectedSilences(s selection.Set) ([]int, error) {
 
 // robotCounts returns the counts of the states of the subscriber's polls; nil after the credentials were refused.
 func robotCounts(s *subscriber[cc.Robot]) *listing.RobotCounts {
-	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
 	if s.reason != nil && len(s.polls) == 0 {
 		return nil
 	}
@@ -73,7 +73,7 @@ func robotCounts(s *subscriber[cc.Robot]) *listing.RobotCounts {
 			continue
 		}
 		if p.tally == nil { // the first subscriber of counts has joined
-			p.tally = p.g.tally(maps.Values(p.state))
+			p.tally = p.groups.tally(maps.Values(p.state))
 		}
 		counts.Add(p.tally, p.last.AsOf)
 		if p.last.Whole {
@@ -102,7 +102,7 @@ func (p *poll[T]) tallyAfter(changes []change[T], before *listing.RobotTally) *l
 	for _, c := range changes {
 		changed[c.id] = struct{}{}
 	}
-	return p.g.tally(func(yield func(*T) bool) {
+	return p.groups.tally(func(yield func(*T) bool) {
 		for id, v := range p.state {
 			if _, ok := changed[id]; !ok && !yield(v) {
 				return
@@ -125,8 +125,8 @@ func (p *poll[T]) counted() bool {
 // the subscriber. An answer in between may have shown it as silent, although both polls do not. The caller holds the lock.
 func (s *subscriber[T]) silenceDiffers(p *poll[T], before, now *T) bool {
 	return slices.ContainsFunc(s.silences, func(seconds int) bool {
-		was := p.g.silent(before, p.last.AsOf, seconds)
-		return was != p.g.silent(before, p.asOf, seconds) || was != p.g.silent(now, p.asOf, seconds)
+		was := p.groups.silent(before, p.last.AsOf, seconds)
+		return was != p.groups.silent(before, p.asOf, seconds) || was != p.groups.silent(now, p.asOf, seconds)
 	})
 }
 

@@ -56,7 +56,7 @@ func (g *pollGroups[T]) listOf(t target) *list {
 
 // poll repeatedly reads one target for its subscribers. It ends with the last of them.
 type poll[T any] struct {
-	g           *pollGroups[T]
+	groups      *pollGroups[T]
 	target      target
 	list        *list
 	limiter     *callLimiter // nil: the poll belongs to no area
@@ -95,7 +95,7 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms parameters[T], targ
 		return nil, err
 	}
 	g.mu.Lock()
-	s := &subscriber[T]{parameters: terms, g: g}
+	s := &subscriber[T]{parameters: terms, groups: g}
 	s.watch() //nolint:contextcheck // the context is that of the credentials
 	joined := g.join(targets)
 	s.polls = slices.Clone(joined)
@@ -136,7 +136,7 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms parameters[T], targ
 // start starts a poll. The caller holds g.mu.
 func (g *pollGroups[T]) start(t target, shared *callLimiter) *poll[T] {
 	ctx, cancel := context.WithCancel(g.service.stop)
-	p := &poll[T]{g: g, target: t, list: g.listOf(t), limiter: shared, cancel: cancel, firstDone: make(chan struct{})}
+	p := &poll[T]{groups: g, target: t, list: g.listOf(t), limiter: shared, cancel: cancel, firstDone: make(chan struct{})}
 	g.polls[t] = p
 	p.list.polls++
 	g.service.polls.Add(1)
@@ -163,10 +163,10 @@ func (p *poll[T]) run(ctx context.Context) {
 		began := time.Now()
 		pollCtx, seen, polls := p.pollContext(ctx, caller, first)
 		var differ func(cachedconsole.PollResult[T]) bool
-		if p.g.compare != nil && p.state == nil { // only this goroutine writes it
-			differ = p.g.compare(pollCtx, p.target.scope)
+		if p.groups.compare != nil && p.state == nil { // only this goroutine writes it
+			differ = p.groups.compare(pollCtx, p.target.scope)
 		}
-		found, err := p.g.fetch(pollCtx, p.target, polls)
+		found, err := p.groups.fetch(pollCtx, p.target, polls)
 		done()
 		if ctx.Err() != nil {
 			return
@@ -190,12 +190,12 @@ func (p *poll[T]) run(ctx context.Context) {
 // as about one interval, so that replicas share their console calls. Its own entries survive
 // the expiry of older ones. polls is the number of polls that share the list; the first poll reads for itself.
 func (p *poll[T]) pollContext(ctx context.Context, caller principal.Principal, first bool) (_ context.Context, _ *operation.State, polls int) {
-	p.g.mu.Lock()
+	p.groups.mu.Lock()
 	options := operation.ReadOptions{MaxAge: p.interval() * 3 / 4, RefreshID: responsecache.NewRefreshID()}
-	if p.g.expire != nil { // without a cache, polls share no pages
+	if p.groups.expire != nil { // without a cache, polls share no pages
 		polls = p.list.polls
 	}
-	p.g.mu.Unlock()
+	p.groups.mu.Unlock()
 	if first {
 		options.MaxAge, polls = 1, 1 // entries from before are what the result is compared with
 	}
@@ -209,21 +209,21 @@ func (p *poll[T]) interval() time.Duration {
 	if p.limiter != nil {
 		calls = max(1, calls) * p.limiter.departments
 	}
-	return max(p.g.service.opts.Interval, time.Duration(calls)*callInterval)
+	return max(p.groups.service.opts.Interval, time.Duration(calls)*callInterval)
 }
 
 // calls returns the calls of the last poll of the list.
 func (p *poll[T]) calls() int {
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
+	p.groups.mu.Lock()
+	defer p.groups.mu.Unlock()
 	return p.list.calls
 }
 
 // principal returns a subscriber's principal for the next poll. All subscribers are the same
 // principal, but their tokens may expire at different times.
 func (p *poll[T]) principal() (principal.Principal, bool) {
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
+	p.groups.mu.Lock()
+	defer p.groups.mu.Unlock()
 	if len(p.subscribers) == 0 {
 		return principal.Principal{}, false
 	}
@@ -233,8 +233,8 @@ func (p *poll[T]) principal() (principal.Principal, bool) {
 // recordResult records the calls of a poll, reports a failed one to the subscribers, and returns the pause from its
 // beginning to the next poll.
 func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State, err error) time.Duration {
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
+	p.groups.mu.Lock()
+	defer p.groups.mu.Unlock()
 	p.countRefusal(err)
 	p.failed = err
 	if calls := callsOf(seen); calls > 0 {
@@ -253,9 +253,9 @@ func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State
 	case final:
 		return 0
 	}
-	if p.reportedError == nil && time.Since(p.since) >= p.g.service.opts.failureGrace {
+	if p.reportedError == nil && time.Since(p.since) >= p.groups.service.opts.failureGrace {
 		p.reportedError = err
-		p.g.service.opts.Logger.Warn("subscribers are told of a failing poll", "principal", p.target.principal, "code", fault.CodeOf(err), "failures", p.failures)
+		p.groups.service.opts.Logger.Warn("subscribers are told of a failing poll", "principal", p.target.principal, "code", fault.CodeOf(err), "failures", p.failures)
 		for _, s := range p.subscribers {
 			if !s.isReported(p) {
 				s.push(event[T]{err: err})
@@ -289,21 +289,21 @@ func (p *poll[T]) removeIfUnused() {
 		return
 	}
 	p.cancel()
-	if p.g.polls[p.target] != p {
+	if p.groups.polls[p.target] != p {
 		return
 	}
-	delete(p.g.polls, p.target)
+	delete(p.groups.polls, p.target)
 	if p.list.polls--; p.list.polls == 0 {
 		whole := p.target
 		whole.ids = ""
-		delete(p.g.lists, whole)
+		delete(p.groups.lists, whole)
 	}
 }
 
 // end ends all remaining subscriptions.
 func (p *poll[T]) end(err error) {
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
+	p.groups.mu.Lock()
+	defer p.groups.mu.Unlock()
 	p.endWhere(err, func(*subscriber[T]) bool { return true })
 	select {
 	case <-p.firstDone:
@@ -315,7 +315,7 @@ func (p *poll[T]) end(err error) {
 // backoff doubles the interval with each failure in a row, and obeys the console's
 // Retry-After.
 func (p *poll[T]) backoff(err error) time.Duration {
-	pause := backoff.Exponential(p.g.service.opts.Interval, max(maxInterval, p.g.service.opts.Interval), p.failures)
+	pause := backoff.Exponential(p.groups.service.opts.Interval, max(maxInterval, p.groups.service.opts.Interval), p.failures)
 	if p.refusals > 0 {
 		return p.unauthorizedGrace() * 11 / 10
 	}

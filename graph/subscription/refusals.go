@@ -82,7 +82,7 @@ func (p *poll[T]) persists() bool {
 
 // unauthorizedGrace returns how long a refusal must last before it counts.
 func (p *poll[T]) unauthorizedGrace() time.Duration {
-	return max(p.g.service.opts.Interval, 2*time.Second)
+	return max(p.groups.service.opts.Interval, 2*time.Second)
 }
 
 // markLost tells the subscriber that p is refused, and reports whether that ends the subscription. It goes on while another of

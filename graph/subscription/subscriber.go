@@ -36,7 +36,7 @@ type parameters[T any] struct {
 // subscriber is one subscription. The lock of its poll group guards it.
 type subscriber[T any] struct {
 	parameters[T]
-	g       *pollGroups[T]
+	groups  *pollGroups[T]
 	polls   []*poll[T]
 	missed  []*poll[T] // the lost ones of polls whose entities the subscriber does not know
 	pending []event[T]
@@ -135,8 +135,8 @@ func (s *subscriber[T]) watch() {
 
 // refuse ends the subscription of a principal that is no longer accepted.
 func (s *subscriber[T]) refuse(reason string) {
-	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
 	if s.over {
 		return
 	}
@@ -166,8 +166,8 @@ func (s *subscriber[T]) hasInOtherPoll(p *poll[T], id string) bool {
 
 // next returns the next event, if there is one. Otherwise, unless the subscription is over, wake is called at the next one.
 func (s *subscriber[T]) next(wake func()) (e event[T], ok, over bool) {
-	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
 	if len(s.pending) == 0 {
 		if !s.over {
 			s.wake = wake
@@ -180,8 +180,8 @@ func (s *subscriber[T]) next(wake func()) (e event[T], ok, over bool) {
 
 // refusal returns the reason why there is nothing to follow, after the first polls.
 func (s *subscriber[T]) refusal() error {
-	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
 	if s.reason != nil {
 		return s.reason
 	}
@@ -196,8 +196,8 @@ func (s *subscriber[T]) refusal() error {
 
 // leave ends the subscription for the subscriber. Further calls do nothing.
 func (s *subscriber[T]) leave() {
-	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
 	if s.left {
 		return
 	}
@@ -206,7 +206,7 @@ func (s *subscriber[T]) leave() {
 		stop()
 	}
 	s.signal()
-	s.g.service.subscriptions.Add(-1)
-	s.g.service.quota.Release(s.principal.Caller(), 1)
+	s.groups.service.subscriptions.Add(-1)
+	s.groups.service.quota.Release(s.principal.Caller(), 1)
 	s.leavePolls()
 }

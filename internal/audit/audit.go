@@ -20,8 +20,8 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Wait is how long a change waits for a sink that stalls. Then its line is lost and counted.
-const Wait = 50 * time.Millisecond
+// WriteTimeout is how long a change waits for a sink that stalls. Then its line is lost and counted.
+const WriteTimeout = 50 * time.Millisecond
 
 // Sink takes lines; *logqueue.Queue implements it. It does not wait longer than Wait.
 type Sink interface {
@@ -189,7 +189,7 @@ func (c *Change) Sending() {
 	of := c.line
 	of.Phase, of.Time = phaseSent, time.Now().UTC()
 	c.mu.Unlock()
-	c.log.opts.Sink.WriteThrough(of.encode(), Wait)
+	c.log.opts.Sink.WriteThrough(of.encode(), WriteTimeout)
 }
 
 // Refuse records that the change is not made, for a reason that is known before anything is sent. It returns err.

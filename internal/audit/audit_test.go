@@ -131,7 +131,7 @@ func TestStalledSink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{stalled: make(chan struct{})}
 		var lost atomic.Int64
-		q := logqueue.New(s, logqueue.Options{Lines: 2, Wait: audit.Wait, Lost: func(n int) { lost.Add(int64(n)) }})
+		q := logqueue.New(s, logqueue.Options{Lines: 2, Wait: audit.WriteTimeout, Lost: func(n int) { lost.Add(int64(n)) }})
 		l := audit.New(audit.Options{Sink: q, Hash: func(string) string { return "hash" }})
 		for i, name := range []string{"one", "two", "three"} {
 			begun := time.Now()

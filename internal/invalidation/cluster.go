@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// stateLife is how long the replicas' common state is kept without a heartbeat. It exceeds
+	// stateTTL is how long the replicas' common state is kept without a heartbeat. It exceeds
 	// the lifetime of everything that the state could invalidate.
-	stateLife = 2 * MaxLifetime
+	stateTTL = 2 * MaxLifetime
 	// heartbeatsPerLease is the number of heartbeats in the time of one lease.
 	heartbeatsPerLease = 5
 	// republishWindow is for how long an invalidation is published again to a new epoch. A
@@ -177,7 +177,7 @@ func (c *cluster) arguments() []any {
 	if log := c.log.log.Load(); log != nil {
 		epoch, version = log.epoch, log.version.Load()
 	}
-	return []any{c.id, epoch, version, c.lease.Milliseconds(), newEpoch(), stateLife.Milliseconds()}
+	return []any{c.id, epoch, version, c.lease.Milliseconds(), newEpoch(), stateTTL.Milliseconds()}
 }
 
 // heartbeat renews the lease. It returns false if this member lacked invalidations, which it
@@ -320,13 +320,13 @@ func (c *cluster) listen(ctx context.Context) {
 // refreshMark begins the field of an invalidation that names the refresh that it spares.
 const refreshMark = "~"
 
-// hello begins the message of a new member, before its id.
-const hello = "hello "
+// helloMessage begins the message of a new member, before its id.
+const helloMessage = "hello "
 
 // handleInvalidation applies another replica's invalidation. A heartbeat reads the missing
 // ones before it.
 func (c *cluster) handleInvalidation(payload string) {
-	if from, ok := strings.CutPrefix(payload, hello); ok {
+	if from, ok := strings.CutPrefix(payload, helloMessage); ok {
 		if from != c.id {
 			c.single.Store(false)
 			c.renewNow()

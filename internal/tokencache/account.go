@@ -131,7 +131,7 @@ func (c *Cache) logIn(ctx context.Context, e *entry, failures int) (Token, error
 	}
 	try := c.password
 	switch {
-	case failures%fullProbe != 0:
+	case failures%maxProbeTokens != 0:
 		try = c.probe
 	case l.accepted.Load():
 		try = c.hedgedLogin
@@ -142,7 +142,7 @@ func (c *Cache) logIn(ctx context.Context, e *entry, failures int) (Token, error
 	}
 	if err != nil && grantError(err).Reason == Refused {
 		l.refusedUntil.Store(c.opts.Now().Add(refusedPause).UnixNano())
-		c.fail(context.WithoutCancel(ctx), key, "", Failure{Reason: Refused, First: refusedPause, Most: refusedPause})
+		c.fail(context.WithoutCancel(ctx), key, "", Failure{Reason: Refused, InitialPause: refusedPause, MaxPause: refusedPause})
 	}
 	return token, err
 }
@@ -215,19 +215,19 @@ func (c *Cache) accountFailure(e *entry, err error) Failure {
 	}
 	f := failure(g, probePause)
 	if g.Reason == Refused {
-		f.Most = f.First
+		f.MaxPause = f.InitialPause
 	}
 	return f
 }
 
 // failure returns the effect of a failed grant on later attempts.
 func failure(g *GrantError, most time.Duration) Failure {
-	f := Failure{Reason: g.Reason, First: firstPause, Most: maxPause, Least: min(g.RetryAfter, maxPause)}
+	f := Failure{Reason: g.Reason, InitialPause: firstPause, MaxPause: maxPause, MinPause: min(g.RetryAfter, maxPause)}
 	switch g.Reason {
 	case Unavailable:
-		f.First, f.Most = backoff.Jitter(shortPause, 0.5), backoff.Jitter(most, 0.5)
+		f.InitialPause, f.MaxPause = backoff.Jitter(shortPause, 0.5), backoff.Jitter(most, 0.5)
 	case Locked:
-		f.First = maxPause
+		f.InitialPause = maxPause
 	case Refused:
 	}
 	return f

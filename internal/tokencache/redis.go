@@ -241,7 +241,7 @@ func (rs *Redis) write(ctx context.Context, script *redis.Script, key, owner str
 // Fail implements Store.
 func (rs *Redis) Fail(ctx context.Context, key, owner string, f Failure) (bool, error) {
 	held, err := rs.fail.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, string(f.Reason), formatBool(f.Unspent),
-		f.First.Milliseconds(), f.Most.Milliseconds(), f.Least.Milliseconds(), f.Free, milliseconds(failureTTL)).Bool()
+		f.InitialPause.Milliseconds(), f.MaxPause.Milliseconds(), f.MinPause.Milliseconds(), f.FreeFailures, milliseconds(failureTTL)).Bool()
 	return held, wrapError("keep a failure", err)
 }
 

@@ -264,7 +264,7 @@ func (c *Cache) obtainSession(ctx context.Context, e *entry, h *cachedToken, own
 		// It cannot be renewed: the session ends with its token.
 		if current.usable(now) {
 			left := current.token.goodUntil()
-			c.fail(ctx, e.key, owner, Failure{Reason: Refused, Least: left.Sub(now)})
+			c.fail(ctx, e.key, owner, Failure{Reason: Refused, MinPause: left.Sub(now)})
 			return current.confirmed(now), time.Time{}, nil
 		}
 		return nil, time.Time{}, c.end(ctx, e)

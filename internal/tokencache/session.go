@@ -85,7 +85,7 @@ func (c *Cache) recordFailedSignIn(ctx context.Context, guesses string, g *Grant
 	if g.Reason != Unavailable {
 		f := failure(g, maxPause)
 		if g.Reason == Refused {
-			f.Free = freeAttempts
+			f.FreeFailures = freeAttempts
 		}
 		c.fail(ctx, guesses, "", f)
 	}

@@ -89,7 +89,7 @@ func TestRotation(t *testing.T) {
 		expectBool(t, "put by a holder who lost its claim", ok, err, false)
 		ok, err = s.Extend(ctx, "a", "two", time.Minute)
 		expectBool(t, "extend by a holder who lost its claim", ok, err, false)
-		ok, err = s.Fail(ctx, "a", "two", tokencache.Failure{Reason: tokencache.Refused, Least: time.Hour})
+		ok, err = s.Fail(ctx, "a", "two", tokencache.Failure{Reason: tokencache.Refused, MinPause: time.Hour})
 		expectBool(t, "failure of a holder who lost its claim", ok, err, false)
 		ok, err = s.Extend(ctx, "a", "three", time.Minute)
 		expectBool(t, "extend", ok, err, true)
@@ -129,7 +129,7 @@ func TestFailures(t *testing.T) {
 		ctx := t.Context()
 		ok, err := s.Create(ctx, "a", tokenOf("g1", time.Hour))
 		expectBool(t, "create", ok, err, true)
-		f := tokencache.Failure{Reason: tokencache.Locked, First: time.Minute, Most: 3 * time.Minute}
+		f := tokencache.Failure{Reason: tokencache.Locked, InitialPause: time.Minute, MaxPause: 3 * time.Minute}
 		for i, want := range []time.Duration{time.Minute, 2 * time.Minute, 3 * time.Minute, 3 * time.Minute} {
 			ok, err = s.Fail(ctx, "a", "", f)
 			expectBool(t, "failure", ok, err, true)
@@ -142,7 +142,7 @@ func TestFailures(t *testing.T) {
 		// A valid token of another generation is returned in any case.
 		claim(t, s, "a", tokencache.Claim{Owner: "one", Seen: "g0"}, tokencache.Fresh)
 
-		free := tokencache.Failure{Reason: tokencache.Refused, First: time.Minute, Most: time.Hour, Free: 2}
+		free := tokencache.Failure{Reason: tokencache.Refused, InitialPause: time.Minute, MaxPause: time.Hour, FreeFailures: 2}
 		for i, paused := range []bool{false, false, true} {
 			ok, err = s.Fail(ctx, "guesses", "", free)
 			expectBool(t, "failure", ok, err, true)
@@ -150,7 +150,7 @@ func TestFailures(t *testing.T) {
 				t.Errorf("guess %d: %+v, %v", i+1, r, err)
 			}
 		}
-		ok, err = s.Fail(ctx, "least", "", tokencache.Failure{Reason: tokencache.Unavailable, Least: time.Hour, First: time.Second, Most: time.Minute})
+		ok, err = s.Fail(ctx, "least", "", tokencache.Failure{Reason: tokencache.Unavailable, MinPause: time.Hour, InitialPause: time.Second, MaxPause: time.Minute})
 		expectBool(t, "failure", ok, err, true)
 		if r, err := s.Load(ctx, "least"); err != nil {
 			t.Error(err)

@@ -91,8 +91,8 @@ const (
 	probeTimeout = 2500 * time.Millisecond
 	// hedgeDelay is how long a service account waits for a refresh before it uses its
 	// password, and for a login before it probes beside it.
-	hedgeDelay = 4500 * time.Millisecond
-	fullProbe  = 8
+	hedgeDelay     = 4500 * time.Millisecond
+	maxProbeTokens = 8
 	// acceptedAfter is the age after which a token counts as accepted by the console, unless it
 	// was refused.
 	acceptedAfter = 5 * time.Second

@@ -9,7 +9,7 @@ import (
 // The breaker opens if at least half of at least leastCalls calls in windowLength failed. It also opens if leastCalls
 // calls failed, or maxTimeouts timed out, and none has succeeded since the first of them began.
 const (
-	leastCalls  = 20
+	minCalls    = 20
 	maxTimeouts = 5
 	// lastStage is the number of successful calls that the last stage of a half-open breaker takes.
 	lastStage = 4
@@ -121,7 +121,7 @@ func (b *breaker) record(now time.Time, p *Permit, r Result) {
 // tooMany reports whether too many calls failed for a closed breaker.
 func (b *breaker) tooMany(now time.Time) bool {
 	sum := b.window.sum(now)
-	return b.timeouts >= maxTimeouts || b.failures >= leastCalls || sum.calls >= leastCalls && 2*sum.failures >= sum.calls
+	return b.timeouts >= maxTimeouts || b.failures >= minCalls || sum.calls >= minCalls && 2*sum.failures >= sum.calls
 }
 
 // failing reports whether more than a tenth of the calls fail.
