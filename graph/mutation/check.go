@@ -53,7 +53,7 @@ func (c *checks) text(argument string, text *string) {
 // maxItems bounds the elements of a list.
 const maxItems = 1000
 
-// few refuses a list with too many elements.
+// maxLength refuses a list with too many elements.
 func (c *checks) maxLength(argument string, n int) {
 	if c.err == nil && n > maxItems {
 		c.err = fault.BadInput(argument, "has more than %d elements", maxItems)

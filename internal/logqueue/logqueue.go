@@ -13,7 +13,7 @@ import (
 type Options struct {
 	// Lines is the greatest number of lines that are not written yet; default 1,024.
 	Lines int
-	// Wait is how long Write waits for a place in a full queue; 0: not at all.
+	// Wait is how long Write waits for room in a full queue; 0: not at all.
 	Wait time.Duration
 	// Delay is how long a line waits for others, which are written together with it; 0: not at all.
 	Delay time.Duration
@@ -89,7 +89,7 @@ func (q *Queue) WriteThrough(line []byte, wait time.Duration) {
 	q.await(wait-time.Since(begun), func() bool { return q.written >= position })
 }
 
-// take queues a line, and returns its place in the order of all lines.
+// take queues a line, and returns its position in the order of all lines.
 func (q *Queue) take(line []byte, wait time.Duration) (position uint64, taken bool) {
 	q.mu.Lock()
 	position, taken = q.tryTake(line)
@@ -109,7 +109,7 @@ func (q *Queue) take(line []byte, wait time.Duration) (position uint64, taken bo
 	return position, true
 }
 
-// tryTake queues a line if there is a place. The caller holds the lock.
+// tryTake queues a line if there is room. The caller holds the lock.
 func (q *Queue) tryTake(line []byte) (position uint64, taken bool) {
 	if q.closed || q.lines >= q.opts.Lines {
 		return 0, false

@@ -28,7 +28,7 @@ type Stream struct {
 	text  bool // the format of lines is text instead of JSON
 }
 
-// The queue of loggers. Lines that it has no place for are lost.
+// The queue of loggers. Lines beyond its capacity are lost.
 const (
 	logLines = 4096
 	logClose = time.Second // bounds the wait for a log that is not read

@@ -131,7 +131,7 @@ func (c *Cache) logIn(ctx context.Context, e *entry, failures int) (Token, error
 	}
 	try := c.password
 	switch {
-	case failures%maxProbeTokens != 0:
+	case failures%fullTimeoutEvery != 0:
 		try = c.probe
 	case l.accepted.Load():
 		try = c.hedgedLogin

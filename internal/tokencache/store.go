@@ -103,7 +103,7 @@ type Failure struct {
 	Reason Reason
 	// Unspent says that the refresh token may be tried again.
 	Unspent bool
-	// InitialPause is the pause after the first failure beyond Free ones. Each further failure
+	// InitialPause is the pause after the first failure beyond FreeFailures ones. Each further failure
 	// doubles it, up to MaxPause. MinPause is the shortest pause in any case.
 	InitialPause, MaxPause, MinPause time.Duration
 	FreeFailures                     int

@@ -86,13 +86,13 @@ const (
 	probePause   = 2 * time.Second
 	sessionPause = 5 * time.Second
 	// probeTimeout bounds the logins of a service account after a failure, so that a hanging
-	// login does not outlast the outage of the SSO. Each fullProbe-th login has the full
+	// login does not outlast the outage of the SSO. Each fullTimeoutEvery-th login has the full
 	// timeout, for an SSO that has become slow.
 	probeTimeout = 2500 * time.Millisecond
 	// hedgeDelay is how long a service account waits for a refresh before it uses its
 	// password, and for a login before it probes beside it.
-	hedgeDelay     = 4500 * time.Millisecond
-	maxProbeTokens = 8
+	hedgeDelay       = 4500 * time.Millisecond
+	fullTimeoutEvery = 8
 	// acceptedAfter is the age after which a token counts as accepted by the console, unless it
 	// was refused.
 	acceptedAfter = 5 * time.Second

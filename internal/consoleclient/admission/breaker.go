@@ -6,7 +6,7 @@ import (
 	"github.com/consoleql/consoleql/internal/backoff"
 )
 
-// The breaker opens if at least half of at least leastCalls calls in windowLength failed. It also opens if leastCalls
+// The breaker opens if at least half of at least minCalls calls in windowLength failed. It also opens if minCalls
 // calls failed, or maxTimeouts timed out, and none has succeeded since the first of them began.
 const (
 	minCalls    = 20
