@@ -167,8 +167,8 @@ func TestDocumentedNamesExist(t *testing.T) {
 	}
 }
 
-// TestDeploymentMarksUntestedCommands verifies that files whose comments have commands of deployment say that no test runs
-// them.
+// TestDeploymentMarksUntestedCommands verifies that files whose comments have commands of deployment say that no test
+// runs them.
 func TestDeploymentMarksUntestedCommands(t *testing.T) {
 	t.Parallel()
 	command := regexp.MustCompile(`(?m)^\s*#.*\b(docker (compose|build)|kubectl (apply|create)|systemctl) `)

@@ -182,8 +182,8 @@ func (a answer) compare(t *testing.T, text string, all []*example) {
 	}
 }
 
-// normalizeValue returns a value whose members with a changing name have their type instead of a value. Lists are sorted: calls of
-// one round begin in any order.
+// normalizeValue returns a value whose members with a changing name have their type instead of a value. Lists are
+// sorted: calls of one round begin in any order.
 func normalizeValue(v any, changing *regexp.Regexp, name string) any {
 	switch v := v.(type) {
 	case map[string]any:

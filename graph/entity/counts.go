@@ -9,10 +9,10 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// probeNext reports whether to read one more page behind a list. The console counts total entities, served p as the page of
-// key, and serves pages of size. Its count may be too small. The page costs a call. It is read only for a range beyond
-// the count, if the last page is full and has the largest size that the console serves. Until that size is known, a range
-// that begins beyond p trusts the count, unless p has entities beyond it.
+// probeNext reports whether to read one more page behind a list. The console counts total entities, served p as the
+// page of key, and serves pages of size. Its count may be too small. The page costs a call. It is read only for a range
+// beyond the count, if the last page is full and has the largest size that the console serves. Until that size is
+// known, a range that begins beyond p trusts the count, unless p has entities beyond it.
 func (l *Loader[T, F]) probeNext(w window[F], key pageKey[F], p *cc.Page[T], total, size int) bool {
 	switch {
 	case w.offset+w.count <= total || total == 0:
@@ -80,9 +80,9 @@ func (l *Loader[T, F]) holdsAll(ids map[string]struct{}, list []*T) bool {
 	})
 }
 
-// continues reports whether the list continues behind a page that is shorter than it should be. If it does not, the count is
-// too large, and nothing need be hidden. It costs a call if the console counts entities behind the last of the pages,
-// which have the given size.
+// continues reports whether the list continues behind a page that is shorter than it should be. If it does not, the
+// count is too large, and nothing need be hidden. It costs a call if the console counts entities behind the last of the
+// pages, which have the given size.
 func (l *Loader[T, F]) continues(key pageKey[F], pages []pageAt[T], count, size int) (bool, error) {
 	last := pages[0]
 	for _, page := range pages {

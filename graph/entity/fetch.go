@@ -203,8 +203,8 @@ func (l *Loader[T, F]) fetchChunks(g *group, chunks [][]string) (*firstPage[T], 
 	return nil, nil
 }
 
-// primaryError returns the error that decides about several pages: the first refusal of the caller, or else the first error. Old
-// entities must not replace what the console refuses.
+// primaryError returns the error that decides about several pages: the first refusal of the caller, or else the first
+// error. Old entities must not replace what the console refuses.
 func primaryError(errs ...error) error {
 	var first error
 	for _, err := range errs {
@@ -224,8 +224,9 @@ func (l *Loader[T, F]) idsPage(g *group, ids []string) pageKey[F] {
 	return pageKey[F]{scope: g.scope, filter: l.filter(g), ids: strings.Join(ids, ","), size: roundPageSize(len(ids), l.pageSize()), fallback: true}
 }
 
-// fetchChunk reads one chunk. An answer with any other id shows that the console does not know `Ids`. It is then the first
-// page of the list, and is returned. absent are the ids that do not exist, as an answer that honoured `Ids` tells.
+// fetchChunk reads one chunk. An answer with any other id shows that the console does not know `Ids`. It is then the
+// first page of the list, and is returned. absent are the ids that do not exist, as an answer that honoured `Ids`
+// tells.
 func (l *Loader[T, F]) fetchChunk(g *group, ids []string) (first *firstPage[T], absent []string, err error) {
 	k := l.idsPage(g, ids)
 	asked, size := k.ids, k.size
@@ -324,9 +325,9 @@ type firstPage[T any] struct {
 	size int
 }
 
-// roundPageSize is the size of a page that shall contain n entities, or else begin the list that contains them. It has few
-// values, and depends little on what this process has observed. So other operations and replicas send the same request
-// and share its answer.
+// roundPageSize is the size of a page that shall contain n entities, or else begin the list that contains them. It has
+// few values, and depends little on what this process has observed. So other operations and replicas send the same
+// request and share its answer.
 func roundPageSize(n, limit int) int {
 	for _, size := range []int{100, 200, 500, 1000, 2000, 5000} {
 		if size >= 4*n || size >= limit {

@@ -2,8 +2,8 @@ package entity
 
 import "github.com/consoleql/consoleql/internal/fault"
 
-// sublists counts the ranges of a level of look-ahead that are sublists of one list, such as the workflows of each queue. The
-// lock of the loader guards it.
+// sublists counts the ranges of a level of look-ahead that are sublists of one list, such as the workflows of each
+// queue. The lock of the loader guards it.
 type sublists[F comparable] struct {
 	ranges    map[window[F]]struct{}
 	begun     bool // one of them has been read: further ranges belong to the next level
@@ -20,7 +20,8 @@ func (w window[F]) unfiltered() window[F] {
 	return window[F]{scope: w.scope, ascending: w.ascending}.list()
 }
 
-// addRange records a range that a level of look-ahead asks for. It returns the sublists that the range belongs to; nil: none.
+// addRange records a range that a level of look-ahead asks for. It returns the sublists that the range belongs to; nil:
+// none.
 func (l *Loader[T, F]) addRange(w window[F]) *sublists[F] {
 	if w.ids != "" {
 		return nil

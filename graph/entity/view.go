@@ -159,9 +159,9 @@ func (l *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T
 	return r.view(l.kind.ID), nil
 }
 
-// hasPositions reports whether a page with an index above 0 has the requested positions. A console that serves pages of another
-// size applies the index to those. A full page has the positions. So does a page that ends the list where it should, if
-// the console is known to serve pages of that size. Otherwise a limit of the console may look the same.
+// hasPositions reports whether a page with an index above 0 has the requested positions. A console that serves pages of
+// another size applies the index to those. A full page has the positions. So does a page that ends the list where it
+// should, if the console is known to serve pages of that size. Otherwise a limit of the console may look the same.
 func (l *Loader[T, F]) hasPositions(k pageKey[F], p *cc.Page[T]) bool {
 	left := max(0, p.Count-k.index*k.size)
 	return p.Served == k.size && left >= k.size || p.Served == left && (left == 0 || l.servesPagesOf(k.size))

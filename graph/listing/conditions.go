@@ -79,8 +79,8 @@ func CheckSeconds(argument string, seconds int) error {
 	return nil
 }
 
-// Select returns the entities that satisfy the conditions. now is when the console answered. predicate returns the property
-// of an entity; nil if it is not known, which counts as false.
+// Select returns the entities that satisfy the conditions. now is when the console answered. predicate returns the
+// property of an entity; nil if it is not known, which counts as false.
 func (c *Conditions[T]) Select(all []*T, now time.Time, id func(*T) string, predicate func(*T) (*bool, error)) ([]*T, error) {
 	ids := make(map[string]struct{}, len(c.IDs))
 	for _, id := range c.IDs {

@@ -80,8 +80,8 @@ func (a Area) company(l *loader.Loaders) (*cc.Company, error) {
 	return company, err
 }
 
-// targetsOf adds the departments to the terms of a subscription, and returns the targets of those that are asked. It fails if
-// there are none.
+// targetsOf adds the departments to the terms of a subscription, and returns the targets of those that are asked. It
+// fails if there are none.
 func targetsOf[T any](departments []fanout.Department, t target, terms *parameters[T]) ([]target, error) {
 	terms.departments = make(map[scope.Scope]*cc.Department, len(departments))
 	targets := make([]target, 0, len(departments))

@@ -9,8 +9,8 @@ import (
 // firstPolls bounds the first polls of an area that run at the same time.
 const firstPolls = 8
 
-// callLimiter bounds the calls of the polls of an area with several departments. Polls of other areas, and of one department, have
-// their own.
+// callLimiter bounds the calls of the polls of an area with several departments. Polls of other areas, and of one
+// department, have their own.
 type callLimiter struct {
 	departments int
 	calls       *rate.Limiter

@@ -85,8 +85,8 @@ func (p *poll[T]) unauthorizedGrace() time.Duration {
 	return max(p.groups.service.opts.Interval, 2*time.Second)
 }
 
-// markLost tells the subscriber that p is refused, and reports whether that ends the subscription. It goes on while another of
-// its polls is not lost, unless the credentials are refused. The caller holds the lock.
+// markLost tells the subscriber that p is refused, and reports whether that ends the subscription. It goes on while
+// another of its polls is not lost, unless the credentials are refused. The caller holds the lock.
 func (s *subscriber[T]) markLost(p *poll[T], err error) (over bool) {
 	if err == nil || fault.CodeOf(err) == fault.Unauthenticated || !slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q.lost == nil }) {
 		s.polls = slices.DeleteFunc(s.polls, func(q *poll[T]) bool { return q == p })
@@ -116,8 +116,8 @@ func (s *subscriber[T]) reportLost(p *poll[T]) {
 	s.push(event[T]{err: departmentError{p.target.scope, p.lost}})
 }
 
-// markRecovered tells the subscriber of a poll that was lost and has succeeded. Its changes have been sent, unless the subscriber
-// missed the poll. The caller holds the lock.
+// markRecovered tells the subscriber of a poll that was lost and has succeeded. Its changes have been sent, unless the
+// subscriber missed the poll. The caller holds the lock.
 func (s *subscriber[T]) markRecovered(p *poll[T]) {
 	switch {
 	case s.counts:

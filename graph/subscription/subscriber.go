@@ -164,7 +164,8 @@ func (s *subscriber[T]) hasInOtherPoll(p *poll[T], id string) bool {
 	return slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q != p && q.state[id] != nil })
 }
 
-// next returns the next event, if there is one. Otherwise, unless the subscription is over, wake is called at the next one.
+// next returns the next event, if there is one. Otherwise, unless the subscription is over, wake is called at the next
+// one.
 func (s *subscriber[T]) next(wake func()) (e event[T], ok, over bool) {
 	s.groups.mu.Lock()
 	defer s.groups.mu.Unlock()

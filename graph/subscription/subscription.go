@@ -241,8 +241,8 @@ type target struct {
 	area      string // of several departments, which have their own polls; empty: none
 }
 
-// requestedIDs returns the ids that the console is asked for; nil: the list. In an area most departments lack an id, and only a
-// get of its own would tell that from an entity that was removed.
+// requestedIDs returns the ids that the console is asked for; nil: the list. In an area most departments lack an id,
+// and only a get of its own would tell that from an entity that was removed.
 func (t target) requestedIDs() []string {
 	if t.area != "" {
 		return nil

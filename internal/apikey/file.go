@@ -98,8 +98,8 @@ func (k *Keys) copyPasswords(before *Keys) error {
 	return &PasswordError{k.unreadError()}
 }
 
-// copyPrincipals copies the principals of unchanged keys from before. It returns functions that revoke the other principals
-// of before.
+// copyPrincipals copies the principals of unchanged keys from before. It returns functions that revoke the other
+// principals of before.
 func (k *Keys) copyPrincipals(before *Keys) (ended []context.CancelFunc) {
 	if before == nil {
 		return nil

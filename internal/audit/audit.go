@@ -145,7 +145,8 @@ func (l *Log) Begin(ctx context.Context) (context.Context, *Change) {
 	return context.WithValue(ctx, contextKey{}, c), c
 }
 
-// loggedBeforeCall reports whether a mutation has a line before it is sent. Without one, a crash could hide that it was made.
+// loggedBeforeCall reports whether a mutation has a line before it is sent. Without one, a crash could hide that it was
+// made.
 func loggedBeforeCall(mutation string) bool {
 	for _, prefix := range []string{"execute", "create", "delete", "upload", "completePackageUpload"} {
 		if strings.HasPrefix(mutation, prefix) {

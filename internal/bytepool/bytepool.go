@@ -1,11 +1,12 @@
 // Package bytepool bounds the memory of large answers: what operations hold of the console's answers, and the answers
 // that are made of it.
 //
-// An operation takes bytes as it reads and encodes, and gives all of them back at its end. Small operations have memory of
-// their own, of which each caller has a share, and do not wait. A large operation waits for its bytes, and so does a small one
-// beyond that share. Operations that hold bytes go first, in their order. The others follow in a fair queue over their callers.
-// The first operation always gets what it needs, and waits for no other. So operations that hold bytes cannot block each other.
-// The number of waiting operations is bounded: each holds what it has read and collected so far.
+// An operation takes bytes as it reads and encodes, and gives all of them back at its end. Small operations have memory
+// of their own, of which each caller has a share, and do not wait. A large operation waits for its bytes, and so does a
+// small one beyond that share. Operations that hold bytes go first, in their order. The others follow in a fair queue
+// over their callers. The first operation always gets what it needs, and waits for no other. So operations that hold
+// bytes cannot block each other. The number of waiting operations is bounded: each holds what it has read and collected
+// so far.
 package bytepool
 
 import (
@@ -236,8 +237,8 @@ func (s *Share) notify() {
 	}
 }
 
-// request gives the operation that many bytes if it can, and returns nil. Otherwise it returns a channel that is closed when
-// more was given, or when the operation is refused.
+// request gives the operation that many bytes if it can, and returns nil. Otherwise it returns a channel that is closed
+// when more was given, or when the operation is refused.
 func (s *Share) request(wanted int64) <-chan struct{} {
 	p := s.pool
 	p.mu.Lock()
@@ -271,7 +272,8 @@ func (p *Pool) grantSmall(s *Share, wanted int64) bool {
 	return true
 }
 
-// distribute gives bytes to the operations that want some: to those that hold some, and then to the others. The caller holds mu.
+// distribute gives bytes to the operations that want some: to those that hold some, and then to the others. The caller
+// holds mu.
 func (p *Pool) distribute() {
 	for i, s := range p.holders {
 		if more := s.requested - s.granted.Load(); more > 0 && !p.grant(s, max(more, step), i == 0) {

@@ -132,8 +132,8 @@ func TestCallersShareFairly(t *testing.T) {
 	})
 }
 
-// TestWaitersAreBounded verifies that few operations of a caller, and few of all, wait for bytes. Those beyond are refused at once, each as
-// a whole.
+// TestWaitersAreBounded verifies that few operations of a caller, and few of all, wait for bytes. Those beyond are
+// refused at once, each as a whole.
 func TestWaitersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := bytepool.New(8 * mib)

@@ -189,9 +189,9 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 	return value, info, err
 }
 
-// isOtherCallersError reports whether a joined load may have failed for a reason that does not concern the operation of ctx. The
-// budget of another operation is exceeded, it has no memory, or it waited for a place until its end. Or too many
-// operations of another caller wait. An operation that has sent calls is not refused for those that wait.
+// isOtherCallersError reports whether a joined load may have failed for a reason that does not concern the operation of
+// ctx. The budget of another operation is exceeded, it has no memory, or it waited for a place until its end. Or too
+// many operations of another caller wait. An operation that has sent calls is not refused for those that wait.
 func isOtherCallersError(ctx context.Context, err error) bool {
 	var refused *admission.RefusedError
 	switch {

@@ -16,8 +16,8 @@ type filePaths struct {
 	paths  []string // below the variables
 }
 
-// nullFiles returns variables in which each place of a file is null, and the paths of these places. It makes the objects that
-// lead to a file that has to be there. What is no object of variables is returned as it is.
+// nullFiles returns variables in which each place of a file is null, and the paths of these places. It makes the
+// objects that lead to a file that has to be there. What is no object of variables is returned as it is.
 func nullFiles(s *ast.Schema, op *ast.OperationDefinition, text json.RawMessage) (json.RawMessage, []string, error) {
 	var example any
 	if len(text) > 0 {

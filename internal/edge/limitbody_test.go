@@ -111,7 +111,8 @@ func TestRequestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestUploadLimitIsShared: one caller leaves places to others, and an upload without a place is refused before it is read.
+// TestUploadLimitIsShared: one caller leaves places to others, and an upload without a place is refused before it is
+// read.
 func TestUploadLimitIsShared(t *testing.T) {
 	s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults()}}
 	s.uploads.Total = maxUploads

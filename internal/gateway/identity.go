@@ -307,8 +307,8 @@ func granted(asked time.Time, t consoleclient.Token, err error) (tokencache.Toke
 	return tokencache.Token{Access: t.Access, Refresh: t.Refresh, Expires: asked.Add(life)}, nil
 }
 
-// maxProxyRetryAfter bounds the pause that an intermediary asks for in front of the SSO. It knows less than the SSO when that
-// is well again.
+// maxProxyRetryAfter bounds the pause that an intermediary asks for in front of the SSO. It knows less than the SSO
+// when that is well again.
 const maxProxyRetryAfter = 5 * time.Second
 
 // grantError converts the error of a grant. Only the SSO's own refusal ends a session.

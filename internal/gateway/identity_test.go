@@ -122,8 +122,8 @@ func TestTokenLifetimeStartsAtRequest(t *testing.T) {
 	check(g.Refresh(t.Context(), refresh))
 }
 
-// TestSharedNamesAreStable: shared names never change, because replicas of two versions find each other's idempotency keys
-// by them. A changed name would repeat a mutation.
+// TestSharedNamesAreStable: shared names never change, because replicas of two versions find each other's idempotency
+// keys by them. A changed name would repeat a mutation.
 func TestSharedNamesAreStable(t *testing.T) {
 	g := &Gateway{realm: "realm\n"}
 	g.usernames.Store(&map[string]string{principal.DefaultAccount: "demo", "dashboards": "svc"})

@@ -13,13 +13,14 @@ const (
 	// window is the time without a success after which one failure is enough, and the time without a failure after
 	// which one success is enough.
 	window = 5 * time.Second
-	// successesInRow is the number of successes in a row after which a component works again, however recent its failures.
+	// successesInRow is the number of successes in a row after which a component works again, however recent its
+	// failures.
 	successesInRow = 20
 )
 
-// Component is one dependency of the gateway. It logs one warning with the cause when the component begins to fail. When the component works again, it logs
-// one line with the duration and the number of failures. A few failures among many successes change nothing. A nil Component
-// ignores all calls. It is safe for concurrent use.
+// Component is one dependency of the gateway. It logs one warning with the cause when the component begins to fail.
+// When the component works again, it logs one line with the duration and the number of failures. A few failures among
+// many successes change nothing. A nil Component ignores all calls. It is safe for concurrent use.
 type Component struct {
 	name       string
 	log        *slog.Logger
@@ -43,14 +44,14 @@ type Component struct {
 // DefaultReset is the usual Component.resetAfter: how long a component without calls is said to fail.
 const DefaultReset = time.Minute
 
-// NewComponent returns a component that works. The log names it. It fails after that many failures in a row. After resetAfter without a
-// call it fails no longer, because its state is unknown; 0: it fails until a call succeeds.
+// NewComponent returns a component that works. The log names it. It fails after that many failures in a row. After
+// resetAfter without a call it fails no longer, because its state is unknown; 0: it fails until a call succeeds.
 func NewComponent(name string, failuresInRow int, resetAfter time.Duration, log *slog.Logger) *Component {
 	return &Component{name: name, log: log, threshold: failuresInRow, resetAfter: resetAfter}
 }
 
-// change changes the component by f, and then writes the line that f returns. It does not hold the lock meanwhile, because a
-// log may wait for its reader.
+// change changes the component by f, and then writes the line that f returns. It does not hold the lock meanwhile,
+// because a log may wait for its reader.
 func (c *Component) change(f func(now time.Time) (line func())) {
 	c.mu.Lock()
 	line := f(time.Now())

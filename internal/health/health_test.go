@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/internal/health"
 )
 
-// TestComponent plays successes (.), failures (x), and seconds (1-9) and compares the lines of the log: W for a warning, I for
-// an information.
+// TestComponent plays successes (.), failures (x), and seconds (1-9) and compares the lines of the log: W for a
+// warning, I for an information.
 func TestComponent(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

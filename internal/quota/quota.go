@@ -3,8 +3,8 @@ package quota
 
 import "sync"
 
-// Quota counts the permits that callers hold. Where more than half are taken, a caller that holds as many as are free gets no
-// more, so that others find some. It is safe for concurrent use.
+// Quota counts the permits that callers hold. Where more than half are taken, a caller that holds as many as are free
+// gets no more, so that others find some. It is safe for concurrent use.
 type Quota struct {
 	// Total is the number of permits.
 	Total int

@@ -193,8 +193,8 @@ func (v *View[T]) PeekStale(k Key, names []string, because error) (found []T, mi
 	return found, missing, info
 }
 
-// replaces returns whether the elements of an entry replace a load that failed with because. After ErrSlow, an entry that an
-// event has outdated does not.
+// replaces returns whether the elements of an entry replace a load that failed with because. After ErrSlow, an entry
+// that an event has outdated does not.
 func (v *View[T]) replaces(because error, now time.Time) func(*entry, *index) bool {
 	return func(whole *entry, x *index) bool {
 		on := x.hard

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestStaleWait verifies that an operation with an old entry waits for a console that hangs until its stale wait ends. The
-// load goes on.
+// TestStaleWait verifies that an operation with an old entry waits for a console that hangs until its stale wait ends.
+// The load goes on.
 func TestStaleWait(t *testing.T) {
 	t.Parallel()
 	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Second, StaleIfError: time.Minute}

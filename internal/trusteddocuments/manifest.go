@@ -38,7 +38,8 @@ type Entry struct {
 // variables by the name of their operation.
 func VariablesFile(manifest string) string { return strings.TrimSuffix(manifest, ".json") + variables }
 
-// companionOf returns the path of the manifest that a file describes by its name; false: the file may be a manifest itself.
+// companionOf returns the path of the manifest that a file describes by its name; false: the file may be a manifest
+// itself.
 func companionOf(path string) (manifest string, ok bool) {
 	for _, end := range []string{descriptions, variables} {
 		if name, ok := strings.CutSuffix(path, end); ok {

@@ -29,8 +29,8 @@ type Operation struct {
 	File string
 }
 
-// descriptionsFile returns the path of the descriptions beside a manifest. It is a JSON object of texts by the name of their
-// operation.
+// descriptionsFile returns the path of the descriptions beside a manifest. It is a JSON object of texts by the name of
+// their operation.
 func descriptionsFile(manifest string) string {
 	return strings.TrimSuffix(manifest, ".json") + descriptions
 }

@@ -167,8 +167,8 @@ func (r Reason) Name() string {
 	}
 }
 
-// MaxWaiting bounds the operations of one caller that wait for permits. An operation that holds a permit, or that has sent
-// a call, goes on.
+// MaxWaiting bounds the operations of one caller that wait for permits. An operation that holds a permit, or that has
+// sent a call, goes on.
 const MaxWaiting = 64
 
 // Error returns the reason.

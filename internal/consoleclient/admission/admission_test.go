@@ -131,7 +131,8 @@ func TestCallerShare(t *testing.T) {
 	})
 }
 
-// TestWaitEndsWithContext: a call that waits ends with its context, and a permit that it got at that moment is free again.
+// TestWaitEndsWithContext: a call that waits ends with its context, and a permit that it got at that moment is free
+// again.
 func TestWaitEndsWithContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -22,8 +22,8 @@ func (unobserved) RetryRefused()               {}
 // ClassState is the state of a class at one moment.
 type ClassState struct {
 	Class Class
-	// InFlight is the number of calls that hold a permit. Limit is the present number of permits. Waiting is the number of
-	// calls that wait for one, or for the probes of their operation.
+	// InFlight is the number of calls that hold a permit. Limit is the present number of permits. Waiting is the number
+	// of calls that wait for one, or for the probes of their operation.
 	InFlight, Limit, Waiting int
 	// Open is the number of operations whose breaker is open or half open.
 	Open int

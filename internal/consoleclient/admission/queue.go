@@ -49,7 +49,8 @@ func (w *waiter) leave() bool {
 	return true
 }
 
-// waitCounts counts the operations that wait, by caller, and the waiting calls of each. Calls without an operation do not count.
+// waitCounts counts the operations that wait, by caller, and the waiting calls of each. Calls without an operation do
+// not count.
 type waitCounts map[string]map[any]int
 
 // of returns how many operations of the caller wait.

@@ -89,8 +89,8 @@ func TestUnverifiedBearersAreLimited(t *testing.T) {
 	}
 }
 
-// TestReservationsAreReleased verifies that the bytes of requests are free after them, and that those of a WebSocket are its
-// caller's.
+// TestReservationsAreReleased verifies that the bytes of requests are free after them, and that those of a WebSocket
+// are its caller's.
 func TestReservationsAreReleased(t *testing.T) {
 	t.Parallel()
 	p := graphqlhttp.NewBodyPool(0)

@@ -11,8 +11,8 @@ const (
 	defaultBytes = 64 << 20
 	// minPending is the size above which an answer counts. The buffers of a connection are as large.
 	minPending = 4 << 10
-	// MaxWriteBytes bounds one write, in bytes. A kernel wakes a writer only when a good part of the buffer is free, so that a
-	// slow client needs small pieces.
+	// MaxWriteBytes bounds one write, in bytes. A kernel wakes a writer only when a good part of the buffer is free, so
+	// that a slow client needs small pieces.
 	MaxWriteBytes = 1 << 20
 	// slowest is the lowest rate, in bytes per second, at which a client may read after SlowStart.
 	slowest = 4 << 10
@@ -48,7 +48,8 @@ type Answer struct {
 	cancel   func()
 }
 
-// Begin counts an answer until its End. A nil Limiter counts nothing. cut must end the write at once, and may be called from another goroutine.
+// Begin counts an answer until its End. A nil Limiter counts nothing. cut must end the write at once, and may be called
+// from another goroutine.
 func (l *Limiter) Begin(bytes int, cut func()) *Answer {
 	if l == nil || bytes <= minPending {
 		return nil

@@ -229,8 +229,8 @@ func (slow) DispatchError(_ context.Context, errs gqlerror.List) *graphql.Respon
 	return &graphql.Response{Errors: errs}
 }
 
-// TestShutdownAnswersMutations verifies that a stopping gateway answers the operations under way before it closes a socket.
-// It refuses later queries and mutations, and leaves later subscriptions to the client's next connection.
+// TestShutdownAnswersMutations verifies that a stopping gateway answers the operations under way before it closes a
+// socket. It refuses later queries and mutations, and leaves later subscriptions to the client's next connection.
 func TestShutdownAnswersMutations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		streams := &Streams{}

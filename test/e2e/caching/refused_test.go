@@ -71,7 +71,8 @@ func TestRefusingDepartmentIsReadOnce(t *testing.T) {
 	}
 }
 
-// TestOutageCausesNoRepetition verifies that a query is executed once if an outage leaves it an answer from before a no-cache.
+// TestOutageCausesNoRepetition verifies that a query is executed once if an outage leaves it an answer from before a
+// no-cache.
 func TestOutageCausesNoRepetition(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)

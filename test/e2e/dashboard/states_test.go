@@ -58,7 +58,8 @@ func TestBrowserShowsLoadingState(t *testing.T) {
 	waitForElement(p, "h1")
 }
 
-// TestBrowserShowsPartialData fails the robots of one department: the other figures are shown, and the page says what is missing.
+// TestBrowserShowsPartialData fails the robots of one department: the other figures are shown, and the page says what
+// is missing.
 func TestBrowserShowsPartialData(t *testing.T) {
 	t.Parallel()
 	w := world(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSilentRobotCountsMatchQueries verifies that a query never counts fewer silent robots than an event that was sent before.
-// A robot falls silent by time alone: none of its fields changes.
+// TestSilentRobotCountsMatchQueries verifies that a query never counts fewer silent robots than an event that was sent
+// before. A robot falls silent by time alone: none of its fields changes.
 func TestSilentRobotCountsMatchQueries(t *testing.T) {
 	t.Parallel()
 	began := time.Now().Truncate(time.Second)
