@@ -213,12 +213,12 @@ func TestBadListArguments(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, query := range map[string]string{
-		"an id":          `{ robots(filter: {ids: ["x"]}) { totalCount } }`,
-		"a status":       `{ robots(filter: {status: [UNKNOWN]}) { totalCount } }`,
-		"a field":        `{ robots(orderBy: {field: CREATED_AT}) { totalCount } }`,
-		"many ids":       `{ robots(filter: {ids: [` + strings.Repeat(`"`+e2e.UnknownID+`",`, 1001) + `]}) { totalCount } }`,
-		"a department":   `{ companies { robots(departmentIds: ["x"]) { totalCount } } }`,
-		"a long tag":     `{ workflows(filter: {tags: ["` + strings.Repeat("x", 1001) + `"]}) { totalCount } }`,
+		"an id":        `{ robots(filter: {ids: ["x"]}) { totalCount } }`,
+		"a status":     `{ robots(filter: {status: [UNKNOWN]}) { totalCount } }`,
+		"a field":      `{ robots(orderBy: {field: CREATED_AT}) { totalCount } }`,
+		"many ids":     `{ robots(filter: {ids: [` + strings.Repeat(`"`+e2e.UnknownID+`",`, 1001) + `]}) { totalCount } }`,
+		"a department": `{ companies { robots(departmentIds: ["x"]) { totalCount } } }`,
+		"a long tag":   `{ workflows(filter: {tags: ["` + strings.Repeat("x", 1001) + `"]}) { totalCount } }`,
 		"a local time": `{ workflows(filter: {triggeredBefore: "2026-01-01T00:00:00"}) { totalCount } }`,
 	} {
 		t.Run(name, func(t *testing.T) {
