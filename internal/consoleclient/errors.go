@@ -71,7 +71,7 @@ func (e *Error) AskedToWait() bool {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// FaultCode returns Kind, for fault.CodeOf.
+// FaultCode returns Code, for fault.CodeOf.
 func (e *Error) FaultCode() fault.Code { return e.Code }
 
 // FaultOutcome returns the outcome of a mutation that failed with e, for fault.OutcomeOf. Only a known status of 400
@@ -92,7 +92,7 @@ func (e *Error) FaultOutcome() fault.Outcome {
 	}
 }
 
-func kindOfStatus(status int) fault.Code {
+func codeOfStatus(status int) fault.Code {
 	switch status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
 		return fault.BadUserInput

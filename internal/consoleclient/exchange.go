@@ -65,7 +65,7 @@ type attempt struct {
 // or without decode, a success may have an empty body.
 //
 // It retries a repeatable request if the connection failed, the body broke off, or the status is 502, 503 or 504 without
-// a Retry-After. It retries any other request only if there was no connection to send it on. The retry budget of all
+// a Retry-After. It retries any other request only if there was no connection to send it on. The retry limit of all
 // calls bounds the retries. The timeout bounds the time that the console has, in all attempts. The time for which the
 // call waits for its place or for memory does not count.
 func (c httpClient) exchange(ctx context.Context, x exchange,
@@ -211,16 +211,16 @@ func notAdmitted(ctx context.Context, operation string, err error) error {
 		}
 		return fault.WithOutcome(err, fault.NotSent)
 	}
-	kind := fault.UpstreamUnavailable
+	code := fault.UpstreamUnavailable
 	if refused.Reason == admission.Busy || refused.Reason == admission.QueueFull {
-		kind = fault.RateLimited
+		code = fault.RateLimited
 	}
-	return refusedError(operation, kind, refused)
+	return refusedError(operation, code, refused)
 }
 
 // refusedError returns the error of a call that was refused before it was sent.
-func refusedError(operation string, kind fault.Code, refused *admission.RefusedError) *Error {
-	return &Error{Operation: operation, Title: refused.Error(), Code: kind, RetryAfter: refused.RetryAfter, Unsent: true, Err: refused}
+func refusedError(operation string, code fault.Code, refused *admission.RefusedError) *Error {
+	return &Error{Operation: operation, Title: refused.Error(), Code: code, RetryAfter: refused.RetryAfter, Unsent: true, Err: refused}
 }
 
 // result returns what the error of an attempt says about the console. ctx is that of the call.

@@ -168,10 +168,10 @@ func (r responder) isForeign() bool { return r == fromIntermediary || r == ambig
 // kindOf returns the error code for an unsuccessful response. A foreign response never becomes a refusal of the
 // caller or "not found". Rejected input is the exception, because an API gateway may report it, too.
 func kindOf(status int, w responder) fault.Code {
-	kind := kindOfStatus(status)
+	code := codeOfStatus(status)
 	switch {
 	case !w.isForeign(), w == ambiguousJSON && isValidation(status), status >= 500, status == http.StatusRequestTimeout:
-		return kind
+		return code
 	case status == http.StatusTooManyRequests:
 		return fault.UpstreamUnavailable
 	}

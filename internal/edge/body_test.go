@@ -158,7 +158,7 @@ func TestOversizedBodies(t *testing.T) {
 // TestNonReadingClientsAreBounded hold a bounded number of bytes in all, and no other client is affected.
 func TestNonReadingClientsAreBounded(t *testing.T) {
 	const size, bound = 16 << 20, 32 << 20
-	budget := &slowreader.Limiter{Bytes: bound}
+	limiter := &slowreader.Limiter{Bytes: bound}
 	large := make([]byte, size)
 	server := httptest.NewUnstartedServer(coalescedWrites(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/small" {
@@ -170,7 +170,7 @@ func TestNonReadingClientsAreBounded(t *testing.T) {
 			t.Error("an answer was written that nobody read")
 		}
 	})))
-	server.Listener = CoalesceWrites(server.Listener, budget)
+	server.Listener = CoalesceWrites(server.Listener, limiter)
 	server.Config.ConnContext = ConnContext
 	server.Start()
 	defer server.Close()
@@ -188,7 +188,7 @@ func TestNonReadingClientsAreBounded(t *testing.T) {
 		if _, err := conn.Read(one); err != nil { // then the answer counts
 			t.Fatal(err)
 		}
-		most = max(most, budget.Held())
+		most = max(most, limiter.Held())
 	}
 	if most > 2*bound || most < bound {
 		t.Errorf("clients that read nothing hold %d bytes", most)

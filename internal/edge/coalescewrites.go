@@ -17,7 +17,7 @@ import (
 
 // CoalesceWrites returns a listener whose connections send an answer of known length in one
 // write. The buffer of net/http holds 4 KiB per connection: a larger answer would need two
-// writes, each with its packets. The server also needs ConnContext. The budget ends writes to slow
+// writes, each with its packets. The server also needs ConnContext. The limiter ends writes to slow
 // readers; nil: there is none.
 func CoalesceWrites(l net.Listener, b *slowreader.Limiter) net.Listener {
 	return coalescingListener{l, b}
@@ -124,7 +124,7 @@ type coalescingConn struct {
 	both    [2][]byte   // pending and the rest of its answer, as they are sent
 	left    net.Buffers // the part of both that is still to be sent
 
-	cut     atomic.Bool  // the budget has ended the write
+	cut     atomic.Bool  // the limiter has ended the write
 	bounded atomic.Bool  // the server has set a write deadline
 	until   atomic.Int64 // the deadline that Write has set, in Unix nanoseconds; 0: none
 }

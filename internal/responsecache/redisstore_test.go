@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestPauseReleasesStorage verifies that reads during a pause of Redis hold no quota afterwards.
+// TestPauseReleasesStorage verifies that reads during a pause of Redis hold no storage afterwards.
 func TestPauseReleasesStorage(t *testing.T) {
 	s := newRedisStore(Options{}.withDefaults(), newScripts())
 	s.pause.Start(time.Hour)

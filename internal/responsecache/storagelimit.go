@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// principalShare divides the quota of a replica: one principal may use a principalShare-th
+	// principalShare divides the storage limit of a replica: one principal may use a principalShare-th
 	// of it, so that it cannot displace the others.
 	principalShare = 4
 	// storedOverhead is about what Redis needs for an entry beside its bytes: the key, two

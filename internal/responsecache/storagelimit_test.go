@@ -8,7 +8,7 @@ import (
 )
 
 // TestPrincipalStorageShare verifies that a principal with ever new requests stays
-// within its quota, and leaves the others theirs.
+// within its storage limit, and leaves the others theirs.
 func TestPrincipalStorageShare(t *testing.T) {
 	t.Parallel()
 	const room, asked = 64 << 10, 300

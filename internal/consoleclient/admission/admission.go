@@ -3,7 +3,7 @@
 //
 // Each class of calls has a limit that adapts (additive increase, multiplicative decrease) and a queue with round robin
 // over the callers. Each operation has a circuit breaker, so that one that hangs does not stop the others of its class.
-// All share one retry budget.
+// All share one retry limit.
 package admission
 
 import (
@@ -372,7 +372,7 @@ func (c *Controller) Pause(of Class, d time.Duration) {
 	}
 }
 
-// Retry reports whether the retry budget allows another attempt, and counts it. In any 10 seconds there are at most 10
+// Retry reports whether the retry limit allows another attempt, and counts it. In any 10 seconds there are at most 10
 // retries more than a tenth of the calls.
 func (c *Controller) Retry() bool {
 	c.mu.Lock()

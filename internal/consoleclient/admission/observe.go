@@ -8,7 +8,7 @@ type Observer interface {
 	Waited(Class, time.Duration)
 	// Refused is called for each call that is refused with a *RefusedError.
 	Refused(Class, Reason)
-	// RetryRefused is called when the retry budget does not allow another attempt.
+	// RetryRefused is called when the retry limit does not allow another attempt.
 	RetryRefused()
 }
 

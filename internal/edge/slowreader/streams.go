@@ -28,7 +28,7 @@ type streamWriter struct {
 
 	mu      sync.Mutex
 	writing bool // a write is in progress, so that the stream exists
-	cut     bool // the budget has ended the writes
+	cut     bool // the limiter has ended the writes
 }
 
 // Write writes p in pieces. Each may take as long as a slow client needs.

@@ -11,7 +11,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
 )
 
-// TestSlowStreamsEnd verifies that an HTTP/2 stream whose client reads nothing ends when the budget is exceeded. Other
+// TestSlowStreamsEnd verifies that an HTTP/2 stream whose client reads nothing ends when the limit is exceeded. Other
 // streams of its connection go on.
 func TestSlowStreamsEnd(t *testing.T) {
 	t.Parallel()
