@@ -74,8 +74,8 @@ const (
 )
 
 // Password obtains a token with a user's name and password (document, section Authentication: get token). For a wrong
-// password it fails with an *Error of kind fault.Unauthenticated, for a locked account of kind fault.Forbidden. An
-// error of any other kind does not concern the password.
+// password it fails with an *Error with code fault.Unauthenticated, for a locked account with code fault.Forbidden. An
+// error with any other code does not concern the password.
 func (s *SSO) Password(ctx context.Context, username, password string) (Token, error) {
 	return s.grant(ctx, url.Values{
 		"client_id": {clientID}, "grant_type": {"password"}, "username": {username}, "password": {password},
@@ -83,7 +83,7 @@ func (s *SSO) Password(ctx context.Context, username, password string) (Token, e
 }
 
 // Refresh obtains the next token and consumes the refresh token (document, section Authentication: refresh token).
-// For a consumed token it fails with an *Error of kind fault.Unauthenticated, for a locked account of kind
+// For a consumed token it fails with an *Error with code fault.Unauthenticated, for a locked account with code
 // fault.Forbidden. After any other error it is unknown whether the refresh token was consumed.
 func (s *SSO) Refresh(ctx context.Context, refreshToken string) (Token, error) {
 	return s.grant(ctx, url.Values{
