@@ -53,7 +53,7 @@ type Validity interface {
 	Current(d responsecache.Dependency) bool
 	// ExpiredSince returns a function that reports whether a refresh has ended something that an
 	// answer depends on, since the call. Somebody may have been told newer data then.
-	ExpiredSince() (overtaken func(responsecache.Dependency) bool)
+	ExpiredSince() (expired func(responsecache.Dependency) bool)
 	// Expire expires entries with the tags on all replicas, except those loaded for the
 	// refresh.
 	Expire(ctx context.Context, of responsecache.RefreshID, tags ...string) error
@@ -132,7 +132,7 @@ func (c *Cache) Close() {
 
 // ExpiredSince is called before an execution. It returns a function that reports whether a refresh
 // has ended something that its answer depends on.
-func (c *Cache) ExpiredSince() (overtaken func(responsecache.Dependency) bool) {
+func (c *Cache) ExpiredSince() (expired func(responsecache.Dependency) bool) {
 	return c.opts.Validity.ExpiredSince()
 }
 

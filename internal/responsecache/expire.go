@@ -34,7 +34,7 @@ func (c *Cache) Purge(ctx context.Context, except Dependency, soft ...string) er
 // ExpiredSince returns a function that reports whether Expire or Purge has ended an entry that a
 // Dependency depends on. A subscriber may have received newer data then. It ignores what had ended
 // before the call of ExpiredSince: later reads give such an entry only if a load fails.
-func (c *Cache) ExpiredSince() (overtaken func(Dependency) bool) {
+func (c *Cache) ExpiredSince() (expired func(Dependency) bool) {
 	begun := c.log.Settled()
 	return func(d Dependency) bool {
 		for i, s := range d.slots {

@@ -174,10 +174,10 @@ func TestUncertain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	overtaken := a.ExpiredSince()
+	expired := a.ExpiredSince()
 	uncertain(a, "tag")
-	if a.Valid(d) || overtaken(d) {
-		t.Errorf("valid %t, overtaken %t", a.Valid(d), overtaken(d))
+	if a.Valid(d) || expired(d) {
+		t.Errorf("valid %t, expired %t", a.Valid(d), expired(d))
 	}
 	con.err = errDown
 	want(t, va, con.read("a", "tag", "second"), 1, Stale)

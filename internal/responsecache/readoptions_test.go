@@ -210,7 +210,7 @@ func TestDependencyRefreshesAreIndependent(t *testing.T) {
 			r.SoftTag, r.Refresh, r.RefreshID = tag, of != 0, of
 			return r
 		}
-		overtaken := c.ExpiredSince()
+		expired := c.ExpiredSince()
 		first, second := NewRefreshID(), NewRefreshID()
 		a := want(t, v, soft("a", "A", first), 1, Loaded).Dependency
 		b := want(t, v, soft("b", "B", second), 2, Loaded).Dependency
@@ -226,20 +226,20 @@ func TestDependencyRefreshesAreIndependent(t *testing.T) {
 			"all":             {other, b, a},
 			"nested":          {Combine(a, b), other},
 		} {
-			if d := Combine(deps...); !c.Valid(d) || !c.Current(d) || c.Ended(d) || overtaken(d) {
-				t.Errorf("%s: valid %t, current %t, ended %t, overtaken %t", name, c.Valid(d), c.Current(d), c.Ended(d), overtaken(d))
+			if d := Combine(deps...); !c.Valid(d) || !c.Current(d) || c.Ended(d) || expired(d) {
+				t.Errorf("%s: valid %t, current %t, ended %t, expired %t", name, c.Valid(d), c.Current(d), c.Ended(d), expired(d))
 			}
 		}
 		// The failure of a read has no dependency. It makes an answer invalid, but not outdated.
-		if d := Combine(a, Dependency{}); c.Valid(d) || c.Current(d) || overtaken(d) {
-			t.Errorf("with a failure: valid %t, current %t, overtaken %t", c.Valid(d), c.Current(d), overtaken(d))
+		if d := Combine(a, Dependency{}); c.Valid(d) || c.Current(d) || expired(d) {
+			t.Errorf("with a failure: valid %t, current %t, expired %t", c.Valid(d), c.Current(d), expired(d))
 		}
 		if err := c.Expire(t.Context(), NewRefreshID(), "B"); err != nil {
 			t.Fatal(err)
 		}
 		for name, d := range map[string]Dependency{"": Combine(a, b), " with a failure": Combine(Dependency{}, b), " nested": Combine(Combine(b, a), other)} {
-			if c.Valid(d) || !overtaken(d) || c.ExpiredSince()(d) {
-				t.Errorf("after a later refresh%s: valid %t, overtaken %t, later %t", name, c.Valid(d), overtaken(d), c.ExpiredSince()(d))
+			if c.Valid(d) || !expired(d) || c.ExpiredSince()(d) {
+				t.Errorf("after a later refresh%s: valid %t, expired %t, later %t", name, c.Valid(d), expired(d), c.ExpiredSince()(d))
 			}
 		}
 	})
