@@ -87,7 +87,7 @@ func (l *Loader[T, F]) ends(w window[F], p *cc.Page[T]) bool {
 
 // firstOf returns the first page p of a walk that ends after it.
 func (l *Loader[T, F]) firstOf(w window[F], p *cc.Page[T]) *view[T] {
-	r := reader[T]{to: w.count, total: p.Count, asOf: p.Date, at: make(map[int]*T, len(p.List))}
+	r := reader[T]{to: w.count, total: p.Count, asOf: p.Date, byPosition: make(map[int]*T, len(p.List))}
 	r.put(0, p)
 	v := r.view(l.kind.ID)
 	v.truncated = true

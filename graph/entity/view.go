@@ -105,7 +105,7 @@ func (l *Loader[T, F]) read(w window[F]) (*view[T], error) {
 // readFrom reads the rest of a range. p is the page of key, which has been read. first is the first page of the same
 // size; it is nil if p certainly has the requested positions.
 func (l *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T]) (*view[T], error) {
-	r := reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, asOf: p.Date, at: make(map[int]*T, len(p.List))}
+	r := reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, asOf: p.Date, byPosition: make(map[int]*T, len(p.List))}
 	size := key.size
 	if first != nil {
 		size = l.sizeServed(first, size)
@@ -123,8 +123,8 @@ func (l *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T
 	if err == nil && hidden {
 		// Pages of that size are not full either. The console hides entities on them and on the first one, and serves
 		// pages of the requested size.
-		r = reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, asOf: r.asOf, at: r.at}
-		clear(r.at)
+		r = reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, asOf: r.asOf, byPosition: r.byPosition}
+		clear(r.byPosition)
 		r.put(0, first)
 		r.put(key.index*key.size, p)
 		_, err = l.readRest(&r, key, key.size)
@@ -194,7 +194,7 @@ func (l *Loader[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page
 		}
 		first = p
 	}
-	r := reader[T]{from: w.offset, to: w.offset + w.count, asOf: first.Date, at: make(map[int]*T)}
+	r := reader[T]{from: w.offset, to: w.offset + w.count, asOf: first.Date, byPosition: make(map[int]*T)}
 	key.size = first.Served
 	seen := make(map[string]bool)
 	for p := first; p.Served > 0 && key.index < maxUncounted; {
@@ -270,7 +270,7 @@ func (l *Loader[T, F]) readRest(r *reader[T], key pageKey[F], size int) (remaind
 // reader collects the entities of the positions from (included) to to (excluded).
 type reader[T any] struct {
 	from, to, total int
-	at              map[int]*T
+	byPosition      map[int]*T
 	pages           int  // how many were put
 	exceedsCount    bool // a page went beyond the length that the console told
 	end             int  // where an empty page begins, plus 1; 0: none was empty
@@ -290,7 +290,7 @@ func (r *reader[T]) put(start int, page *cc.Page[T]) {
 	r.exceedsCount = r.exceedsCount || start+page.Served > r.total && page.Served > 0
 	for i := range page.Served {
 		if p := start + i; p >= r.from && p < r.to {
-			r.at[p] = nil
+			r.byPosition[p] = nil
 		}
 	}
 	for i, v := range page.List {
@@ -298,7 +298,7 @@ func (r *reader[T]) put(start int, page *cc.Page[T]) {
 			i = page.Positions[i]
 		}
 		if p := start + i; p >= r.from && p < r.to {
-			r.at[p] = v
+			r.byPosition[p] = v
 		}
 	}
 }
@@ -306,7 +306,7 @@ func (r *reader[T]) put(start int, page *cc.Page[T]) {
 // has reports whether all positions of a range were recorded.
 func (r *reader[T]) has(from, to int) bool {
 	for p := from; p < to; p++ {
-		if _, ok := r.at[p]; !ok {
+		if _, ok := r.byPosition[p]; !ok {
 			return false
 		}
 	}
@@ -319,13 +319,13 @@ func (r *reader[T]) view(id func(*T) string) *view[T] {
 	if r.end > 0 {
 		r.total = min(r.total, max(r.end-1, r.last)) // an empty page ends the list, whatever the count
 	}
-	v := &view[T]{items: make([]*T, 0, len(r.at)), positions: make([]int, 0, len(r.at)), total: r.total, asOf: r.asOf, truncated: r.total > r.to}
+	v := &view[T]{items: make([]*T, 0, len(r.byPosition)), positions: make([]int, 0, len(r.byPosition)), total: r.total, asOf: r.asOf, truncated: r.total > r.to}
 	var seen map[string]struct{}
 	if r.pages > 1 {
-		seen = make(map[string]struct{}, len(r.at))
+		seen = make(map[string]struct{}, len(r.byPosition))
 	}
 	for p := r.from; p < min(r.to, r.total); p++ {
-		item := r.at[p]
+		item := r.byPosition[p]
 		if item == nil {
 			continue
 		}

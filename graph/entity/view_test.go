@@ -75,10 +75,10 @@ func TestReaderKeepsItsRange(t *testing.T) {
 	for i := range values {
 		values[i], pointers[i] = i, &values[i]
 	}
-	r := reader[int]{from: 3, to: 7, total: 10, at: make(map[int]*int)}
+	r := reader[int]{from: 3, to: 7, total: 10, byPosition: make(map[int]*int)}
 	r.put(0, &cc.Page[int]{List: pointers[0:4], Served: 4}) // brings 3
 	if r.has(3, 5) || !r.has(3, 4) {
-		t.Errorf("holds %v", r.at)
+		t.Errorf("holds %v", r.byPosition)
 	}
 	r.put(5, &cc.Page[int]{List: pointers[5:10], Served: 5}) // brings 5 and 6, not 4
 	var got []int

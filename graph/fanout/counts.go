@@ -14,7 +14,7 @@ import (
 
 // RobotCounts counts the robots of an area; if queue is not empty, those of the queue.
 func RobotCounts(l *loader.Loaders, area Area, queue string, s selection.Set) loader.Loaded {
-	f := &fanOut[cc.Robot, cc.RobotFilter]{area: area, of: (*loader.Loaders).Robots, options: entity.HeadOptions[cc.RobotFilter]{
+	f := &fanOut[cc.Robot, cc.RobotFilter]{area: area, loaderOf: (*loader.Loaders).Robots, options: entity.HeadOptions[cc.RobotFilter]{
 		Filter: cc.RobotFilter{AssociatedQueueID: cc.OptionalID(scope.Lower(queue))}, Whole: s.Selects("RobotCounts", "byStatus", "silent"),
 	}}
 	return loader.NewStaged(l, f.stages(), func() (*listing.RobotCounts, error) {
@@ -53,7 +53,7 @@ func QueueCounts(l *loader.Loaders, area Area, s selection.Set) loader.Loaded {
 
 // countMatching counts the entities of a kind and, if walk is set, those whose predicate is true.
 func countMatching[C, T any, F comparable](l *loader.Loaders, area Area, of func(*loader.Loaders) *entity.Loader[T, F], walk bool, counts func(listing.Count, int) *C) loader.Loaded {
-	f := &fanOut[T, F]{area: area, of: of, withPredicate: walk, options: entity.HeadOptions[F]{Whole: walk}}
+	f := &fanOut[T, F]{area: area, loaderOf: of, withPredicate: walk, options: entity.HeadOptions[F]{Whole: walk}}
 	return loader.NewStaged(l, f.stages(), func() (*C, error) {
 		n, unknown := 0, false
 		answered, missing, err := f.collect(func(r *departmentResult[T]) error {

@@ -121,7 +121,7 @@ func isPermitted(l *loader.Loaders, d *cc.Department) bool {
 // fanOut reads one kind in the departments of an area.
 type fanOut[T any, F comparable] struct {
 	area          Area
-	of            func(*loader.Loaders) *entity.Loader[T, F]
+	loaderOf      func(*loader.Loaders) *entity.Loader[T, F]
 	options       entity.HeadOptions[F]
 	withPredicate bool
 	results       []*departmentResult[T]
@@ -164,7 +164,7 @@ func (f *fanOut[T, F]) begin(l *loader.Loaders) func() {
 		if r.Err != nil {
 			continue
 		}
-		r.read = f.of(l).Head(l.Access, r.Scope, f.options)
+		r.read = f.loaderOf(l).Head(l.Access, r.Scope, f.options)
 		waits = append(waits, waitFor(r.read))
 		if !f.withPredicate {
 			continue

@@ -45,7 +45,7 @@ func List[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *enti
 	if q.OrderBy == nil && keys.CreatedAt == nil && !area.isOne() {
 		q.OrderBy, walks = &entity.OrderBy{Field: listing.Name, Direction: entity.SortOrderAsc}, walks || needs.Nodes
 	}
-	f := &fanOut[T, F]{area: area, of: of, withPredicate: q.Conditions.Predicate != nil, options: entity.HeadOptions[F]{
+	f := &fanOut[T, F]{area: area, loaderOf: of, withPredicate: q.Conditions.Predicate != nil, options: entity.HeadOptions[F]{
 		Filter: r.Filter, Ascending: r.Ascending, Whole: walks, Strict: walks, IDs: q.Conditions.IDs, Complete: needs.Complete,
 	}}
 	switch {

@@ -63,8 +63,8 @@ func errSkipped(err error, field graphql.CollectedField, path string) error {
 
 // badArgumentError is the error of a bad argument, with the position of its field.
 type badArgumentError struct {
-	public *fault.Error
-	at     *ast.Position
+	public   *fault.Error
+	position *ast.Position
 }
 
 // Error returns the message.
@@ -91,8 +91,8 @@ func (l *Loaders) requestErrors(extensions map[string]any) gqlerror.List {
 		var bad *badArgumentError
 		if errors.As(err, &bad) {
 			gqlErr.Extensions["argument"] = bad.public.Argument
-			if bad.at != nil {
-				gqlErr.Locations = []gqlerror.Location{{Line: bad.at.Line, Column: bad.at.Column}}
+			if bad.position != nil {
+				gqlErr.Locations = []gqlerror.Location{{Line: bad.position.Line, Column: bad.position.Column}}
 			}
 		}
 		list = append(list, gqlErr)

@@ -16,8 +16,8 @@ type counter = func(l *loader.Loaders, area fanout.Area, s selection.Set) loader
 
 // counted describes the counts of a kind: their type in the schema, and the type that they tell of.
 type counted struct {
-	to, of string
-	load   counter
+	countsType, kindType string
+	load                 counter
 }
 
 // counters returns the counts by the name of their field.
@@ -35,7 +35,7 @@ func counters() map[string]counted {
 // addCounts adds the counts of each kind to Query, Department and Company.
 func addCounts(table loader.Relations) {
 	for name, c := range counters() {
-		row := loader.Relation{To: c.to, Reads: []string{c.of}}
+		row := loader.Relation{To: c.countsType, Reads: []string{c.kindType}}
 		inScope, inDepartment, inCompany := row, row, row
 		inScope.Load = func(l *loader.Loaders, _ any, f loader.FieldCall) loader.Loaded {
 			sc, err := scopeOf(l, nil)

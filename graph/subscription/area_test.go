@@ -104,7 +104,7 @@ func receivedEvents(s *subscriber[cc.Robot], wait time.Duration) (all []string) 
 		case ok && e.err != nil:
 			all = append(all, string(fault.CodeOf(e.err)))
 		case ok:
-			all = append(all, strings.ToLower(string(e.typ))+" "+e.id)
+			all = append(all, strings.ToLower(string(e.eventType))+" "+e.id)
 		case over:
 			return append(all, "over")
 		default:

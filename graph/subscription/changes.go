@@ -25,7 +25,7 @@ const removedAfter = 2
 
 // change is the difference of an entity from the last poll.
 type change[T any] struct {
-	typ         EventType
+	eventType   EventType
 	id          string // in lower case
 	before, now *T     // nil if absent; for a removed entity that is back, before is its last state
 }
@@ -90,13 +90,13 @@ func (p *poll[T]) changes(found entity.Snapshot[T]) []change[T] {
 		before, known := p.state[id]
 		switch {
 		case !known:
-			all = append(all, change[T]{typ: EventAdded, id: id, before: p.removedEntities[id], now: v})
+			all = append(all, change[T]{eventType: EventAdded, id: id, before: p.removedEntities[id], now: v})
 		case !reflect.DeepEqual(before, v):
-			all = append(all, change[T]{typ: EventUpdated, id: id, before: before, now: v})
+			all = append(all, change[T]{eventType: EventUpdated, id: id, before: before, now: v})
 		}
 	}
 	for _, id := range p.removed(found, there) {
-		all = append(all, change[T]{typ: EventRemoved, id: id, before: p.state[id]})
+		all = append(all, change[T]{eventType: EventRemoved, id: id, before: p.state[id]})
 	}
 	return all
 }
@@ -148,7 +148,7 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 		p.state, p.removedEntities = make(map[string]*T, len(changes)), make(map[string]*T)
 	}
 	for _, c := range changes {
-		if c.typ == EventRemoved {
+		if c.eventType == EventRemoved {
 			delete(p.state, c.id)
 			delete(p.missingPolls, c.id)
 			p.removedEntities[c.id] = c.before
@@ -185,15 +185,15 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 // event returns the event that the subscriber gets for a change that p has found, if any. The caller holds the lock.
 func (s *subscriber[T]) event(p *poll[T], c change[T]) (e event[T], ok bool) {
 	// It has moved to another department. Counts change on both sides of a move.
-	elsewhere := c.typ != EventUpdated && !s.counts && s.hasInOtherPoll(p, c.id)
-	if c.typ == EventRemoved {
-		return event[T]{typ: c.typ, id: p.groups.id(c.before)}, s.all && !elsewhere
+	elsewhere := c.eventType != EventUpdated && !s.counts && s.hasInOtherPoll(p, c.id)
+	if c.eventType == EventRemoved {
+		return event[T]{eventType: c.eventType, id: p.groups.id(c.before)}, s.all && !elsewhere
 	}
-	e = event[T]{typ: c.typ, value: c.now, id: p.groups.id(c.now)}
+	e = event[T]{eventType: c.eventType, value: c.now, id: p.groups.id(c.now)}
 	if elsewhere {
-		e.typ = EventUpdated
+		e.eventType = EventUpdated
 	}
-	if c.before == nil || s.all && c.typ == EventAdded {
+	if c.before == nil || s.all && c.eventType == EventAdded {
 		return e, true
 	}
 	d := s.differ(c.before, c.now)
@@ -222,7 +222,7 @@ func (s *subscriber[T]) begin(state map[string]*T) {
 		return
 	}
 	for _, id := range slices.Sorted(maps.Keys(state)) {
-		s.push(event[T]{typ: EventSnapshot, value: state[id], id: s.groups.id(state[id])})
+		s.push(event[T]{eventType: EventSnapshot, value: state[id], id: s.groups.id(state[id])})
 	}
 }
 

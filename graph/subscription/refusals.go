@@ -124,7 +124,7 @@ func (s *subscriber[T]) markRecovered(p *poll[T]) {
 		s.pushPolled()
 	case slices.Contains(s.missed, p):
 		for _, id := range slices.Sorted(maps.Keys(p.state)) {
-			if e, ok := s.event(p, change[T]{typ: EventAdded, id: id, now: p.state[id]}); ok {
+			if e, ok := s.event(p, change[T]{eventType: EventAdded, id: id, now: p.state[id]}); ok {
 				s.push(e)
 			}
 		}

@@ -49,7 +49,7 @@ type subscriber[T any] struct {
 
 // event is a change or an error.
 type event[T any] struct {
-	typ          EventType
+	eventType    EventType
 	value        *T // nil for a removed entity
 	id           string
 	undetermined bool // see delivery
@@ -58,13 +58,13 @@ type event[T any] struct {
 
 // push appends an event. The caller holds the lock.
 func (s *subscriber[T]) push(e event[T]) {
-	if len(s.pending) >= maxPending && e.err == nil && e.typ != EventSnapshot {
+	if len(s.pending) >= maxPending && e.err == nil && e.eventType != EventSnapshot {
 		s.pending = slices.DeleteFunc(s.pending, func(old event[T]) bool {
 			if old.err != nil || old.id != e.id {
 				return false
 			}
-			if old.typ != EventRemoved && e.typ == EventUpdated {
-				e.typ = old.typ // the subscriber has not received the entity yet
+			if old.eventType != EventRemoved && e.eventType == EventUpdated {
+				e.eventType = old.eventType // the subscriber has not received the entity yet
 			}
 			e.undetermined = e.undetermined && old.undetermined
 			return true

@@ -174,7 +174,7 @@ func (s *Service) RobotEvents(ctx context.Context, ids []string, queueID *string
 	return begin(ctx, s.robots, request[cc.Robot, RobotEvent]{
 		area: area, target: t, parameters: parameters[cc.Robot]{all: true, initial: initial}, selected: projectionOf[cc.Robot](ctx, "Robot", "robot"),
 		value: func(_ *subscriber[cc.Robot], e event[cc.Robot]) *RobotEvent {
-			return &RobotEvent{Type: e.typ, ID: e.id, Robot: e.value}
+			return &RobotEvent{Type: e.eventType, ID: e.id, Robot: e.value}
 		},
 	})
 }
@@ -216,7 +216,7 @@ func (s *Service) WorkflowEvents(ctx context.Context, ids []string, area Area, i
 		area: area, target: target{ids: normalize(ids)}, parameters: parameters[cc.Workflow]{all: true, initial: initial},
 		selected: projectionOf[cc.Workflow](ctx, "Workflow", "workflow"),
 		value: func(_ *subscriber[cc.Workflow], e event[cc.Workflow]) *WorkflowEvent {
-			return &WorkflowEvent{Type: e.typ, ID: e.id, Workflow: e.value}
+			return &WorkflowEvent{Type: e.eventType, ID: e.id, Workflow: e.value}
 		},
 	})
 }

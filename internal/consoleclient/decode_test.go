@@ -219,11 +219,11 @@ func TestDecodersAgreeOnMutations(t *testing.T) {
 			}
 			for range *mutants {
 				at := members[random.IntN(len(members))]
-				s := &scanner{in: answer, at: at}
+				s := &scanner{in: answer, pos: at}
 				if _, err := s.raw(); err != nil {
 					continue
 				}
-				mutant := bytes.Join([][]byte{answer[:at], []byte(irregularValues[random.IntN(len(irregularValues))]), answer[s.at:]}, nil)
+				mutant := bytes.Join([][]byte{answer[:at], []byte(irregularValues[random.IntN(len(irregularValues))]), answer[s.pos:]}, nil)
 				for range random.IntN(2) {
 					mutant = mutant[:random.IntN(len(mutant)+1)]
 				}

@@ -107,8 +107,8 @@ type object struct {
 // noMore after the last member.
 func (s *scanner) field(o *object) (int, error) {
 	if o.expected != nil {
-		if m := o.expected.Load(); m != nil && s.at < len(s.in) && s.in[s.at] == ',' && s.follows(s.at+1, m.written) {
-			s.at += 1 + len(m.written)
+		if m := o.expected.Load(); m != nil && s.pos < len(s.in) && s.in[s.pos] == ',' && s.follows(s.pos+1, m.written) {
+			s.pos += 1 + len(m.written)
 			o.expected = &m.next
 			return m.field, nil
 		}
@@ -136,8 +136,8 @@ func (s *scanner) anyField(o *object) (int, error) {
 		return noMore, err
 	}
 	m := o.expected.Load()
-	if m != nil && s.follows(s.at, m.written) {
-		s.at += len(m.written)
+	if m != nil && s.follows(s.pos, m.written) {
+		s.pos += len(m.written)
 	} else {
 		name, err := s.name()
 		if err != nil {

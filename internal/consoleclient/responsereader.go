@@ -71,7 +71,7 @@ func (r *responseReader) firstByte() (byte, error) {
 		}
 		return nil
 	})
-	if errors.Is(err, io.ErrUnexpectedEOF) && r.at == len(r.in) {
+	if errors.Is(err, io.ErrUnexpectedEOF) && r.pos == len(r.in) {
 		err = io.EOF
 	}
 	return first, err
@@ -94,7 +94,7 @@ func (r *responseReader) expectEnd() error {
 // withRefill calls read. If read reaches the end of the buffer, whole reads more and calls it again from the same
 // position.
 func (r *responseReader) withRefill(read func() error) error {
-	start, depth := r.at, r.depth
+	start, depth := r.pos, r.depth
 	for {
 		err := read()
 		if !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -108,7 +108,7 @@ func (r *responseReader) withRefill(read func() error) error {
 			return err
 		}
 		start = 0
-		r.at, r.depth = start, depth
+		r.pos, r.depth = start, depth
 	}
 }
 

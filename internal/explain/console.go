@@ -126,9 +126,9 @@ func errCut() error {
 
 // listKey identifies a list: the unfiltered list of a type in a scope, or a filtered one.
 type listKey struct {
-	typ    string
-	scope  scope.Scope
-	filter any
+	typeName string
+	scope    scope.Scope
+	filter   any
 }
 
 // id returns the id of the entity at a position of a list. c.mu is held.
@@ -155,7 +155,7 @@ func putHex(to []byte, n int) {
 // ref returns the id of another referenced entity of a type in a scope. References are spread
 // over a list of known length. c.mu is held.
 func (c *Console) ref(typ string, sc scope.Scope) string {
-	list := listKey{typ: typ, scope: sc}
+	list := listKey{typeName: typ, scope: sc}
 	position := c.refs[list]
 	c.refs[list]++
 	if size, known := c.hints.ListSize(typ, sc); known && size > 0 {

@@ -21,8 +21,8 @@ type ListedKind[T any, F comparable] struct {
 
 // entityKey identifies an entity that a Console has returned.
 type entityKey struct {
-	typ, id  string
-	complete bool
+	typeName, id string
+	complete     bool
 }
 
 // Page answers a list call.
@@ -37,7 +37,7 @@ func (k ListedKind[T, F]) Page(ctx context.Context, c *Console, sc scope.Scope, 
 		k.Complete(&none)
 		complete, l.Filter = filter == l.Filter, filter
 	}
-	list := listKey{typ: k.Type, scope: sc}
+	list := listKey{typeName: k.Type, scope: sc}
 	if l.Filter != none {
 		list.filter = l.Filter
 	}
@@ -103,7 +103,7 @@ func (c *Console) page(list listKey, kind, operation string, ids []string, index
 	case full:
 		length = 0
 	case list.filter == nil:
-		if known, ok := c.hints.ListSize(list.typ, list.scope); ok {
+		if known, ok := c.hints.ListSize(list.typeName, list.scope); ok {
 			length = known
 		}
 	}

@@ -89,7 +89,7 @@ func (k DurationsByKind) String() string {
 type lifetimeSetting struct {
 	setting   string
 	durations DurationsByKind
-	of        func(*responsecache.Policy) *time.Duration
+	field     func(*responsecache.Policy) *time.Duration
 }
 
 // lifetimeSettings returns all lifetime settings.
@@ -111,7 +111,7 @@ func (c Caching) Defaults() kong.Vars {
 		words := make([]string, 0, len(lifetimes))
 		for _, kind := range slices.Sorted(maps.Keys(lifetimes)) {
 			policy := lifetimes[kind]
-			words = append(words, kind+"="+FormatDuration(*setting.of(&policy)))
+			words = append(words, kind+"="+FormatDuration(*setting.field(&policy)))
 		}
 		all[strings.ReplaceAll(setting.setting, "-", "_")] = strings.Join(words, ", ")
 	}
@@ -139,7 +139,7 @@ func (c Caching) InForce() (map[string]DurationsByKind, error) {
 	for _, setting := range c.lifetimeSettings() {
 		durations := make(DurationsByKind, len(l))
 		for kind, policy := range l {
-			durations[kind] = *setting.of(&policy)
+			durations[kind] = *setting.field(&policy)
 		}
 		all[setting.setting] = durations
 	}
@@ -151,7 +151,7 @@ func (c Caching) lifetimes() (cachedconsole.Lifetimes, error) {
 	l := cachedconsole.DefaultLifetimes()
 	for _, setting := range c.lifetimeSettings() {
 		var err error
-		if l, err = l.With(setting.durations, func(p *responsecache.Policy, d time.Duration) { *setting.of(p) = d }); err != nil {
+		if l, err = l.With(setting.durations, func(p *responsecache.Policy, d time.Duration) { *setting.field(p) = d }); err != nil {
 			return nil, fmt.Errorf("--%s: %w", setting.setting, err)
 		}
 	}

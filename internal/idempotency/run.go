@@ -33,7 +33,7 @@ type runKey struct{ id, input string }
 // them. It is no flight.Call: the claim ends with its first caller, and the run does not end with
 // any. The first caller and the others get different answers.
 type sharedRun struct {
-	at     runKey
+	key    runKey
 	record Record
 
 	answered chan struct{} // closed when own and share are set
@@ -66,7 +66,7 @@ func (e *Executor) join(at runKey) (_ *sharedRun, first bool) {
 		return f, false
 	}
 	f := &sharedRun{
-		at: at,
+		key: at,
 		record: Record{
 			ID: at.id, Input: at.input, Owner: newOwner(),
 			Lease: e.opts.Lease, Retention: e.opts.Retention,
@@ -107,7 +107,7 @@ func (r *sharedRun) wait(ctx context.Context, first bool) (answer, bool) {
 // complete ends a run. The next caller begins another.
 func (e *Executor) complete(f *sharedRun) {
 	e.mu.Lock()
-	delete(e.runs, f.at)
+	delete(e.runs, f.key)
 	e.mu.Unlock()
 	close(f.recorded)
 }

@@ -88,10 +88,10 @@ type progress struct {
 // invalidation is an invalidation to publish.
 type invalidation struct {
 	slots     []Slot
-	of        RefreshID
+	refreshID RefreshID
 	published chan struct{} // closed when the fields below are set
 
-	at        progress
+	progress  progress
 	made      time.Time         // when the server's answer arrived
 	unsettled bool              // leases of the epoch before may still run
 	members   map[string]uint64 // versions of the other members

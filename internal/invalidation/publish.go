@@ -15,7 +15,7 @@ import (
 // their lease. It goes on without its caller. The slots are marked as unpublished when it is
 // called.
 func (c *cluster) invalidate(ctx context.Context, at []Slot, of RefreshID) error {
-	a := &invalidation{slots: at, of: of, published: make(chan struct{})}
+	a := &invalidation{slots: at, refreshID: of, published: make(chan struct{})}
 	err := errUnreachable
 	if c.health.Load() != unhealthy {
 		err = c.publish(ctx, a)
@@ -53,8 +53,8 @@ func (c *cluster) contactLeft() time.Duration {
 // publish assigns a new version to an invalidation.
 func (c *cluster) publish(ctx context.Context, a *invalidation) error {
 	var spared string
-	if a.of != 0 {
-		spared = refreshMark + strconv.FormatUint(uint64(a.of), 10)
+	if a.refreshID != 0 {
+		spared = refreshMark + strconv.FormatUint(uint64(a.refreshID), 10)
 	}
 	args := append(c.arguments(), c.channel, spared)
 	for _, s := range a.slots {
@@ -66,7 +66,7 @@ func (c *cluster) publish(ctx context.Context, a *invalidation) error {
 	if err != nil {
 		return fmt.Errorf("publish an invalidation: %w", err)
 	}
-	a.at, a.made = progress{state.epoch, state.version}, time.Now()
+	a.progress, a.made = progress{state.epoch, state.version}, time.Now()
 	a.members = map[string]uint64{}
 	for pair := range slices.Chunk(state.rest, 2) {
 		if len(pair) < 2 {
@@ -82,7 +82,7 @@ func (c *cluster) publish(ctx context.Context, a *invalidation) error {
 	c.mu.Lock()
 	a.unsettled = !state.settled && time.Since(c.since) <= c.lease
 	c.mu.Unlock()
-	if !c.log.apply(state.epoch, state.version, a.slots, a.of) {
+	if !c.log.apply(state.epoch, state.version, a.slots, a.refreshID) {
 		log := c.log.log.Load()
 		if log == nil || log.epoch != state.epoch {
 			c.leaseState.Store(nil) // the log is that of another epoch
@@ -129,9 +129,9 @@ func (c *cluster) enqueue(at []Slot, of RefreshID) *invalidation {
 		of = 0
 	}
 	if c.pending == nil {
-		c.pending = &invalidation{of: of, published: make(chan struct{})}
+		c.pending = &invalidation{refreshID: of, published: make(chan struct{})}
 	} else if of == 0 {
-		c.pending.of = 0
+		c.pending.refreshID = 0
 	}
 	c.pending.slots = append(c.pending.slots, at...)
 	slices.Sort(c.pending.slots)
@@ -205,10 +205,10 @@ func (c *cluster) missing(a *invalidation) ([]string, <-chan struct{}) {
 	var missing []string
 	for member, version := range a.members {
 		received, ok := c.acks[member]
-		if ok && received.epoch == a.at.epoch {
+		if ok && received.epoch == a.progress.epoch {
 			version = max(version, received.version)
 		}
-		if version < a.at.version {
+		if version < a.progress.version {
 			missing = append(missing, member)
 		}
 	}
@@ -277,7 +277,7 @@ func (c *cluster) evictMember(ctx context.Context, a *invalidation, missing []st
 	if len(missing) == 0 {
 		return
 	}
-	args := []any{a.at.epoch, a.at.version}
+	args := []any{a.progress.epoch, a.progress.version}
 	for _, member := range missing {
 		args = append(args, "m:"+member)
 	}

@@ -29,9 +29,9 @@ const notElement = -1
 type index struct {
 	dependencies // of every element
 
-	mu    sync.RWMutex
-	at    map[uint64]location // by the hash of an element's name; the found element's name is compared
-	sweep int                 // the size of at from which expired locations are removed
+	mu        sync.RWMutex
+	locations map[uint64]location // by the hash of an element's name; the found element's name is compared
+	sweep     int                 // the size of at from which expired locations are removed
 }
 
 // location is where an element is.
@@ -64,7 +64,7 @@ func (v *View[T]) Index(k Key, tags []string, soft string, elements []Element, w
 func (c *Cache) addIndex(k key, on dependencies, whole *entry, elements ...Element) {
 	held, ok := c.memory.GetIfPresent(k)
 	if !ok {
-		made := &index{dependencies: on, at: make(map[uint64]location, len(elements)), sweep: 64 + 2*len(elements)}
+		made := &index{dependencies: on, locations: make(map[uint64]location, len(elements)), sweep: 64 + 2*len(elements)}
 		held = &entry{value: made, ends: whole.ends}
 	}
 	x, ok := held.value.(*index)
@@ -90,28 +90,28 @@ func (i *index) addIndex(c *Cache, whole *entry, elements []Element) int {
 	var newer bool
 	for _, p := range elements {
 		h := maphash.String(c.seed, p.Name)
-		if old, ok := i.at[h]; ok && old.container != known {
+		if old, ok := i.locations[h]; ok && old.container != known {
 			known = old.container
 			e := known.Value()
-			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.log.Current(e.seq, i.slots, e.of)
+			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.log.Current(e.seq, i.slots, e.refreshID)
 		} else if !ok {
-			i.at[h] = location{here, p.N}
+			i.locations[h] = location{here, p.N}
 			continue
 		}
 		if !newer {
-			i.at[h] = location{here, p.N}
+			i.locations[h] = location{here, p.N}
 		}
 	}
-	if len(i.at) > i.sweep {
+	if len(i.locations) > i.sweep {
 		now := time.Now()
-		for h, w := range i.at {
+		for h, w := range i.locations {
 			if e := w.container.Value(); e == nil || !now.Before(e.ends) {
-				delete(i.at, h)
+				delete(i.locations, h)
 			}
 		}
-		i.sweep = 64 + 2*len(i.at)
+		i.sweep = 64 + 2*len(i.locations)
 	}
-	return len(i.at)
+	return len(i.locations)
 }
 
 // removeIndex removes an element from its index.
@@ -119,7 +119,7 @@ func (c *Cache) removeIndex(k key, name string) {
 	if x := c.index(k); x != nil {
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		delete(x.at, maphash.String(c.seed, name))
+		delete(x.locations, maphash.String(c.seed, name))
 	}
 }
 
@@ -150,7 +150,7 @@ func (v *View[T]) elementOf(k Key) *entry {
 		return nil
 	}
 	x.mu.RLock()
-	w := x.at[maphash.String(v.cache.seed, k.Element)]
+	w := x.locations[maphash.String(v.cache.seed, k.Element)]
 	x.mu.RUnlock()
 	whole := w.container.Value()
 	if whole == nil || whole.withdrawn.Load() || w.n == notElement {
@@ -161,7 +161,7 @@ func (v *View[T]) elementOf(k Key) *entry {
 		return nil
 	}
 	return &entry{
-		value: value, id: whole.id, begun: whole.begun, seq: whole.seq, of: whole.of, dependencies: x.dependencies,
+		value: value, id: whole.id, begun: whole.begun, seq: whole.seq, refreshID: whole.refreshID, dependencies: x.dependencies,
 		fresh: whole.begun.Add(v.policy.Life), ends: whole.begun.Add(v.policy.lifetime()),
 	}
 }
@@ -171,7 +171,7 @@ func (v *View[T]) elementOf(k Key) *entry {
 func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, missing []string, info Info) {
 	now := time.Now()
 	found, missing, info = v.peek(k, names, now, Info{Source: Memory}, func(whole *entry, x *index) bool {
-		return now.Before(whole.begun.Add(v.policy.Life)) && youngEnough(whole.begun, now, maxAge) && v.cache.log.Current(whole.seq, x.slots, whole.of)
+		return now.Before(whole.begun.Add(v.policy.Life)) && youngEnough(whole.begun, now, maxAge) && v.cache.log.Current(whole.seq, x.slots, whole.refreshID)
 	})
 	if len(found) > 0 {
 		v.cache.observe(Event{Type: Served, Kind: v.kind.Name, Source: info.Source})
@@ -201,7 +201,7 @@ func (v *View[T]) replaces(because error, now time.Time) func(*entry, *index) bo
 		if errors.Is(because, ErrSlow) {
 			on = x.slots
 		}
-		return now.Before(whole.begun.Add(v.policy.Life+v.policy.StaleIfError)) && v.cache.log.Usable(whole.seq, on, whole.of)
+		return now.Before(whole.begun.Add(v.policy.Life+v.policy.StaleIfError)) && v.cache.log.Usable(whole.seq, on, whole.refreshID)
 	}
 }
 
@@ -227,7 +227,7 @@ func (v *View[T]) peek(k Key, names []string, now time.Time, info Info, usable f
 	var whole *entry // nil: not usable
 	x.mu.RLock()
 	for _, name := range names {
-		at := x.at[maphash.String(c.seed, name)]
+		at := x.locations[maphash.String(c.seed, name)]
 		if at.container != known {
 			known, whole = at.container, at.container.Value()
 			if whole != nil && (whole.withdrawn.Load() || whole.err != nil || !usable(whole, x)) {
@@ -260,7 +260,7 @@ func (v *View[T]) peek(k Key, names []string, now time.Time, info Info, usable f
 func (v *View[T]) dependencyOf(wholes []*entry, at []invalidation.Slot) Dependency {
 	deps := make([]Dependency, len(wholes))
 	for i, e := range wholes {
-		deps[i] = Dependency{seq: e.seq, slots: at, of: e.of, expires: e.begun.Add(v.policy.Life), begun: e.begun}
+		deps[i] = Dependency{seq: e.seq, slots: at, refreshID: e.refreshID, expires: e.begun.Add(v.policy.Life), begun: e.begun}
 	}
 	if len(deps) == 1 {
 		return deps[0]

@@ -22,7 +22,7 @@ func (c *Cache) Purge(ctx context.Context, except Dependency, soft ...string) er
 	for _, tag := range soft {
 		tags = append(tags, tag, purgeTag(tag))
 	}
-	of := except.of
+	of := except.refreshID
 	if of == 0 {
 		of = NewRefreshID() // so that ExpiredSince does not take it for a write
 	} else if c.log.MadeFor(of, invalidation.SlotsOf(tags...)) {
@@ -38,7 +38,7 @@ func (c *Cache) ExpiredSince() (expired func(Dependency) bool) {
 	begun := c.log.Settled()
 	return func(d Dependency) bool {
 		for i, s := range d.slots {
-			if m := d.load(i); c.log.HitByRefresh(s, max(m.seq, begun), m.of) {
+			if m := d.load(i); c.log.HitByRefresh(s, max(m.seq, begun), m.refreshID) {
 				return true
 			}
 		}
@@ -65,10 +65,10 @@ type Entry[T any] struct {
 func (v *View[T]) Entries(principal, soft string, except Dependency, visit func(Entry[T]) bool) {
 	c, now, mark := v.cache, time.Now(), invalidation.SlotOf(soft)
 	for k, e := range c.memory.All() {
-		if k.kind != v.kind.Name || k.principal != principal || except.of != 0 && e.of == except.of || !now.Before(e.ends) {
+		if k.kind != v.kind.Name || k.principal != principal || except.refreshID != 0 && e.refreshID == except.refreshID || !now.Before(e.ends) {
 			continue
 		}
-		if _, carries := slices.BinarySearch(e.slots, mark); !carries || !c.log.Current(e.seq, e.hard, e.of) {
+		if _, carries := slices.BinarySearch(e.slots, mark); !carries || !c.log.Current(e.seq, e.hard, e.refreshID) {
 			continue
 		}
 		value, ok := e.value.(T)

@@ -95,7 +95,7 @@ func (c *Cache) skipLoadID(f *sharedLoad, old *entry, refresh bool) uint64 {
 		return 0
 	}
 	now := time.Now()
-	if f.renews == nil && !refresh && now.Before(old.fresh) && youngEnough(old.begun, now, f.work.maxAge) && c.log.Current(old.seq, old.slots, old.of) {
+	if f.renews == nil && !refresh && now.Before(old.fresh) && youngEnough(old.begun, now, f.work.maxAge) && c.log.Current(old.seq, old.slots, old.refreshID) {
 		return 0
 	}
 	return old.id
@@ -141,9 +141,9 @@ func (c *Cache) completeWithError(f *sharedLoad, old *entry, refresh bool, begun
 	}
 	until := old.fresh.Add(w.policy.StaleIfError)
 	old.failure.Store(&failure{now, err})
-	if !refresh && w.maxAge <= 0 && begun.Before(until) && c.log.Usable(old.seq, old.hard, old.of) {
+	if !refresh && w.maxAge <= 0 && begun.Before(until) && c.log.Usable(old.seq, old.hard, old.refreshID) {
 		source := Stale
-		if now.Before(old.fresh) && c.trusted(now) && c.log.Current(old.seq, old.slots, old.of) {
+		if now.Before(old.fresh) && c.trusted(now) && c.log.Current(old.seq, old.slots, old.refreshID) {
 			source = Memory
 		}
 		c.complete(f, result{entry: old, source: source, err: err, until: until})
@@ -206,7 +206,7 @@ func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at inva
 		return nil, false
 	}
 	on := f.work.withSlots(env.slots)
-	if !c.leased(time.Now()) || !c.log.UsableShared(env.epoch, env.version, on.hard, env.of) {
+	if !c.leased(time.Now()) || !c.log.UsableShared(env.epoch, env.version, on.hard, env.refreshID) {
 		return nil, false
 	}
 	raw, err := env.value()
@@ -217,9 +217,9 @@ func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at inva
 	if err != nil {
 		return nil, false
 	}
-	current = c.log.CurrentShared(env.epoch, env.version, on.slots, env.of)
+	current = c.log.CurrentShared(env.epoch, env.version, on.slots, env.refreshID)
 	e = c.entry(f.work, value, env.id, m.local(env.begun), env.cost, at.Seq)
-	e.dependencies, e.of = on, env.of
+	e.dependencies, e.refreshID = on, env.refreshID
 	if now := time.Now(); !current && now.Before(e.fresh) {
 		e.fresh = now // its soft tag was invalidated
 	}
@@ -240,7 +240,7 @@ func (c *Cache) share(ctx context.Context, w *work, access redisAccess, e *entry
 		return
 	}
 	switch {
-	case err == nil && access.known && at.Epoch != "" && c.log.Current(e.seq, e.slots, e.of):
+	case err == nil && access.known && at.Epoch != "" && c.log.Current(e.seq, e.slots, e.refreshID):
 		raw, err := w.encode(e.value)
 		if err != nil {
 			c.opts.Logger.ErrorContext(ctx, "responsecache: cannot encode an answer", "kind", w.key.kind, "error", err)
@@ -248,7 +248,7 @@ func (c *Cache) share(ctx context.Context, w *work, access redisAccess, e *entry
 		}
 		env := envelope{
 			owner: owner(access.digest, w.key.principal), id: e.id, epoch: at.Epoch, version: at.Version,
-			begun: access.clock.server, cost: e.cost, of: e.of, slots: e.slots,
+			begun: access.clock.server, cost: e.cost, refreshID: e.refreshID, slots: e.slots,
 		}
 		sealed, now := env.seal(raw), time.Now()
 		if !access.redis.storage.take(access.digest, w.key.principal, len(sealed), now, now.Add(w.policy.lifetime())) {

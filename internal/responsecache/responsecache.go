@@ -170,7 +170,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c := &Cache{opts: o.withDefaults(), seed: maphash.MakeSeed()}
 	c.slots = make(chan struct{}, c.opts.refreshes)
-	c.loads.of = map[key]*sharedLoad{}
+	c.loads.byKey = map[key]*sharedLoad{}
 	c.off.Store(o.off)
 	c.ctx, c.end = context.WithCancel(context.Background())
 	memory, err := otter.New(&otter.Options[key, *entry]{
@@ -301,15 +301,15 @@ type key struct{ kind, principal, call string }
 
 // entry is an entry in memory. It is not changed, except for its atomic fields.
 type entry struct {
-	value any
-	err   error     // of a negative entry
-	id    uint64    // of the load, on whichever replica
-	begun time.Time // of the load
-	fresh time.Time // until then it is fresh
-	ends  time.Time // from then on it is of no use
-	cost  time.Duration
-	seq   uint64 // of the invalidation log, when the load, or the read from Redis, began
-	of    RefreshID
+	value     any
+	err       error     // of a negative entry
+	id        uint64    // of the load, on whichever replica
+	begun     time.Time // of the load
+	fresh     time.Time // until then it is fresh
+	ends      time.Time // from then on it is of no use
+	cost      time.Duration
+	seq       uint64 // of the invalidation log, when the load, or the read from Redis, began
+	refreshID RefreshID
 	dependencies
 	size    int
 	element string // its name, if it is an element (Key.Element)
@@ -344,5 +344,5 @@ func (e *entry) weight(k key) uint32 {
 
 // dependency is what an answer depends on that is made from this entry.
 func (e *entry) dependency() Dependency {
-	return Dependency{seq: e.seq, slots: e.slots, of: e.of, expires: e.fresh, begun: e.begun}
+	return Dependency{seq: e.seq, slots: e.slots, refreshID: e.refreshID, expires: e.fresh, begun: e.begun}
 }

@@ -43,7 +43,7 @@ func (c *Cache) awaitOrStale(ctx context.Context, f *sharedLoad, w *work) (old *
 		}
 	}
 	now := time.Now()
-	if old != nil && (!now.Before(old.fresh.Add(w.policy.StaleIfError)) || !c.trusted(now) || !c.log.Usable(old.seq, old.slots, old.of)) {
+	if old != nil && (!now.Before(old.fresh.Add(w.policy.StaleIfError)) || !c.trusted(now) || !c.log.Usable(old.seq, old.slots, old.refreshID)) {
 		old = nil
 	}
 	if old == nil && !w.hasFallback() {

@@ -22,12 +22,12 @@ type storageLimit struct {
 	total, each int64 // bytes
 	start       time.Time
 
-	mu     sync.Mutex
-	used   int64
-	of     map[string]int64   // by principal
-	stored map[uint64]stored  // by the first bytes of the digest
-	ends   map[int64][]uint64 // by the second after start in which they expire
-	next   int64              // the first second that was not swept
+	mu          sync.Mutex
+	used        int64
+	byPrincipal map[string]int64   // by principal
+	stored      map[uint64]stored  // by the first bytes of the digest
+	ends        map[int64][]uint64 // by the second after start in which they expire
+	next        int64              // the first second that was not swept
 }
 
 // stored is an entry in Redis.
@@ -41,7 +41,7 @@ func newStorageLimit(bytes uint64, start time.Time) *storageLimit {
 	total := int64(min(bytes, 1<<62))
 	return &storageLimit{
 		total: total, each: total / principalShare, start: start,
-		of: map[string]int64{}, stored: map[uint64]stored{}, ends: map[int64][]uint64{},
+		byPrincipal: map[string]int64{}, stored: map[uint64]stored{}, ends: map[int64][]uint64{},
 	}
 }
 
@@ -53,11 +53,11 @@ func (sl *storageLimit) take(digest, principal string, bytes int, now, end time.
 	defer sl.mu.Unlock()
 	sl.sweep(now)
 	sl.drop(id)
-	if sl.used+l.bytes > sl.total || sl.of[principal]+l.bytes > sl.each {
+	if sl.used+l.bytes > sl.total || sl.byPrincipal[principal]+l.bytes > sl.each {
 		return false
 	}
 	sl.used += l.bytes
-	sl.of[principal] += l.bytes
+	sl.byPrincipal[principal] += l.bytes
 	sl.stored[id] = l
 	sl.ends[l.end] = append(sl.ends[l.end], id)
 	return true
@@ -90,8 +90,8 @@ func (sl *storageLimit) drop(id uint64) {
 	}
 	delete(sl.stored, id)
 	sl.used -= l.bytes
-	if sl.of[l.principal] -= l.bytes; sl.of[l.principal] <= 0 {
-		delete(sl.of, l.principal)
+	if sl.byPrincipal[l.principal] -= l.bytes; sl.byPrincipal[l.principal] <= 0 {
+		delete(sl.byPrincipal, l.principal)
 	}
 }
 

@@ -67,7 +67,7 @@ func TestStorageLimit(t *testing.T) {
 	take("20", "e", 22, 10, false) // beyond all
 	take("10", "e", 36, 10, true)
 	a.sweep(start.Add(time.Hour))
-	if a.used != 0 || len(a.of)+len(a.stored)+len(a.ends) != 0 {
+	if a.used != 0 || len(a.byPrincipal)+len(a.stored)+len(a.ends) != 0 {
 		t.Errorf("after all have ended: %+v", a)
 	}
 }

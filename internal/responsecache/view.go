@@ -174,7 +174,7 @@ func (v *View[T]) usability(e *entry, now time.Time, r Read[T]) usability {
 	if c.off.Load() || !youngEnough(e.begun, now, r.MaxAge) || !c.trusted(now) {
 		return unusable
 	}
-	age, current := now.Sub(e.fresh), c.log.Current(e.seq, e.slots, e.of)
+	age, current := now.Sub(e.fresh), c.log.Current(e.seq, e.slots, e.refreshID)
 	switch {
 	case current && age < 0:
 		return fresh
@@ -182,7 +182,7 @@ func (v *View[T]) usability(e *entry, now time.Time, r Read[T]) usability {
 		return unusable
 	case current && age < v.policy.StaleWhileRevalidate:
 		return revalidating
-	case age < v.policy.StaleIfError && (current || c.log.Usable(e.seq, e.slots, e.of)) && c.failing(e, v.key(r.Key), now):
+	case age < v.policy.StaleIfError && (current || c.log.Usable(e.seq, e.slots, e.refreshID)) && c.failing(e, v.key(r.Key), now):
 		return failing
 	default:
 		return unusable
@@ -225,7 +225,7 @@ func (c *Cache) failing(e *entry, k key, now time.Time) bool {
 	}
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
-	f := c.loads.of[k]
+	f := c.loads.byKey[k]
 	return f != nil && (f.background || f.detached)
 }
 
@@ -265,7 +265,7 @@ func (v *View[T]) work(r Read[T]) *work {
 		policy:       v.policy,
 		dependencies: dependenciesOf(r.Principal, r.Tags, r.SoftTag),
 		refresh:      r.Refresh,
-		of:           r.RefreshID,
+		refreshID:    r.RefreshID,
 		maxAge:       r.MaxAge,
 		staleWait:    r.StaleWait,
 		reserve:      r.HasFallback,

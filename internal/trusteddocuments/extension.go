@@ -56,7 +56,7 @@ const (
 // logged remembers the documents of the last hour. The zero value is ready for use.
 type logged struct {
 	mu        sync.Mutex
-	at        map[string]time.Time
+	loggedAt  map[string]time.Time
 	fullUntil time.Time
 }
 
@@ -73,26 +73,26 @@ const (
 func (l *logged) first(document string, now time.Time) occurrence {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at, known := l.at[document]; known && now.Sub(at) < logEvery {
+	if at, known := l.loggedAt[document]; known && now.Sub(at) < logEvery {
 		return repeated
 	}
-	if len(l.at) >= maxLogged {
+	if len(l.loggedAt) >= maxLogged {
 		if now.Before(l.fullUntil) {
 			return repeated
 		}
-		for other, at := range l.at {
+		for other, at := range l.loggedAt {
 			if now.Sub(at) >= logEvery {
-				delete(l.at, other)
+				delete(l.loggedAt, other)
 			}
 		}
-		if len(l.at) >= maxLogged {
+		if len(l.loggedAt) >= maxLogged {
 			l.fullUntil = now.Add(logEvery)
 			return setFull
 		}
 	}
-	if l.at == nil {
-		l.at = make(map[string]time.Time)
+	if l.loggedAt == nil {
+		l.loggedAt = make(map[string]time.Time)
 	}
-	l.at[document] = now
+	l.loggedAt[document] = now
 	return firstTime
 }

@@ -27,20 +27,20 @@ func TestLogRateIsLimited(t *testing.T) {
 		want("a", firstTime)
 		want("b", repeated)
 		time.Sleep(time.Hour)
-		for i := len(l.at); i < maxLogged; i++ {
+		for i := len(l.loggedAt); i < maxLogged; i++ {
 			want(fmt.Sprint(i), firstTime)
 		}
 		want("c", firstTime) // a and b were logged an hour ago
 		want("d", firstTime)
 		want("e", setFull)
 		want("f", repeated)
-		if len(l.at) != maxLogged {
-			t.Errorf("%d documents in memory", len(l.at))
+		if len(l.loggedAt) != maxLogged {
+			t.Errorf("%d documents in memory", len(l.loggedAt))
 		}
 		time.Sleep(time.Hour)
 		want("f", firstTime)
-		if len(l.at) != 1 {
-			t.Errorf("%d documents in memory after an hour", len(l.at))
+		if len(l.loggedAt) != 1 {
+			t.Errorf("%d documents in memory after an hour", len(l.loggedAt))
 		}
 	})
 }

@@ -223,7 +223,7 @@ func (c *Controller) acquire(ctx context.Context, call Call) (*Permit, error) {
 		c.mu.Unlock()
 		return nil, err
 	}
-	w := &waiter{permit: &Permit{of: c, class: k, breaker: b, call: call}, result: make(chan error, 1)}
+	w := &waiter{permit: &Permit{controller: c, class: k, breaker: b, call: call}, result: make(chan error, 1)}
 	if hold {
 		b.probeWaiters.push(w)
 	} else {

@@ -21,14 +21,14 @@ const (
 
 // Permit is the permission for one call.
 type Permit struct {
-	of       *Controller
-	class    *class
-	breaker  *breaker
-	call     Call
-	probe    bool      // the call tests the operation
-	started  time.Time // zero: it waits
-	exclude  time.Duration
-	released bool
+	controller *Controller
+	class      *class
+	breaker    *breaker
+	call       Call
+	probe      bool      // the call tests the operation
+	started    time.Time // zero: it waits
+	exclude    time.Duration
+	released   bool
 }
 
 // minProbeTimeout is the least time that a probe may take.
@@ -40,21 +40,21 @@ func (p *Permit) Timeout(most time.Duration) time.Duration {
 	if !p.probe || !p.class.name.reads() {
 		return most
 	}
-	p.of.mu.Lock()
-	defer p.of.mu.Unlock()
+	p.controller.mu.Lock()
+	defer p.controller.mu.Unlock()
 	return min(most, max(minProbeTimeout, 4*p.class.mean))
 }
 
 // Exclude leaves time out of the duration of the call: that in which the call did not wait for the console.
 func (p *Permit) Exclude(d time.Duration) {
-	p.of.mu.Lock()
-	defer p.of.mu.Unlock()
+	p.controller.mu.Lock()
+	defer p.controller.mu.Unlock()
 	p.exclude += d
 }
 
 // Done frees the permit and records the result of the call. Calls after the first do nothing.
 func (p *Permit) Done(r Result) {
-	c := p.of
+	c := p.controller
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.released || p.started.IsZero() {

@@ -33,7 +33,7 @@ func (w *waiter) decided(err error) (*Permit, error) {
 		return nil, err
 	}
 	if w.permit.probe {
-		w.permit.of.probe(w.permit.call.Class)
+		w.permit.controller.probe(w.permit.call.Class)
 	}
 	return w.permit, nil
 }

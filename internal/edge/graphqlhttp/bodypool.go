@@ -39,7 +39,7 @@ type Reservation struct {
 
 // charge is a quota of which a reservation takes its bytes.
 type charge struct {
-	of     *quota.Quota
+	quota  *quota.Quota
 	caller string
 	free   int // first bytes that do not count
 }
@@ -87,9 +87,9 @@ func (res *Reservation) take(n int) error {
 	res.mu.Lock()
 	defer res.mu.Unlock()
 	for i, p := range res.charges {
-		if !p.of.Take(p.caller, p.counted(res.bytes+n)-p.counted(res.bytes)) {
+		if !p.quota.Take(p.caller, p.counted(res.bytes+n)-p.counted(res.bytes)) {
 			for _, taken := range res.charges[:i] {
-				taken.of.Release(taken.caller, taken.counted(res.bytes+n)-taken.counted(res.bytes))
+				taken.quota.Release(taken.caller, taken.counted(res.bytes+n)-taken.counted(res.bytes))
 			}
 			return ErrBusy
 		}
@@ -108,7 +108,7 @@ func (res *Reservation) Release() {
 // release is Release for a caller that holds mu.
 func (res *Reservation) release() {
 	for _, p := range res.charges {
-		p.of.Release(p.caller, p.counted(res.bytes))
+		p.quota.Release(p.caller, p.counted(res.bytes))
 	}
 	res.bytes = 0
 }

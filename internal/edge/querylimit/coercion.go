@@ -41,10 +41,10 @@ func decodeVariables(schema *ast.Schema, op *ast.OperationDefinition, text jsont
 	if wrong == nil {
 		return values, nil
 	}
-	argument := fault.ArgumentAt(wrong.at)
+	argument := fault.ArgumentAt(wrong.path)
 	err := apierror.Refusal(cmp.Or(wrong.code, fault.ValidationFailed), "variable $%s: %s", argument, wrong.reason)
 	err.Extensions["argument"] = argument
-	if name, ok := wrong.at[0].(ast.PathName); ok {
+	if name, ok := wrong.path[0].(ast.PathName); ok {
 		if v := op.VariableDefinitions.ForName(string(name)); v != nil && v.Position != nil {
 			err.Locations = []gqlerror.Location{{Line: v.Position.Line, Column: v.Position.Column}}
 		}
@@ -89,7 +89,7 @@ func (c *coercion) takesFile(declared ast.VariableDefinitionList, path string, s
 
 // coercionError is the error of a value that is not of its variable's type, with its path.
 type coercionError struct {
-	at     ast.Path
+	path   ast.Path
 	reason string
 	code   fault.Code // default fault.ValidationFailed
 }

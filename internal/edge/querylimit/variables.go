@@ -102,7 +102,7 @@ func (d parsedDocuments) decode(ctx context.Context, document *ast.QueryDocument
 
 func (ce *coercionError) below(e ast.PathElement) *coercionError {
 	if ce != nil {
-		ce.at = append(ast.Path{e}, ce.at...)
+		ce.path = append(ast.Path{e}, ce.path...)
 	}
 	return ce
 }
