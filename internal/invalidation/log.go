@@ -32,15 +32,15 @@ type sharedLog struct {
 // spares the entries that the refresh has loaded since the previous invalidation.
 type versions struct {
 	last, before [SlotCount]atomic.Uint64
-	bySlot       [SlotCount]atomic.Uint64
+	refreshIDs   [SlotCount]atomic.Uint64
 }
 
 // set records an invalidation. Its callers hold a lock. A concurrent reader may see that too
 // few entries are spared, never too many.
 func (v *versions) set(s Slot, number uint64, of RefreshID) {
-	if of == 0 || v.bySlot[s].Load() != uint64(of) {
+	if of == 0 || v.refreshIDs[s].Load() != uint64(of) {
 		v.before[s].Store(v.last[s].Load())
-		v.bySlot[s].Store(uint64(of))
+		v.refreshIDs[s].Store(uint64(of))
 	}
 	v.last[s].Store(number)
 }
@@ -51,7 +51,7 @@ func (v *versions) hit(s Slot, after uint64, of RefreshID) bool {
 	if v.last[s].Load() <= after {
 		return false
 	}
-	return of == 0 || v.bySlot[s].Load() != uint64(of) || v.before[s].Load() > after
+	return of == 0 || v.refreshIDs[s].Load() != uint64(of) || v.before[s].Load() > after
 }
 
 // outdated reports the same without the Uncertain invalidations.
@@ -143,14 +143,14 @@ func (l *Log) Hit(s Slot, seq uint64, of RefreshID) bool { return l.versions.hit
 
 // HitByRefresh reports the same, if the slot's last invalidation was made for a refresh.
 func (l *Log) HitByRefresh(s Slot, seq uint64, of RefreshID) bool {
-	last := RefreshID(l.versions.bySlot[s].Load())
+	last := RefreshID(l.versions.refreshIDs[s].Load())
 	return last != 0 && last != Uncertain && l.versions.hit(s, seq, of)
 }
 
 // MadeFor reports whether the last invalidation of each slot was made for the refresh.
 func (l *Log) MadeFor(of RefreshID, at []Slot) bool {
 	for _, s := range at {
-		if l.versions.bySlot[s].Load() != uint64(of) {
+		if l.versions.refreshIDs[s].Load() != uint64(of) {
 			return false
 		}
 	}

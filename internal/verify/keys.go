@@ -40,9 +40,9 @@ const (
 
 // keySet is the set of keys that the SSO publishes.
 type keySet struct {
-	issuers   []string
-	byID      map[string]*rsa.PublicKey
-	fetchedAt time.Time
+	issuers []string
+	byID    map[string]*rsa.PublicKey
+	at      time.Time
 }
 
 // key returns the key with an id. A token without a key id selects the only key. A key that is published without an
@@ -119,7 +119,7 @@ func (k *keyCache) find(ctx context.Context, id string) (*keySet, *rsa.PublicKey
 		return k.refetch(ctx, id, nil)
 	}
 	defer k.mu.Unlock()
-	if k.now().Sub(set.fetchedAt) >= keysAge {
+	if k.now().Sub(set.at) >= keysAge {
 		k.startFetch() //nolint:contextcheck // a fetch serves all callers, so no single one may cancel it
 	}
 	return set, key, nil
@@ -172,7 +172,7 @@ func (k *keyCache) startFetch() <-chan struct{} {
 			k.next = k.now().Add(failedPause)
 			k.logFailure(err)
 		} else {
-			set.fetchedAt = k.now()
+			set.at = k.now()
 			k.set = set
 			k.logRecovery()
 		}
