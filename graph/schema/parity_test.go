@@ -211,7 +211,7 @@ func (w *walker) field(typeName, name string, f field) {
 		}
 		return
 	}
-	if f.Value.Kind == kindObject || f.Value.Kind == kindList {
+	if f.Value.Kind == jsonObject || f.Value.Kind == jsonList {
 		if nested := w.schema.Types[def.Type.Name()]; nested.Kind != ast.Object {
 			w.problem("%s.%s is %s, the document shows fields of its own", typeName, name, def.Type)
 			return
@@ -225,8 +225,8 @@ var textForIDs = []string{"WorkflowUpgradeItem.id"}
 
 // scalars are the GraphQL types of sample values, without nullability.
 var scalars = map[jsonType]string{
-	kindText: "String", kindTexts: "[String]", kindID: "ID", kindIDs: "[ID]", jsonDateTime: "DateTime",
-	kindNumber: "Int", kindBoolean: "Boolean", kindMapping: "StringMap",
+	jsonText: "String", jsonTexts: "[String]", jsonID: "ID", jsonIDs: "[ID]", jsonDateTime: "DateTime",
+	jsonNumber: "Int", jsonBoolean: "Boolean", jsonMap: "StringMap",
 }
 
 func (w *walker) enum(place, typeName string, names []string) {
