@@ -60,7 +60,7 @@ soak: ## Load the gateway with everything for ten minutes, send uploads of 2 GiB
 	go test -count=1 -v -run TestSubscribersSharePoll -timeout 30m ./test/e2e/subscriptions -clients 1000
 	go test -count=1 -v -run TestIdleSubscriberMemory -timeout 30m ./test/e2e/subscriptions -clients 5000
 	go test -count=1 -v -run TestLargeCompanies -timeout 30m ./test/e2e/subscriptions -departments 300
-	go test -count=1 -v -run TestRequestsDoNotExhaust -timeout 30m ./test/e2e/limits -attacks 200
+	go test -count=1 -v -run TestRequestMemoryIsBounded -timeout 30m ./test/e2e/limits -attacks 200
 
 pages: ## Run the tests that drive a real Chromium; make test runs them too
 	@./scripts/install-test-needs
