@@ -24,8 +24,8 @@ type cachingExecutor struct {
 
 // Executor returns exec with the operation cache in front. request returns the parameters and
 // the header of the operation in ctx.
-func (a *Cache) Executor(exec graphql.GraphExecutor, request func(ctx context.Context) (*graphqlhttp.Parameters, http.Header)) graphql.GraphExecutor {
-	return cachingExecutor{exec, a, request}
+func (c *Cache) Executor(exec graphql.GraphExecutor, request func(ctx context.Context) (*graphqlhttp.Parameters, http.Header)) graphql.GraphExecutor {
+	return cachingExecutor{exec, c, request}
 }
 
 // statsCacheRequest is the key of the cache request in an operation's statistics, where gqlgen
@@ -85,15 +85,15 @@ func (a *answer) response() *graphql.Response {
 }
 
 // Compress returns t with compressed answers.
-func (a *Cache) Compress(t graphql.Transport) graphql.Transport {
-	return compressing{t, a.encoder}
+func (c *Cache) Compress(t graphql.Transport) graphql.Transport {
+	return compressing{t, c.encoder}
 }
 
 // WriteBody writes a body that is not cached. A nil cache does not compress it.
-func (a *Cache) WriteBody(w http.ResponseWriter, r *http.Request, header http.Header, body []byte) {
+func (c *Cache) WriteBody(w http.ResponseWriter, r *http.Request, header http.Header, body []byte) {
 	var by *encoder
-	if a != nil {
-		by = a.encoder
+	if c != nil {
+		by = c.encoder
 	}
 	(&answer{status: http.StatusOK, header: header, body: body}).write(w, r, by)
 }

@@ -32,7 +32,9 @@ func NewParsedDocuments(schema *ast.Schema) graphql.Cache[*ast.QueryDocument] {
 }
 
 // WithVariables returns t for operations whose parameters are in the context.
-func WithVariables(t graphql.Transport, p *Parsing) graphql.Transport { return variablesTransport{t, p} }
+func WithVariables(t graphql.Transport, p *Parsing) graphql.Transport {
+	return variablesTransport{t, p}
+}
 
 // variablesTransport is a transport for operations whose parameters are in the context.
 type variablesTransport struct {
@@ -117,9 +119,9 @@ func (d parsedDocuments) decode(ctx context.Context, document *ast.QueryDocument
 	}
 }
 
-func (m *coercionError) below(e ast.PathElement) *coercionError {
-	if m != nil {
-		m.at = append(ast.Path{e}, m.at...)
+func (ce *coercionError) below(e ast.PathElement) *coercionError {
+	if ce != nil {
+		ce.path = append(ast.Path{e}, ce.path...)
 	}
-	return m
+	return ce
 }

@@ -11,7 +11,7 @@ import (
 
 func TestSlowestAnswersEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &slowreader.Budget{Bytes: 100 << 10}
+		b := &slowreader.Limiter{Bytes: 100 << 10}
 		var cut []string
 		begin := func(name string, bytes int) *slowreader.Answer {
 			return b.Begin(bytes, func() { cut = append(cut, name) })
