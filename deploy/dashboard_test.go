@@ -54,7 +54,7 @@ func readDashboard(t *testing.T) dashboard {
 	return d
 }
 
-func TestDashboardStandsAlone(t *testing.T) {
+func TestDashboardIsSelfContained(t *testing.T) {
 	t.Parallel()
 	d := readDashboard(t)
 	if d.UID == "" || d.Title == "" || d.SchemaVersion < 38 { // that of Grafana 10
@@ -114,7 +114,7 @@ func (p panel) check(t *testing.T) {
 	}
 }
 
-func TestAlertsSayWhatToDo(t *testing.T) {
+func TestAlertsHaveRunbooks(t *testing.T) {
 	t.Parallel()
 	names := make(map[string]bool)
 	for _, a := range alerts(t) {

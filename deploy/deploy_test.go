@@ -39,9 +39,9 @@ func compose(t *testing.T) map[string]service {
 	return file.Services
 }
 
-// TestComposeKnowsTheSimulatorsAccount verifies that account and scope in compose.yaml equal
+// TestComposeAccountMatchesSimulator verifies that account and scope in compose.yaml equal
 // those of the simulator's default seed.
-func TestComposeKnowsTheSimulatorsAccount(t *testing.T) {
+func TestComposeAccountMatchesSimulator(t *testing.T) {
 	t.Parallel()
 	sim := simulator(t)
 	username, password := sim.DefaultUser()
@@ -61,7 +61,7 @@ func TestComposeKnowsTheSimulatorsAccount(t *testing.T) {
 	}
 }
 
-func TestComposeConfinesEveryService(t *testing.T) {
+func TestComposeRestrictsServices(t *testing.T) {
 	t.Parallel()
 	services := compose(t)
 	for _, name := range []string{"gateway", "gateway-2", "nginx", "redis", "simulator", "prometheus", "grafana"} {
@@ -83,8 +83,8 @@ func TestComposeConfinesEveryService(t *testing.T) {
 	}
 }
 
-// TestComposeMountsFilesThatExist verifies that the files that compose.yaml mounts exist: Docker would create directories.
-func TestComposeMountsFilesThatExist(t *testing.T) {
+// TestComposeMountsExist verifies that the files that compose.yaml mounts exist: Docker would create directories.
+func TestComposeMountsExist(t *testing.T) {
 	t.Parallel()
 	for name, s := range compose(t) {
 		for _, volume := range s.Volumes {

@@ -19,9 +19,9 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// TestFilesNameSettingsThatExist verifies that files name only existing settings, also in
+// TestSettingsInFilesExist verifies that files name only existing settings, also in
 // comments and alerts.
-func TestFilesNameSettingsThatExist(t *testing.T) {
+func TestSettingsInFilesExist(t *testing.T) {
 	t.Parallel()
 	known := settingsInForce(t, nil)
 	if len(known) < 30 {
@@ -45,7 +45,7 @@ func TestFilesNameSettingsThatExist(t *testing.T) {
 	}
 }
 
-func TestKubernetesSettingsAreTaken(t *testing.T) {
+func TestKubernetesSettingsAreValid(t *testing.T) {
 	t.Parallel()
 	given := kubernetes(t).config.Data
 	got := settingsInForce(t, given)
@@ -56,9 +56,9 @@ func TestKubernetesSettingsAreTaken(t *testing.T) {
 	}
 }
 
-// TestKubernetesHoldsNoSecret verifies that secrets come from an object outside of the files,
+// TestKubernetesContainsNoSecret verifies that secrets come from an object outside of the files,
 // so that no deployment uses known secrets.
-func TestKubernetesHoldsNoSecret(t *testing.T) {
+func TestKubernetesContainsNoSecret(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
 	made := readText(t, kubernetesBase+"/kustomization.yaml")
@@ -96,7 +96,7 @@ func TestKubernetesHoldsNoSecret(t *testing.T) {
 	}
 }
 
-func TestKubernetesListensWhereItIsAsked(t *testing.T) {
+func TestKubernetesPortsMatch(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
 	for port, setting := range map[string]string{"http": "CONSOLEQL_LISTEN", "admin": "CONSOLEQL_ADMIN_LISTEN"} {
@@ -133,7 +133,7 @@ func TestKubernetesListensWhereItIsAsked(t *testing.T) {
 	}
 }
 
-func TestKubernetesObjectsFitTogether(t *testing.T) {
+func TestKubernetesReferencesResolve(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
 	spec := m.deployment.Spec
@@ -167,9 +167,9 @@ func TestKubernetesObjectsFitTogether(t *testing.T) {
 	}
 }
 
-// TestKubernetesMountsTheKeyFile verifies that the file of API keys is where the settings say, in a directory, so that
+// TestKubernetesMountsKeyFile verifies that the file of API keys is where the settings say, in a directory, so that
 // changes reach the pods.
-func TestKubernetesMountsTheKeyFile(t *testing.T) {
+func TestKubernetesMountsKeyFile(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
 	pod, mounts := m.deployment.Spec.Template.Spec, m.container().VolumeMounts
@@ -237,7 +237,7 @@ func TestKubernetesOverlay(t *testing.T) {
 	}
 }
 
-func TestKubernetesConfines(t *testing.T) {
+func TestKubernetesRestrictsContainers(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
 	raw, err := os.ReadFile("../Dockerfile")
@@ -260,8 +260,8 @@ func TestKubernetesConfines(t *testing.T) {
 	}
 }
 
-// TestKubernetesLetsTheGatewayDrain verifies that a pod is not killed before it has drained.
-func TestKubernetesLetsTheGatewayDrain(t *testing.T) {
+// TestKubernetesGracePeriod verifies that a pod is not killed before it has drained.
+func TestKubernetesGracePeriod(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
 	seconds := func(name string) time.Duration {
@@ -285,9 +285,9 @@ func TestKubernetesLetsTheGatewayDrain(t *testing.T) {
 	}
 }
 
-// TestKubernetesMemoryFitsTheCaches verifies that the caches' defaults fit. A smaller
+// TestKubernetesMemoryFitsCaches verifies that the caches' defaults fit. A smaller
 // container would silently have smaller caches.
-func TestKubernetesMemoryFitsTheCaches(t *testing.T) {
+func TestKubernetesMemoryFitsCaches(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
 	r := m.container().Resources

@@ -121,7 +121,7 @@ var (
 )
 
 // check compares an expression with the scraped metrics.
-func (all scraped) check(t *testing.T, q query) {
+func (s scraped) check(t *testing.T, q query) {
 	t.Helper()
 	expr := strings.Join(strings.Fields(variables.Replace(q.expr)), " ")
 	if strings.Contains(expr, "$") {
@@ -136,7 +136,7 @@ func (all scraped) check(t *testing.T, q query) {
 		if at[4] >= 0 {
 			matchers = expr[at[4]:at[5]]
 		}
-		m := all[name]
+		m := s[name]
 		if m == nil {
 			t.Errorf("%s: the gateway has no metric %s", q.where, name)
 			continue
@@ -149,7 +149,7 @@ func (all scraped) check(t *testing.T, q query) {
 		}
 		m.match(t, q.where+": "+name, matchers)
 	}
-	labels := all.labels(t, q.where, expr, found)
+	labels := s.labels(t, q.where, expr, found)
 	for _, name := range q.legend {
 		if !slices.Contains(labels, name) {
 			t.Errorf("%s: results have the labels %q, and no %s", q.where, labels, name)
@@ -186,7 +186,7 @@ func (m *metric) match(t *testing.T, where, matchers string) {
 
 // labels returns the labels of an expression's results: its grouping labels, or those of its
 // metrics.
-func (all scraped) labels(t *testing.T, where, expr string, found [][]int) []string {
+func (s scraped) labels(t *testing.T, where, expr string, found [][]int) []string {
 	t.Helper()
 	var names []string
 	for _, group := range grouping.FindAllStringSubmatchIndex(expr, -1) {
@@ -198,7 +198,7 @@ func (all scraped) labels(t *testing.T, where, expr string, found [][]int) []str
 		for label := range strings.SplitSeq(expr[group[2]:group[3]], ", ") {
 			names = append(names, label)
 			for _, at := range found {
-				if name := expr[at[2]:at[3]]; at[0] > group[1] && at[0] < end && !all.has(name, label) {
+				if name := expr[at[2]:at[3]]; at[0] > group[1] && at[0] < end && !s.has(name, label) {
 					t.Errorf("%s: %s has no label %s", where, name, label)
 				}
 			}
@@ -206,7 +206,7 @@ func (all scraped) labels(t *testing.T, where, expr string, found [][]int) []str
 	}
 	if len(names) == 0 && !strings.Contains(expr, "sum(") && !strings.Contains(expr, "absent(") {
 		for _, at := range found {
-			if m := all[expr[at[2]:at[3]]]; m != nil && len(m.series) > 0 {
+			if m := s[expr[at[2]:at[3]]]; m != nil && len(m.series) > 0 {
 				names = slices.AppendSeq(names, maps.Keys(m.series[0]))
 			}
 		}
@@ -214,8 +214,8 @@ func (all scraped) labels(t *testing.T, where, expr string, found [][]int) []str
 	return names
 }
 
-func (all scraped) has(name, label string) bool {
-	m := all[name]
+func (s scraped) has(name, label string) bool {
+	m := s[name]
 	return m != nil && slices.ContainsFunc(m.series, func(labels map[string]string) bool { _, ok := labels[label]; return ok })
 }
 
@@ -235,9 +235,9 @@ func closing(text string, i int) int {
 	return -1
 }
 
-// TestRulesAndDashboardAskForWhatThereIs compares the expressions of rules and dashboard with
+// TestRulesAndDashboardMetricsExist compares the expressions of rules and dashboard with
 // a real gateway's metrics.
-func TestRulesAndDashboardAskForWhatThereIs(t *testing.T) {
+func TestRulesAndDashboardMetricsExist(t *testing.T) {
 	t.Parallel()
 	all := scrapedGateway(t)
 	var shown strings.Builder

@@ -143,8 +143,8 @@ func TestNginx(t *testing.T) {
 	}
 }
 
-// TestNginxKeepsIdleConnectionsShorter compares nginx.conf with the gateway's default.
-func TestNginxKeepsIdleConnectionsShorter(t *testing.T) {
+// TestNginxIdleTimeoutIsShorter compares nginx.conf with the gateway's default.
+func TestNginxIdleTimeoutIsShorter(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile("nginx.conf")
 	if err != nil {

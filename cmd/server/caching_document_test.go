@@ -44,7 +44,7 @@ func lifetimes(t *testing.T) string {
 		if k.Note != "" {
 			name += " (" + k.Note + ")"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, inWords(p.Life), inWords(p.StaleWhileRevalidate), inWords(p.StaleIfError))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, formatDuration(p.Life), formatDuration(p.StaleWhileRevalidate), formatDuration(p.StaleIfError))
 		if p.Negative != 2*time.Second {
 			t.Errorf("%s: it is kept for %v that an entity does not exist, and not for 2 s", k.Name, p.Negative)
 		}
@@ -52,10 +52,10 @@ func lifetimes(t *testing.T) string {
 	return b.String()
 }
 
-func inWords(d time.Duration) string {
-	minutes, isMinutes := strings.CutSuffix(gateway.Shortly(d), "m")
+func formatDuration(d time.Duration) string {
+	minutes, isMinutes := strings.CutSuffix(gateway.FormatDuration(d), "m")
 	if isMinutes {
 		return minutes + " min"
 	}
-	return strings.TrimSuffix(gateway.Shortly(d), "s") + " s"
+	return strings.TrimSuffix(gateway.FormatDuration(d), "s") + " s"
 }

@@ -66,7 +66,7 @@ func (s *runningCommand) demoURL(t *testing.T) string {
 	return url
 }
 
-func TestDemoAnswersItsExamples(t *testing.T) {
+func TestDemoRunsItsExamples(t *testing.T) {
 	demo := start(t, "admin listening", "demo", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0")
 	url := demo.demoURL(t)
 	sim, err := consolesim.Start(t.Context(), consolesim.Options{}) // the same seed gives the same ids
@@ -120,7 +120,7 @@ func TestDemoAnswersItsExamples(t *testing.T) {
 	}
 }
 
-func TestGraphiQLAnswersInABrowser(t *testing.T) {
+func TestGraphiQLInBrowser(t *testing.T) {
 	demo := start(t, `"listening"`, "demo", "--listen=127.0.0.1:0", "--admin-listen=")
 	var shot string
 	if *picture != "" {
@@ -207,8 +207,8 @@ func TestConfigMasksSecrets(t *testing.T) {
 	}
 }
 
-// TestConfigCanBeFedBack: config prints the settings in force in the form of environment variables.
-func TestConfigCanBeFedBack(t *testing.T) {
+// TestConfigOutputIsValidInput: config prints the settings in force in the form of environment variables.
+func TestConfigOutputIsValidInput(t *testing.T) {
 	config := func(args ...string) string {
 		t.Helper()
 		var out, log bytes.Buffer
@@ -249,8 +249,8 @@ func TestPasswordsInURLsAreMasked(t *testing.T) {
 	}
 }
 
-// TestMistypedURLsShowNoPassword: neither printed settings nor errors show a password.
-func TestMistypedURLsShowNoPassword(t *testing.T) {
+// TestMistypedURLsHidePasswords: neither printed settings nor errors show a password.
+func TestMistypedURLsHidePasswords(t *testing.T) {
 	for _, address := range []string{
 		"default:hunter2@redis.example:6379/0", "redis://:12/hunter2@redis.example:6379/0", "redis://:12?hunter2@redis.example:6379/0",
 		"redis:hunter2@redis.example", "://hunter2",
@@ -267,7 +267,7 @@ func TestMistypedURLsShowNoPassword(t *testing.T) {
 	}
 }
 
-func TestSettingsThatMakeNoSense(t *testing.T) {
+func TestInvalidSettings(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args []string
 		says string
@@ -319,7 +319,7 @@ func TestSettingsThatMakeNoSense(t *testing.T) {
 	}
 }
 
-func TestServeAgainstASimulatedConsole(t *testing.T) {
+func TestServeWithSimulatedConsole(t *testing.T) {
 	sim := start(t, "DepartmentId", "simulate", "--api-listen=127.0.0.1:0", "--sso-listen=127.0.0.1:0", "--storage-listen=127.0.0.1:0")
 	found := regexp.MustCompile(`(http://\S+) is the API gateway\n(http://\S+) is the SSO\n(?s:.*)user (\S+), password (\S+), CompanyId (\S+), DepartmentId (\S+)`).FindStringSubmatch(sim.out.String())
 	if found == nil {
@@ -352,9 +352,9 @@ func TestServeAgainstASimulatedConsole(t *testing.T) {
 	}
 }
 
-// TestSubscriptionsInABrowser follows the demo's robots over GraphiQL's WebSocket, and by an EventSource in a page
+// TestSubscriptionsInBrowser follows the demo's robots over GraphiQL's WebSocket, and by an EventSource in a page
 // without libraries.
-func TestSubscriptionsInABrowser(t *testing.T) {
+func TestSubscriptionsInBrowser(t *testing.T) {
 	demo := start(t, `"listening"`, "demo", "--listen=127.0.0.1:0", "--admin-listen=", "--poll-interval=200ms")
 	const live = 4 // the tab of the subscription example
 	result := browsertest.Run(t, demo.demoURL(t), browsertest.Options{Tab: live, Before: func(ctx context.Context) error {

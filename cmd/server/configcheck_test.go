@@ -96,8 +96,8 @@ func (s *setUp) agents(descriptions string) {
 	s.args["trusted-documents"], s.args["mcp"], s.args["anonymous"] = manifest, "on", "false"
 }
 
-// TestCheckOfTools verifies that the report names mutations that are no tools.
-func TestCheckOfTools(t *testing.T) {
+// TestCheckTools verifies that the report names mutations that are no tools.
+func TestCheckTools(t *testing.T) {
 	t.Parallel()
 	for names, want := range map[string]string{"Remove": "", "Remove,Absent,Viewer": `no mutations that can be tools: ["Absent" "Viewer"]`} {
 		s := newSetUp(t, consolesim.Options{})
@@ -110,8 +110,8 @@ func TestCheckOfTools(t *testing.T) {
 	}
 }
 
-// TestCheckOfIssuers verifies that the report warns if the token of a login would be refused from a caller.
-func TestCheckOfIssuers(t *testing.T) {
+// TestCheckIssuers verifies that the report warns if the token of a login would be refused from a caller.
+func TestCheckIssuers(t *testing.T) {
 	t.Parallel()
 	for issuers, want := range map[string]bool{"": false, "https://sso.example.com": true} {
 		s := newSetUp(t, consolesim.Options{})
@@ -123,8 +123,8 @@ func TestCheckOfIssuers(t *testing.T) {
 	}
 }
 
-// TestCheckOfWrongSetUps verifies that the report names what is wrong, and that it holds no secret.
-func TestCheckOfWrongSetUps(t *testing.T) {
+// TestCheckInvalidSetups verifies that the report names what is wrong, and that it holds no secret.
+func TestCheckInvalidSetups(t *testing.T) {
 	t.Parallel()
 	_, hash := apikey.New()
 	const id = "00000000-0000-4000-8000-00000000dead"
@@ -234,8 +234,8 @@ func withoutIDs(r *http.Response) error {
 	return nil
 }
 
-// TestCheckFindsEverything verifies that one report has the findings of all parts.
-func TestCheckFindsEverything(t *testing.T) {
+// TestCheckReportsAllFindings verifies that one report has the findings of all parts.
+func TestCheckReportsAllFindings(t *testing.T) {
 	t.Parallel()
 	s := newSetUp(t, consolesim.Options{})
 	s.args["max-fields"], s.args["redis-url"], s.args["audit-log"] = "0", "redis://127.0.0.1:1", "/does/not/exist"
@@ -251,8 +251,8 @@ func TestCheckFindsEverything(t *testing.T) {
 	}
 }
 
-// TestCheckOfDialects verifies that the report accepts every dialect, and names the differences.
-func TestCheckOfDialects(t *testing.T) {
+// TestCheckDialects verifies that the report accepts every dialect, and names the differences.
+func TestCheckDialects(t *testing.T) {
 	t.Parallel()
 	all := map[string]consolesim.Options{
 		"the captured one":     {},
@@ -302,8 +302,8 @@ func TestCheckOfDialects(t *testing.T) {
 	}
 }
 
-// TestCheckCreatesNothing verifies that the file of the audit log is not created: the gateway may run as another user.
-func TestCheckCreatesNothing(t *testing.T) {
+// TestCheckCreatesNoFile verifies that the file of the audit log is not created: the gateway may run as another user.
+func TestCheckCreatesNoFile(t *testing.T) {
 	t.Parallel()
 	s := newSetUp(t, consolesim.Options{})
 	path := filepath.Join(t.TempDir(), "audit.log")

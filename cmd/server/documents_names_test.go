@@ -53,14 +53,14 @@ func sources(t *testing.T, pattern string) (text string) {
 }
 
 var (
-	shellWord = regexp.MustCompile(`(?:"[^"]*"|'[^']*'|[^\s"'])+`)
-	remark    = regexp.MustCompile(`(?m)(^|\s+)# .*$`)
+	shellWord    = regexp.MustCompile(`(?:"[^"]*"|'[^']*'|[^\s"'])+`)
+	shellComment = regexp.MustCompile(`(?m)(^|\s+)# .*$`)
 )
 
-// namesWhatThereIs verifies that the targets, commands, packages and tests that shell commands name exist.
-func namesWhatThereIs(t *testing.T, commands string) {
+// checkNames verifies that the targets, commands, packages and tests that shell commands name exist.
+func checkNames(t *testing.T, commands string) {
 	t.Helper()
-	commands = strings.ReplaceAll(remark.ReplaceAllString(commands, ""), "&&", "\n")
+	commands = strings.ReplaceAll(shellComment.ReplaceAllString(commands, ""), "&&", "\n")
 	for line := range strings.Lines(commands) {
 		words := shellWord.FindAllString(line, -1)
 		for i, word := range words {
@@ -126,17 +126,17 @@ func testHas(t *testing.T, args []string) {
 	}
 }
 
-// TestMakefileNamesWhatThereIs verifies that the tests and flags of the Makefile exist.
-func TestMakefileNamesWhatThereIs(t *testing.T) {
+// TestMakefileNamesExist verifies that the tests and flags of the Makefile exist.
+func TestMakefileNamesExist(t *testing.T) {
 	t.Parallel()
 	for _, line := range regexp.MustCompile(`(?m)^\tgo test .*$`).FindAllString(repositoryFile(t, "Makefile"), -1) {
-		namesWhatThereIs(t, strings.ReplaceAll(line, "$$", "$"))
+		checkNames(t, strings.ReplaceAll(line, "$$", "$"))
 	}
 }
 
-// TestDocumentsNameWhatThereIs verifies that the flags, metrics and paths that documents name exist. Flags are of the
+// TestDocumentedNamesExist verifies that the flags, metrics and paths that documents name exist. Flags are of the
 // program, of cmd/bench, or of docker. graph/schema does so for settings.
-func TestDocumentsNameWhatThereIs(t *testing.T) {
+func TestDocumentedNamesExist(t *testing.T) {
 	t.Parallel()
 	program, err := newProgram()
 	if err != nil {
@@ -169,9 +169,9 @@ func TestDocumentsNameWhatThereIs(t *testing.T) {
 	}
 }
 
-// TestDeploymentSaysWhatNoTestRuns verifies that files whose comments have commands of deployment say that no test runs
-// them.
-func TestDeploymentSaysWhatNoTestRuns(t *testing.T) {
+// TestDeploymentMarksUntestedCommands verifies that files whose comments have commands of deployment say that no test
+// runs them.
+func TestDeploymentMarksUntestedCommands(t *testing.T) {
 	t.Parallel()
 	command := regexp.MustCompile(`(?m)^\s*#.*\b(docker (compose|build)|kubectl (apply|create)|systemctl) `)
 	for _, pattern := range []string{"Dockerfile", "deploy/*.yaml", "deploy/systemd/*", "deploy/kubernetes/*/*.yaml"} {

@@ -177,25 +177,25 @@ func (a answer) compare(t *testing.T, text string, all []*example) {
 			t.Fatalf("%v in\n%s", err, all[i].printed)
 		}
 	}
-	if diff := cmp.Diff(steady(want, changing, ""), steady(got, changing, "")); diff != "" {
+	if diff := cmp.Diff(normalizeValue(want, changing, ""), normalizeValue(got, changing, "")); diff != "" {
 		t.Errorf("the document differs from what is printed:\n%s", diff)
 	}
 }
 
-// steady returns a value whose members with a changing name have their type instead of a value. Lists are sorted: calls of
-// one round begin in any order.
-func steady(v any, changing *regexp.Regexp, name string) any {
+// normalizeValue returns a value whose members with a changing name have their type instead of a value. Lists are
+// sorted: calls of one round begin in any order.
+func normalizeValue(v any, changing *regexp.Regexp, name string) any {
 	switch v := v.(type) {
 	case map[string]any:
 		all := maps.Clone(v)
 		for name, member := range v {
-			all[name] = steady(member, changing, name)
+			all[name] = normalizeValue(member, changing, name)
 		}
 		return all
 	case []any:
 		all := slices.Clone(v)
 		for i, element := range v {
-			all[i] = steady(element, changing, name)
+			all[i] = normalizeValue(element, changing, name)
 		}
 		slices.SortFunc(all, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 		return all

@@ -115,7 +115,7 @@ func (e *example) check(t *testing.T, path string, all []*example) {
 	t.Helper()
 	switch v := e.verdict; {
 	case v.named:
-		namesWhatThereIs(t, e.text)
+		checkNames(t, e.text)
 		if strings.Contains(e.text, "\n") && !testless.MatchString(e.section) && !strings.Contains(repositoryFile(t, ".ci/run"), strings.TrimSpace(e.text)) {
 			t.Errorf("%s does not say that no test runs\n%s", path, e.text)
 		}
@@ -137,8 +137,8 @@ func (e *example) check(t *testing.T, path string, all []*example) {
 	}
 }
 
-// layersAreThere verifies that the packages of the diagram exist.
-func layersAreThere(t *testing.T, text string) {
+// layersExist verifies that the packages of the diagram exist.
+func layersExist(t *testing.T, text string) {
 	for _, match := range regexp.MustCompile(`\["([a-z, ]+)(<br>|")`).FindAllStringSubmatch(text, -1) {
 		for name := range strings.SplitSeq(match[1], ", ") {
 			if found, _ := filepath.Glob(filepath.Join(repository, "*", name)); len(found) == 0 { // the pattern is well-formed
@@ -168,7 +168,7 @@ func stepsAreCommands(t *testing.T, text string) {
 		t.Fatalf("%v in\n%s", err, text)
 	}
 	for _, step := range steps {
-		namesWhatThereIs(t, step.Run)
+		checkNames(t, step.Run)
 	}
 }
 

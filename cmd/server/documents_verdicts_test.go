@@ -22,7 +22,7 @@ var verdicts = map[string][]verdict{
 	},
 	"CONTRIBUTING.md": {{begins: "go run ./cmd/server demo", prints: `(?m)^  bench +Measure`}},
 	"docs/architecture.md": {
-		{begins: "flowchart LR", judge: layersAreThere},
+		{begins: "flowchart LR", judge: layersExist},
 		{begins: "go test -run TestNoReadIsOlder", named: true},
 	},
 	"docs/caching.md": {{begins: "curl http://127.0.0.1:8080/graphql", prints: `^{"data":{"robots":{"totalCount":[1-9]\d*}}}$`}},

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestAllFindingsAtOnce verifies that one run names each wrong setting, in the order of the flags.
-func TestAllFindingsAtOnce(t *testing.T) {
+// TestFindingsAreReportedTogether verifies that one run names each wrong setting, in the order of the flags.
+func TestFindingsAreReportedTogether(t *testing.T) {
 	t.Setenv("CONSOLEQL_CONSOLE_TIMEOUT", "soon")
 	t.Setenv("CONSOLEQL_CONSOLE_IDS", "maybe")
 	t.Setenv("CONSOLEQL_CACHE_LIFE", "robots=1x")
@@ -39,8 +39,8 @@ consoleql: --console-rate must not be negative
 	}
 }
 
-// TestFindingsOfOtherCommands verifies that a command ignores the settings of others.
-func TestFindingsOfOtherCommands(t *testing.T) {
+// TestFindingsInOtherCommands verifies that a command ignores the settings of others.
+func TestFindingsInOtherCommands(t *testing.T) {
 	t.Setenv("CONSOLEQL_SCALE", "large")
 	t.Setenv("CONSOLEQL_MAX_DEPTH", "x")
 	var out, log bytes.Buffer

@@ -19,9 +19,9 @@ func text(name string) string {
 	return fmt.Sprintf(`(globalThis.__MONACO?.editor.getModels().find(m => m.uri.path.endsWith(%q))?.getValue() ?? '')`, name)
 }
 
-// TestBrowserSignsInAtGraphiQL signs in at the first tab of serve, and puts the session into the headers. It chooses
+// TestBrowserSignsInToGraphiQL signs in at the first tab of serve, and puts the session into the headers. It chooses
 // company and department, runs another tab, and explains it. The browser stores no secret.
-func TestBrowserSignsInAtGraphiQL(t *testing.T) {
+func TestBrowserSignsInToGraphiQL(t *testing.T) {
 	w := e2e.NewWorld(t, consolesim.Settings{Seed: 1, PageClamp: 500, Irregular: true}.Options())
 	username, password := w.Sim.DefaultUser()
 	serve := start(t, `"listening"`, "serve", "--listen=127.0.0.1:0", "--admin-listen=", "--console-url="+w.Sim.APIURL(), "--sso-url="+w.Sim.SSOURL())
@@ -82,8 +82,8 @@ func TestBrowserSignsInAtGraphiQL(t *testing.T) {
 	}
 }
 
-// TestBrowserShowsTheDashboardOfTheDemo opens the page that demo prints.
-func TestBrowserShowsTheDashboardOfTheDemo(t *testing.T) {
+// TestBrowserShowsDemoDashboard opens the page that demo prints.
+func TestBrowserShowsDemoDashboard(t *testing.T) {
 	demo := start(t, `"listening"`, "demo", "--listen=127.0.0.1:0", "--admin-listen=")
 	url := demo.demoURL(t)
 	if !strings.Contains(demo.out.String(), url+"/dashboard/ is the dashboard\n") {

@@ -35,7 +35,7 @@ func TestAPIKeyCommand(t *testing.T) {
 	}
 }
 
-func TestSettingsOfIdentity(t *testing.T) {
+func TestIdentitySettings(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys.yaml")
 	if err := os.WriteFile(file, []byte("keys:\n  - {name: k, hash: nonsense, account: nobody}\n"), 0o600); err != nil {
 		t.Fatal(err)

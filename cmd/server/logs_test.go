@@ -29,8 +29,8 @@ func (l *stallingLog) Write(p []byte) (int, error) {
 	return l.LockedBuffer.Write(p)
 }
 
-// awayConsole are the flags of a gateway whose console, SSO and Redis do not answer.
-func awayConsole() []string {
+// unreachableConsole are the flags of a gateway whose console, SSO and Redis do not answer.
+func unreachableConsole() []string {
 	return []string{"serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--console-url=http://127.0.0.1:1", "--sso-url=http://127.0.0.1:1", "--log-format=json"}
 }
 
@@ -68,15 +68,15 @@ func addresses(t *testing.T, log func() string) (public, admin string) {
 	return found[1], "http://" + found[2]
 }
 
-// TestLogThatStalls verifies that requests, readiness and metrics are answered while nobody reads the log, and that its
+// TestStalledLog verifies that requests, readiness and metrics are answered while nobody reads the log, and that its
 // lines follow.
-func TestLogThatStalls(t *testing.T) {
+func TestStalledLog(t *testing.T) {
 	t.Parallel()
 	log := &stallingLog{goOn: make(chan struct{})}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	code := make(chan int, 1)
-	go func() { code <- run(ctx, awayConsole(), io.Discard, log) }()
+	go func() { code <- run(ctx, unreachableConsole(), io.Discard, log) }()
 	public, admin := addresses(t, log.String)
 	log.stalled.Store(true)
 	for range 10 {
@@ -102,8 +102,8 @@ func TestLogThatStalls(t *testing.T) {
 	}
 }
 
-// TestLostReader verifies that the process outlives the reader of its log, and counts the lines that are lost.
-func TestLostReader(t *testing.T) {
+// TestBrokenPipe verifies that the process outlives the reader of its log, and counts the lines that are lost.
+func TestBrokenPipe(t *testing.T) {
 	t.Parallel()
 	program, err := os.Executable()
 	if err != nil {
@@ -113,7 +113,7 @@ func TestLostReader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	process := exec.Command(program, awayConsole()...)
+	process := exec.Command(program, unreachableConsole()...)
 	process.Env = append(os.Environ(), runsMain+"=1")
 	process.Stderr = writer
 	if err := process.Start(); err != nil {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestURLsShowNoSecret verifies that no command shows what may be secret in any setting that holds URLs.
-func TestURLsShowNoSecret(t *testing.T) {
+// TestURLsHideSecrets verifies that no command shows what may be secret in any setting that holds URLs.
+func TestURLsHideSecrets(t *testing.T) {
 	program, err := newProgram()
 	if err != nil {
 		t.Fatal(err)
@@ -58,8 +58,8 @@ func TestURLsShowNoSecret(t *testing.T) {
 	}
 }
 
-// TestDemoWithItsPortsTaken verifies that the demo takes other ports, and says so.
-func TestDemoWithItsPortsTaken(t *testing.T) {
+// TestDemoPortsInUse verifies that the demo takes other ports, and says so.
+func TestDemoPortsInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -79,90 +79,90 @@ func New(ctx context.Context, o Options) *Execution {
 }
 
 // Close cancels the reads that are under way and waits until they have returned.
-func (x *Execution) Close() {
-	x.cancel()
-	x.tasks.Wait()
+func (e *Execution) Close() {
+	e.cancel()
+	e.tasks.Wait()
 }
 
 // StartTimeout starts the time for all later reads. No read may be under way.
-func (x *Execution) StartTimeout() {
-	if x.timeout <= 0 {
+func (e *Execution) StartTimeout() {
+	if e.timeout <= 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(x.ctx, x.timeout)
-	context.AfterFunc(x.ctx, cancel) // Close ends x.ctx, perhaps at the same time
-	x.ctx = ctx
+	ctx, cancel := context.WithTimeout(e.ctx, e.timeout)
+	context.AfterFunc(e.ctx, cancel) // Close ends e.ctx, perhaps at the same time
+	e.ctx = ctx
 }
 
 // Context is the context of the operation.
-func (x *Execution) Context() context.Context { return x.ctx }
+func (e *Execution) Context() context.Context { return e.ctx }
 
 // Principal is the name of the principal that reads.
-func (x *Execution) Principal() string { return x.principal }
+func (e *Execution) Principal() string { return e.principal }
 
 // SetPrincipal makes p the principal of all later reads. It must be called before the first read.
-func (x *Execution) SetPrincipal(p principal.Principal) {
-	x.ctx, x.principal = principal.NewContext(x.ctx, p), p.Name()
+func (e *Execution) SetPrincipal(p principal.Principal) {
+	e.ctx, e.principal = principal.NewContext(e.ctx, p), p.Name()
 }
 
 // Budget bounds the calls of the operation.
-func (x *Execution) Budget() *budget.Budget { return x.budget }
+func (e *Execution) Budget() *budget.Budget { return e.budget }
 
 // Logger receives panics.
-func (x *Execution) Logger() *slog.Logger { return x.log }
+func (e *Execution) Logger() *slog.Logger { return e.log }
 
 // Go runs f on a goroutine, for which Close waits. It returns false if the Execution is closed.
-func (x *Execution) Go(f func()) bool { return x.tasks.Go(f) }
+func (e *Execution) Go(f func()) bool { return e.tasks.Go(f) }
 
 // Enter makes Close wait until Leave is called. It returns false if the Execution is closed.
-func (x *Execution) Enter() bool { return x.tasks.enter() }
+func (e *Execution) Enter() bool { return e.tasks.enter() }
 
 // Leave ends what Enter began.
-func (x *Execution) Leave() { x.tasks.leave() }
+func (e *Execution) Leave() { e.tasks.leave() }
 
 // Refuse makes every later read fail with err; nil: none. It must be called before the first resolver runs.
-func (x *Execution) Refuse(err error) { x.refusal = err }
+func (e *Execution) Refuse(err error) { e.refusal = err }
 
 // Refusal returns the error of Refuse.
-func (x *Execution) Refusal() error { return x.refusal }
+func (e *Execution) Refusal() error { return e.refusal }
 
 // CountUnplanned counts an entity that look-ahead did not ask for before its resolver.
-func (x *Execution) CountUnplanned() { x.unplanned.Add(1) }
+func (e *Execution) CountUnplanned() { e.unplanned.Add(1) }
 
 // Unplanned counts the entities that a resolver asked for and look-ahead did not. Each of them costs a call of its own.
 // It is zero unless the table of relations and the resolvers disagree.
-func (x *Execution) Unplanned() int64 { return x.unplanned.Load() }
+func (e *Execution) Unplanned() int64 { return e.unplanned.Load() }
 
 // FinishLevel wakes the resolvers that wait for the reads of a level. If more is false, look-ahead has ended.
-func (x *Execution) FinishLevel(more bool) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	close(x.level)
-	x.level = make(chan struct{})
-	x.lookingAhead = more
+func (e *Execution) FinishLevel(more bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	close(e.level)
+	e.level = make(chan struct{})
+	e.lookingAhead = more
 }
 
 // LookingAhead reports whether look-ahead has begun and not yet ended.
-func (x *Execution) LookingAhead() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.lookingAhead
+func (e *Execution) LookingAhead() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.lookingAhead
 }
 
 // AwaitLevels calls done at once and after each level of look-ahead, until it returns true. It returns an error if the
 // operation ends before. lookingAhead is false if no level follows.
-func (x *Execution) AwaitLevels(done func(lookingAhead bool) bool) error {
+func (e *Execution) AwaitLevels(done func(lookingAhead bool) bool) error {
 	for {
-		x.mu.Lock()
-		level, lookingAhead := x.level, x.lookingAhead
-		x.mu.Unlock()
+		e.mu.Lock()
+		level, lookingAhead := e.level, e.lookingAhead
+		e.mu.Unlock()
 		if done(lookingAhead) {
 			return nil
 		}
 		select {
 		case <-level:
-		case <-x.ctx.Done():
-			return context.Cause(x.ctx)
+		case <-e.ctx.Done():
+			return context.Cause(e.ctx)
 		}
 	}
 }

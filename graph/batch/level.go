@@ -14,10 +14,10 @@ type Access struct {
 }
 
 // Resolver returns the access of resolvers.
-func (x *Execution) Resolver() *Access { return &Access{Execution: x} }
+func (e *Execution) Resolver() *Access { return &Access{Execution: e} }
 
 // LookAhead returns the access of one walk of look-ahead.
-func (x *Execution) LookAhead() *Access { return &Access{x, &Level{x: x}} }
+func (e *Execution) LookAhead() *Access { return &Access{e, &Level{execution: e}} }
 
 // Level returns the level that look-ahead gathers; nil for a resolver.
 func (a *Access) Level() *Level { return a.level }
@@ -34,13 +34,13 @@ type read interface {
 // Level gathers the reads of one level of look-ahead, starts them together, and then gathers those of the next level.
 // If they exceed the budget of the operation, none of them is started.
 type Level struct {
-	x        *Execution
-	reads    []read
-	after    []func()
-	earlier  int          // how many reads the levels before had
-	uncached []read       // those of the first probed reads that the cache does not answer
-	probed   int          // how many of the reads were looked up in the cache
-	excess   *fault.Error // why the operation ends; nil if it does not
+	execution *Execution
+	reads     []read
+	after     []func()
+	earlier   int          // how many reads the levels before had
+	uncached  []read       // those of the first probed reads that the cache does not answer
+	probed    int          // how many of the reads were looked up in the cache
+	excess    *fault.Error // why the operation ends; nil if it does not
 }
 
 // After calls f on a goroutine when the batches of the level have been sent.
@@ -52,7 +52,7 @@ func (l *Level) Excess() *fault.Error { return l.excess }
 // Exceeds reports whether the level exceeds the budget together with the calls before it. Reads that the cache answers
 // are no calls.
 func (l *Level) Exceeds() bool {
-	b := l.x.budget
+	b := l.execution.budget
 	if b.Err() != nil || b.ReadsExceeded(len(l.reads)) != nil {
 		return true
 	}
@@ -82,7 +82,7 @@ func (l *Level) unsent() int {
 // Refuse fails all reads of the level because they exceed the budget. following is how many calls look-ahead would have
 // gathered next.
 func (l *Level) Refuse(following int) {
-	b := l.x.budget
+	b := l.execution.budget
 	if l.excess = b.ReadsExceeded(len(l.reads)); l.excess == nil {
 		needed := b.Begun() + l.unsent()
 		if len(l.uncached) == len(l.reads) { // otherwise some of the following reads may be cached, too
@@ -104,7 +104,7 @@ func (l *Level) Start() {
 	for _, r := range waiting {
 		r.release()
 	}
-	l.x.start(waiting)
+	l.execution.start(waiting)
 	l.clear()
 }
 
@@ -125,18 +125,18 @@ func (l *Level) StartFirst(batches bool) {
 // clear removes the reads and wakes the resolvers that wait for them.
 func (l *Level) clear() {
 	l.reads, l.uncached, l.probed = nil, nil, 0
-	l.x.FinishLevel(true)
+	l.execution.FinishLevel(true)
 }
 
 // Finish wakes the resolvers when the batches of the level have been sent, and runs the functions given to After.
 func (l *Level) Finish() {
-	l.x.FinishLevel(true)
+	l.execution.FinishLevel(true)
 	after := l.after
 	l.after = nil
 	if len(after) == 0 {
 		return
 	}
-	l.x.Go(func() {
+	l.execution.Go(func() {
 		for _, f := range after {
 			f()
 		}

@@ -46,13 +46,13 @@ type Memo[K comparable, V any] struct {
 
 // outcome is computed by its first caller, which is a goroutine of the operation or a reader of the outcome.
 type outcome[V any] struct {
-	once   sync.Once
-	begun  atomic.Bool
-	work   func() (V, error)
-	cached func() bool // reports whether the work needs no console call
-	of     *Execution
-	value  V
-	err    error
+	once      sync.Once
+	begun     atomic.Bool
+	work      func() (V, error)
+	cached    func() bool // reports whether the work needs no console call
+	execution *Execution
+	value     V
+	err       error
 }
 
 // Load returns the outcome of key. Look-ahead starts the work with its level. A resolver waits for look-ahead, so that
@@ -118,7 +118,7 @@ func (m *Memo[K, V]) claim(x *Execution, key K, work func() (V, error)) (o *outc
 	if m.known == nil {
 		m.known = make(map[K]*outcome[V])
 	}
-	o = &outcome[V]{work: work, of: x}
+	o = &outcome[V]{work: work, execution: x}
 	m.known[key] = o
 	return o, true
 }
@@ -191,7 +191,7 @@ func (o *outcome[V]) run() {
 		o.work = nil
 		if r := recover(); r != nil {
 			o.err = fmt.Errorf("loader: %v", r)
-			o.of.log.ErrorContext(o.of.ctx, "panic in a loader", "panic", r, "stack", string(debug.Stack()))
+			o.execution.log.ErrorContext(o.execution.ctx, "panic in a loader", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	o.value, o.err = o.work()

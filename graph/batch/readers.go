@@ -16,8 +16,8 @@ const (
 // readers are the goroutines that make the reads of one level. An operation has few of its own. It has more while
 // other operations leave some, so that reads that wait need no memory for a goroutine.
 type readers struct {
-	x      *Execution
-	caller string
+	execution *Execution
+	caller    string
 
 	mu      sync.Mutex
 	reads   []read // not taken by a goroutine yet
@@ -25,16 +25,16 @@ type readers struct {
 }
 
 // start makes the reads on goroutines.
-func (x *Execution) start(reads []read) {
+func (e *Execution) start(reads []read) {
 	if len(reads) <= ownReaders {
 		for _, r := range reads {
-			x.Go(r.begin)
+			e.Go(r.begin)
 		}
 		return
 	}
-	r := &readers{x: x, caller: principal.Caller(x.ctx), reads: reads, running: ownReaders}
+	r := &readers{execution: e, caller: principal.Caller(e.ctx), reads: reads, running: ownReaders}
 	for range ownReaders {
-		x.Go(r.run)
+		e.Go(r.run)
 	}
 }
 
@@ -60,9 +60,9 @@ func (r *readers) next() read {
 
 // grow starts a goroutine for each read that waits, as far as the operation may have more. The caller holds mu.
 func (r *readers) grow() {
-	for shared := r.x.readers; r.running < min(ownReaders+len(r.reads), cap(r.x.slots)) && shared.Take(r.caller, 1); {
+	for shared := r.execution.readers; r.running < min(ownReaders+len(r.reads), cap(r.execution.slots)) && shared.Take(r.caller, 1); {
 		r.running++
-		if !r.x.Go(func() {
+		if !r.execution.Go(func() {
 			defer shared.Release(r.caller, 1)
 			r.run()
 		}) {

@@ -11,10 +11,10 @@ import (
 type ScopeIndex int32
 
 // ScopeIndex returns the number of a scope.
-func (x *Execution) ScopeIndex(sc scope.Scope) ScopeIndex { return x.scopes.of(sc) }
+func (e *Execution) ScopeIndex(sc scope.Scope) ScopeIndex { return e.scopes.of(sc) }
 
 // ScopeAt returns the scope with a number.
-func (x *Execution) ScopeAt(n ScopeIndex) scope.Scope { return x.scopes.at(n) }
+func (e *Execution) ScopeAt(n ScopeIndex) scope.Scope { return e.scopes.at(n) }
 
 // scopeIndexes numbers the scopes of an operation. The zero value is ready for use.
 type scopeIndexes struct {

@@ -42,13 +42,13 @@ type Options struct {
 //
 // A Store is safe for concurrent use.
 type Store struct {
-	opts    Options
-	mu      *sync.Mutex
-	ids     map[string]fact[bool]
-	pages   map[listKey]fact[int] // sizes of pages that were smaller than requested
-	largest map[listKey]fact[int] // sizes of the largest pages that had the requested size
-	least   map[listKey]fact[int] // sizes of pages that were larger than requested
-	sizes   map[listKey]fact[int] // lengths of lists
+	opts         Options
+	mu           *sync.Mutex
+	ids          map[string]observation[bool]
+	pages        map[listKey]observation[int] // sizes of pages that were smaller than requested
+	largestPages map[listKey]observation[int] // sizes of the largest pages that had the requested size
+	leastPages   map[listKey]observation[int] // sizes of pages that were larger than requested
+	sizes        map[listKey]observation[int] // lengths of lists
 
 	readOnly bool
 }
@@ -56,12 +56,12 @@ type Store struct {
 // listKey names a kind's list as one principal sees it. A principal without a name has no observations, because they
 // would be shared by all such principals.
 type listKey struct {
-	who   string // the principal's name
-	kind  string
-	scope scope.Scope // zero for observations that hold in every scope
+	principal string // the principal's name
+	kind      string
+	scope     scope.Scope // zero for observations that hold in every scope
 }
 
-type fact[T any] struct {
+type observation[T any] struct {
 	value T
 	until time.Time
 }
@@ -73,13 +73,13 @@ const maxSizes = 50_000
 // New returns a Store without observations.
 func New(opts Options) *Store {
 	return &Store{
-		opts:    opts,
-		mu:      &sync.Mutex{},
-		ids:     make(map[string]fact[bool]),
-		pages:   make(map[listKey]fact[int]),
-		largest: make(map[listKey]fact[int]),
-		least:   make(map[listKey]fact[int]),
-		sizes:   make(map[listKey]fact[int]),
+		opts:         opts,
+		mu:           &sync.Mutex{},
+		ids:          make(map[string]observation[bool]),
+		pages:        make(map[listKey]observation[int]),
+		largestPages: make(map[listKey]observation[int]),
+		leastPages:   make(map[listKey]observation[int]),
+		sizes:        make(map[listKey]observation[int]),
 	}
 }
 
@@ -131,7 +131,7 @@ func (s *Store) ObserveIDs(kind string, taken bool) {
 
 // PageSize is the largest page of kind that the console is expected to serve to a principal.
 func (s *Store) PageSize(who, kind string) int {
-	if n, ok := get(s, s.pages, listKey{who: who, kind: kind}); ok && n < s.opts.PageSize {
+	if n, ok := get(s, s.pages, listKey{principal: who, kind: kind}); ok && n < s.opts.PageSize {
 		return n
 	}
 	return s.opts.PageSize
@@ -144,34 +144,34 @@ const minClamp = 10
 // ObserveClamp records that a page was smaller than requested.
 func (s *Store) ObserveClamp(who, kind string, size int) {
 	if size >= minClamp && who != "" {
-		put(s, s.pages, listKey{who: who, kind: kind}, size)
-		put(s, s.largest, listKey{who: who, kind: kind}, size)
+		put(s, s.pages, listKey{principal: who, kind: kind}, size)
+		put(s, s.largestPages, listKey{principal: who, kind: kind}, size)
 	}
 }
 
 // LargestServed is the size of the largest page of kind that the principal was served as requested; 0 if unknown.
 func (s *Store) LargestServed(who, kind string) int {
-	size, _ := get(s, s.largest, listKey{who: who, kind: kind})
+	size, _ := get(s, s.largestPages, listKey{principal: who, kind: kind})
 	return size
 }
 
 // ObservePage records that a page had the requested size.
 func (s *Store) ObservePage(who, kind string, size int) {
 	if who != "" && size > s.LargestServed(who, kind) {
-		put(s, s.largest, listKey{who: who, kind: kind}, size)
+		put(s, s.largestPages, listKey{principal: who, kind: kind}, size)
 	}
 }
 
 // LeastPage is the size of the smallest page of kind that the principal is served; 0 if unknown.
 func (s *Store) LeastPage(who, kind string) int {
-	size, _ := get(s, s.least, listKey{who: who, kind: kind})
+	size, _ := get(s, s.leastPages, listKey{principal: who, kind: kind})
 	return size
 }
 
 // ObserveLeastPage records that a page was larger than requested.
 func (s *Store) ObserveLeastPage(who, kind string, size int) {
 	if who != "" {
-		put(s, s.least, listKey{who: who, kind: kind}, size)
+		put(s, s.leastPages, listKey{principal: who, kind: kind}, size)
 	}
 }
 
@@ -187,7 +187,7 @@ func (s *Store) ObserveListSize(who, kind string, sc scope.Scope, n int) {
 	}
 }
 
-func get[K comparable, V any](s *Store, m map[K]fact[V], key K) (V, bool) {
+func get[K comparable, V any](s *Store, m map[K]observation[V], key K) (V, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f, ok := m[key]
@@ -198,7 +198,7 @@ func get[K comparable, V any](s *Store, m map[K]fact[V], key K) (V, bool) {
 	return f.value, true
 }
 
-func put[K comparable, V any](s *Store, m map[K]fact[V], key K, value V) {
+func put[K comparable, V any](s *Store, m map[K]observation[V], key K, value V) {
 	if s.readOnly {
 		return
 	}
@@ -207,5 +207,5 @@ func put[K comparable, V any](s *Store, m map[K]fact[V], key K, value V) {
 	if len(m) >= maxSizes {
 		clear(m)
 	}
-	m[key] = fact[V]{value, s.opts.Now().Add(s.opts.Relearn)}
+	m[key] = observation[V]{value, s.opts.Now().Add(s.opts.Relearn)}
 }

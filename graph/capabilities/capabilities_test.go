@@ -13,7 +13,7 @@ type clock struct{ now time.Time }
 
 func (c *clock) read() time.Time { return c.now }
 
-func TestWhatWasLearnedExpires(t *testing.T) {
+func TestObservationsExpire(t *testing.T) {
 	c := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	k := New(Options{Now: c.read, Relearn: 10 * time.Minute, PageSize: 500, IDs: IDsAuto})
 	here, there := scope.Scope{CompanyID: "c", DepartmentID: "d"}, scope.Scope{CompanyID: "c", DepartmentID: "e"}
@@ -63,7 +63,7 @@ func TestWhatWasLearnedExpires(t *testing.T) {
 	}
 }
 
-func TestSettingWinsOverWhatWasLearned(t *testing.T) {
+func TestSettingOverridesObservations(t *testing.T) {
 	for mode, want := range map[IDsMode]bool{IDsOn: true, IDsOff: false} {
 		k := New(withDefaults(Options{IDs: mode}))
 		k.ObserveIDs("Queue", !want)
@@ -73,7 +73,7 @@ func TestSettingWinsOverWhatWasLearned(t *testing.T) {
 	}
 }
 
-func TestClampNeverRaisesThePageSize(t *testing.T) {
+func TestClampNeverRaisesPageSize(t *testing.T) {
 	k := New(withDefaults(Options{PageSize: 50}))
 	k.ObserveClamp("ann", "Queue", 80)
 	if n := k.PageSize("ann", "Queue"); n != 50 {
@@ -95,7 +95,7 @@ func TestListSizesAreBounded(t *testing.T) {
 }
 
 // That `Ids` is ignored is seen beyond doubt; that it is taken may be chance.
-func TestIgnoredIDsOutweighTakenOnes(t *testing.T) {
+func TestIgnoredIDsOverrideSupportedIDs(t *testing.T) {
 	c := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	k := New(Options{Now: c.read, Relearn: time.Minute, IDs: IDsAuto})
 	k.ObserveIDs("Queue", true)

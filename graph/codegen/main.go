@@ -60,13 +60,13 @@ func (*sequentialExecution) InjectSourceLate(*ast.Schema) *ast.Source { return s
 func (*sequentialExecution) Name() string { return "sequential" }
 
 // GenerateCode runs before gqlgen writes the code that executes operations.
-func (p *sequentialExecution) GenerateCode(data *codegen.Data) error { //nolint:unparam // gqlgen's interface
+func (s *sequentialExecution) GenerateCode(data *codegen.Data) error { //nolint:unparam // gqlgen's interface
 	for _, object := range data.Objects {
 		object.DisableConcurrency = true
 		for _, field := range object.Fields {
 			resolve(object, field)
 			if isLeaf(field) {
-				p.leaves = append(p.leaves, fmt.Sprintf(") _%s_%s(ctx context.Context, field graphql.CollectedField, obj ", object.Name, field.Name))
+				s.leaves = append(s.leaves, fmt.Sprintf(") _%s_%s(ctx context.Context, field graphql.CollectedField, obj ", object.Name, field.Name))
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // List loads a range of the list in sc. It reads only what the selection needs.
-func (e *Loader[T, F]) List(a *batch.Access, sc scope.Scope, args ListArgs[F], s selection.Set) batch.Thunk[*Connection[T]] {
+func (l *Loader[T, F]) List(a *batch.Access, sc scope.Scope, args ListArgs[F], s selection.Set) batch.Thunk[*Connection[T]] {
 	w, err := args.window(sc)
 	if err != nil {
 		return batch.Failed[*Connection[T]](err)
@@ -21,7 +21,7 @@ func (e *Loader[T, F]) List(a *batch.Access, sc scope.Scope, args ListArgs[F], s
 	if args.nothing {
 		return batch.Ready(&Connection[T]{offset: w.offset})
 	}
-	needs := e.k.needsOfConnection(s)
+	needs := l.kind.needsOfConnection(s)
 	if !needs.Nodes && !needs.Length {
 		return batch.Ready(&Connection[T]{})
 	}
@@ -30,62 +30,62 @@ func (e *Loader[T, F]) List(a *batch.Access, sc scope.Scope, args ListArgs[F], s
 		w.offset, w.count = 0, 0
 	}
 	if needs.Complete {
-		e.k.Partial.Complete(&w.filter)
+		l.kind.Partial.Complete(&w.filter)
 	}
-	return batch.Then(e.view(a, w), func(v *view[T]) (*Connection[T], error) {
-		return &Connection[T]{Nodes: v.items, TotalCount: v.total, places: v.places, offset: offset, length: max(0, min(count, v.total-offset))}, nil
+	return batch.Then(l.view(a, w), func(v *view[T]) (*Connection[T], error) {
+		return &Connection[T]{Nodes: v.items, TotalCount: v.total, positions: v.positions, offset: offset, length: max(0, min(count, v.total-offset))}, nil
 	})
 }
 
 // Needs returns what a selection on a connection of the kind needs.
-func (e *Loader[T, F]) Needs(s selection.Set) Needs { return e.k.needsOfConnection(s) }
+func (l *Loader[T, F]) Needs(s selection.Set) Needs { return l.kind.needsOfConnection(s) }
 
 // Keys give the values that lists of the kind are ordered by.
-func (e *Loader[T, F]) Keys() listing.Entity[T] {
-	keys := e.k.Keys
-	keys.ID = e.k.ID
+func (l *Loader[T, F]) Keys() listing.Entity[T] {
+	keys := l.kind.Keys
+	keys.ID = l.kind.ID
 	return keys
 }
 
 // Load loads the entity with an id in sc; nil if id is nil. If the selection needs a complete entity, the batch has both
 // keys, and one call answers both.
-func (e *Loader[T, F]) Load(a *batch.Access, sc scope.Scope, id *string, s selection.Set) batch.Thunk[*T] {
-	if e.k.Partial != nil && e.complete.Get(s, func() bool { return e.k.needsComplete(s) }) {
-		e.loadOptional(a, sc, id, true)
+func (l *Loader[T, F]) Load(a *batch.Access, sc scope.Scope, id *string, s selection.Set) batch.Thunk[*T] {
+	if l.kind.Partial != nil && l.complete.Get(s, func() bool { return l.kind.needsComplete(s) }) {
+		l.loadOptional(a, sc, id, true)
 	}
-	return e.loadOptional(a, sc, id, false)
+	return l.loadOptional(a, sc, id, false)
 }
 
 // LoadRef is Load for fields of an entity that lists contain.
-func (e *Loader[T, F]) LoadRef(a *batch.Access, sc scope.Scope, id *string) batch.Thunk[*T] {
-	return e.loadOptional(a, sc, id, false)
+func (l *Loader[T, F]) LoadRef(a *batch.Access, sc scope.Scope, id *string) batch.Thunk[*T] {
+	return l.loadOptional(a, sc, id, false)
 }
 
 // LoadByID is Load for an id that is known to be a GUID.
-func (e *Loader[T, F]) LoadByID(a *batch.Access, sc scope.Scope, id string, s selection.Set) batch.Thunk[*T] {
-	if e.k.Partial != nil {
-		return e.Load(a, sc, &id, s)
+func (l *Loader[T, F]) LoadByID(a *batch.Access, sc scope.Scope, id string, s selection.Set) batch.Thunk[*T] {
+	if l.kind.Partial != nil {
+		return l.Load(a, sc, &id, s)
 	}
-	return e.load(a, sc, id, false)
+	return l.load(a, sc, id, false)
 }
 
 // LoadComplete loads an entity with all fields that a get returns.
-func (e *Loader[T, F]) LoadComplete(a *batch.Access, sc scope.Scope, id string) batch.Thunk[*T] {
-	return e.load(a, sc, id, true)
+func (l *Loader[T, F]) LoadComplete(a *batch.Access, sc scope.Scope, id string) batch.Thunk[*T] {
+	return l.load(a, sc, id, true)
 }
 
 // LoadEach loads entities by the ids that the console names them by. An unset id loads nothing.
-func (e *Loader[T, F]) LoadEach(a *batch.Access, sc scope.Scope, ids []string) []batch.Thunk[*T] {
+func (l *Loader[T, F]) LoadEach(a *batch.Access, sc scope.Scope, ids []string) []batch.Thunk[*T] {
 	thunks := make([]batch.Thunk[*T], len(ids))
 	for i := range ids {
-		thunks[i] = e.loadOptional(a, sc, &ids[i], false)
+		thunks[i] = l.loadOptional(a, sc, &ids[i], false)
 	}
 	return thunks
 }
 
 // LoadAll loads those of the entities that exist.
-func (e *Loader[T, F]) LoadAll(a *batch.Access, sc scope.Scope, ids []string) batch.Thunk[[]*T] {
-	thunks := e.LoadEach(a, sc, ids)
+func (l *Loader[T, F]) LoadAll(a *batch.Access, sc scope.Scope, ids []string) batch.Thunk[[]*T] {
+	thunks := l.LoadEach(a, sc, ids)
 	return func() ([]*T, error) {
 		found := make([]*T, 0, len(thunks))
 		for _, t := range thunks {
@@ -115,8 +115,8 @@ type Snapshot[T any] struct {
 }
 
 // SnapshotOfList reads a whole list, of up to listing.MaxEntities.
-func (e *Loader[T, F]) SnapshotOfList(a *batch.Access, sc scope.Scope, filter F) (Snapshot[T], error) {
-	v, err := e.view(a, window[F]{scope: sc, filter: filter, count: listing.MaxEntities})()
+func (l *Loader[T, F]) SnapshotOfList(a *batch.Access, sc scope.Scope, filter F) (Snapshot[T], error) {
+	v, err := l.view(a, window[F]{scope: sc, filter: filter, count: listing.MaxEntities})()
 	if err != nil {
 		return Snapshot[T]{}, err
 	}
@@ -125,15 +125,15 @@ func (e *Loader[T, F]) SnapshotOfList(a *batch.Access, sc scope.Scope, filter F)
 
 // SnapshotOf loads entities by their ids. It omits those that do not exist and those that the principal may not see. It
 // reads the whole list if that has no more pages than there are polls, so that polls of other ids share the pages.
-func (e *Loader[T, F]) SnapshotOf(a *batch.Access, sc scope.Scope, ids []string, polls int) (Snapshot[T], error) {
-	n, known := e.listSize(sc)
-	if polls < 2 || known && pageCount(n, e.pageSize()) > polls {
-		return e.snapshotByIDs(sc, ids)
+func (l *Loader[T, F]) SnapshotOf(a *batch.Access, sc scope.Scope, ids []string, polls int) (Snapshot[T], error) {
+	n, known := l.listSize(sc)
+	if polls < 2 || known && pageCount(n, l.pageSize()) > polls {
+		return l.snapshotByIDs(sc, ids)
 	}
 	var none F
-	whole, err := e.SnapshotOfList(a, sc, none)
+	whole, err := l.SnapshotOfList(a, sc, none)
 	if fault.CodeOf(err) == fault.Forbidden {
-		return e.snapshotByIDs(sc, ids) // a list that is refused says nothing of its entities
+		return l.snapshotByIDs(sc, ids) // a list that is refused says nothing of its entities
 	}
 	if err != nil {
 		return Snapshot[T]{}, err
@@ -144,7 +144,7 @@ func (e *Loader[T, F]) SnapshotOf(a *batch.Access, sc scope.Scope, ids []string,
 	}
 	found := Snapshot[T]{}
 	for _, v := range whole.Entities {
-		id := scope.Lower(e.k.ID(v))
+		id := scope.Lower(l.kind.ID(v))
 		if _, ok := wanted[id]; ok {
 			delete(wanted, id)
 			found.Entities = append(found.Entities, v)
@@ -153,7 +153,7 @@ func (e *Loader[T, F]) SnapshotOf(a *batch.Access, sc scope.Scope, ids []string,
 	if len(wanted) == 0 {
 		return found, nil
 	}
-	rest, err := e.snapshotByIDs(sc, slices.Sorted(maps.Keys(wanted)))
+	rest, err := l.snapshotByIDs(sc, slices.Sorted(maps.Keys(wanted)))
 	if err != nil && fault.CodeOf(err) != fault.Forbidden || len(found.Entities) == 0 {
 		return rest, err
 	}
@@ -162,10 +162,10 @@ func (e *Loader[T, F]) SnapshotOf(a *batch.Access, sc scope.Scope, ids []string,
 }
 
 // snapshotByIDs loads entities by their ids, in one batch. Its Missing are those that a get did not find.
-func (e *Loader[T, F]) snapshotByIDs(sc scope.Scope, ids []string) (Snapshot[T], error) {
-	e.getsDecide = true
-	thunks := e.LoadEach(e.x.LookAhead(), sc, ids)
-	e.Flush()
+func (l *Loader[T, F]) snapshotByIDs(sc scope.Scope, ids []string) (Snapshot[T], error) {
+	l.getsDecide = true
+	thunks := l.LoadEach(l.execution.LookAhead(), sc, ids)
+	l.Flush()
 	found := Snapshot[T]{Entities: make([]*T, 0, len(ids))}
 	var refused error
 	for i, t := range thunks {

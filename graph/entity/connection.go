@@ -14,17 +14,17 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// MaxFirst is the largest `first` of a connection, and DefaultFirst the default.
+// maxFirst is the largest `first` of a connection, and defaultFirst the default.
 const (
-	MaxFirst     = 500
-	DefaultFirst = 20
+	maxFirst     = 500
+	defaultFirst = 20
 )
 
 // Connection is a range of a list, as the Relay specification of cursor connections defines it.
 type Connection[T any] struct {
 	Nodes      []*T
 	TotalCount int   // length of the whole list
-	places     []int // positions of the nodes in the whole list
+	positions  []int // positions of the nodes in the whole list
 	offset     int   // position of the range in the whole list
 	length     int   // of the range, known even if its nodes are not selected; a position may have no node
 	// Unavailable are the departments whose part of the list is missing.
@@ -33,9 +33,9 @@ type Connection[T any] struct {
 
 // NewConnection returns a range of count positions of a list of the given length. nodes are those of the first positions.
 func NewConnection[T any](nodes []*T, offset, count, length int) *Connection[T] {
-	c := &Connection[T]{Nodes: nodes, TotalCount: length, offset: offset, length: max(0, min(count, length-offset)), places: make([]int, len(nodes))}
+	c := &Connection[T]{Nodes: nodes, TotalCount: length, offset: offset, length: max(0, min(count, length-offset)), positions: make([]int, len(nodes))}
 	for i := range nodes {
-		c.places[i] = offset + i
+		c.positions[i] = offset + i
 	}
 	return c
 }
@@ -65,7 +65,7 @@ type PageInfo struct {
 func (c *Connection[T]) Edges() []*Edge[T] {
 	edges := make([]*Edge[T], len(c.Nodes))
 	for i, n := range c.Nodes {
-		edges[i] = &Edge[T]{Cursor: cursorAt(c.places[i]), Node: n}
+		edges[i] = &Edge[T]{Cursor: cursorAt(c.positions[i]), Node: n}
 	}
 	return edges
 }
@@ -150,7 +150,7 @@ func (a ListArgs[F]) Check() error {
 
 // window checks the arguments and returns the range that they name.
 func (a ListArgs[F]) window(sc scope.Scope) (window[F], error) {
-	w := window[F]{scope: sc, count: DefaultFirst}
+	w := window[F]{scope: sc, count: defaultFirst}
 	if a.Filter != nil {
 		if err := checkFilter(a.Filter); err != nil {
 			return w, err
@@ -161,8 +161,8 @@ func (a ListArgs[F]) window(sc scope.Scope) (window[F], error) {
 		w.ascending = *a.Order == SortOrderAsc
 	}
 	if a.First != nil {
-		if *a.First < 0 || *a.First > MaxFirst {
-			return w, fault.BadInput("first", "%d is not between 0 and %d", *a.First, MaxFirst)
+		if *a.First < 0 || *a.First > maxFirst {
+			return w, fault.BadInput("first", "%d is not between 0 and %d", *a.First, maxFirst)
 		}
 		w.count = *a.First
 	}
@@ -189,7 +189,7 @@ func (a ListArgs[F]) window(sc scope.Scope) (window[F], error) {
 }
 
 // maxOffset keeps positions within GraphQL's 32-bit Int.
-const maxOffset = 1<<31 - 1 - MaxFirst
+const maxOffset = 1<<31 - 1 - maxFirst
 
 const (
 	cursorPrefix = "position:"

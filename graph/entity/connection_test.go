@@ -10,7 +10,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-func TestCursorsName(t *testing.T) {
+func TestCursorsEncodePositions(t *testing.T) {
 	for _, p := range []int{0, 1, 19, 500, maxOffset - 1} {
 		if got, ok := positionOf(cursorAt(p)); !ok || got != p {
 			t.Errorf("position %d comes back as %d, %v", p, got, ok)
@@ -25,7 +25,7 @@ func TestCursorsName(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-func TestWindowOfTheArguments(t *testing.T) {
+func TestArgumentWindow(t *testing.T) {
 	type args = ListArgs[cc.QueueFilter]
 	for name, tt := range map[string]struct {
 		args          args
@@ -33,11 +33,11 @@ func TestWindowOfTheArguments(t *testing.T) {
 		ascending     bool
 		bad           string // the argument at fault
 	}{
-		"none":              {args{}, 0, DefaultFirst, false, ""},
+		"none":              {args{}, 0, defaultFirst, false, ""},
 		"zero":              {args{First: ptr(0)}, 0, 0, false, ""},
-		"most":              {args{First: ptr(MaxFirst), Offset: ptr(3)}, 3, MaxFirst, false, ""},
-		"after":             {args{After: ptr(cursorAt(6)), Order: ptr(SortOrderAsc)}, 7, DefaultFirst, true, ""},
-		"too many":          {args{First: ptr(MaxFirst + 1)}, 0, 0, false, "first"},
+		"most":              {args{First: ptr(maxFirst), Offset: ptr(3)}, 3, maxFirst, false, ""},
+		"after":             {args{After: ptr(cursorAt(6)), Order: ptr(SortOrderAsc)}, 7, defaultFirst, true, ""},
+		"too many":          {args{First: ptr(maxFirst + 1)}, 0, 0, false, "first"},
 		"negative":          {args{First: ptr(-1)}, 0, 0, false, "first"},
 		"negative offset":   {args{Offset: ptr(-1)}, 0, 0, false, "offset"},
 		"far offset":        {args{Offset: ptr(maxOffset + 1)}, 0, 0, false, "offset"},
@@ -62,7 +62,7 @@ func TestWindowOfTheArguments(t *testing.T) {
 	}
 }
 
-func TestPageInfoOfStretches(t *testing.T) {
+func TestPageInfoOfRanges(t *testing.T) {
 	for _, tt := range []struct {
 		offset, length, total int
 		previous, next        bool
@@ -85,9 +85,9 @@ func TestPageInfoOfStretches(t *testing.T) {
 	}
 }
 
-// TestCursorsOfPlaces are those of the list, where the console left one empty.
-func TestCursorsOfPlaces(t *testing.T) {
-	c := &Connection[cc.Queue]{Nodes: []*cc.Queue{{ID: "a"}, {ID: "c"}}, places: []int{5, 7}, offset: 5, length: 4, TotalCount: 20}
+// TestCursorsUsePositions are those of the list, where the console left one empty.
+func TestCursorsUsePositions(t *testing.T) {
+	c := &Connection[cc.Queue]{Nodes: []*cc.Queue{{ID: "a"}, {ID: "c"}}, positions: []int{5, 7}, offset: 5, length: 4, TotalCount: 20}
 	if edges := c.Edges(); edges[0].Cursor != cursorAt(5) || edges[1].Cursor != cursorAt(7) {
 		t.Errorf("%+v %+v", *edges[0], *edges[1])
 	}

@@ -9,11 +9,11 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// mayGoOn reports whether to read one more page behind a list. The console counts total entities, served p as the page of
-// key, and serves pages of size. Its count may be too small. The page costs a call. It is read only for a range beyond
-// the count, if the last page is full and has the largest size that the console serves. Until that size is known, a range
-// that begins beyond p trusts the count, unless p has entities beyond it.
-func (e *Loader[T, F]) mayGoOn(w window[F], key pageKey[F], p *cc.Page[T], total, size int) bool {
+// probeNext reports whether to read one more page behind a list. The console counts total entities, served p as the
+// page of key, and serves pages of size. Its count may be too small. The page costs a call. It is read only for a range
+// beyond the count, if the last page is full and has the largest size that the console serves. Until that size is
+// known, a range that begins beyond p trusts the count, unless p has entities beyond it.
+func (l *Loader[T, F]) probeNext(w window[F], key pageKey[F], p *cc.Page[T], total, size int) bool {
 	switch {
 	case w.offset+w.count <= total || total == 0:
 		return false
@@ -24,21 +24,21 @@ func (e *Loader[T, F]) mayGoOn(w window[F], key pageKey[F], p *cc.Page[T], total
 	case size < key.size:
 		return w.offset == 0
 	default:
-		return e.pageSize() < e.capabilities.MaxPageSize()
+		return l.pageSize() < l.capabilities.MaxPageSize()
 	}
 }
 
 // mayBeLimit reports whether p, the page of key, may be as large as the console allows, while the count may be that of
 // the page. It then looks like a list that ends. A limit below the largest page that was served is none.
-func (e *Loader[T, F]) mayBeLimit(w window[F], key pageKey[F], p *cc.Page[T]) bool {
-	if key.index > 0 || w.offset > 0 || p.Served != p.Count || p.Served >= key.size || e.servesPagesOf(p.Served+1) {
+func (l *Loader[T, F]) mayBeLimit(w window[F], key pageKey[F], p *cc.Page[T]) bool {
+	if key.index > 0 || w.offset > 0 || p.Served != p.Count || p.Served >= key.size || l.servesPagesOf(p.Served+1) {
 		return false
 	}
 	return slices.Contains([]int{20, 50, 100, 200, 500}, p.Served)
 }
 
-// endsReading reports whether an error is about the caller, not about the page that was asked for.
-func endsReading(err error) bool {
+// isCallerError reports whether an error is about the caller, not about the page that was asked for.
+func isCallerError(err error) bool {
 	code := fault.CodeOf(err)
 	return errors.Is(err, context.Canceled) || code == fault.Unauthenticated || code == fault.Forbidden
 }
@@ -47,10 +47,10 @@ func endsReading(err error) bool {
 // another page has entities at positions of p that p does not have. Then the console serves smaller pages, and its
 // count is too large. It returns false if the page of the same index and a smaller size has the same entities. It
 // returns false if p has more entities than positions that other pages do not cover.
-func (e *Loader[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T], size int) bool {
+func (l *Loader[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T], size int) bool {
 	ids := make(map[string]struct{}, len(p.List))
 	for _, v := range p.List {
-		ids[e.k.ID(v)] = struct{}{}
+		ids[l.kind.ID(v)] = struct{}{}
 	}
 	from, to := key.index*key.size, (key.index+1)*key.size
 	found, begin, behind := false, p.Count, 0
@@ -59,11 +59,11 @@ func (e *Loader[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T], 
 		leftOut := end - other.start - other.page.Served
 		common := min(end, to) - max(other.start, from)
 		shared := slices.ContainsFunc(other.page.List, func(v *T) bool {
-			_, ok := ids[e.k.ID(v)]
+			_, ok := ids[l.kind.ID(v)]
 			return ok
 		})
 		same := other.start/size == key.index && other.start != from && len(other.page.List) == len(p.List)
-		if common > leftOut && !shared || shared && same && e.holdsAll(ids, other.page.List) {
+		if common > leftOut && !shared || shared && same && l.holdsAll(ids, other.page.List) {
 			return false
 		}
 		found, begin, behind = found || shared, min(begin, other.start), max(behind, end)
@@ -73,23 +73,23 @@ func (e *Loader[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T], 
 }
 
 // holdsAll reports whether all entities of a list are among ids.
-func (e *Loader[T, F]) holdsAll(ids map[string]struct{}, list []*T) bool {
+func (l *Loader[T, F]) holdsAll(ids map[string]struct{}, list []*T) bool {
 	return !slices.ContainsFunc(list, func(v *T) bool {
-		_, ok := ids[e.k.ID(v)]
+		_, ok := ids[l.kind.ID(v)]
 		return !ok
 	})
 }
 
 // checkRepeated reports an error if one of the pages has the entities of another. The console then does not serve the page
 // that was asked for, and its entities are unknown. A page of one entity may repeat another because the entity moved.
-func (e *Loader[T, F]) checkRepeated(pages []pageAt[T]) error {
+func (l *Loader[T, F]) checkRepeated(pages []pageAt[T]) error {
 	begun := make(map[string]*cc.Page[T], len(pages)) // by their first entity
 	for _, p := range pages {
 		if p.page == nil || len(p.page.List) < 2 {
 			continue
 		}
-		id := e.k.ID(p.page.List[0])
-		same := func(a, b *T) bool { return e.k.ID(a) == e.k.ID(b) }
+		id := l.kind.ID(p.page.List[0])
+		same := func(a, b *T) bool { return l.kind.ID(a) == l.kind.ID(b) }
 		if other := begun[id]; other != nil && slices.EqualFunc(p.page.List, other.List, same) {
 			return fault.New(fault.UpstreamInvalidResponse, "the console answered two pages of a list with the same entities")
 		}
@@ -98,10 +98,10 @@ func (e *Loader[T, F]) checkRepeated(pages []pageAt[T]) error {
 	return nil
 }
 
-// goesOn reports whether the list continues behind a page that is shorter than it should be. If it does not, the count is
-// too large, and nothing need be hidden. It costs a call if the console counts entities behind the last of the pages,
-// which have the given size.
-func (e *Loader[T, F]) goesOn(key pageKey[F], pages []pageAt[T], count, size int) (bool, error) {
+// continues reports whether the list continues behind a page that is shorter than it should be. If it does not, the
+// count is too large, and nothing need be hidden. It costs a call if the console counts entities behind the last of the
+// pages, which have the given size.
+func (l *Loader[T, F]) continues(key pageKey[F], pages []pageAt[T], count, size int) (bool, error) {
 	last := pages[0]
 	for _, page := range pages {
 		if page.start > last.start {
@@ -115,6 +115,6 @@ func (e *Loader[T, F]) goesOn(key pageKey[F], pages []pageAt[T], count, size int
 		return true, nil
 	}
 	key.index, key.size = last.start/size+1, size
-	next, err := e.page(key)
+	next, err := l.page(key)
 	return err != nil || next.Served > 0, err
 }

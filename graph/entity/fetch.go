@@ -15,27 +15,31 @@ import (
 )
 
 // pageSize is the largest page that the console is expected to serve to the principal.
-func (e *Loader[T, F]) pageSize() int { return e.capabilities.PageSize(e.x.Principal(), e.k.Type) }
+func (l *Loader[T, F]) pageSize() int {
+	return l.capabilities.PageSize(l.execution.Principal(), l.kind.Type)
+}
 
 // leastPage is the smallest page that the principal is served; 0 if unknown.
-func (e *Loader[T, F]) leastPage() int { return e.capabilities.LeastPage(e.x.Principal(), e.k.Type) }
+func (l *Loader[T, F]) leastPage() int {
+	return l.capabilities.LeastPage(l.execution.Principal(), l.kind.Type)
+}
 
-func (e *Loader[T, F]) observeClamp(size int) {
-	e.capabilities.ObserveClamp(e.x.Principal(), e.k.Type, size)
+func (l *Loader[T, F]) observeClamp(size int) {
+	l.capabilities.ObserveClamp(l.execution.Principal(), l.kind.Type, size)
 }
 
 // servesPagesOf reports whether the principal was served pages of size, or larger ones.
-func (e *Loader[T, F]) servesPagesOf(size int) bool {
-	return e.capabilities.LargestServed(e.x.Principal(), e.k.Type) >= size
+func (l *Loader[T, F]) servesPagesOf(size int) bool {
+	return l.capabilities.LargestServed(l.execution.Principal(), l.kind.Type) >= size
 }
 
 // listSize is the length of the unfiltered list in sc, as the principal last saw it.
-func (e *Loader[T, F]) listSize(sc scope.Scope) (int, bool) {
-	return e.capabilities.ListSize(e.x.Principal(), e.k.Type, sc)
+func (l *Loader[T, F]) listSize(sc scope.Scope) (int, bool) {
+	return l.capabilities.ListSize(l.execution.Principal(), l.kind.Type, sc)
 }
 
-func (e *Loader[T, F]) observeListSize(sc scope.Scope, n int) {
-	e.capabilities.ObserveListSize(e.x.Principal(), e.k.Type, sc, n)
+func (l *Loader[T, F]) observeListSize(sc scope.Scope, n int) {
+	l.capabilities.ObserveListSize(l.execution.Principal(), l.kind.Type, sc, n)
 }
 
 // group is the part of a batch in one scope.
@@ -82,29 +86,29 @@ func (g *group) fail(err error) {
 // perEntity is the cost of an entity on a page, in calls. A page of 100 entities costs two calls.
 const perEntity = 0.01
 
-// guessBelow is the number of ids from which a list of unknown length is read. Fewer are read one by one, at once.
-const guessBelow = 3
+// listThreshold is the number of ids from which a list of unknown length is read. Fewer are read one by one, at once.
+const listThreshold = 3
 
 // fetch reads the missing entities of the group in the cheapest way: by lists with `Ids`, by pages of the list, or by
 // single gets. An entity does not exist if a get says so, or if an answer that honoured `Ids` lacks it. A list without `Ids`
 // may come from a cache and be older than the reference to the entity, so that its lack decides nothing. If lists fail,
 // old entities from the cache take their place.
-func (e *Loader[T, F]) fetch(ctx context.Context, g *group) {
+func (l *Loader[T, F]) fetch(ctx context.Context, g *group) {
 	if len(g.missing) > 1 {
 		// A list that is refused says nothing about its entities. Single gets follow. They do not follow a list that failed.
-		if err := e.fetchFromLists(g); err != nil && fault.CodeOf(err) != fault.Forbidden && (!refusesParameter(err) || isFailure(err)) {
-			e.addCached(ctx, g, err)
+		if err := l.fetchFromLists(g); err != nil && fault.CodeOf(err) != fault.Forbidden && (!refusesParameter(err) || isFailure(err)) {
+			l.addCached(ctx, g, err)
 			g.fail(err)
 			return
 		}
 	}
-	if err := e.admitGets(g); err != nil {
+	if err := l.admitGets(g); err != nil {
 		g.fail(err)
 		return
 	}
 	thunks := make([]batch.Thunk[*T], len(g.missing))
 	for i, id := range g.missing {
-		thunks[i] = e.get(g.scope, id)
+		thunks[i] = l.get(g.scope, id)
 	}
 	for i, t := range thunks {
 		_, err := t()
@@ -116,78 +120,78 @@ func (e *Loader[T, F]) fetch(ctx context.Context, g *group) {
 	}
 }
 
-func (e *Loader[T, F]) fetchFromLists(g *group) error {
-	first, err := e.fetchByIDs(g)
+func (l *Loader[T, F]) fetchFromLists(g *group) error {
+	first, err := l.fetchByIDs(g)
 	if err != nil || len(g.missing) < 2 {
 		return err
 	}
-	return e.scanList(g, first)
+	return l.scanList(g, first)
 }
 
 // filter returns the filter of the group's lists: none, or one that makes them complete.
-func (e *Loader[T, F]) filter(g *group) F {
+func (l *Loader[T, F]) filter(g *group) F {
 	var f F
 	if g.complete {
-		e.k.Partial.Complete(&f)
+		l.kind.Partial.Complete(&f)
 	}
 	return f
 }
 
 // removeFound removes the ids of entities that this operation has read.
-func (e *Loader[T, F]) removeFound(g *group) {
+func (l *Loader[T, F]) removeFound(g *group) {
 	g.missing = slices.DeleteFunc(g.missing, func(id string) bool {
-		_, ok := e.find(key{id, g.index, g.complete})
+		_, ok := l.find(key{id, g.index, g.complete})
 		return ok
 	})
 }
 
 // fetchByIDs reads lists with `Ids`. A console that does not know the parameter ignores it, and returns the first page
 // of the whole list. fetchByIDs returns that page, and scanList continues from it.
-func (e *Loader[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
-	takes, known := e.capabilities.TakesIDs(e.k.Type)
-	if !e.k.TakesIDs || known && !takes {
+func (l *Loader[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
+	takes, known := l.capabilities.TakesIDs(l.kind.Type)
+	if !l.kind.TakesIDs || known && !takes {
 		return nil, nil
 	}
-	limit := e.pageSize()
-	chunks := slices.Collect(slices.Chunk(slices.Clone(g.missing), min(limit, e.capabilities.IDsPerURL())))
-	if n, ok := e.listSize(g.scope); ok && known && scanCost(n, limit) < float64(len(chunks)) {
+	limit := l.pageSize()
+	chunks := slices.Collect(slices.Chunk(slices.Clone(g.missing), min(limit, l.capabilities.IDsPerURL())))
+	if n, ok := l.listSize(g.scope); ok && known && scanCost(n, limit) < float64(len(chunks)) {
 		return nil, nil
 	}
 	if !known {
 		// The first list shows whether the console takes `Ids`.
 		var absent []string
-		first, absent, err = e.askIDs(g, chunks[0])
-		e.removeFound(g)
+		first, absent, err = l.fetchChunk(g, chunks[0])
+		l.removeFound(g)
 		if first != nil || err != nil {
 			return first, err
 		}
 		g.remove(absent)
 		chunks = chunks[1:]
 	}
-	return e.askAllIDs(g, chunks)
+	return l.fetchChunks(g, chunks)
 }
 
-// askAllIDs reads all chunks at once.
-func (e *Loader[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], error) {
+// fetchChunks reads all chunks at once.
+func (l *Loader[T, F]) fetchChunks(g *group, chunks [][]string) (*firstPage[T], error) {
 	type answer struct {
 		first  *firstPage[T]
 		absent []string
 		err    error
 	}
-	if err := e.admitPages(len(chunks), func(i int) pageKey[F] { return e.idsPage(g, chunks[i]) }); err != nil {
+	if err := l.admitPages(len(chunks), func(i int) pageKey[F] { return l.idsPage(g, chunks[i]) }); err != nil {
 		return nil, err
 	}
 	answers := make([]answer, len(chunks))
 	parallel(len(chunks), func(i int) {
-		first, absent, err := e.askIDs(g, chunks[i])
+		first, absent, err := l.fetchChunk(g, chunks[i])
 		answers[i] = answer{first, absent, err}
 	})
-	e.removeFound(g)
+	l.removeFound(g)
 	errs := make([]error, len(answers))
 	for i, a := range answers {
 		errs[i] = a.err
 	}
-	if err := decisive(errs...); err != nil {
+	if err := primaryError(errs...); err != nil {
 		return nil, err
 	}
 	for _, a := range answers {
@@ -199,9 +203,9 @@ func (e *Loader[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], er
 	return nil, nil
 }
 
-// decisive returns the error that decides about several pages: the first refusal of the caller, or else the first error. Old
-// entities must not replace what the console refuses.
-func decisive(errs ...error) error {
+// primaryError returns the error that decides about several pages: the first refusal of the caller, or else the first
+// error. Old entities must not replace what the console refuses.
+func primaryError(errs ...error) error {
 	var first error
 	for _, err := range errs {
 		switch code := fault.CodeOf(err); {
@@ -216,20 +220,20 @@ func decisive(errs ...error) error {
 }
 
 // idsPage returns the page with the entities of a group that have the ids.
-func (e *Loader[T, F]) idsPage(g *group, ids []string) pageKey[F] {
-	return pageKey[F]{scope: g.scope, filter: e.filter(g), ids: strings.Join(ids, ","), size: roomFor(len(ids), e.pageSize()), fallback: true}
+func (l *Loader[T, F]) idsPage(g *group, ids []string) pageKey[F] {
+	return pageKey[F]{scope: g.scope, filter: l.filter(g), ids: strings.Join(ids, ","), size: roundPageSize(len(ids), l.pageSize()), fallback: true}
 }
 
-// askIDs reads one chunk. An answer with any other id shows that the console does not know `Ids`. It is then the first
+// fetchChunk reads one chunk. An answer with any other id shows that the console does not know `Ids`. It is then the first
 // page of the list, and is returned. absent are the ids that do not exist, as an answer that honoured `Ids` tells.
-func (e *Loader[T, F]) askIDs(g *group, ids []string) (first *firstPage[T], absent []string, err error) {
-	k := e.idsPage(g, ids)
+func (l *Loader[T, F]) fetchChunk(g *group, ids []string) (first *firstPage[T], absent []string, err error) {
+	k := l.idsPage(g, ids)
 	asked, size := k.ids, k.size
-	page, err := e.page(k)
+	page, err := l.page(k)
 	switch {
-	case refusesParameter(err) && (!isFailure(err) || !e.knowsIDs()):
-		if isLasting(err) {
-			e.capabilities.ObserveIDs(e.k.Type, false)
+	case refusesParameter(err) && (!isFailure(err) || !l.supportsIDs()):
+		if isPermanent(err) {
+			l.capabilities.ObserveIDs(l.kind.Type, false)
 		}
 		return nil, nil, nil
 	case err != nil:
@@ -240,42 +244,42 @@ func (e *Loader[T, F]) askIDs(g *group, ids []string) (first *firstPage[T], abse
 		wanted[id] = struct{}{}
 	}
 	foreign := slices.ContainsFunc(page.List, func(v *T) bool {
-		_, ok := wanted[scope.Lower(e.k.ID(v))]
+		_, ok := wanted[scope.Lower(l.kind.ID(v))]
 		return !ok
 	})
 	if foreign || page.Count > len(ids) {
-		e.capabilities.ObserveIDs(e.k.Type, false)
+		l.capabilities.ObserveIDs(l.kind.Type, false)
 		return &firstPage[T]{page: page, size: size}, nil, nil
 	}
-	if n, known := e.listSize(g.scope); known && n > len(ids) || len(g.missing) > len(ids) {
+	if n, known := l.listSize(g.scope); known && n > len(ids) || len(g.missing) > len(ids) {
 		// The list has other entities. If it had not, a console that ignores `Ids` would give the same answer.
-		e.capabilities.ObserveIDs(e.k.Type, true)
+		l.capabilities.ObserveIDs(l.kind.Type, true)
 	}
 	if n := page.Served; n > 0 && n < page.Count {
-		e.observeClamp(n)
+		l.observeClamp(n)
 		of := func(i int) pageKey[F] {
-			return pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, index: i + 1, size: n, fallback: true}
+			return pageKey[F]{scope: g.scope, filter: l.filter(g), ids: asked, index: i + 1, size: n, fallback: true}
 		}
 		rest := pageCount(page.Count, n) - 1
-		if err := e.admitPages(rest, of); err != nil {
+		if err := l.admitPages(rest, of); err != nil {
 			return nil, nil, err
 		}
 		errs := make([]error, rest)
-		parallel(rest, func(i int) { _, errs[i] = e.page(of(i)) })
-		return nil, nil, decisive(errs...)
+		parallel(rest, func(i int) { _, errs[i] = l.page(of(i)) })
+		return nil, nil, primaryError(errs...)
 	}
-	if e.getsDecide || !e.knowsIDs() || page.Count != len(page.List) {
+	if l.getsDecide || !l.supportsIDs() || page.Count != len(page.List) {
 		return nil, nil, nil
 	}
 	for _, v := range page.List {
-		delete(wanted, scope.Lower(e.k.ID(v)))
+		delete(wanted, scope.Lower(l.kind.ID(v)))
 	}
 	return nil, slices.Collect(maps.Keys(wanted)), nil
 }
 
-// knowsIDs reports whether the console has shown that it takes `Ids`.
-func (e *Loader[T, F]) knowsIDs() bool {
-	takes, known := e.capabilities.TakesIDs(e.k.Type)
+// supportsIDs reports whether the console has shown that it takes `Ids`.
+func (l *Loader[T, F]) supportsIDs() bool {
+	takes, known := l.capabilities.TakesIDs(l.kind.Type)
 	return takes && known
 }
 
@@ -285,9 +289,9 @@ func isFailure(err error) bool {
 	return errors.As(err, &answer) && answer.Status == http.StatusInternalServerError
 }
 
-// isLasting reports whether the refusal of a list with many ids will repeat: the console itself refused it, or the URL
+// isPermanent reports whether the refusal of a list with many ids will repeat: the console itself refused it, or the URL
 // was too long.
-func isLasting(err error) bool {
+func isPermanent(err error) bool {
 	var answer *cc.Error
 	if !errors.As(err, &answer) {
 		return false
@@ -322,10 +326,10 @@ type firstPage[T any] struct {
 	size int
 }
 
-// roomFor is the size of a page that shall contain n entities, or else begin the list that contains them. It has few
-// values, and depends little on what this process has observed. So other operations and replicas send the same request
-// and share its answer.
-func roomFor(n, limit int) int {
+// roundPageSize is the size of a page that shall contain n entities, or else begin the list that contains them. It has
+// few values, and depends little on what this process has observed. So other operations and replicas send the same
+// request and share its answer.
+func roundPageSize(n, limit int) int {
 	for _, size := range []int{100, 200, 500, 1000, 2000, 5000} {
 		if size >= 4*n || size >= limit {
 			return min(size, limit)
@@ -335,24 +339,24 @@ func roomFor(n, limit int) int {
 }
 
 // scanPageSize is the size of the first page of a scan: the largest one if that is known to save pages.
-func (e *Loader[T, F]) scanPageSize(g *group) int {
-	limit := e.pageSize()
-	size := roomFor(len(g.missing), limit)
-	if n, ok := e.listSize(g.scope); ok && pageCount(n, limit) < pageCount(n, size) {
+func (l *Loader[T, F]) scanPageSize(g *group) int {
+	limit := l.pageSize()
+	size := roundPageSize(len(g.missing), limit)
+	if n, ok := l.listSize(g.scope); ok && pageCount(n, limit) < pageCount(n, size) {
 		return limit
 	}
 	return size
 }
 
 // scanList reads pages of the whole list, if that is likely to be cheaper than single gets of the missing entities.
-func (e *Loader[T, F]) scanList(g *group, first *firstPage[T]) error {
+func (l *Loader[T, F]) scanList(g *group, first *firstPage[T]) error {
 	if first == nil {
-		n, known := e.listSize(g.scope)
-		if known && scanCost(n, e.pageSize()) >= float64(len(g.missing)) || !known && len(g.missing) < guessBelow {
+		n, known := l.listSize(g.scope)
+		if known && scanCost(n, l.pageSize()) >= float64(len(g.missing)) || !known && len(g.missing) < listThreshold {
 			return nil
 		}
-		size := e.scanPageSize(g)
-		page, err := e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), size: size})
+		size := l.scanPageSize(g)
+		page, err := l.page(pageKey[F]{scope: g.scope, filter: l.filter(g), size: size})
 		if err != nil {
 			return err
 		}
@@ -360,32 +364,32 @@ func (e *Loader[T, F]) scanList(g *group, first *firstPage[T]) error {
 	}
 	page, size := first.page, first.size
 	if page.Count < 0 {
-		e.removeFound(g)
+		l.removeFound(g)
 		return nil // one page is enough of a list of unknown length
 	}
-	e.observeListSize(g.scope, page.Count)
+	l.observeListSize(g.scope, page.Count)
 	if n := page.Served; n < min(size, page.Count) {
 		if n == 0 {
 			return nil // there are no more pages
 		}
-		e.observeClamp(n)
+		l.observeClamp(n)
 		size = n
 	}
-	e.removeFound(g)
+	l.removeFound(g)
 	rest := pageCount(page.Count, size) - 1
 	if rest < 1 || float64(rest)*(1+float64(size)*perEntity) >= float64(len(g.missing)) {
 		return nil
 	}
 	of := func(i int) pageKey[F] {
-		return pageKey[F]{scope: g.scope, filter: e.filter(g), index: i + 1, size: size}
+		return pageKey[F]{scope: g.scope, filter: l.filter(g), index: i + 1, size: size}
 	}
-	if err := e.admitPages(rest, of); err != nil {
+	if err := l.admitPages(rest, of); err != nil {
 		return err
 	}
 	errs := make([]error, rest)
-	parallel(rest, func(i int) { _, errs[i] = e.page(of(i)) })
-	e.removeFound(g)
-	return decisive(errs...)
+	parallel(rest, func(i int) { _, errs[i] = l.page(of(i)) })
+	l.removeFound(g)
+	return primaryError(errs...)
 }
 
 // scanCost is the cost of reading a list of n entities, in calls.

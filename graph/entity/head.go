@@ -34,62 +34,62 @@ type Head[T any] struct {
 	Total int
 	// AsOf is when the console answered the oldest page.
 	AsOf time.Time
-	// Cut reports that a bound ended the walk.
-	Cut bool
+	// Truncated reports that a bound ended the walk.
+	Truncated bool
 }
 
 // Whole returns all entities of the list; fault.QueryTooComplex if a bound ended the walk.
 func (h *Head[T]) Whole() ([]*T, error) {
-	if h.Cut {
+	if h.Truncated {
 		return nil, fault.New(fault.QueryTooComplex, "a list of %d entities could not be read whole: the budget of console calls and %d entities bound a walk", h.Total, listing.MaxEntities)
 	}
 	return h.Items, nil
 }
 
 // Head reads the first entities of the list in sc.
-func (e *Loader[T, F]) Head(a *batch.Access, sc scope.Scope, o HeadOptions[F]) batch.Thunk[*Head[T]] {
+func (l *Loader[T, F]) Head(a *batch.Access, sc scope.Scope, o HeadOptions[F]) batch.Thunk[*Head[T]] {
 	w := window[F]{scope: sc, filter: o.Filter, ascending: o.Ascending, count: o.Count}
 	if o.Whole {
-		w.count, w.walk, w.ids = listing.MaxEntities, counted, e.idsOf(o)
+		w.count, w.walk, w.ids = listing.MaxEntities, partialWalk, l.idsOf(o)
 		if o.Strict {
-			w.walk = strict
+			w.walk = strictWalk
 		}
 	}
-	if o.Complete && e.k.Partial != nil {
-		e.k.Partial.Complete(&w.filter)
+	if o.Complete && l.kind.Partial != nil {
+		l.kind.Partial.Complete(&w.filter)
 	}
-	return batch.Then(e.view(a, w), func(v *view[T]) (*Head[T], error) {
-		return &Head[T]{Items: v.items, Total: v.total, AsOf: v.asOf.Time(), Cut: o.Whole && v.cut}, nil
+	return batch.Then(l.view(a, w), func(v *view[T]) (*Head[T], error) {
+		return &Head[T]{Items: v.items, Total: v.total, AsOf: v.asOf.Time(), Truncated: o.Whole && v.truncated}, nil
 	})
 }
 
 // idsOf returns the ids that are sent with a walk. Nothing documents how `Ids` and filters combine.
-func (e *Loader[T, F]) idsOf(o HeadOptions[F]) string {
+func (l *Loader[T, F]) idsOf(o HeadOptions[F]) string {
 	var none F
-	if takes, known := e.capabilities.TakesIDs(e.k.Type); !e.k.TakesIDs || known && !takes || o.Filter != none {
+	if takes, known := l.capabilities.TakesIDs(l.kind.Type); !l.kind.TakesIDs || known && !takes || o.Filter != none {
 		return ""
 	}
-	if len(o.IDs) == 0 || len(o.IDs) > e.capabilities.IDsPerURL() {
+	if len(o.IDs) == 0 || len(o.IDs) > l.capabilities.IDsPerURL() {
 		return ""
 	}
 	return strings.Join(o.IDs, ",")
 }
 
 // ends reports whether a walk ends after its first page p.
-func (e *Loader[T, F]) ends(w window[F], p *cc.Page[T]) bool {
-	if w.walk == strict {
+func (l *Loader[T, F]) ends(w window[F], p *cc.Page[T]) bool {
+	if w.walk == strictWalk {
 		return p.Count > w.count // the budget ends the operation
 	}
-	b := e.x.Budget()
+	b := l.execution.Budget()
 	rest := pageCount(min(p.Count, w.count), max(1, p.Served)) - 1
 	return b.Limit() > 0 && b.Begun()+rest > b.Limit()
 }
 
 // firstOf returns the first page p of a walk that ends after it.
-func (e *Loader[T, F]) firstOf(w window[F], p *cc.Page[T]) *view[T] {
-	r := reader[T]{to: w.count, total: p.Count, asOf: p.Date, at: make(map[int]*T, len(p.List))}
+func (l *Loader[T, F]) firstOf(w window[F], p *cc.Page[T]) *view[T] {
+	r := reader[T]{to: w.count, total: p.Count, asOf: p.Date, byPosition: make(map[int]*T, len(p.List))}
 	r.put(0, p)
-	v := r.view(e.k.ID)
-	v.cut = true
+	v := r.view(l.kind.ID)
+	v.truncated = true
 	return v
 }

@@ -25,9 +25,9 @@ type Kind[T any, F comparable] struct {
 	Cached func(ctx context.Context, sc scope.Scope, ids []string, complete bool, because error) []*T
 	// Keys give the values that lists are ordered by. Without CreatedAt, lists over departments are ordered by name.
 	Keys listing.Entity[T]
-	// Part returns a function that tells whether an entity matches a filter. It returns nil if entities do not show that,
-	// and for the empty filter. A nil Part returns nil for every filter.
-	Part func(F) func(*T) bool
+	// Matcher returns a function that tells whether an entity matches a filter. It returns nil if entities do not show
+	// that, and for the empty filter. A nil Matcher returns nil for every filter.
+	Matcher func(F) func(*T) bool
 	// Partial is set for a kind whose list omits fields unless it is asked for them.
 	Partial *Partial[T, F]
 }

@@ -32,8 +32,8 @@ func (k key) entity() key { k.complete = false; return k }
 // Loader loads the entities of one kind for one operation. It sends a batch when look-ahead has gathered the keys of a
 // level, and never by a timer.
 type Loader[T any, F comparable] struct {
-	x            *batch.Execution
-	k            *Kind[T, F]
+	execution    *batch.Execution
+	kind         *Kind[T, F]
 	capabilities *capabilities.Store
 	thunks       *thunkCache[*T]
 	byID         *dataloader.Loader[key, *T]
@@ -43,14 +43,14 @@ type Loader[T any, F comparable] struct {
 	complete     selection.Memo // whether selections need complete entities
 	getsDecide   bool           // only a get decides that an entity does not exist; set before the first load
 
-	mu      sync.Mutex
-	fetched []fetched[T]                  // results of calls that are not in entities yet
-	known   map[key]*T                    // by key without complete
-	lists   []pendingList[T]              // that look-ahead asked for
-	earlier int                           // how many of lists belong to earlier levels
-	wanted  map[batch.ScopeIndex]struct{} // scopes in which the level of look-ahead asks for entities
-	parts   map[window[F]]*parts[F]       // of the present level, by the whole list
-	walks   map[window[F]]window[F]       // walks that look-ahead asked for, by the whole list
+	mu       sync.Mutex
+	fetched  []fetched[T]                  // results of calls that are not in entities yet
+	known    map[key]*T                    // by key without complete
+	lists    []pendingList[T]              // that look-ahead asked for
+	earlier  int                           // how many of lists belong to earlier levels
+	wanted   map[batch.ScopeIndex]struct{} // scopes in which the level of look-ahead asks for entities
+	sublists map[window[F]]*sublists[F]    // of the present level, by the whole list
+	walks    map[window[F]]window[F]       // walks that look-ahead asked for, by the whole list
 }
 
 // fetched are the entities that a call in a scope returned.
@@ -73,7 +73,7 @@ const batchCapacity = 128
 
 // New returns the Loader of a kind for an operation.
 func New[T any, F comparable](x *batch.Execution, k *Kind[T, F], known *capabilities.Store) *Loader[T, F] {
-	e := &Loader[T, F]{x: x, k: k, capabilities: known, thunks: &thunkCache[*T]{}}
+	e := &Loader[T, F]{execution: x, kind: k, capabilities: known, thunks: &thunkCache[*T]{}}
 	e.byID = dataloader.NewBatchedLoader(e.batch,
 		dataloader.WithWait[key, *T](maxBatchWait), dataloader.WithCache[key, *T](e.thunks), dataloader.WithInputCapacity[key, *T](batchCapacity))
 	return e
@@ -81,78 +81,78 @@ func New[T any, F comparable](x *batch.Execution, k *Kind[T, F], known *capabili
 
 // load loads the entity with an id in sc. Its value is nil, without an error, if the console says that it does not
 // exist. A request of look-ahead waits for the Flush of its level.
-func (e *Loader[T, F]) load(a *batch.Access, sc scope.Scope, id string, complete bool) batch.Thunk[*T] {
-	k := key{scope.Lower(id), e.x.ScopeIndex(sc), complete && e.k.Partial != nil}
-	if err := e.x.Budget().Err(); err != nil {
-		return e.withoutCalls(k, err)
+func (l *Loader[T, F]) load(a *batch.Access, sc scope.Scope, id string, complete bool) batch.Thunk[*T] {
+	k := key{scope.Lower(id), l.execution.ScopeIndex(sc), complete && l.kind.Partial != nil}
+	if err := l.execution.Budget().Err(); err != nil {
+		return l.withoutCalls(k, err)
 	}
 	if a.Level() != nil {
-		e.want(k.scope)
-		return e.byID.Load(e.x.Context(), k)
+		l.addWanted(k.scope)
+		return l.byID.Load(l.execution.Context(), k)
 	}
-	if t, ok := e.thunks.Get(e.x.Context(), k); ok {
+	if t, ok := l.thunks.Get(l.execution.Context(), k); ok {
 		return t
 	}
-	return func() (*T, error) { return e.await(k) }
+	return func() (*T, error) { return l.await(k) }
 }
 
 // withoutCalls is load for an operation that may make no more calls. It answers with what the operation has read.
-func (e *Loader[T, F]) withoutCalls(k key, refusal error) batch.Thunk[*T] {
-	if t, ok := e.thunks.Get(e.x.Context(), k); ok {
+func (l *Loader[T, F]) withoutCalls(k key, refusal error) batch.Thunk[*T] {
+	if t, ok := l.thunks.Get(l.execution.Context(), k); ok {
 		return t
 	}
-	if v, ok := e.find(k); ok {
+	if v, ok := l.find(k); ok {
 		return batch.Ready(v)
 	}
 	return batch.Failed[*T](refusal)
 }
 
-func (e *Loader[T, F]) want(at batch.ScopeIndex) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.wanted == nil {
-		e.wanted = make(map[batch.ScopeIndex]struct{})
+func (l *Loader[T, F]) addWanted(at batch.ScopeIndex) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.wanted == nil {
+		l.wanted = make(map[batch.ScopeIndex]struct{})
 	}
-	e.wanted[at] = struct{}{}
+	l.wanted[at] = struct{}{}
 }
 
 // HasBatch reports whether the level of look-ahead asks for entities by id.
-func (e *Loader[T, F]) HasBatch() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.wanted) > 0
+func (l *Loader[T, F]) HasBatch() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.wanted) > 0
 }
 
 // AwaitLists waits for the lists of earlier levels that may contain entities of the present level, so that no entity is
 // read twice.
-func (e *Loader[T, F]) AwaitLists() {
-	e.mu.Lock()
-	wanted, lists := e.wanted, e.lists[:e.earlier]
-	e.wanted = nil
-	e.mu.Unlock()
+func (l *Loader[T, F]) AwaitLists() {
+	l.mu.Lock()
+	wanted, lists := l.wanted, l.lists[:l.earlier]
+	l.wanted = nil
+	l.mu.Unlock()
 	for _, list := range lists {
 		if _, ok := wanted[list.scope]; ok {
 			_, _ = list.read() // the field of the list reports an error
 		}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.earlier = len(e.lists)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.earlier = len(l.lists)
 }
 
 // Flush sends the batch.
-func (e *Loader[T, F]) Flush() { e.byID.Flush() }
+func (l *Loader[T, F]) Flush() { l.byID.Flush() }
 
 // await waits until look-ahead has asked for k. If look-ahead ends without it, k is read by itself.
-func (e *Loader[T, F]) await(k key) (*T, error) {
+func (l *Loader[T, F]) await(k key) (*T, error) {
 	var found batch.Thunk[*T]
-	err := e.x.AwaitLevels(func(lookingAhead bool) bool {
-		if t, ok := e.thunks.Get(e.x.Context(), k); ok {
+	err := l.execution.AwaitLevels(func(lookingAhead bool) bool {
+		if t, ok := l.thunks.Get(l.execution.Context(), k); ok {
 			found = t
 			return true
 		}
-		if err := e.x.Budget().Err(); err != nil {
-			found = e.withoutCalls(k, err)
+		if err := l.execution.Budget().Err(); err != nil {
+			found = l.withoutCalls(k, err)
 			return true
 		}
 		return !lookingAhead
@@ -163,77 +163,77 @@ func (e *Loader[T, F]) await(k key) (*T, error) {
 	case found != nil:
 		return found()
 	}
-	e.x.CountUnplanned()
-	t := e.byID.Load(e.x.Context(), k)
-	e.Flush()
+	l.execution.CountUnplanned()
+	t := l.byID.Load(l.execution.Context(), k)
+	l.Flush()
 	return t()
 }
 
 // loadOptional is load for an id that may be absent.
-func (e *Loader[T, F]) loadOptional(a *batch.Access, sc scope.Scope, id *string, complete bool) batch.Thunk[*T] {
+func (l *Loader[T, F]) loadOptional(a *batch.Access, sc scope.Scope, id *string, complete bool) batch.Thunk[*T] {
 	if scope.None(id) {
 		return batch.Ready[*T](nil)
 	}
 	named, err := scope.ParseID(*id)
 	if err != nil {
-		return batch.Failed[*T](fault.New(fault.UpstreamInvalidResponse, "the console names a %s by what is no GUID", e.k.Type))
+		return batch.Failed[*T](fault.New(fault.UpstreamInvalidResponse, "the console names a %s by what is no GUID", l.kind.Type))
 	}
-	return e.load(a, sc, named, complete)
+	return l.load(a, sc, named, complete)
 }
 
 // Add records entities that a call in sc returned, so that no second call reads them.
-func (e *Loader[T, F]) Add(sc scope.Scope, entities ...*T) {
-	at := e.x.ScopeIndex(sc)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.fetched = append(e.fetched, fetched[T]{at, entities})
+func (l *Loader[T, F]) Add(sc scope.Scope, entities ...*T) {
+	at := l.execution.ScopeIndex(sc)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fetched = append(l.fetched, fetched[T]{at, entities})
 }
 
 // index adds the fetched entities to e.known. e.mu is held. It runs only when an entity is looked for, because most
 // entities of lists never are.
-func (e *Loader[T, F]) index() {
-	if e.known == nil && len(e.fetched) > 0 {
-		e.known = make(map[key]*T, len(e.fetched[0].entities))
+func (l *Loader[T, F]) index() {
+	if l.known == nil && len(l.fetched) > 0 {
+		l.known = make(map[key]*T, len(l.fetched[0].entities))
 	}
-	for _, f := range e.fetched {
+	for _, f := range l.fetched {
 		for _, v := range f.entities {
-			k := key{id: scope.Lower(e.k.ID(v)), scope: f.scope}
-			e.store(k, v)
-			if k.scope = e.x.ScopeIndex(e.k.Scope(v)); k.scope != f.scope {
-				e.store(k, v)
+			k := key{id: scope.Lower(l.kind.ID(v)), scope: f.scope}
+			l.store(k, v)
+			if k.scope = l.execution.ScopeIndex(l.kind.Scope(v)); k.scope != f.scope {
+				l.store(k, v)
 			}
 		}
 	}
-	e.fetched = nil
+	l.fetched = nil
 }
 
-func (e *Loader[T, F]) store(k key, v *T) {
-	if old, ok := e.known[k]; !ok || !e.k.IsComplete(old) {
-		e.known[k] = v
+func (l *Loader[T, F]) store(k key, v *T) {
+	if old, ok := l.known[k]; !ok || !l.kind.IsComplete(old) {
+		l.known[k] = v
 	}
 }
 
 // find returns the entity of k if this operation has read it.
-func (e *Loader[T, F]) find(k key) (*T, bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.index()
-	v, ok := e.known[k.entity()]
-	return v, ok && (!k.complete || e.k.IsComplete(v))
+func (l *Loader[T, F]) find(k key) (*T, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.index()
+	v, ok := l.known[k.entity()]
+	return v, ok && (!k.complete || l.kind.IsComplete(v))
 }
 
 // batch answers the keys of one level, scope by scope.
-func (e *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Result[*T] {
-	if !e.x.Enter() {
+func (l *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Result[*T] {
+	if !l.execution.Enter() {
 		return slices.Repeat([]*dataloader.Result[*T]{{Error: context.Canceled}}, len(keys))
 	}
-	defer e.x.Leave()
+	defer l.execution.Leave()
 	groups := make(map[batch.ScopeIndex]*group)
 	missing := 0
 	for _, k := range keys {
 		g, ok := groups[k.scope]
 		if !ok {
-			g = &group{index: k.scope, scope: e.x.ScopeAt(k.scope), failed: make(map[string]error)}
+			g = &group{index: k.scope, scope: l.execution.ScopeAt(k.scope), failed: make(map[string]error)}
 			groups[k.scope] = g
 		}
 		g.keys++
@@ -242,13 +242,13 @@ func (e *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Resu
 	for _, k := range keys {
 		g := groups[k.scope]
 		k.complete = g.complete // one call serves all keys of the group
-		if _, ok := e.find(k); !ok {
+		if _, ok := l.find(k); !ok {
 			g.add(k.id)
 		}
 	}
 	var lacking []*group
 	for _, g := range groups {
-		e.addCached(ctx, g, nil)
+		l.addCached(ctx, g, nil)
 		if len(g.missing) > 0 {
 			missing += len(g.missing)
 			lacking = append(lacking, g)
@@ -256,19 +256,19 @@ func (e *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Resu
 	}
 	if t := operation.FromContext(ctx); t.Options().Batches {
 		asked := distinct(keys)
-		t.AddBatch(operation.Batch{Kind: e.k.Type, Keys: asked, Kept: asked - missing})
+		t.AddBatch(operation.Batch{Type: l.kind.Type, Keys: asked, Cached: asked - missing})
 	}
-	parallel(len(lacking), func(i int) { e.fetch(ctx, lacking[i]) })
+	parallel(len(lacking), func(i int) { l.fetch(ctx, lacking[i]) })
 
 	results := make([]*dataloader.Result[*T], len(keys))
 	for i, k := range keys {
-		if v, ok := e.find(k); ok {
+		if v, ok := l.find(k); ok {
 			results[i] = &dataloader.Result[*T]{Data: v}
 			continue
 		}
 		err, known := groups[k.scope].failed[k.id]
 		if !known {
-			err = fault.New(fault.UpstreamInvalidResponse, "the console answered without the %s that was asked for", e.k.Type)
+			err = fault.New(fault.UpstreamInvalidResponse, "the console answered without the %s that was asked for", l.kind.Type)
 		}
 		results[i] = &dataloader.Result[*T]{Error: err}
 	}
@@ -286,39 +286,39 @@ func distinct(keys []key) int {
 
 // addCached adds those of the group's entities that the cache holds: fresh ones or, in place of a read that failed with
 // because, old ones.
-func (e *Loader[T, F]) addCached(ctx context.Context, g *group, because error) {
-	if e.k.Cached == nil || len(g.missing) == 0 || e.x.Refusal() != nil {
+func (l *Loader[T, F]) addCached(ctx context.Context, g *group, because error) {
+	if l.kind.Cached == nil || len(g.missing) == 0 || l.execution.Refusal() != nil {
 		return
 	}
-	e.Add(g.scope, e.k.Cached(ctx, g.scope, g.missing, g.complete, because)...)
-	e.removeFound(g)
+	l.Add(g.scope, l.kind.Cached(ctx, g.scope, g.missing, g.complete, because)...)
+	l.removeFound(g)
 }
 
 // get reads one entity by its id.
-func (e *Loader[T, F]) get(sc scope.Scope, id string) batch.Thunk[*T] {
-	return e.gets.Start(e.x, key{id: id, scope: e.x.ScopeIndex(sc)}, func() (*T, error) {
-		v, err := batch.Call(e.x, func(ctx context.Context) (*T, error) { return e.k.Get(ctx, sc, id) })
+func (l *Loader[T, F]) get(sc scope.Scope, id string) batch.Thunk[*T] {
+	return l.gets.Start(l.execution, key{id: id, scope: l.execution.ScopeIndex(sc)}, func() (*T, error) {
+		v, err := batch.Call(l.execution, func(ctx context.Context) (*T, error) { return l.kind.Get(ctx, sc, id) })
 		if err != nil {
 			return nil, err
 		}
-		if scope.Lower(e.k.ID(v)) != id { // this does not show whether the requested entity exists
-			return nil, fault.New(fault.UpstreamInvalidResponse, "the console answered with another %s than the one that was asked for", e.k.Type)
+		if scope.Lower(l.kind.ID(v)) != id { // this does not show whether the requested entity exists
+			return nil, fault.New(fault.UpstreamInvalidResponse, "the console answered with another %s than the one that was asked for", l.kind.Type)
 		}
-		e.Add(sc, v)
+		l.Add(sc, v)
 		return v, nil
 	})
 }
 
 // admitGets reports an error unless the budget admits a get for each missing entity of the group.
-func (e *Loader[T, F]) admitGets(g *group) error {
-	return e.gets.Admit(e.x, func(yield func(key) bool) {
+func (l *Loader[T, F]) admitGets(g *group) error {
+	return l.gets.Admit(l.execution, func(yield func(key) bool) {
 		for _, id := range g.missing {
 			if !yield(key{id: id, scope: g.index}) {
 				return
 			}
 		}
 	}, func(k key) bool {
-		return batch.Cached(e.x, func(ctx context.Context) (*T, error) { return e.k.Get(ctx, g.scope, k.id) })
+		return batch.Cached(l.execution, func(ctx context.Context) (*T, error) { return l.kind.Get(ctx, g.scope, k.id) })
 	})
 }
 
@@ -342,43 +342,43 @@ func (k pageKey[F]) list() cc.List[F] {
 }
 
 // readPage returns the read of a page.
-func (e *Loader[T, F]) readPage(k pageKey[F]) func(ctx context.Context) (*cc.Page[T], error) {
+func (l *Loader[T, F]) readPage(k pageKey[F]) func(ctx context.Context) (*cc.Page[T], error) {
 	return func(ctx context.Context) (*cc.Page[T], error) {
 		if k.fallback {
 			ctx = cachedconsole.WithFallback(ctx)
 		}
-		return e.k.List(ctx, k.scope, k.list())
+		return l.kind.List(ctx, k.scope, k.list())
 	}
 }
 
 // page reads one page of a list and waits for it.
-func (e *Loader[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
-	return e.pages.Lazy(e.x, k, func() (*cc.Page[T], error) {
-		p, err := batch.Call(e.x, e.readPage(k))
+func (l *Loader[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
+	return l.pages.Lazy(l.execution, k, func() (*cc.Page[T], error) {
+		p, err := batch.Call(l.execution, l.readPage(k))
 		if err != nil {
 			return nil, err
 		}
 		switch {
 		case k.size > 0 && p.Served == k.size:
-			e.capabilities.ObservePage(e.x.Principal(), e.k.Type, k.size)
+			l.capabilities.ObservePage(l.execution.Principal(), l.kind.Type, k.size)
 		case k.size > 0 && p.Served > k.size:
-			e.capabilities.ObserveLeastPage(e.x.Principal(), e.k.Type, p.Served)
+			l.capabilities.ObserveLeastPage(l.execution.Principal(), l.kind.Type, p.Served)
 		}
-		e.Add(k.scope, p.List...)
+		l.Add(k.scope, p.List...)
 		return p, nil
 	})()
 }
 
 // admitPages reports an error unless the budget admits count pages. of returns their keys.
-func (e *Loader[T, F]) admitPages(count int, of func(i int) pageKey[F]) error {
-	return e.pages.Admit(e.x, func(yield func(pageKey[F]) bool) {
+func (l *Loader[T, F]) admitPages(count int, of func(i int) pageKey[F]) error {
+	return l.pages.Admit(l.execution, func(yield func(pageKey[F]) bool) {
 		for i := range count {
 			if !yield(of(i)) {
 				return
 			}
 		}
-	}, e.pageCached)
+	}, l.pageCached)
 }
 
 // pageCached reports whether a page needs no call.
-func (e *Loader[T, F]) pageCached(k pageKey[F]) bool { return batch.Cached(e.x, e.readPage(k)) }
+func (l *Loader[T, F]) pageCached(k pageKey[F]) bool { return batch.Cached(l.execution, l.readPage(k)) }

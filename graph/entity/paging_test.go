@@ -68,8 +68,8 @@ func (p *pager) window(t *testing.T, known *capabilities.Store, offset, first in
 	}
 	ids := make([]string, len(v.items))
 	for i, q := range v.items {
-		if ids[i] = q.ID; v.places[i] < offset || v.places[i] >= offset+first {
-			t.Errorf("a place of %d from %d on: %d", first, offset, v.places[i])
+		if ids[i] = q.ID; v.positions[i] < offset || v.positions[i] >= offset+first {
+			t.Errorf("a place of %d from %d on: %d", first, offset, v.positions[i])
 		}
 	}
 	return ids
@@ -125,9 +125,9 @@ func (p *pager) want(offset, first int) []string {
 	return ids
 }
 
-// TestRangesOfAnyPageSize verifies that random ranges of lists are right for all page sizes of the console, also as the
+// TestRangesForPageSizes verifies that random ranges of lists are right for all page sizes of the console, also as the
 // gateway's first request (docs/joins.md).
-func TestRangesOfAnyPageSize(t *testing.T) {
+func TestRangesForPageSizes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 400 {
 		p := &pager{length: random.IntN(700)}
@@ -142,7 +142,7 @@ func TestRangesOfAnyPageSize(t *testing.T) {
 		}
 		e := gateway()
 		for range 4 {
-			offset, first := random.IntN(p.length+50), 1+random.IntN(MaxFirst)
+			offset, first := random.IntN(p.length+50), 1+random.IntN(maxFirst)
 			if random.IntN(2) == 0 {
 				first = 1 + random.IntN(60)
 				offset = first * random.IntN(12) // as tables and cursors go on
@@ -154,8 +154,8 @@ func TestRangesOfAnyPageSize(t *testing.T) {
 	}
 }
 
-// TestStretchesOfKnownConsoles, each the first thing that is asked.
-func TestStretchesOfKnownConsoles(t *testing.T) {
+// TestRangesOfKnownConsoles, each the first thing that is asked.
+func TestRangesOfKnownConsoles(t *testing.T) {
 	for _, tt := range []struct{ length, most, least, offset, first, calls int }{
 		{66, 20, 0, 50, 50, 4}, // looks like the end of a list of pages of 50
 		{115, 20, 0, 100, 100, 3},
@@ -188,8 +188,8 @@ func TestStretchesOfKnownConsoles(t *testing.T) {
 	}
 }
 
-// TestPlacesThatAreHidden shift nobody else: a walk over the list brings each of the others once.
-func TestPlacesThatAreHidden(t *testing.T) {
+// TestHiddenPositions shift nobody else: a walk over the list brings each of the others once.
+func TestHiddenPositions(t *testing.T) {
 	for _, hidden := range [][]int{{150}, {50}, {0}, {99}, {100}, {249}, {50, 150}, {10, 20, 110}} {
 		for _, first := range []int{100, 50, 20} {
 			p := &pager{length: 250, hidden: make(map[int]bool)}
@@ -214,9 +214,9 @@ func TestPlacesThatAreHidden(t *testing.T) {
 	}
 }
 
-// TestCountsThatAreWrong lose nothing that a stretch from the beginning of the list holds, and
+// TestWrongCounts lose nothing that a stretch from the beginning of the list holds, and
 // put nothing in places behind its end.
-func TestCountsThatAreWrong(t *testing.T) {
+func TestWrongCounts(t *testing.T) {
 	for _, tt := range []struct{ length, said, most, offset, first, calls int }{
 		// The count is a multiple of the limit, and the last page is full.
 		{66, 40, 20, 0, 500, 6},
@@ -270,9 +270,9 @@ func TestCountsThatAreWrong(t *testing.T) {
 	}
 }
 
-// TestRangesOfAnyCount verifies that entities have their positions. A range from the
+// TestRangesForCounts verifies that entities have their positions. A range from the
 // beginning of the list is complete. Every range is complete where the count is too large.
-func TestRangesOfAnyCount(t *testing.T) {
+func TestRangesForCounts(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 400 {
 		p := &pager{length: 1 + random.IntN(300), most: 2 + random.IntN(40)}
@@ -282,7 +282,7 @@ func TestRangesOfAnyCount(t *testing.T) {
 		}
 		e := gateway()
 		for i := range 4 {
-			offset, first := random.IntN(p.length+50), 1+random.IntN(MaxFirst)
+			offset, first := random.IntN(p.length+50), 1+random.IntN(maxFirst)
 			if i%2 == 0 && p.said < p.length {
 				offset, first = 0, max(first, p.said+1)
 			}

@@ -24,162 +24,162 @@ type window[F comparable] struct {
 type walk uint8
 
 const (
-	noWalk  walk = iota
-	counted      // as much of the list is read as may be
-	strict       // no more of the list is read
+	noWalk      walk = iota
+	partialWalk      // as much of the list is read as may be
+	strictWalk       // no more of the list is read
 )
 
 // view is the range as it was read.
 type view[T any] struct {
-	items  []*T
-	places []int       // of the items in the whole list
-	total  int         // length of the whole list
-	asOf   cc.DateTime // when the console answered the oldest page
-	cut    bool        // the range does not have the whole list, which should be walked
+	items     []*T
+	positions []int       // of the items in the whole list
+	total     int         // length of the whole list
+	asOf      cc.DateTime // when the console answered the oldest page
+	truncated bool        // the range does not have the whole list, which should be walked
 }
 
 // view reads a range of a list with as few console pages as possible.
-func (e *Loader[T, F]) view(a *batch.Access, w window[F]) batch.Thunk[*view[T]] {
-	var p *parts[F]
+func (l *Loader[T, F]) view(a *batch.Access, w window[F]) batch.Thunk[*view[T]] {
+	var p *sublists[F]
 	if a.Level() != nil {
-		p = e.gather(w)
+		p = l.addRange(w)
 	}
-	read := e.views.Load(a, w, func() bool { return e.pageCached(e.firstPage(w)) }, func() (*view[T], error) {
-		v, err := e.readRange(w, p)
+	read := l.views.Load(a, w, func() bool { return l.pageCached(l.firstPage(w)) }, func() (*view[T], error) {
+		v, err := l.readRange(w, p)
 		var none F
 		if err == nil && w.filter == none && w.ids == "" {
-			e.observeListSize(w.scope, v.total)
+			l.observeListSize(w.scope, v.total)
 		}
 		return v, err
 	})
-	if a.Level() == nil || e.x.Budget().Err() != nil {
+	if a.Level() == nil || l.execution.Budget().Err() != nil {
 		return read // no batch waits for it
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.lists = append(e.lists, pendingList[T]{e.x.ScopeIndex(w.scope), read})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lists = append(l.lists, pendingList[T]{l.execution.ScopeIndex(w.scope), read})
 	return read
 }
 
 // firstPage returns the page of a range that is read first.
-func (e *Loader[T, F]) firstPage(w window[F]) pageKey[F] {
+func (l *Loader[T, F]) firstPage(w window[F]) pageKey[F] {
 	key := pageKey[F]{scope: w.scope, filter: w.filter, ascending: w.ascending, ids: w.ids, size: 1} // the smallest page
 	if w.count > 0 {
-		key.size = pageSizeFor(w.offset, w.count, e.leastPage(), e.pageSize())
+		key.size = pageSizeFor(w.offset, w.count, l.leastPage(), l.pageSize())
 		key.index = w.offset / key.size
 	}
 	return key
 }
 
 // read reads a range of a list.
-func (e *Loader[T, F]) read(w window[F]) (*view[T], error) {
-	key := e.firstPage(w)
-	p, err := e.page(key)
+func (l *Loader[T, F]) read(w window[F]) (*view[T], error) {
+	key := l.firstPage(w)
+	p, err := l.page(key)
 	switch {
 	case err != nil:
 		return nil, err
 	case p.Count < 0, key.index == 0 && p.Served > p.Count: // a count that is less than the page is wrong
-		return e.readUncounted(w, key, p)
+		return l.readUncounted(w, key, p)
 	case w.count == 0:
 		return &view[T]{total: p.Count, asOf: p.Date}, nil
-	case w.walk != noWalk && e.ends(w, p):
-		return e.firstOf(w, p), nil
+	case w.walk != noWalk && l.ends(w, p):
+		return l.firstOf(w, p), nil
 	}
 	var first *cc.Page[T]
 	switch {
 	case key.index == 0:
 		first = p
-	case !e.placed(key, p):
+	case !l.hasPositions(key, p):
 		k := key
 		k.index = 0
-		if first, err = e.page(k); err != nil {
+		if first, err = l.page(k); err != nil {
 			return nil, err
 		}
 		if first.Served > first.Count {
-			return e.readUncounted(w, k, first)
+			return l.readUncounted(w, k, first)
 		}
 	}
-	return e.readFrom(w, key, p, first)
+	return l.readFrom(w, key, p, first)
 }
 
 // readFrom reads the rest of a range. p is the page of key, which has been read. first is the first page of the same
 // size; it is nil if p certainly has the requested positions.
-func (e *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T]) (*view[T], error) {
-	r := reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, asOf: p.Date, at: make(map[int]*T, len(p.List))}
+func (l *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T]) (*view[T], error) {
+	r := reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, asOf: p.Date, byPosition: make(map[int]*T, len(p.List))}
 	size := key.size
 	if first != nil {
-		size = e.sizeServed(first, size)
+		size = l.sizeServed(first, size)
 		r.total = max(first.Count, first.Served)
 		r.put(0, first)
 	}
 	if size == key.size {
 		r.put(key.index*size, p)
 	}
-	rest, err := e.readRest(&r, key, size)
-	hidden := err == nil && !rest.full && size < key.size && e.hides(key, p, rest.pages, size)
+	rest, err := l.readRest(&r, key, size)
+	hidden := err == nil && !rest.complete && size < key.size && l.hides(key, p, rest.pages, size)
 	if hidden && key.index == 0 {
-		hidden, err = e.goesOn(key, rest.pages, p.Count, size)
+		hidden, err = l.continues(key, rest.pages, p.Count, size)
 	}
 	if err == nil && hidden {
 		// Pages of that size are not full either. The console hides entities on them and on the first one, and serves
 		// pages of the requested size.
-		r = reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, asOf: r.asOf, at: r.at}
-		clear(r.at)
+		r = reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, asOf: r.asOf, byPosition: r.byPosition}
+		clear(r.byPosition)
 		r.put(0, first)
 		r.put(key.index*key.size, p)
-		_, err = e.readRest(&r, key, key.size)
+		_, err = l.readRest(&r, key, key.size)
 	}
 	if err == nil && !hidden {
-		err = e.checkRepeated(append(rest.pages, pageAt[T]{0, first}))
+		err = l.checkRepeated(append(rest.pages, pageAt[T]{0, first}))
 	}
 	if err != nil {
 		return nil, err
 	}
-	if r.beyond && first != nil {
+	if r.exceedsCount && first != nil {
 		key.index = 0
-		return e.readUncounted(w, key, first) // the count is too small: the pages show where the list ends
+		return l.readUncounted(w, key, first) // the count is too small: the pages show where the list ends
 	}
-	guessed := e.mayBeLimit(w, key, p)
+	guessed := l.mayBeLimit(w, key, p)
 	if guessed {
 		size = p.Served
 	}
-	if e.mayGoOn(w, key, p, r.total, size) {
+	if l.probeNext(w, key, p, r.total, size) {
 		k := key
 		k.index, k.size = max(r.total, w.offset)/size, size
-		next, err := e.page(k)
+		next, err := l.page(k)
 		switch {
-		case err != nil && guessed && !endsReading(err):
+		case err != nil && guessed && !isCallerError(err):
 			// The list is complete by its count.
 		case err != nil:
 			return nil, err
 		case next.Served > 0 && first != nil:
 			key.index = 0
-			return e.readUncounted(w, key, first)
+			return l.readUncounted(w, key, first)
 		case next.Served > 0:
-			return e.readUncounted(w, key, p)
+			return l.readUncounted(w, key, p)
 		}
 	}
-	return r.view(e.k.ID), nil
+	return r.view(l.kind.ID), nil
 }
 
-// placed reports whether a page with an index above 0 has the requested positions. A console that serves pages of another
-// size applies the index to those. A full page has the positions. So does a page that ends the list where it should, if
-// the console is known to serve pages of that size. Otherwise a limit of the console may look the same.
-func (e *Loader[T, F]) placed(k pageKey[F], p *cc.Page[T]) bool {
+// hasPositions reports whether a page with an index above 0 has the requested positions. A console that serves pages of
+// another size applies the index to those. A full page has the positions. So does a page that ends the list where it
+// should, if the console is known to serve pages of that size. Otherwise a limit of the console may look the same.
+func (l *Loader[T, F]) hasPositions(k pageKey[F], p *cc.Page[T]) bool {
 	left := max(0, p.Count-k.index*k.size)
-	return p.Served == k.size && left >= k.size || p.Served == left && (left == 0 || e.servesPagesOf(k.size))
+	return p.Served == k.size && left >= k.size || p.Served == left && (left == 0 || l.servesPagesOf(k.size))
 }
 
 // sizeServed is the size of the pages that the console serves, if p is its first page for the given size. It serves fewer
 // entities than requested (its limit), more (its minimum), or leaves out what the caller may not see. In each case it
 // serves pages of the size of p.
-func (e *Loader[T, F]) sizeServed(p *cc.Page[T], size int) int {
+func (l *Loader[T, F]) sizeServed(p *cc.Page[T], size int) int {
 	got := p.Served
 	if got == 0 || got <= size && got >= p.Count {
 		return size
 	}
 	if got < size {
-		e.observeClamp(got)
+		l.observeClamp(got)
 	}
 	return got
 }
@@ -188,22 +188,22 @@ func (e *Loader[T, F]) sizeServed(p *cc.Page[T], size int) int {
 const maxUncounted = 1000
 
 // readUncounted reads a list to its end, because the console does not tell its length. first is the page of key.
-func (e *Loader[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page[T]) (*view[T], error) {
-	if key.index > 0 || first.Served >= key.size && key.size < e.pageSize() {
-		key.index, key.size = 0, e.pageSize() // with the fewest calls
-		p, err := e.page(key)
+func (l *Loader[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page[T]) (*view[T], error) {
+	if key.index > 0 || first.Served >= key.size && key.size < l.pageSize() {
+		key.index, key.size = 0, l.pageSize() // with the fewest calls
+		p, err := l.page(key)
 		if err != nil {
 			return nil, err
 		}
 		first = p
 	}
-	r := reader[T]{from: w.offset, to: w.offset + w.count, asOf: first.Date, at: make(map[int]*T)}
+	r := reader[T]{from: w.offset, to: w.offset + w.count, asOf: first.Date, byPosition: make(map[int]*T)}
 	key.size = first.Served
 	seen := make(map[string]bool)
 	for p := first; p.Served > 0 && key.index < maxUncounted; {
 		before := len(seen)
 		for _, v := range p.List {
-			seen[e.k.ID(v)] = true
+			seen[l.kind.ID(v)] = true
 		}
 		if len(seen) == before && len(p.List) > 0 {
 			break // the same page again: this console does not page
@@ -214,19 +214,19 @@ func (e *Loader[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page
 			break
 		}
 		key.index++
-		next, err := e.page(key)
+		next, err := l.page(key)
 		if err != nil {
 			return nil, err
 		}
 		p = next
 	}
-	return r.view(e.k.ID), nil
+	return r.view(l.kind.ID), nil
 }
 
-// rest are the pages that complete a range; full: each has all entities that it should have.
-type rest[T any] struct {
-	pages []pageAt[T]
-	full  bool
+// remainder are the pages that complete a range; full: each has all entities that it should have.
+type remainder[T any] struct {
+	pages    []pageAt[T]
+	complete bool
 }
 
 // pageAt is a page that begins at a position of the list.
@@ -236,8 +236,8 @@ type pageAt[T any] struct {
 }
 
 // readRest reads all pages of the given size that r lacks, at once.
-func (e *Loader[T, F]) readRest(r *reader[T], key pageKey[F], size int) (rest[T], error) {
-	all := rest[T]{full: true}
+func (l *Loader[T, F]) readRest(r *reader[T], key pageKey[F], size int) (remainder[T], error) {
+	all := remainder[T]{complete: true}
 	var lacking []int
 	for i := r.from / size; i*size < min(r.to, r.total); i++ {
 		if !r.has(max(i*size, r.from), min((i+1)*size, r.to, r.total)) {
@@ -249,14 +249,14 @@ func (e *Loader[T, F]) readRest(r *reader[T], key pageKey[F], size int) (rest[T]
 		k.index, k.size = lacking[i], size
 		return k
 	}
-	if err := e.admitPages(len(lacking), of); err != nil {
+	if err := l.admitPages(len(lacking), of); err != nil {
 		return all, err
 	}
 	errs := make([]error, len(lacking))
 	var mu sync.Mutex
 	parallel(len(lacking), func(i int) {
 		k := of(i)
-		p, err := e.page(k)
+		p, err := l.page(k)
 		if err != nil {
 			errs[i] = err
 			return
@@ -265,7 +265,7 @@ func (e *Loader[T, F]) readRest(r *reader[T], key pageKey[F], size int) (rest[T]
 		defer mu.Unlock()
 		r.put(k.index*size, p)
 		all.pages = append(all.pages, pageAt[T]{k.index * size, p})
-		all.full = all.full && p.Served >= min(size, p.Count-k.index*size)
+		all.complete = all.complete && p.Served >= min(size, p.Count-k.index*size)
 	})
 	return all, errors.Join(errs...)
 }
@@ -273,9 +273,9 @@ func (e *Loader[T, F]) readRest(r *reader[T], key pageKey[F], size int) (rest[T]
 // reader collects the entities of the positions from (included) to to (excluded).
 type reader[T any] struct {
 	from, to, total int
-	at              map[int]*T
+	byPosition      map[int]*T
 	pages           int  // how many were put
-	beyond          bool // a page went beyond the length that the console told
+	exceedsCount    bool // a page went beyond the length that the console told
 	end             int  // where an empty page begins, plus 1; 0: none was empty
 	last            int  // the position after the last one of any page
 	asOf            cc.DateTime
@@ -292,18 +292,18 @@ func (r *reader[T]) put(start int, page *cc.Page[T]) {
 	if page.Served > 0 {
 		r.last = max(r.last, start+page.Served)
 	}
-	r.beyond = r.beyond || start+page.Served > r.total && page.Served > 0
+	r.exceedsCount = r.exceedsCount || start+page.Served > r.total && page.Served > 0
 	for i := range page.Served {
 		if p := start + i; p >= r.from && p < r.to {
-			r.at[p] = nil
+			r.byPosition[p] = nil
 		}
 	}
 	for i, v := range page.List {
-		if page.Places != nil {
-			i = page.Places[i]
+		if page.Positions != nil {
+			i = page.Positions[i]
 		}
 		if p := start + i; p >= r.from && p < r.to {
-			r.at[p] = v
+			r.byPosition[p] = v
 		}
 	}
 }
@@ -311,7 +311,7 @@ func (r *reader[T]) put(start int, page *cc.Page[T]) {
 // has reports whether all positions of a range were recorded.
 func (r *reader[T]) has(from, to int) bool {
 	for p := from; p < to; p++ {
-		if _, ok := r.at[p]; !ok {
+		if _, ok := r.byPosition[p]; !ok {
 			return false
 		}
 	}
@@ -328,13 +328,13 @@ func (r *reader[T]) view(id func(*T) string) *view[T] {
 		}
 		r.total = min(r.total, end) // an empty page ends the list, whatever the count
 	}
-	v := &view[T]{items: make([]*T, 0, len(r.at)), places: make([]int, 0, len(r.at)), total: r.total, asOf: r.asOf, cut: r.total > r.to}
+	v := &view[T]{items: make([]*T, 0, len(r.byPosition)), positions: make([]int, 0, len(r.byPosition)), total: r.total, asOf: r.asOf, truncated: r.total > r.to}
 	var seen map[string]struct{}
 	if r.pages > 1 {
-		seen = make(map[string]struct{}, len(r.at))
+		seen = make(map[string]struct{}, len(r.byPosition))
 	}
 	for p := r.from; p < min(r.to, r.total); p++ {
-		item := r.at[p]
+		item := r.byPosition[p]
 		if item == nil {
 			continue
 		}
@@ -344,7 +344,7 @@ func (r *reader[T]) view(id func(*T) string) *view[T] {
 			}
 			seen[id(item)] = struct{}{}
 		}
-		v.items, v.places = append(v.items, item), append(v.places, p)
+		v.items, v.positions = append(v.items, item), append(v.positions, p)
 	}
 	return v
 }

@@ -21,34 +21,34 @@ const (
 type Conditions[T any] struct {
 	// IDs are the allowed ids, in lower case; nil: all.
 	IDs []string
-	// Fact is the wanted value of a property that follows from other lists; nil: any.
-	Fact *bool
+	// Predicate is the wanted value of a property that follows from other lists; nil: any.
+	Predicate *bool
 
 	tags      []string
 	silentFor *int // in seconds; nil: any
-	never     bool // an empty list of allowed values matches nothing
+	nothing   bool // an empty list of allowed values matches nothing
 	tests     []func(v *T, now time.Time) bool
 }
 
-func (c *Conditions[T]) keep(test func(v *T, now time.Time) bool) { c.tests = append(c.tests, test) }
+func (c *Conditions[T]) require(test func(v *T, now time.Time) bool) { c.tests = append(c.tests, test) }
 
-// keepTags keeps the entities that have all of the tags; nil: every entity.
-func (c *Conditions[T]) keepTags(tags []string, of func(*T) []string) {
+// requireTags keeps the entities that have all of the tags; nil: every entity.
+func (c *Conditions[T]) requireTags(tags []string, of func(*T) []string) {
 	if tags == nil {
 		return
 	}
 	c.tags = tags
-	c.keep(func(v *T, _ time.Time) bool {
+	c.require(func(v *T, _ time.Time) bool {
 		has := of(v)
 		return !slices.ContainsFunc(tags, func(tag string) bool { return !slices.Contains(has, tag) })
 	})
 }
 
 // None reports whether there are no conditions.
-func (c *Conditions[T]) None() bool { return c.IDs == nil && c.Fact == nil && len(c.tests) == 0 }
+func (c *Conditions[T]) None() bool { return c.IDs == nil && c.Predicate == nil && len(c.tests) == 0 }
 
 // Nothing reports whether no entity can satisfy the conditions.
-func (c *Conditions[T]) Nothing() bool { return c.never || c.IDs != nil && len(c.IDs) == 0 }
+func (c *Conditions[T]) Nothing() bool { return c.nothing || c.IDs != nil && len(c.IDs) == 0 }
 
 // Check returns the error of bad values.
 func (c *Conditions[T]) Check() error {
@@ -79,14 +79,14 @@ func CheckSeconds(argument string, seconds int) error {
 	return nil
 }
 
-// Select returns the entities that satisfy the conditions. now is when the console answered. fact returns the property
-// of an entity; nil if it is not known, which counts as false.
-func (c *Conditions[T]) Select(all []*T, now time.Time, id func(*T) string, fact func(*T) (*bool, error)) ([]*T, error) {
+// Select returns the entities that satisfy the conditions. now is when the console answered. predicate returns the
+// property of an entity; nil if it is not known, which counts as false.
+func (c *Conditions[T]) Select(all []*T, now time.Time, id func(*T) string, predicate func(*T) (*bool, error)) ([]*T, error) {
 	ids := make(map[string]struct{}, len(c.IDs))
 	for _, id := range c.IDs {
 		ids[id] = struct{}{}
 	}
-	kept := make([]*T, 0, len(all))
+	selected := make([]*T, 0, len(all))
 	for _, v := range all {
 		if _, ok := ids[scope.Lower(id(v))]; c.IDs != nil && !ok {
 			continue
@@ -94,16 +94,16 @@ func (c *Conditions[T]) Select(all []*T, now time.Time, id func(*T) string, fact
 		if slices.ContainsFunc(c.tests, func(test func(*T, time.Time) bool) bool { return !test(v, now) }) {
 			continue
 		}
-		if c.Fact != nil {
-			is, err := fact(v)
+		if c.Predicate != nil {
+			is, err := predicate(v)
 			if err != nil {
 				return nil, err
 			}
-			if *c.Fact != (is != nil && *is) {
+			if *c.Predicate != (is != nil && *is) {
 				continue
 			}
 		}
-		kept = append(kept, v)
+		selected = append(selected, v)
 	}
-	return kept, nil
+	return selected, nil
 }

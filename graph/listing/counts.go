@@ -46,33 +46,33 @@ type RobotStatusCount struct {
 
 // RobotTally counts the robots of one list. It does not change, so that several counts can share it.
 type RobotTally struct {
-	byStatus []int       // by rank
-	beats    []time.Time // the last heartbeats, oldest first
-	never    int         // robots without a heartbeat
+	byStatus   []int       // by rank
+	heartbeats []time.Time // the last heartbeats, oldest first
+	neverSeen  int         // robots without a heartbeat
 }
 
 // NewRobotTally counts robots.
 func NewRobotTally(robots iter.Seq[*cc.Robot]) *RobotTally {
-	t := &RobotTally{byStatus: make([]int, len(Statuses()))}
+	t := &RobotTally{byStatus: make([]int, len(statuses()))}
 	for r := range robots {
 		t.byStatus[rank(r.Status)-1]++
 		if r.LastHeartbeatTime == "" {
-			t.never++
+			t.neverSeen++
 			continue
 		}
-		t.beats = append(t.beats, r.LastHeartbeatTime.Time())
+		t.heartbeats = append(t.heartbeats, r.LastHeartbeatTime.Time())
 	}
-	slices.SortFunc(t.beats, time.Time.Compare)
+	slices.SortFunc(t.heartbeats, time.Time.Compare)
 	return t
 }
 
 // Total is the number of the robots.
-func (t *RobotTally) Total() int { return t.never + len(t.beats) }
+func (t *RobotTally) Total() int { return t.neverSeen + len(t.heartbeats) }
 
 // Silent counts the robots whose last heartbeat is more than a number of seconds before now, or that never had one.
 func (t *RobotTally) Silent(now time.Time, seconds int) int {
-	older, _ := slices.BinarySearchFunc(t.beats, now.Add(-time.Duration(seconds)*time.Second), time.Time.Compare)
-	return t.never + older
+	older, _ := slices.BinarySearchFunc(t.heartbeats, now.Add(-time.Duration(seconds)*time.Second), time.Time.Compare)
+	return t.neverSeen + older
 }
 
 // RobotCounts are counts of robots.
@@ -93,7 +93,7 @@ type talliedList struct {
 // NewRobotCounts returns counts without any list.
 func NewRobotCounts(c Count) *RobotCounts {
 	counts := &RobotCounts{Count: c}
-	for _, s := range Statuses() {
+	for _, s := range statuses() {
 		counts.ByStatus = append(counts.ByStatus, &RobotStatusCount{Status: s})
 	}
 	return counts

@@ -17,8 +17,8 @@ type PackageFilter struct {
 
 // Split returns the console's part of the filter, and the rest.
 func (f PackageFilter) Split() (cc.PackageFilter, Conditions[cc.Package]) {
-	c := Conditions[cc.Package]{IDs: f.IDs, Fact: f.Unused}
-	c.keepTags(f.Tags, func(p *cc.Package) []string { return p.Tags })
+	c := Conditions[cc.Package]{IDs: f.IDs, Predicate: f.Unused}
+	c.requireTags(f.Tags, func(p *cc.Package) []string { return p.Tags })
 	return f.PackageFilter, c
 }
 
@@ -32,8 +32,8 @@ type QueueFilter struct {
 
 // Split returns the console's part of the filter, and the rest.
 func (f QueueFilter) Split() (cc.QueueFilter, Conditions[cc.Queue]) {
-	c := Conditions[cc.Queue]{IDs: f.IDs, Fact: f.Empty}
-	c.keepTags(f.Tags, func(q *cc.Queue) []string { return q.Tags })
+	c := Conditions[cc.Queue]{IDs: f.IDs, Predicate: f.Empty}
+	c.requireTags(f.Tags, func(q *cc.Queue) []string { return q.Tags })
 	return f.QueueFilter, c
 }
 
@@ -49,13 +49,13 @@ type RobotFilter struct {
 
 // Split returns the console's part of the filter, and the rest.
 func (f RobotFilter) Split() (cc.RobotFilter, Conditions[cc.Robot]) {
-	c := Conditions[cc.Robot]{IDs: f.IDs, Fact: f.WithoutQueue, silentFor: f.SilentFor}
+	c := Conditions[cc.Robot]{IDs: f.IDs, Predicate: f.WithoutQueue, silentFor: f.SilentFor}
 	if f.Status != nil {
-		c.never = len(f.Status) == 0
-		c.keep(func(r *cc.Robot, _ time.Time) bool { return slices.Contains(f.Status, r.Status) })
+		c.nothing = len(f.Status) == 0
+		c.require(func(r *cc.Robot, _ time.Time) bool { return slices.Contains(f.Status, r.Status) })
 	}
 	if f.SilentFor != nil {
-		c.keep(func(r *cc.Robot, now time.Time) bool { return Silent(r, now, *f.SilentFor) })
+		c.require(func(r *cc.Robot, now time.Time) bool { return Silent(r, now, *f.SilentFor) })
 	}
 	return f.RobotFilter, c
 }
@@ -77,17 +77,17 @@ type WorkflowFilter struct {
 
 // Split returns the console's part of the filter, and the rest.
 func (f WorkflowFilter) Split() (cc.WorkflowFilter, Conditions[cc.Workflow]) {
-	c := Conditions[cc.Workflow]{IDs: f.IDs, Fact: f.Outdated}
-	c.keepTags(f.Tags, func(w *cc.Workflow) []string { return w.Tags })
+	c := Conditions[cc.Workflow]{IDs: f.IDs, Predicate: f.Outdated}
+	c.requireTags(f.Tags, func(w *cc.Workflow) []string { return w.Tags })
 	if f.TriggeredBefore != "" {
 		before := f.TriggeredBefore.Time()
-		c.keep(func(w *cc.Workflow, _ time.Time) bool {
+		c.require(func(w *cc.Workflow, _ time.Time) bool {
 			return w.LastTriggeredAt == "" || w.LastTriggeredAt.Time().Before(before)
 		})
 	}
 	if f.TriggeredAfter != "" {
 		after := f.TriggeredAfter.Time()
-		c.keep(func(w *cc.Workflow, _ time.Time) bool {
+		c.require(func(w *cc.Workflow, _ time.Time) bool {
 			return w.LastTriggeredAt != "" && w.LastTriggeredAt.Time().After(after)
 		})
 	}

@@ -63,20 +63,20 @@ type sortKey[T any] struct {
 
 func (e Entity[T]) key(v *T, field SortField) sortKey[T] {
 	k := sortKey[T]{entity: v, id: scope.Lower(e.ID(v))}
-	moment := func(of func(*T) cc.DateTime) {
+	addTime := func(of func(*T) cc.DateTime) {
 		if k.null = of == nil || of(v) == ""; !k.null {
 			k.time = of(v).Time()
 		}
 	}
 	switch field {
 	case CreatedAt:
-		moment(e.CreatedAt)
+		addTime(e.CreatedAt)
 	case ModifiedAt:
-		moment(e.ModifiedAt)
+		addTime(e.ModifiedAt)
 	case LastTriggeredAt:
-		moment(e.TriggeredAt)
+		addTime(e.TriggeredAt)
 	case LastHeartbeatTime:
-		moment(e.Heartbeat)
+		addTime(e.Heartbeat)
 	case Status:
 		if k.null = e.Status == nil; !k.null {
 			k.number = rank(e.Status(v))
@@ -90,35 +90,35 @@ func (e Entity[T]) key(v *T, field SortField) sortKey[T] {
 // rank is the position of a status in the schema, where UNKNOWN is the last one.
 func rank(s cc.RobotStatus) int {
 	if s == cc.RobotStatusUnknown {
-		return len(Statuses())
+		return len(statuses())
 	}
 	return int(s)
 }
 
 // compare compares two values. Nulls come last in both directions, and ties are ordered by id.
-func (a sortKey[T]) compare(b sortKey[T], descending bool) int {
-	if a.null != b.null {
-		if a.null {
+func (k sortKey[T]) compare(b sortKey[T], descending bool) int {
+	if k.null != b.null {
+		if k.null {
 			return 1
 		}
 		return -1
 	}
 	c := 0
-	if !a.null {
-		c = cmp.Or(cmp.Compare(a.text, b.text), a.time.Compare(b.time), cmp.Compare(a.number, b.number)) // all but one are equal
+	if !k.null {
+		c = cmp.Or(cmp.Compare(k.text, b.text), k.time.Compare(b.time), cmp.Compare(k.number, b.number)) // all but one are equal
 	}
 	if descending {
 		c = -c
 	}
-	return cmp.Or(c, cmp.Compare(a.id, b.id))
+	return cmp.Or(c, cmp.Compare(k.id, b.id))
 }
 
 // precedes reports whether a comes before b in a list of the console, which counts null as the least value.
-func (a sortKey[T]) precedes(b sortKey[T], descending bool) bool {
-	if a.null != b.null {
-		return a.null != descending
+func (k sortKey[T]) precedes(b sortKey[T], descending bool) bool {
+	if k.null != b.null {
+		return k.null != descending
 	}
-	return a.compare(b, descending) < 0
+	return k.compare(b, descending) < 0
 }
 
 // Sort orders the entities. It does not change the list.
@@ -136,8 +136,8 @@ func (e Entity[T]) Sort(all []*T, o Order) []*T {
 }
 
 // Merge merges lists, each of which the console has ordered, into one of at most n entities. Nulls count as the oldest
-// moment. The result depends on no more than the first n entities of each list, so that it is the same on every page:
-// ties keep the order of their list.
+// time. Only the first n entities of each list affect the result. Ties keep the order of their lists, so that all pages
+// agree.
 func (e Entity[T]) Merge(lists [][]*T, o Order, n int) []*T {
 	heads := make([]*sortKey[T], len(lists))
 	next := make([]int, len(lists))
@@ -170,7 +170,7 @@ func (e Entity[T]) Merge(lists [][]*T, o Order, n int) []*T {
 	return merged
 }
 
-// Statuses are the statuses of robots in the order of the schema.
-func Statuses() []cc.RobotStatus {
+// statuses are the statuses of robots in the order of the schema.
+func statuses() []cc.RobotStatus {
 	return []cc.RobotStatus{cc.RobotStatusDisconnected, cc.RobotStatusReady, cc.RobotStatusBusy, cc.RobotStatusUnknown}
 }

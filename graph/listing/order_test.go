@@ -25,8 +25,8 @@ func TestMerge(t *testing.T) {
 		"oldest first":                 {[][]*cc.Queue{{queue("a", early), queue("b", late)}, {queue("c", early)}}, false, 3, []string{"a", "c", "b"}},
 		"the first":                    {[][]*cc.Queue{{queue("a", late), queue("b", early)}, {queue("c", late)}}, true, 2, []string{"a", "c"}},
 		"equal moments of a list":      {[][]*cc.Queue{{queue("d", late), queue("a", late)}, {queue("c", late)}}, true, 3, []string{"c", "d", "a"}},
-		"without a moment, newest":     {[][]*cc.Queue{{queue("a", late), queue("b", "")}, {queue("c", early)}}, true, 3, []string{"a", "c", "b"}},
-		"without a moment, oldest":     {[][]*cc.Queue{{queue("b", ""), queue("a", early)}, {queue("c", late), queue("d", late)}}, false, 4, []string{"b", "a", "c", "d"}},
+		"without a time, newest":       {[][]*cc.Queue{{queue("a", late), queue("b", "")}, {queue("c", early)}}, true, 3, []string{"a", "c", "b"}},
+		"without a time, oldest":       {[][]*cc.Queue{{queue("b", ""), queue("a", early)}, {queue("c", late), queue("d", late)}}, false, 4, []string{"b", "a", "c", "d"}},
 		"several without, by their id": {[][]*cc.Queue{{queue("b", ""), queue("d", late)}, {queue("a", ""), queue("c", early)}}, false, 4, []string{"a", "b", "c", "d"}},
 	} {
 		t.Run(name, func(t *testing.T) {

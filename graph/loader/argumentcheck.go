@@ -16,9 +16,9 @@ import (
 
 // checkArguments returns the error of the first bad argument in a selection on typ. Nothing is read for an operation with
 // a bad argument.
-func (l *Loaders) checkArguments(typ string, s selection.Set, place string) error {
+func (l *Loaders) checkArguments(typ string, s selection.Set, path string) error {
 	for _, of := range objectTypes(typ) {
-		if err := l.checkArgumentsOf(of, s, place); err != nil {
+		if err := l.checkArgumentsOf(of, s, path); err != nil {
 			return err
 		}
 	}
@@ -26,7 +26,7 @@ func (l *Loaders) checkArguments(typ string, s selection.Set, place string) erro
 }
 
 // checkArgumentsOf is checkArguments for an object type.
-func (l *Loaders) checkArgumentsOf(typ string, s selection.Set, place string) error {
+func (l *Loaders) checkArgumentsOf(typ string, s selection.Set, path string) error {
 	relations := l.engine.relations[typ]
 	for _, f := range s.Fields(typ) {
 		r, ok := relations[f.Name]
@@ -36,42 +36,42 @@ func (l *Loaders) checkArgumentsOf(typ string, s selection.Set, place string) er
 		below := s.Below(f)
 		if r.Check != nil {
 			if err := r.Check(FieldCall{Field: f, Selection: below}); err != nil {
-				return errorElsewhere(err, f, place+f.Alias)
+				return errSkipped(err, f, path+f.Alias)
 			}
 		}
-		if err := l.checkArguments(r.To, below, place+f.Alias+"."); err != nil {
+		if err := l.checkArguments(r.To, below, path+f.Alias+"."); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// errorElsewhere returns the error of fields whose own arguments are good, if those of another field are bad.
-func errorElsewhere(err error, field graphql.CollectedField, place string) error {
-	told := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Err: err}
+// errSkipped returns the error of fields whose own arguments are good, if those of another field are bad.
+func errSkipped(err error, field graphql.CollectedField, path string) error {
+	faultErr := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Err: err}
 	var unread *gqlerror.Error // from gqlgen's decoding; in look-ahead, its path leads from the root to the argument
 	if errors.As(err, &unread) {
-		told.Message, told.Argument, told.Err = unread.Message, fault.ArgumentAt(unread.Path), unread.Err
+		faultErr.Message, faultErr.Argument, faultErr.Err = unread.Message, fault.ArgumentAt(unread.Path), unread.Err
 	}
 	var bad *fault.Error
 	if errors.As(err, &bad) {
-		told.Message, told.Argument = bad.Message, cmp.Or(bad.Argument, told.Argument)
+		faultErr.Message, faultErr.Argument = bad.Message, cmp.Or(bad.Argument, faultErr.Argument)
 	}
-	told.Message += " (at " + place + "; nothing was asked)"
-	return &badArgumentError{told, field.Position}
+	faultErr.Message += " (at " + path + "; nothing was asked)"
+	return &badArgumentError{faultErr, field.Position}
 }
 
 // badArgumentError is the error of a bad argument, with the position of its field.
 type badArgumentError struct {
-	told *fault.Error
-	at   *ast.Position
+	public   *fault.Error
+	position *ast.Position
 }
 
 // Error returns the message.
-func (e *badArgumentError) Error() string { return e.told.Error() }
+func (e *badArgumentError) Error() string { return e.public.Error() }
 
 // Unwrap returns the error for the client.
-func (e *badArgumentError) Unwrap() error { return e.told }
+func (e *badArgumentError) Unwrap() error { return e.public }
 
 // addRefusal records an error for which the operation is not executed.
 func (l *Loaders) addRefusal(err error) {
@@ -86,16 +86,16 @@ func (l *Loaders) addRefusal(err error) {
 func (l *Loaders) requestErrors(extensions map[string]any) gqlerror.List {
 	list := make(gqlerror.List, 0, len(l.refusals))
 	for _, err := range l.refusals {
-		told := &gqlerror.Error{Message: err.Error(), Extensions: maps.Clone(extensions)}
-		told.Extensions["code"] = fault.CodeOf(err)
+		gqlErr := &gqlerror.Error{Message: err.Error(), Extensions: maps.Clone(extensions)}
+		gqlErr.Extensions["code"] = fault.CodeOf(err)
 		var bad *badArgumentError
 		if errors.As(err, &bad) {
-			told.Extensions["argument"] = bad.told.Argument
-			if bad.at != nil {
-				told.Locations = []gqlerror.Location{{Line: bad.at.Line, Column: bad.at.Column}}
+			gqlErr.Extensions["argument"] = bad.public.Argument
+			if bad.position != nil {
+				gqlErr.Locations = []gqlerror.Location{{Line: bad.position.Line, Column: bad.position.Column}}
 			}
 		}
-		list = append(list, told)
+		list = append(list, gqlErr)
 	}
 	return list
 }
@@ -124,7 +124,7 @@ func (l *Loaders) checkMutations(ctx context.Context, check CheckInput) {
 			err := check(ctx, f.Name, f.ArgumentMap(op.Variables))
 			if err != nil {
 				l.badInputs[f.Alias] = err
-				err = errorElsewhere(err, f, f.Alias)
+				err = errSkipped(err, f, f.Alias)
 			} else {
 				err = l.checkBelow(ctx, f)
 			}

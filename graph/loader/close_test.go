@@ -20,9 +20,9 @@ func (hanging) Companies(ctx context.Context, _ scope.Scope, _ string) ([]*cc.Co
 	return nil, context.Cause(ctx)
 }
 
-// TestCloseAbandonsWhatIsUnderWay verifies that a complete answer does not wait for reads that it
+// TestCloseCancelsRunningLoads verifies that a complete answer does not wait for reads that it
 // does not need.
-func TestCloseAbandonsWhatIsUnderWay(t *testing.T) {
+func TestCloseCancelsRunningLoads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, err := New(hanging{}, nil, Options{})
 		if err != nil {
@@ -44,8 +44,8 @@ func TestCloseAbandonsWhatIsUnderWay(t *testing.T) {
 	})
 }
 
-// TestAPanicIsAnError verifies that a read that panics is an error, not an empty answer.
-func TestAPanicIsAnError(t *testing.T) {
+// TestPanicBecomesError verifies that a read that panics is an error, not an empty answer.
+func TestPanicBecomesError(t *testing.T) {
 	l := newTestEngine(t).Loaders(t.Context(), scope.Scope{}) // the console of these tests panics
 	defer l.Close()
 	for name, load := range map[string]func() error{

@@ -44,7 +44,7 @@ func (e *Engine) Plan(ctx context.Context, op *graphql.OperationContext) (explai
 	if exceeded := calls.Err(); exceeded != nil {
 		d.plan.Refused = exceeded.Error()
 	}
-	d.plan.OrMore = d.plan.Refused != "" || d.console.Cut()
+	d.plan.OrMore = d.plan.Refused != "" || d.console.Truncated()
 	return d.plan, nil
 }
 

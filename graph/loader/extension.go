@@ -17,8 +17,8 @@ type Extension struct {
 	CheckInput CheckInput
 	// Closed, if set, receives the loaders of each operation that has been answered.
 	Closed func(*Loaders)
-	// BudgetSpent, if set, is called for each operation or event that needed more than its budget.
-	BudgetSpent func()
+	// BudgetExceeded, if set, is called for each operation or event that needed more than its budget.
+	BudgetExceeded func()
 }
 
 // CheckInput returns the error of bad arguments of the named mutation. ctx can decode them.
@@ -39,11 +39,11 @@ func (Extension) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptOperation gives a subscription the loaders with which it begins. Other operations get theirs with their only
 // response.
-func (x Extension) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+func (e Extension) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Subscription {
 		return next(ctx)
 	}
-	ctx, closeLoaders := x.begin(ctx)
+	ctx, closeLoaders := e.begin(ctx)
 	begun := FromContext(ctx)
 	defer func() { // next returns when the subscription has begun
 		closeLoaders()
@@ -54,12 +54,12 @@ func (x Extension) InterceptOperation(ctx context.Context, next graphql.Operatio
 
 // InterceptResponse gives each response its own loaders. So operations share nothing, and neither do the events of a
 // subscription.
-func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-	ctx, closeLoaders := x.begin(ctx)
+func (e Extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	ctx, closeLoaders := e.begin(ctx)
 	defer closeLoaders()
 	response := next(ctx)
-	if x.BudgetSpent != nil && budget.FromContext(ctx).Err() != nil {
-		x.BudgetSpent()
+	if e.BudgetExceeded != nil && budget.FromContext(ctx).Err() != nil {
+		e.BudgetExceeded()
 	}
 	if l := FromContext(ctx); response != nil && len(l.refusals) > 0 {
 		extensions := map[string]any{}
@@ -74,14 +74,14 @@ func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 // InterceptRootField looks ahead over a query, because from here on ctx can decode arguments. A field of a mutation gets
 // its own loaders, which hold nothing that was read before the change. They share the scope of the request, and the
 // error for which the mutation is not executed.
-func (x Extension) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+func (e Extension) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 	switch graphql.GetOperationContext(ctx).Operation.Operation {
 	case ast.Query:
-		FromContext(ctx).LookAheadQuery(ctx)
+		FromContext(ctx).lookAheadQuery(ctx)
 	case ast.Mutation:
 		all := FromContext(ctx)
-		all.checkMutations(ctx, x.CheckInput)
-		fresh, closeLoaders := x.open(ctx)
+		all.checkMutations(ctx, e.CheckInput)
+		fresh, closeLoaders := e.open(ctx)
 		defer closeLoaders()
 		ctx = fresh
 		l := FromContext(ctx)
@@ -95,18 +95,18 @@ func (x Extension) InterceptRootField(ctx context.Context, next graphql.RootReso
 }
 
 // begin is open for an operation, or for an event of a subscription. Each has its own budget.
-func (x Extension) begin(ctx context.Context) (with context.Context, closeLoaders func()) {
-	return x.open(budget.NewContext(ctx, x.Engine.budget(ctx)))
+func (e Extension) begin(ctx context.Context) (with context.Context, closeLoaders func()) {
+	return e.open(budget.NewContext(ctx, e.Engine.budget(ctx)))
 }
 
 // open returns ctx with new loaders. closeLoaders closes them.
-func (x Extension) open(ctx context.Context) (with context.Context, closeLoaders func()) {
+func (e Extension) open(ctx context.Context) (with context.Context, closeLoaders func()) {
 	named, _ := scope.FromContext(ctx)
-	l := x.Engine.Loaders(ctx, named)
+	l := e.Engine.Loaders(ctx, named)
 	return NewContext(ctx, l), func() {
 		l.Close()
-		if x.Closed != nil {
-			x.Closed(l)
+		if e.Closed != nil {
+			e.Closed(l)
 		}
 	}
 }

@@ -108,7 +108,7 @@ func kindTable() kinds { //nolint:funlen // a table, best read in one piece
 					CreatedAt: func(w *cc.Workflow) cc.DateTime { return w.CreatedAt }, ModifiedAt: func(w *cc.Workflow) cc.DateTime { return w.ModifiedAt },
 					TriggeredAt: func(w *cc.Workflow) cc.DateTime { return w.LastTriggeredAt },
 				},
-				Part: workflowsOf,
+				Matcher: workflowsOf,
 			},
 			sample: func(c *explain.Console, sc scope.Scope, id string, _ bool) *cc.Workflow { return c.NewWorkflow(sc, id) },
 		},
@@ -173,7 +173,7 @@ func newDryKinds(c *explain.Console) kinds {
 
 // readFrom makes the kind read the console of a dry run.
 func (k *kind[T, F]) readFrom(c *explain.Console) {
-	listed := explain.Listed[T, F]{Listed: k.Listed, New: k.sample}
+	listed := explain.ListedKind[T, F]{Listed: k.Listed, New: k.sample}
 	if k.Partial != nil {
 		listed.Complete = k.Partial.Complete
 	}

@@ -46,8 +46,8 @@ type Options struct {
 	Default scope.Scope
 	// IDs says whether lists take `Ids`; default capabilities.IDsAuto.
 	IDs capabilities.IDsMode
-	// PageSize is the largest console page to ask for, in entities; default 500.
-	PageSize int
+	// pageSize is the largest console page to ask for, in entities; default 500.
+	pageSize int
 	// Concurrency bounds the console calls of one operation in flight; default DefaultConcurrency.
 	Concurrency int
 	// Calls bounds the console calls of one operation, or of one event of a subscription; default DefaultCalls. An API
@@ -56,13 +56,13 @@ type Options struct {
 	// Timeout bounds the time for the reads of a query, of a mutation's payload, or of an event of a subscription. Default:
 	// no bound.
 	Timeout time.Duration
-	// URLBytes bounds the query string of a list with `Ids`; default 7500. With path and headers, the request stays
+	// urlBytes bounds the query string of a list with `Ids`; default 7500. With path and headers, the request stays
 	// below the 8 KiB that common servers accept.
-	URLBytes int
-	// Relearn is how long an observation of the deployment is believed; default 10 minutes.
-	Relearn time.Duration
-	// Now is the clock of Relearn; default time.Now.
-	Now func() time.Time
+	urlBytes int
+	// relearn is how long an observation of the deployment is believed; default 10 minutes.
+	relearn time.Duration
+	// now is the clock of Relearn; default time.now.
+	now func() time.Time
 	// Sample returns an invented payload of a mutation, or an event of a subscription, by its type, for a dry run. If
 	// it is nil, dry runs do not plan the fields of payloads and events.
 	Sample func(typ string, sc scope.Scope, c *explain.Console) any
@@ -74,8 +74,8 @@ func (o Options) withDefaults() Options {
 	if o.IDs == "" {
 		o.IDs = capabilities.IDsAuto
 	}
-	if o.PageSize == 0 {
-		o.PageSize = 500
+	if o.pageSize == 0 {
+		o.pageSize = 500
 	}
 	if o.Concurrency == 0 {
 		o.Concurrency = DefaultConcurrency
@@ -83,14 +83,14 @@ func (o Options) withDefaults() Options {
 	if o.Calls == 0 {
 		o.Calls = DefaultCalls
 	}
-	if o.URLBytes == 0 {
-		o.URLBytes = 7500
+	if o.urlBytes == 0 {
+		o.urlBytes = 7500
 	}
-	if o.Relearn == 0 {
-		o.Relearn = 10 * time.Minute
+	if o.relearn == 0 {
+		o.relearn = 10 * time.Minute
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	if o.now == nil {
+		o.now = time.Now
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -100,7 +100,7 @@ func (o Options) withDefaults() Options {
 
 // capabilities returns the options of the store of observations.
 func (o Options) capabilities() capabilities.Options {
-	return capabilities.Options{IDs: o.IDs, PageSize: o.PageSize, URLBytes: o.URLBytes, Relearn: o.Relearn, Now: o.Now}
+	return capabilities.Options{IDs: o.IDs, PageSize: o.pageSize, URLBytes: o.urlBytes, Relearn: o.relearn, Now: o.now}
 }
 
 // Validate returns an error that names an option out of its bounds.
@@ -108,7 +108,7 @@ func (o Options) Validate() error {
 	switch {
 	case o.IDs != "" && o.IDs != capabilities.IDsAuto && o.IDs != capabilities.IDsOn && o.IDs != capabilities.IDsOff:
 		return fmt.Errorf("ids mode %q is none of auto, on, off", o.IDs)
-	case o.PageSize < 0:
+	case o.pageSize < 0:
 		return errors.New("page size is negative")
 	case o.Concurrency < 0:
 		return errors.New("concurrency is negative")
@@ -116,7 +116,7 @@ func (o Options) Validate() error {
 		return errors.New("calls is negative")
 	case o.Timeout < 0:
 		return errors.New("timeout is negative")
-	case o.URLBytes < 0:
+	case o.urlBytes < 0:
 		return errors.New("URL bytes is negative")
 	}
 	return nil
@@ -176,7 +176,7 @@ type state struct {
 	selves         batch.Memo[string, *cc.CompanyUser]
 	workflowRobots batch.Memo[robotsKey, []*cc.Robot]
 	namedRobots    sync.Map       // *cc.Workflow to the *namedRobots that look-ahead has begun
-	numbersOnly    selection.Memo // whether selections need no more of a version than its number
+	versionNumbers selection.Memo // whether selections need no more of a version than its number
 }
 
 // Loaders returns the Loaders of the operation in ctx, whose request named the scope sc. ctx carries the budget of the

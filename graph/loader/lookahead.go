@@ -19,19 +19,19 @@ import (
 
 // prefetcher is one walk over one operation.
 type prefetcher struct {
-	l      *Loaders
-	next   []pending
-	waits  [][]Loaded             // what the last two levels have begun
-	recent int                    // how many of waits belong to the level before
-	visit  func(path, typ string) // in a dry run, receives each field that may call the console, and its type
+	loaders *Loaders
+	next    []pending
+	waits   [][]Loaded             // what the last two levels have begun
+	recent  int                    // how many of waits belong to the level before
+	visit   func(path, typ string) // in a dry run, receives each field that may call the console, and its type
 }
 
 // newPrefetcher returns a walk over the operation of l.
-func newPrefetcher(l *Loaders) *prefetcher { return &prefetcher{l: l.ahead()} }
+func newPrefetcher(l *Loaders) *prefetcher { return &prefetcher{loaders: l.ahead()} }
 
 // path is the path of a field below another in a dry run.
-func (k *prefetcher) path(parent string, f graphql.CollectedField) string {
-	if k.visit == nil {
+func (pf *prefetcher) path(parent string, f graphql.CollectedField) string {
+	if pf.visit == nil {
 		return ""
 	}
 	return parent + f.Alias + "."
@@ -56,37 +56,37 @@ func (p pending) more() bool {
 }
 
 // advance starts the next stage of the field.
-func (k *prefetcher) advance(p pending) {
-	k.visitField(p)
-	level := k.l.Level()
+func (pf *prefetcher) advance(p pending) {
+	pf.visitField(p)
+	level := pf.loaders.Level()
 	for i, w := range p.waits {
 		if level.Exceeds() {
 			level.Refuse(len(p.waits) - i - 1)
 			return
 		}
 		if s, ok := w.(staged); ok {
-			s.advance(k.l)
+			s.advance(pf.loaders)
 		}
 	}
-	k.waits = append(k.waits, p.waits)
+	pf.waits = append(pf.waits, p.waits)
 	if p.leads || p.more() {
-		k.next = append(k.next, p)
+		pf.next = append(pf.next, p)
 	}
 }
 
 // visitField tells a dry run which kinds a field reads.
-func (k *prefetcher) visitField(p pending) {
-	if k.visit == nil {
+func (pf *prefetcher) visitField(p pending) {
+	if pf.visit == nil {
 		return
 	}
-	k.visit(p.path, p.to)
+	pf.visit(p.path, p.to)
 	for _, typ := range p.reads {
-		k.visit(p.path, typ)
+		pf.visit(p.path, typ)
 	}
 }
 
-// LookAheadQuery looks ahead over a query. Only the first call does something.
-func (l *Loaders) LookAheadQuery(ctx context.Context) {
+// lookAheadQuery looks ahead over a query. Only the first call does something.
+func (l *Loaders) lookAheadQuery(ctx context.Context) {
 	l.plan.Do(func() {
 		all := selection.OfOperation(graphql.GetOperationContext(ctx))
 		if err := l.checkArguments("Query", all, ""); err != nil {
@@ -118,7 +118,7 @@ func (l *Loaders) LookAhead(typ string, s selection.Set, object any) {
 	ok := k.guard(func() {
 		k.walk(typ, s, []any{object}, "")
 		k.check()
-		k.l.Level().StartFirst(l.hasBatches())
+		k.loaders.Level().StartFirst(l.hasBatches())
 		k.send()
 		k.finish()
 	})
@@ -135,10 +135,10 @@ func (l *Loaders) LookAhead(typ string, s selection.Set, object any) {
 // guard runs a part of the walk. It returns false if the part panicked.
 //
 //nolint:contextcheck,nolintlint // callers, too: it uses the context of the operation
-func (k *prefetcher) guard(part func()) (ok bool) {
+func (pf *prefetcher) guard(part func()) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			k.l.Logger().ErrorContext(k.l.Context(), "panic in look-ahead", "panic", r, "stack", string(debug.Stack()))
+			pf.loaders.Logger().ErrorContext(pf.loaders.Context(), "panic in look-ahead", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	part()
@@ -146,69 +146,69 @@ func (k *prefetcher) guard(part func()) (ok bool) {
 }
 
 // end sends the remaining batches and ends look-ahead.
-func (k *prefetcher) end() {
-	k.l.flush()
-	k.l.FinishLevel(false)
+func (pf *prefetcher) end() {
+	pf.loaders.flush()
+	pf.loaders.FinishLevel(false)
 }
 
-func (k *prefetcher) descend() {
-	for len(k.next) > 0 {
-		k.descendLevel()
+func (pf *prefetcher) descend() {
+	for len(pf.next) > 0 {
+		pf.descendLevel()
 	}
 }
 
 // descendLevel walks the next level and starts its reads. It waits for all fields of the level first, because ranges of
 // one list share calls.
-func (k *prefetcher) descendLevel() {
-	fields := k.next
-	k.next = nil
-	k.waits, k.recent = k.waits[k.recent:], len(k.waits)-k.recent
+func (pf *prefetcher) descendLevel() {
+	fields := pf.next
+	pf.next = nil
+	pf.waits, pf.recent = pf.waits[pf.recent:], len(pf.waits)-pf.recent
 	for _, p := range fields {
 		objects := p.objects()
 		if p.more() {
-			k.advance(p)
+			pf.advance(p)
 		} else {
-			k.walk(p.to, p.below, objects, p.path)
+			pf.walk(p.to, p.below, objects, p.path)
 		}
 	}
-	k.startLevel()
+	pf.startLevel()
 }
 
 // startLevel starts the reads of a level.
-func (k *prefetcher) startLevel() {
-	k.check()
-	k.l.Level().Start()
-	k.send()
-	k.finish()
+func (pf *prefetcher) startLevel() {
+	pf.check()
+	pf.loaders.Level().Start()
+	pf.send()
+	pf.finish()
 }
 
 // check refuses the level if it exceeds the budget.
-func (k *prefetcher) check() {
-	if level := k.l.Level(); level.Excess() == nil && level.Exceeds() {
+func (pf *prefetcher) check() {
+	if level := pf.loaders.Level(); level.Excess() == nil && level.Exceeds() {
 		level.Refuse(0)
 	}
 }
 
 // send sends the batches of a level.
-func (k *prefetcher) send() {
-	k.l.awaitLists()
-	k.l.flush()
-	k.l.Level().Finish()
+func (pf *prefetcher) send() {
+	pf.loaders.awaitLists()
+	pf.loaders.flush()
+	pf.loaders.Level().Finish()
 }
 
 // finish ends an operation that exceeds its budget, when the reads that were started before have been answered.
-func (k *prefetcher) finish() {
-	excess := k.l.Level().Excess()
+func (pf *prefetcher) finish() {
+	excess := pf.loaders.Level().Excess()
 	if excess == nil {
 		return
 	}
-	k.next = nil
-	for _, waits := range k.waits {
+	pf.next = nil
+	for _, waits := range pf.waits {
 		for _, wait := range waits {
 			wait.Visit(func(any) {}) // the field's resolver reports an error
 		}
 	}
-	_ = k.l.Budget().Exceed(excess) // the resolvers report it
+	_ = pf.loaders.Budget().Exceed(excess) // the resolvers report it
 }
 
 // objects waits for the answers and returns each object in them once.
@@ -227,53 +227,53 @@ func (p pending) objects() []any {
 }
 
 // walk gathers the reads of a selection on objects of type typ.
-func (k *prefetcher) walk(typ string, s selection.Set, objects []any, path string) {
-	level := k.l.Level()
+func (pf *prefetcher) walk(typ string, s selection.Set, objects []any, path string) {
+	level := pf.loaders.Level()
 	if len(objects) == 0 || level.Excess() != nil {
 		return
 	}
 	if isAbstract(typ) {
 		for _, of := range objectTypes(typ) {
-			k.walk(of, s, slices.DeleteFunc(slices.Clone(objects), func(o any) bool { return typeOf(o) != of }), path)
+			pf.walk(of, s, slices.DeleteFunc(slices.Clone(objects), func(o any) bool { return typeOf(o) != of }), path)
 		}
 		return
 	}
-	relations := k.l.engine.relations[typ]
+	relations := pf.loaders.engine.relations[typ]
 	fields := s.Fields(typ)
 	for n, f := range fields {
 		r, ok := relations[f.Name]
 		if !ok {
 			continue
 		}
-		below, at := s.Below(f), k.path(path, f)
+		below, at := s.Below(f), pf.path(path, f)
 		if r.Inline != nil {
-			if k.leadsOn(r.To, below) {
-				k.walk(r.To, below, children(r, objects), at)
+			if pf.readsMore(r.To, below) {
+				pf.walk(r.To, below, children(r, objects), at)
 			}
 			continue
 		}
 		if r.Load == nil {
 			continue
 		}
-		p := pending{to: r.To, below: below, path: at, reads: r.Reads, leads: k.leadsOn(r.To, below)}
-		if k.visit != nil && r.Leads != nil {
+		p := pending{to: r.To, below: below, path: at, reads: r.Reads, leads: pf.readsMore(r.To, below)}
+		if pf.visit != nil && r.Leads != nil {
 			p.reads = r.Leads(FieldCall{Field: f, Selection: below})
 			slices.Sort(p.reads)
 			p.reads = slices.Compact(p.reads)
 		}
-		k.visitField(p)
+		pf.visitField(p)
 		waits := make([]Loaded, len(objects))
 		for i, o := range objects {
 			if level.Exceeds() {
 				level.Refuse(len(objects) - i + countLists(typ, relations, fields[n+1:])*len(objects))
 				return
 			}
-			waits[i] = r.Load(k.l, o, FieldCall{Field: f, Selection: below})
+			waits[i] = r.Load(pf.loaders, o, FieldCall{Field: f, Selection: below})
 		}
-		k.waits = append(k.waits, waits)
+		pf.waits = append(pf.waits, waits)
 		p.waits = waits
 		if p.leads || p.more() {
-			k.next = append(k.next, p)
+			pf.next = append(pf.next, p)
 		}
 	}
 }
@@ -301,13 +301,13 @@ func children(r Relation, parents []any) []any {
 	return all
 }
 
-// leadsOn reports whether a selection on typ reads more of the console.
-func (k *prefetcher) leadsOn(typ string, s selection.Set) bool {
+// readsMore reports whether a selection on typ reads more of the console.
+func (pf *prefetcher) readsMore(typ string, s selection.Set) bool {
 	for _, of := range objectTypes(typ) {
-		relations := k.l.engine.relations[of]
+		relations := pf.loaders.engine.relations[of]
 		for _, f := range s.Fields(of) {
 			r, ok := relations[f.Name]
-			if ok && (r.Load != nil || k.leadsOn(r.To, s.Below(f))) {
+			if ok && (r.Load != nil || pf.readsMore(r.To, s.Below(f))) {
 				return true
 			}
 		}

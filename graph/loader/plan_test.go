@@ -32,8 +32,8 @@ func operationOf(t *testing.T, document string, variables map[string]any) *graph
 	return &graphql.OperationContext{Doc: doc, Operation: doc.Operations[0], Variables: variables}
 }
 
-// ann is the principal whose answers the tests learn from.
-var ann = principal.FromToken("ann")
+// firstPrincipal is the principal whose answers the tests learn from.
+var firstPrincipal = principal.FromToken("ann")
 
 // noConsole panics if it is called.
 type noConsole struct{ loader.Console }
@@ -79,8 +79,8 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestEveryObjectThatIsAskedForHasAKind verifies that the map of types to kinds is complete.
-func TestEveryObjectThatIsAskedForHasAKind(t *testing.T) {
+// TestKindsOfAllTypes verifies that the map of types to kinds is complete.
+func TestKindsOfAllTypes(t *testing.T) {
 	engine := newTestEngine(t)
 	for typ, fields := range relation.Table() {
 		for name, e := range fields {
@@ -96,9 +96,9 @@ func TestEveryObjectThatIsAskedForHasAKind(t *testing.T) {
 	}
 }
 
-// TestAPlanTellsNothingOfOthers verifies that a plan does not depend on the answers to another
+// TestPlanIsolatesPrincipals verifies that a plan does not depend on the answers to another
 // principal.
-func TestAPlanTellsNothingOfOthers(t *testing.T) {
+func TestPlanIsolatesPrincipals(t *testing.T) {
 	const document = `{ workflows(first: 50) { nodes { package { name } queue { name } } } }`
 	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
 	plan := func(e *loader.Engine, p principal.Principal) explain.Plan {
@@ -111,27 +111,27 @@ func TestAPlanTellsNothingOfOthers(t *testing.T) {
 	}
 	e := newTestEngine(t)
 	others := []principal.Principal{{}, principal.FromToken("bob"), principal.FromSession("cqs_bob"), principal.DefaultService()}
-	before := plan(e, ann)
+	before := plan(e, firstPrincipal)
 	for _, kind := range []string{"Workflow", "Package", "Queue"} {
-		e.ObserveListSize(ann.Name(), kind, sc, 1234)
-		e.ObserveClamp(ann.Name(), kind, 37)
+		e.ObserveListSize(firstPrincipal.Name(), kind, sc, 1234)
+		e.ObserveClamp(firstPrincipal.Name(), kind, 37)
 	}
-	if cmp.Equal(before, plan(e, ann)) {
+	if cmp.Equal(before, plan(e, firstPrincipal)) {
 		t.Error("a plan does not use what its own principal was answered")
 	}
 	for _, other := range others {
 		if diff := cmp.Diff(before, plan(e, other)); diff != "" {
-			t.Errorf("%s is told of another's lists: %s", other.Kind(), diff)
+			t.Errorf("%s is told of another's lists: %s", other.Credential(), diff)
 		}
 	}
 }
 
-// TestAPlanTeachesNothing verifies that made-up answers of a plan are not taken for the console's.
-func TestAPlanTeachesNothing(t *testing.T) {
+// TestPlanRecordsNoCapabilities verifies that made-up answers of a plan are not taken for the console's.
+func TestPlanRecordsNoCapabilities(t *testing.T) {
 	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
 	plan := func(e *loader.Engine, document string) explain.Plan {
 		t.Helper()
-		got, err := e.Plan(principal.NewContext(scope.NewContext(t.Context(), sc), ann), operationOf(t, document, nil))
+		got, err := e.Plan(principal.NewContext(scope.NewContext(t.Context(), sc), firstPrincipal), operationOf(t, document, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +164,7 @@ func TestPlan(t *testing.T) {
 			{Round: 1, Kind: "workflows", Operation: cc.OpWorkflows, Field: "w", Entities: 50, Calls: 1},
 		}},
 		"small pages": {
-			document: `{ workflows(first: 50) { nodes { id } } }`, capabilities: func(k *loader.Engine) { k.ObserveClamp(ann.Name(), "Workflow", 20) },
+			document: `{ workflows(first: 50) { nodes { id } } }`, capabilities: func(k *loader.Engine) { k.ObserveClamp(firstPrincipal.Name(), "Workflow", 20) },
 			want: []explain.Step{{Round: 1, Kind: "workflows", Operation: cc.OpWorkflows, Field: "workflows", Entities: 51, Calls: 3}},
 		},
 		"a connection of which nothing is taken": {document: `{ workflows(first: 50) { __typename } }`},
@@ -172,7 +172,7 @@ func TestPlan(t *testing.T) {
 			document: `{ workflows(first: 50) { nodes { queue { id } } } }`,
 			capabilities: func(k *loader.Engine) {
 				k.ObserveIDs("Queue", false)
-				k.ObserveListSize(ann.Name(), "Queue", scope.Scope{CompanyID: "c", DepartmentID: "d"}, 1200)
+				k.ObserveListSize(firstPrincipal.Name(), "Queue", scope.Scope{CompanyID: "c", DepartmentID: "d"}, 1200)
 			},
 			want: []explain.Step{
 				{Round: 1, Kind: "workflows", Operation: cc.OpWorkflows, Field: "workflows", Entities: 50, Calls: 1},
@@ -233,7 +233,7 @@ func TestPlan(t *testing.T) {
 		"a short list": {
 			document: `{ queues { nodes { robots(first: 2) { totalCount } } } }`,
 			capabilities: func(k *loader.Engine) {
-				k.ObserveListSize(ann.Name(), "Queue", scope.Scope{CompanyID: "c", DepartmentID: "d"}, 4)
+				k.ObserveListSize(firstPrincipal.Name(), "Queue", scope.Scope{CompanyID: "c", DepartmentID: "d"}, 4)
 			},
 			want: []explain.Step{
 				{Round: 1, Kind: "queues", Operation: cc.OpQueues, Field: "queues", Entities: 4, Calls: 1},
@@ -258,7 +258,7 @@ func TestPlan(t *testing.T) {
 				tt.capabilities(e)
 			}
 			op := operationOf(t, tt.document, nil)
-			ctx := principal.NewContext(scope.NewContext(t.Context(), tt.scope), ann)
+			ctx := principal.NewContext(scope.NewContext(t.Context(), tt.scope), firstPrincipal)
 			p, err := e.Plan(ctx, op)
 			if err != nil {
 				t.Fatal(err)
@@ -282,8 +282,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// TestPlanFindsTheScope verifies that a plan finds the scope of a request that names none.
-func TestPlanFindsTheScope(t *testing.T) {
+// TestPlanFindsScope verifies that a plan finds the scope of a request that names none.
+func TestPlanFindsScope(t *testing.T) {
 	e, err := loader.New(noConsole{}, relation.Table(), loader.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -294,15 +294,15 @@ func TestPlanFindsTheScope(t *testing.T) {
 	}
 }
 
-func TestPlanOfABadArgument(t *testing.T) {
+func TestPlanWithBadArgument(t *testing.T) {
 	e := newTestEngine(t)
 	if p, err := e.Plan(context.Background(), operationOf(t, `{ workflows(first: -1) { nodes { id } } }`, nil)); err == nil {
 		t.Errorf("planned %+v", p)
 	}
 }
 
-// TestAPlanIsBounded verifies the bounds of a plan: console calls, and made-up entities.
-func TestAPlanIsBounded(t *testing.T) {
+// TestPlanIsBounded verifies the bounds of a plan: console calls, and made-up entities.
+func TestPlanIsBounded(t *testing.T) {
 	const lists = `{ queues(first: 500) { nodes { robots(first: 500) { nodes { name } } } } }`
 	for name, tt := range map[string]struct {
 		document string

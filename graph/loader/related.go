@@ -64,7 +64,7 @@ func (l *Loaders) version(sc scope.Scope, packageID, id *string) batch.Thunk[*cc
 // package is not read. Complete packages are by far the largest answers of the console. If s selects the ids only, the
 // package is read, because the version may not exist.
 func (l *Loaders) Version(sc scope.Scope, packageID, id, number *string, s selection.Set) batch.Thunk[*cc.PackageVersion] {
-	if scope.None(packageID) || scope.None(id) || scope.None(number) || !l.numbersOnly.Get(s, func() bool { return numberOnly(s) }) {
+	if scope.None(packageID) || scope.None(id) || scope.None(number) || !l.versionNumbers.Get(s, func() bool { return numberOnly(s) }) {
 		return l.version(sc, packageID, id)
 	}
 	if l.Level() != nil {
@@ -95,7 +95,7 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) batch.Thunk[[]*cc.Robot] {
 			})
 		}, func() ([]*cc.Robot, error) { return l.listWorkflowRobots(w) })
 	}
-	named := &namedRobots{l: l, w: w, robots: l.robots.LoadEach(l.Access, w.Scope(), *w.AssociatedRobotIDs)}
+	named := &namedRobots{loaders: l, workflow: w, robots: l.robots.LoadEach(l.Access, w.Scope(), *w.AssociatedRobotIDs)}
 	if level := l.Level(); level != nil {
 		level.After(named.find) // if robots are refused, the lists of all workflows are read at once
 		l.namedRobots.Store(w, named)
@@ -115,9 +115,9 @@ func (l *Loaders) robotsOf(w *cc.Workflow) robotsKey {
 
 // namedRobots are the robots of a workflow that has their ids.
 type namedRobots struct {
-	l      *Loaders
-	w      *cc.Workflow
-	robots []batch.Thunk[*cc.Robot]
+	loaders  *Loaders
+	workflow *cc.Workflow
+	robots   []batch.Thunk[*cc.Robot]
 
 	once  sync.Once
 	found []*cc.Robot
@@ -143,7 +143,7 @@ func (n *namedRobots) findAll() {
 		switch fault.CodeOf(err) {
 		case "":
 		case fault.Forbidden:
-			n.list = n.l.workflowRobots.Start(n.l.Execution, n.l.robotsOf(n.w), func() ([]*cc.Robot, error) { return n.l.listWorkflowRobots(n.w) })
+			n.list = n.loaders.workflowRobots.Start(n.loaders.Execution, n.loaders.robotsOf(n.workflow), func() ([]*cc.Robot, error) { return n.loaders.listWorkflowRobots(n.workflow) })
 			return
 		default: // the list would fail as well, or the console names what is no robot
 			n.list = batch.Failed[[]*cc.Robot](err)

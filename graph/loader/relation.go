@@ -44,11 +44,11 @@ type Loaded interface {
 type One[T any] batch.Thunk[*T]
 
 // Wait returns the object, nil if there is none.
-func (t One[T]) Wait() (*T, error) { return t() }
+func (o One[T]) Wait() (*T, error) { return o() }
 
 // Visit implements Loaded.
-func (t One[T]) Visit(visit func(child any)) {
-	if v, err := t(); err == nil && v != nil {
+func (o One[T]) Visit(visit func(child any)) {
+	if v, err := o(); err == nil && v != nil {
 		visit(v)
 	}
 }
@@ -60,11 +60,11 @@ func FailedOne[T any](err error) One[T] { return One[T](batch.Failed[*T](err)) }
 type Many[T any] batch.Thunk[[]*T]
 
 // Wait returns the objects.
-func (t Many[T]) Wait() ([]*T, error) { return t() }
+func (m Many[T]) Wait() ([]*T, error) { return m() }
 
 // Visit implements Loaded.
-func (t Many[T]) Visit(visit func(child any)) {
-	list, err := t()
+func (m Many[T]) Visit(visit func(child any)) {
+	list, err := m()
 	if err != nil {
 		return
 	}
@@ -80,11 +80,11 @@ type Node interface{ NodeID() string }
 type OneNode batch.Thunk[Node]
 
 // Wait returns the object, nil if there is none.
-func (t OneNode) Wait() (Node, error) { return t() }
+func (o OneNode) Wait() (Node, error) { return o() }
 
 // Visit implements Loaded.
-func (t OneNode) Visit(visit func(child any)) {
-	if v, err := t(); err == nil && v != nil {
+func (o OneNode) Visit(visit func(child any)) {
+	if v, err := o(); err == nil && v != nil {
 		visit(v)
 	}
 }

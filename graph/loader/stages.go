@@ -21,20 +21,20 @@ type staged interface {
 
 // Staged is a relation to at most one object, or to a list of objects, whose reads are stages.
 type Staged[V any] struct {
-	l      *Loaders
-	stages []Stage
-	wait   func()
-	result func() (V, error)
-	visit  func(value V, visit func(child any))
-	once   sync.Once
-	value  V
-	err    error
+	loaders *Loaders
+	stages  []Stage
+	wait    func()
+	result  func() (V, error)
+	visit   func(value V, visit func(child any))
+	once    sync.Once
+	value   V
+	err     error
 }
 
 // NewStaged returns a relation. In look-ahead, it starts the first stage. result returns the value when all stages
 // have been answered. visit visits the objects of the value.
 func NewStaged[V any](l *Loaders, stages []Stage, result func() (V, error), visit func(V, func(any))) *Staged[V] {
-	s := &Staged[V]{l: l, stages: stages, result: result, visit: visit}
+	s := &Staged[V]{loaders: l, stages: stages, result: result, visit: visit}
 	if l.Level() != nil {
 		s.advance(l)
 	}
@@ -63,7 +63,7 @@ func (s *Staged[V]) await() {
 func (s *Staged[V]) Wait() (V, error) {
 	s.once.Do(func() {
 		s.await()
-		for s.advance(s.l) {
+		for s.advance(s.loaders) {
 			s.await()
 		}
 		s.value, s.err = s.result()
@@ -82,18 +82,18 @@ func (s *Staged[V]) Visit(visit func(child any)) {
 	}
 }
 
-// Nothing visits no object, for a value that leads to none.
-func Nothing[V any](V, func(any)) {}
+// VisitNone visits no object, for a value that leads to none.
+func VisitNone[V any](V, func(any)) {}
 
-// Itself visits a value that is an object.
-func Itself[T any](v *T, visit func(any)) {
+// VisitOne visits a value that is an object.
+func VisitOne[T any](v *T, visit func(any)) {
 	if v != nil {
 		visit(v)
 	}
 }
 
-// Each visits the objects of a list.
-func Each[T any](list []*T, visit func(any)) {
+// VisitEach visits the objects of a list.
+func VisitEach[T any](list []*T, visit func(any)) {
 	for _, v := range list {
 		visit(v)
 	}

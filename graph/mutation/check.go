@@ -53,15 +53,15 @@ func (c *checks) text(argument string, text *string) {
 // maxItems bounds the elements of a list.
 const maxItems = 1000
 
-// few refuses a list with too many elements.
-func (c *checks) few(argument string, n int) {
+// maxLength refuses a list with too many elements.
+func (c *checks) maxLength(argument string, n int) {
 	if c.err == nil && n > maxItems {
 		c.err = fault.BadInput(argument, "has more than %d elements", maxItems)
 	}
 }
 
 func (c *checks) lines(argument string, texts []string) {
-	c.few(argument, len(texts))
+	c.maxLength(argument, len(texts))
 	for i := range texts {
 		c.line(argument+"."+strconv.Itoa(i), &texts[i])
 	}
@@ -74,7 +74,7 @@ func (c *checks) bounds(argument string, n *cc.Int, most cc.Int) {
 }
 
 func (c *checks) arguments(argument string, all []*cc.ArgumentInput) {
-	c.few(argument, len(all))
+	c.maxLength(argument, len(all))
 	for i, a := range all {
 		at := argument + "." + strconv.Itoa(i)
 		c.name(at+".name", &a.Name)
@@ -95,7 +95,7 @@ func (c *checks) notification(argument string, n *cc.JobStateNotificationInput) 
 }
 
 func (c *checks) properties(argument string, all cc.StringMap) {
-	c.few(argument, len(all))
+	c.maxLength(argument, len(all))
 	for _, p := range all {
 		c.line(argument, &p.Name)
 		c.text(argument, &p.Value)
@@ -104,7 +104,7 @@ func (c *checks) properties(argument string, all cc.StringMap) {
 
 // ids refuses a list that is empty or too long.
 func (c *checks) ids(argument string, ids []string) {
-	c.few(argument, len(ids))
+	c.maxLength(argument, len(ids))
 	if c.err == nil && len(ids) == 0 {
 		c.err = fault.BadInput(argument, "is empty")
 	}

@@ -38,9 +38,9 @@ func TestEveryInputIsChecked(t *testing.T) {
 	}
 }
 
-// TestInputsKeepTheirForm verifies the form of inputs in idempotency keys. Replicas of two
+// TestInputFormatIsStable verifies the form of inputs in idempotency keys. Replicas of two
 // versions compare it during an upgrade.
-func TestInputsKeepTheirForm(t *testing.T) {
+func TestInputFormatIsStable(t *testing.T) {
 	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
 	for name, tt := range map[string]struct {
 		input any

@@ -25,8 +25,8 @@ type Console interface {
 	workflowLayoutConsole
 }
 
-// Once executes a call once per idempotency key; *idempotency.Executor implements it.
-type Once interface {
+// Idempotency executes a call once per idempotency key; *idempotency.Executor implements it.
+type Idempotency interface {
 	Do(ctx context.Context, key idempotency.Key, input []byte, run idempotency.Run) ([]byte, error)
 }
 
@@ -38,11 +38,11 @@ type Tokens interface {
 
 // Service executes mutations. It is safe for concurrent use.
 type Service struct {
-	console     Console
-	idempotency Once
-	tokens      Tokens
-	name        func(principal.Principal) string
-	direct      int64
+	console           Console
+	idempotency       Idempotency
+	tokens            Tokens
+	name              func(principal.Principal) string
+	directUploadBytes int64
 }
 
 // New returns a Service for console. once stores idempotency keys. name returns a principal's
@@ -50,7 +50,7 @@ type Service struct {
 //
 // Files of up to direct bytes are sent straight to the console, larger ones through its upload
 // channel. The console's document limits direct uploads to 200 MiB.
-func New(console Console, once Once, tokens Tokens, name func(principal.Principal) string, direct int64) *Service {
+func New(console Console, once Idempotency, tokens Tokens, name func(principal.Principal) string, direct int64) *Service {
 	return &Service{console, once, tokens, name, direct}
 }
 
@@ -132,9 +132,9 @@ func idempotent[I, T any](ctx context.Context, w *Service, sc scope.Scope, key *
 	return v, nil
 }
 
-// errNoDetails reports that a change was made, and that the console's answer does not describe
+// errNoAnswer reports that a change was made, and that the console's answer does not describe
 // it.
-func errNoDetails() error {
+func errNoAnswer() error {
 	return &fault.Error{
 		Code:    fault.UpstreamInvalidResponse,
 		Message: "done: the console made the change, and its answer says nothing about it",

@@ -53,9 +53,9 @@ func wantOutcome(t *testing.T, err error, want idempotency.Outcome) {
 	}
 }
 
-// TestOutcomeOfStatuses verifies that a key becomes free only after the console's own
+// TestOutcomeByStatus verifies that a key becomes free only after the console's own
 // refusals.
-func TestOutcomeOfStatuses(t *testing.T) {
+func TestOutcomeByStatus(t *testing.T) {
 	const problem, page, nothing = `{"title":"No","status":400}`, "<html>", ""
 	for _, tt := range []struct {
 		want     idempotency.Outcome
@@ -81,9 +81,9 @@ func TestOutcomeOfStatuses(t *testing.T) {
 	}
 }
 
-// TestOutcomeWithoutAnAnswer verifies that a request the console may have received counts as
+// TestOutcomeWithoutResponse verifies that a request the console may have received counts as
 // possibly executed.
-func TestOutcomeWithoutAnAnswer(t *testing.T) {
+func TestOutcomeWithoutResponse(t *testing.T) {
 	ends := func(end func(*net.TCPConn)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)

@@ -102,20 +102,20 @@ func checkUploadCompletion(in CompletePackageUploadInput) error {
 
 // UpdatePackage changes a package's labels. Without an ETag it changes the current version of
 // the package.
-func (w *Service) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*UpdatePackagePayload, error) {
+func (s *Service) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*UpdatePackagePayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*UpdatePackagePayload, error) {
 		guessed := false
 		if etag, set := in.ETag.ValueOK(); !set || etag == nil {
-			now, err := w.packageNow(ctx, sc, in.ID)
+			now, err := s.packageNow(ctx, sc, in.ID)
 			if err != nil {
 				return nil, fault.WithOutcome(err, fault.NotSent)
 			}
 			in.ETag, guessed = etagOf(now)
 		}
-		p, err := w.console.UpdatePackage(ctx, sc, in.ID, in.PackageUpdate)
+		p, err := s.console.UpdatePackage(ctx, sc, in.ID, in.PackageUpdate)
 		if guessed && fault.CodeOf(err) == fault.Conflict && fault.OutcomeOf(err) == fault.Refused {
 			in.ETag = graphql.Omittable[*string]{}
-			p, err = w.console.UpdatePackage(ctx, sc, in.ID, in.PackageUpdate)
+			p, err = s.console.UpdatePackage(ctx, sc, in.ID, in.PackageUpdate)
 		}
 		return &UpdatePackagePayload{Changed[cc.Package]{Answer: p, Target: Target{Scope: sc, ID: in.ID}}}, err
 	})
@@ -137,16 +137,16 @@ func etagOf(p *cc.Package) (etag graphql.Omittable[*string], guessed bool) {
 }
 
 // DeletePackage deletes a package.
-func (w *Service) DeletePackage(ctx context.Context, in DeletePackageInput) (*DeletePackagePayload, error) {
+func (s *Service) DeletePackage(ctx context.Context, in DeletePackageInput) (*DeletePackagePayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*DeletePackagePayload, error) {
-		return &DeletePackagePayload{DeletedID: in.ID}, w.console.DeletePackage(ctx, sc, in.ID)
+		return &DeletePackagePayload{DeletedID: in.ID}, s.console.DeletePackage(ctx, sc, in.ID)
 	})
 }
 
 // packageNow reads a package without caches, since the console refuses an old ETag.
-func (w *Service) packageNow(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error) {
+func (s *Service) packageNow(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error) {
 	anew := operation.New(operation.ReadOptions{Refresh: true})
-	now, err := w.console.Package(operation.NewContext(ctx, anew), sc, id)
+	now, err := s.console.Package(operation.NewContext(ctx, anew), sc, id)
 	for _, r := range anew.Reads() {
 		operation.FromContext(ctx).Add(r)
 	}

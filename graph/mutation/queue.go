@@ -71,7 +71,7 @@ func checkQueueUpdate(in UpdateQueueInput) error {
 
 // CreateQueue creates a queue in the department that the input names, or else in the request's
 // scope.
-func (w *Service) CreateQueue(ctx context.Context, in CreateQueueInput) (*CreateQueuePayload, error) {
+func (s *Service) CreateQueue(ctx context.Context, in CreateQueueInput) (*CreateQueuePayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*CreateQueuePayload, error) {
 		if in.CompanyID != nil && !strings.EqualFold(*in.CompanyID, sc.CompanyID) {
 			if in.DepartmentID == nil {
@@ -82,14 +82,14 @@ func (w *Service) CreateQueue(ctx context.Context, in CreateQueueInput) (*Create
 		if in.DepartmentID != nil {
 			sc.DepartmentID = *in.DepartmentID
 		}
-		q, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.Queue, error) {
-			return w.console.CreateQueue(ctx, sc, in.QueueCreate)
+		q, err := idempotent(ctx, s, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.Queue, error) {
+			return s.console.CreateQueue(ctx, sc, in.QueueCreate)
 		})
 		if err != nil {
 			return nil, err
 		}
 		if q == nil {
-			return nil, errNoDetails()
+			return nil, errNoAnswer()
 		}
 		q.Stamp(sc)
 		return &CreateQueuePayload{Changed[cc.Queue]{Answer: q, Target: Target{Scope: q.Scope(), ID: q.ID}}}, nil
@@ -97,16 +97,16 @@ func (w *Service) CreateQueue(ctx context.Context, in CreateQueueInput) (*Create
 }
 
 // UpdateQueue changes a queue.
-func (w *Service) UpdateQueue(ctx context.Context, in UpdateQueueInput) (*UpdateQueuePayload, error) {
+func (s *Service) UpdateQueue(ctx context.Context, in UpdateQueueInput) (*UpdateQueuePayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*UpdateQueuePayload, error) {
-		q, err := w.console.UpdateQueue(ctx, sc, in.ID, in.QueueUpdate)
+		q, err := s.console.UpdateQueue(ctx, sc, in.ID, in.QueueUpdate)
 		return &UpdateQueuePayload{Changed[cc.Queue]{Answer: q, Target: Target{Scope: sc, ID: in.ID}}}, err
 	})
 }
 
 // DeleteQueue deletes a queue.
-func (w *Service) DeleteQueue(ctx context.Context, in DeleteQueueInput) (*DeleteQueuePayload, error) {
+func (s *Service) DeleteQueue(ctx context.Context, in DeleteQueueInput) (*DeleteQueuePayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*DeleteQueuePayload, error) {
-		return &DeleteQueuePayload{DeletedID: in.ID}, w.console.DeleteQueue(ctx, sc, in.ID)
+		return &DeleteQueuePayload{DeletedID: in.ID}, s.console.DeleteQueue(ctx, sc, in.ID)
 	})
 }

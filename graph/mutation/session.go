@@ -50,13 +50,13 @@ type SessionService struct {
 }
 
 // SignIn starts a session. The payload is read as the new session's principal.
-func (d SessionService) SignIn(ctx context.Context, in SignInInput) (*SignInPayload, error) {
+func (s SessionService) SignIn(ctx context.Context, in SignInInput) (*SignInPayload, error) {
 	l, change := loader.FromContext(ctx), audit.FromContext(ctx)
 	if err := l.Refusal(); err != nil {
 		return nil, change.Refuse(err)
 	}
 	defer change.End(errPanicked()) // only the first End counts
-	session, err := d.Sessions.SignIn(ctx, in.Username, in.Password)
+	session, err := s.Sessions.SignIn(ctx, in.Username, in.Password)
 	if err != nil {
 		err = fault.WithOutcome(err, signInOutcome(err))
 		change.End(err)
@@ -71,14 +71,14 @@ func (d SessionService) SignIn(ctx context.Context, in SignInInput) (*SignInPayl
 }
 
 // SignOut ends the caller's session and removes its cached answers.
-func (d SessionService) SignOut(ctx context.Context) (*SignOutPayload, error) {
+func (s SessionService) SignOut(ctx context.Context) (*SignOutPayload, error) {
 	change := audit.FromContext(ctx)
 	if err := loader.FromContext(ctx).Refusal(); err != nil {
 		return nil, change.Refuse(err)
 	}
-	err := d.Sessions.SignOut(ctx)
+	err := s.Sessions.SignOut(ctx)
 	if fault.CodeOf(err) != fault.Unauthenticated { // without a session, signOut succeeds
-		d.Cache.Forget(ctx) // the session may have ended despite the error
+		s.Cache.Forget(ctx) // the session may have ended despite the error
 	}
 	switch {
 	case fault.CodeOf(err) == fault.Unauthenticated:

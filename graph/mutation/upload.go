@@ -13,7 +13,7 @@ import (
 )
 
 // UploadPackage streams a package file to the console.
-func (w *Service) UploadPackage(ctx context.Context, in UploadPackageInput) (*UploadPackagePayload, error) {
+func (s *Service) UploadPackage(ctx context.Context, in UploadPackageInput) (*UploadPackagePayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*UploadPackagePayload, error) {
 		file, err := in.File.Open()
 		if err != nil {
@@ -24,14 +24,14 @@ func (w *Service) UploadPackage(ctx context.Context, in UploadPackageInput) (*Up
 				return nil, fault.BadInput("input.size", "%w", err)
 			}
 		}
-		u, err := w.upload(ctx, sc, file, in.File.AtMost)
+		u, err := s.upload(ctx, sc, file, in.File.AtMost)
 		switch {
 		case err != nil && file.Err() != nil:
 			return nil, fault.WithOutcome(clientError(file.Err()), fault.NotSent) // the file's error causes the other errors
 		case err != nil:
 			return nil, clientError(err)
 		case u == nil:
-			return nil, errNoDetails()
+			return nil, errNoAnswer()
 		}
 		return &UploadPackagePayload{UploadedPackage: u}, nil
 	})
@@ -44,7 +44,7 @@ const channelCalls = 3
 // upload sends a file that is certainly short enough straight to the console. It sends other
 // files through the channel (document, section Packages: upload). A file that breaks off is
 // never completed, and has no effect.
-func (w *Service) upload(ctx context.Context, sc scope.Scope, file scalar.File, atMost int64) (*cc.UploadedPackage, error) {
+func (s *Service) upload(ctx context.Context, sc scope.Scope, file scalar.File, atMost int64) (*cc.UploadedPackage, error) {
 	size, err := file.Length()
 	if err != nil {
 		return nil, err
@@ -52,8 +52,8 @@ func (w *Service) upload(ctx context.Context, sc scope.Scope, file scalar.File, 
 	if size >= 0 {
 		atMost = size
 	}
-	if atMost >= 0 && atMost <= w.direct {
-		return w.console.UploadPackage(ctx, sc, file, size)
+	if atMost >= 0 && atMost <= s.directUploadBytes {
+		return s.console.UploadPackage(ctx, sc, file, size)
 	}
 	if size < 0 {
 		size = file.Expect() // object storages, such as Azure's, refuse a file without a length
@@ -64,17 +64,17 @@ func (w *Service) upload(ctx context.Context, sc scope.Scope, file scalar.File, 
 	if err := loader.FromContext(ctx).ReserveCalls(channelCalls); err != nil {
 		return nil, fault.WithOutcome(err, fault.NotSent)
 	}
-	prepared, err := w.console.CreatePackageUpload(ctx, sc)
+	prepared, err := s.console.CreatePackageUpload(ctx, sc)
 	switch {
 	case err != nil:
 		return nil, unlessRefused(err)
 	case prepared == nil:
 		return nil, fault.New(fault.UpstreamInvalidResponse, "the console's answer names no upload, and nothing was changed")
 	}
-	if err := w.console.PutPackageFile(ctx, *prepared.Channel, file, size); err != nil {
+	if err := s.console.PutPackageFile(ctx, *prepared.Channel, file, size); err != nil {
 		return nil, unlessRefused(err)
 	}
-	u, err := w.console.CompletePackageUpload(ctx, sc, prepared.ID)
+	u, err := s.console.CompletePackageUpload(ctx, sc, prepared.ID)
 	if err != nil {
 		return nil, &incompleteUploadError{err, prepared.ID}
 	}
@@ -127,27 +127,27 @@ func clientError(err error) error {
 }
 
 // CreatePackageUpload prepares an upload for which the client sends the file itself.
-func (w *Service) CreatePackageUpload(ctx context.Context) (*CreatePackageUploadPayload, error) {
+func (s *Service) CreatePackageUpload(ctx context.Context) (*CreatePackageUploadPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*CreatePackageUploadPayload, error) {
-		u, err := w.console.CreatePackageUpload(ctx, sc)
+		u, err := s.console.CreatePackageUpload(ctx, sc)
 		if err == nil && u == nil {
-			err = errNoDetails()
+			err = errNoAnswer()
 		}
 		return &CreatePackageUploadPayload{Upload: u}, err
 	})
 }
 
 // CompletePackageUpload completes a prepared upload whose file is stored.
-func (w *Service) CompletePackageUpload(ctx context.Context, in CompletePackageUploadInput) (*CompletePackageUploadPayload, error) {
+func (s *Service) CompletePackageUpload(ctx context.Context, in CompletePackageUploadInput) (*CompletePackageUploadPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*CompletePackageUploadPayload, error) {
-		u, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.UploadedPackage, error) {
-			return w.console.CompletePackageUpload(ctx, sc, in.ID)
+		u, err := idempotent(ctx, s, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.UploadedPackage, error) {
+			return s.console.CompletePackageUpload(ctx, sc, in.ID)
 		})
 		if err != nil {
 			return nil, err
 		}
 		if u == nil {
-			return nil, errNoDetails()
+			return nil, errNoAnswer()
 		}
 		u.Stamp(sc)
 		return &CompletePackageUploadPayload{UploadedPackage: u}, nil

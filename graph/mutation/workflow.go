@@ -164,16 +164,16 @@ func checkUpgrade(in UpgradeWorkflowsInput) error {
 }
 
 // CreateWorkflow creates a workflow.
-func (w *Service) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*CreateWorkflowPayload, error) {
+func (s *Service) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*CreateWorkflowPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*CreateWorkflowPayload, error) {
-		created, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.Workflow, error) {
-			return w.console.CreateWorkflow(ctx, sc, in.WorkflowCreate)
+		created, err := idempotent(ctx, s, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.Workflow, error) {
+			return s.console.CreateWorkflow(ctx, sc, in.WorkflowCreate)
 		})
 		if err != nil {
 			return nil, err
 		}
 		if created == nil {
-			return nil, errNoDetails()
+			return nil, errNoAnswer()
 		}
 		created.Stamp(sc)
 		return &CreateWorkflowPayload{Changed[cc.Workflow]{Answer: created, Target: Target{Scope: created.Scope(), ID: created.ID}}}, nil
@@ -181,25 +181,25 @@ func (w *Service) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*
 }
 
 // UpdateWorkflow changes a workflow.
-func (w *Service) UpdateWorkflow(ctx context.Context, in UpdateWorkflowInput) (*UpdateWorkflowPayload, error) {
+func (s *Service) UpdateWorkflow(ctx context.Context, in UpdateWorkflowInput) (*UpdateWorkflowPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*UpdateWorkflowPayload, error) {
-		changed, err := w.console.UpdateWorkflow(ctx, sc, in.ID, in.WorkflowUpdate)
+		changed, err := s.console.UpdateWorkflow(ctx, sc, in.ID, in.WorkflowUpdate)
 		return &UpdateWorkflowPayload{Changed[cc.Workflow]{Answer: changed, Target: Target{Scope: sc, ID: in.ID}}}, err
 	})
 }
 
 // DeleteWorkflow deletes a workflow.
-func (w *Service) DeleteWorkflow(ctx context.Context, in DeleteWorkflowInput) (*DeleteWorkflowPayload, error) {
+func (s *Service) DeleteWorkflow(ctx context.Context, in DeleteWorkflowInput) (*DeleteWorkflowPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*DeleteWorkflowPayload, error) {
-		return &DeleteWorkflowPayload{DeletedID: in.ID}, w.console.DeleteWorkflow(ctx, sc, in.ID)
+		return &DeleteWorkflowPayload{DeletedID: in.ID}, s.console.DeleteWorkflow(ctx, sc, in.ID)
 	})
 }
 
 // ExecuteWorkflow executes a workflow.
-func (w *Service) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) (*ExecuteWorkflowPayload, error) {
+func (s *Service) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) (*ExecuteWorkflowPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*ExecuteWorkflowPayload, error) {
-		jobs, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) ([]*cc.Job, error) {
-			return w.console.ExecuteWorkflow(ctx, sc, in.ID, in.WorkflowExecution)
+		jobs, err := idempotent(ctx, s, sc, in.IdempotencyKey, in, func(ctx context.Context) ([]*cc.Job, error) {
+			return s.console.ExecuteWorkflow(ctx, sc, in.ID, in.WorkflowExecution)
 		})
 		if err != nil {
 			return nil, err
@@ -212,26 +212,26 @@ func (w *Service) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) 
 }
 
 // AddWorkflowRobots adds robots to a workflow.
-func (w *Service) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInput) (*AddWorkflowRobotsPayload, error) {
+func (s *Service) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInput) (*AddWorkflowRobotsPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*AddWorkflowRobotsPayload, error) {
-		results, err := w.console.AddWorkflowRobots(ctx, sc, in.WorkflowID, distinct(in.RobotIDs))
+		results, err := s.console.AddWorkflowRobots(ctx, sc, in.WorkflowID, distinct(in.RobotIDs))
 		return &AddWorkflowRobotsPayload{Results: results, Target: Target{Scope: sc, ID: in.WorkflowID}}, err
 	})
 }
 
 // RemoveWorkflowRobot removes a robot from a workflow.
-func (w *Service) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobotInput) (*RemoveWorkflowRobotPayload, error) {
+func (s *Service) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobotInput) (*RemoveWorkflowRobotPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*RemoveWorkflowRobotPayload, error) {
-		err := w.console.RemoveWorkflowRobot(ctx, sc, in.WorkflowID, in.RobotID)
+		err := s.console.RemoveWorkflowRobot(ctx, sc, in.WorkflowID, in.RobotID)
 		return &RemoveWorkflowRobotPayload{Target: Target{Scope: sc, ID: in.WorkflowID}}, err
 	})
 }
 
 // UpgradeWorkflows upgrades workflows to the latest version of their package.
-func (w *Service) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput) (*UpgradeWorkflowsPayload, error) {
+func (s *Service) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput) (*UpgradeWorkflowsPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*UpgradeWorkflowsPayload, error) {
 		ids := distinct(in.WorkflowIDs)
-		upgrade, err := w.console.UpgradeWorkflows(ctx, sc, ids)
+		upgrade, err := s.console.UpgradeWorkflows(ctx, sc, ids)
 		return &UpgradeWorkflowsPayload{WorkflowUpgrade: upgrade, Scope: sc, IDs: ids}, err
 	})
 }

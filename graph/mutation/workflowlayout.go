@@ -50,10 +50,10 @@ func checkLayoutExecution(in ExecuteWorkflowLayoutInput) error {
 }
 
 // ExecuteWorkflowLayout executes a workflow layout.
-func (w *Service) ExecuteWorkflowLayout(ctx context.Context, in ExecuteWorkflowLayoutInput) (*ExecuteWorkflowLayoutPayload, error) {
+func (s *Service) ExecuteWorkflowLayout(ctx context.Context, in ExecuteWorkflowLayoutInput) (*ExecuteWorkflowLayoutPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*ExecuteWorkflowLayoutPayload, error) {
-		group, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.JobGroup, error) {
-			return w.console.ExecuteWorkflowLayout(ctx, sc, in.ID)
+		group, err := idempotent(ctx, s, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.JobGroup, error) {
+			return s.console.ExecuteWorkflowLayout(ctx, sc, in.ID)
 		})
 		if err != nil {
 			return nil, err

@@ -6,9 +6,9 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/fanout"
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
-	"github.com/consoleql/consoleql/graph/survey"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -67,8 +67,8 @@ func checkList[T any, F comparable, G filterOf[T, F]](c loader.FieldCall) error 
 
 // listArguments returns the arguments of a connection field. In look-ahead it decodes them as
 // gqlgen does. gqlgen calls no resolver if they are wrong, and nothing is loaded then.
-func listArguments[T any, F comparable, G filterOf[T, F]](c loader.FieldCall) (survey.ListQuery[T, F], error) {
-	var q survey.ListQuery[T, F]
+func listArguments[T any, F comparable, G filterOf[T, F]](c loader.FieldCall) (fanout.ListQuery[T, F], error) {
+	var q fanout.ListQuery[T, F]
 	a := &q.Args
 	var filter *G
 	if c.Args != nil {

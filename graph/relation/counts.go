@@ -3,57 +3,57 @@ package relation
 import (
 	"github.com/99designs/gqlgen/graphql"
 
+	"github.com/consoleql/consoleql/graph/fanout"
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/selection"
-	"github.com/consoleql/consoleql/graph/survey"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // counter loads the counts of a kind in an area.
-type counter = func(l *loader.Loaders, area survey.Area, s selection.Set) loader.Loaded
+type counter = func(l *loader.Loaders, area fanout.Area, s selection.Set) loader.Loaded
 
 // counted describes the counts of a kind: their type in the schema, and the type that they tell of.
 type counted struct {
-	to, of string
-	load   counter
+	countsType, kindType string
+	load                 counter
 }
 
 // counters returns the counts by the name of their field.
 func counters() map[string]counted {
 	return map[string]counted{
-		"robotCounts": {"RobotCounts", "Robot", func(l *loader.Loaders, area survey.Area, s selection.Set) loader.Loaded {
-			return survey.RobotCounts(l, area, "", s)
+		"robotCounts": {"RobotCounts", "Robot", func(l *loader.Loaders, area fanout.Area, s selection.Set) loader.Loaded {
+			return fanout.RobotCounts(l, area, "", s)
 		}},
-		"workflowCounts": {"WorkflowCounts", "Workflow", survey.WorkflowCounts},
-		"packageCounts":  {"PackageCounts", "Package", survey.PackageCounts},
-		"queueCounts":    {"QueueCounts", "Queue", survey.QueueCounts},
+		"workflowCounts": {"WorkflowCounts", "Workflow", fanout.WorkflowCounts},
+		"packageCounts":  {"PackageCounts", "Package", fanout.PackageCounts},
+		"queueCounts":    {"QueueCounts", "Queue", fanout.QueueCounts},
 	}
 }
 
 // addCounts adds the counts of each kind to Query, Department and Company.
 func addCounts(table loader.Relations) {
 	for name, c := range counters() {
-		row := loader.Relation{To: c.to, Reads: []string{c.of}}
+		row := loader.Relation{To: c.countsType, Reads: []string{c.kindType}}
 		inScope, inDepartment, inCompany := row, row, row
 		inScope.Load = func(l *loader.Loaders, _ any, f loader.FieldCall) loader.Loaded {
 			sc, err := scopeOf(l, nil)
 			if err != nil {
-				return c.load(l, survey.Unknown(err), f.Selection)
+				return c.load(l, fanout.Unknown(err), f.Selection)
 			}
-			return c.load(l, survey.Only(sc), f.Selection)
+			return c.load(l, fanout.Only(sc), f.Selection)
 		}
 		inDepartment.Load = func(l *loader.Loaders, parent any, f loader.FieldCall) loader.Loaded {
 			d := parent.(*cc.Department)
 			if subtreeArgument(f) {
-				return c.load(l, survey.Subtree(d), f.Selection)
+				return c.load(l, fanout.Subtree(d), f.Selection)
 			}
-			return c.load(l, survey.Only(d.Scope()), f.Selection)
+			return c.load(l, fanout.Only(d.Scope()), f.Selection)
 		}
 		inCompany.Keys = []string{"companyId"}
 		inCompany.Load = func(l *loader.Loaders, parent any, f loader.FieldCall) loader.Loaded {
-			return c.load(l, survey.WholeCompany(parent.(*cc.Company), nil), f.Selection)
+			return c.load(l, fanout.WholeCompany(parent.(*cc.Company), nil), f.Selection)
 		}
 		table["Query"][name], table["Department"][name], table["Company"][name] = inScope, inDepartment, inCompany
 	}
@@ -84,13 +84,13 @@ func silent() loader.Relation {
 func countsOfQueue() loader.Relation {
 	return loader.Relation{To: "RobotCounts", Reads: []string{"Robot"}, Keys: []string{"id"}, Lists: true, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		q := parent.(*cc.Queue)
-		return survey.RobotCounts(l, survey.Only(q.Scope()), q.ID, c.Selection)
+		return fanout.RobotCounts(l, fanout.Only(q.Scope()), q.ID, c.Selection)
 	}}
 }
 
 // packageUnused returns the relation to whether no workflow runs a package.
 func packageUnused() loader.Relation {
 	return loader.Relation{To: "Boolean", Reads: []string{"Workflow"}, Keys: []string{"id"}, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
-		return survey.PackageUnused(l, parent.(*cc.Package))
+		return fanout.PackageUnused(l, parent.(*cc.Package))
 	}}
 }

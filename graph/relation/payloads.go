@@ -23,13 +23,13 @@ func workflowFields(w *cc.Workflow) (id, name *string) { return &w.ID, &w.Name }
 func changed[P any, T any, F comparable, PP interface {
 	*P
 	Change() *mutation.Changed[T]
-}](of kind[T, F], fields fields[T]) loader.Relation {
+}](of loaderOf[T, F], fields fields[T]) loader.Relation {
 	return loader.Relation{To: typeName[T](), Keys: []string{"id"}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		return loader.One[T](loadChanged(l, of, fields, parent.(PP).Change(), c.Selection))
 	}}
 }
 
-func loadChanged[T any, F comparable](l *loader.Loaders, of kind[T, F], fields fields[T], change *mutation.Changed[T], s selection.Set) batch.Thunk[*T] {
+func loadChanged[T any, F comparable](l *loader.Loaders, of loaderOf[T, F], fields fields[T], change *mutation.Changed[T], s selection.Set) batch.Thunk[*T] {
 	if change.Answer != nil {
 		if _, name := fields(change.Answer); *name != "" { // an answer without a name describes nothing
 			return func() (*T, error) { return change.Answer, nil }
@@ -49,7 +49,7 @@ func loadChanged[T any, F comparable](l *loader.Loaders, of kind[T, F], fields f
 func created[P any, T any, F comparable, PP interface {
 	*P
 	Change() *mutation.Changed[T]
-}](of kind[T, F], fields fields[T]) loader.Relation {
+}](of loaderOf[T, F], fields fields[T]) loader.Relation {
 	return loader.Relation{To: typeName[T](), Keys: []string{"id"}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		change := parent.(PP).Change()
 		read := loadChanged(l, of, fields, change, c.Selection)
@@ -64,7 +64,7 @@ func created[P any, T any, F comparable, PP interface {
 }
 
 // target returns the entity that a mutation named.
-func target[T any, F comparable](of kind[T, F]) loader.Relation {
+func target[T any, F comparable](of loaderOf[T, F]) loader.Relation {
 	return loader.Relation{To: typeName[T](), Keys: []string{"id"}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		named := parent.(interface{ Named() mutation.Target }).Named()
 		return loader.One[T](of(l).LoadByID(l.Access, named.Scope, named.ID, c.Selection))

@@ -60,9 +60,9 @@ func calledByResolvers(t *testing.T) map[string]string {
 	return got
 }
 
-// TestEachRelationHasAResolver compares the rows that load something with the resolvers, in
+// TestRelationsHaveResolvers compares the rows that load something with the resolvers, in
 // both directions.
-func TestEachRelationHasAResolver(t *testing.T) {
+func TestRelationsHaveResolvers(t *testing.T) {
 	want := make(map[string]string)
 	s, err := schema.LoadFederated()
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/fanout"
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
-	"github.com/consoleql/consoleql/graph/survey"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -123,11 +123,11 @@ func reverse[P, C any](f func(*loader.Loaders, P) *loader.Staged[[]*C], keys ...
 	}}
 }
 
-// kind returns the loader of the entities of one kind.
-type kind[T any, F comparable] = func(*loader.Loaders) *entity.Loader[T, F]
+// loaderOf returns the loader of the entities of one kind.
+type loaderOf[T any, F comparable] = func(*loader.Loaders) *entity.Loader[T, F]
 
 // ref returns a relation that leads to the entity whose id the parent has under key.
-func ref[P scoped, T any, F comparable](of kind[T, F], key string, id func(P) *string) loader.Relation {
+func ref[P scoped, T any, F comparable](of loaderOf[T, F], key string, id func(P) *string) loader.Relation {
 	return loader.Relation{To: typeName[T](), Keys: []string{key}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		p := parent.(P)
 		return loader.One[T](of(l).Load(l.Access, p.Scope(), id(p), c.Selection))
@@ -135,7 +135,7 @@ func ref[P scoped, T any, F comparable](of kind[T, F], key string, id func(P) *s
 }
 
 // byID returns a relation that leads to the entity of the argument id, in the parent's scope.
-func byID[T any, F comparable](of kind[T, F]) loader.Relation {
+func byID[T any, F comparable](of loaderOf[T, F]) loader.Relation {
 	return loader.Relation{To: typeName[T](), Check: checkID, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		id, err := idArgument(c)
 		if err != nil {
@@ -150,13 +150,13 @@ func byID[T any, F comparable](of kind[T, F]) loader.Relation {
 }
 
 // list returns a relation that leads to a connection, in the parent's scope.
-func list[T any, F comparable, G filterOf[T, F]](of kind[T, F], g G) loader.Relation {
+func list[T any, F comparable, G filterOf[T, F]](of loaderOf[T, F], g G) loader.Relation {
 	return listOf(of, g, func(*F, any) bool { return true })
 }
 
 // listOf is list for a parent that implies a part of the filter. imply adds that part, and reports
 // whether an entity can satisfy both.
-func listOf[P, T any, F comparable, G filterOf[T, F]](of kind[T, F], _ G, imply func(*F, P) bool, keys ...string) loader.Relation {
+func listOf[P, T any, F comparable, G filterOf[T, F]](of loaderOf[T, F], _ G, imply func(*F, P) bool, keys ...string) loader.Relation {
 	return loader.Relation{To: typeName[T]() + "Connection", Keys: keys, Lists: true, Check: checkList[T, F, G], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		q, err := listArguments[T, F, G](c)
 		if err == nil {
@@ -175,12 +175,12 @@ func listOf[P, T any, F comparable, G filterOf[T, F]](of kind[T, F], _ G, imply 
 		if q.Plain() {
 			return loader.One[entity.Connection[T]](of(l).List(l.Access, sc, q.Args, c.Selection))
 		}
-		return survey.List(l, of, survey.Only(sc), q, c.Selection)
+		return fanout.List(l, of, fanout.Only(sc), q, c.Selection)
 	}}
 }
 
 // companyList returns a relation that leads from a company to a list over its departments.
-func companyList[T any, F comparable, G filterOf[T, F]](of kind[T, F], _ G) loader.Relation {
+func companyList[T any, F comparable, G filterOf[T, F]](of loaderOf[T, F], _ G) loader.Relation {
 	return loader.Relation{To: typeName[T]() + "Connection", Keys: []string{"companyId"}, Lists: true, Check: checkList[T, F, G], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		q, err := listArguments[T, F, G](c)
 		if err == nil {
@@ -193,7 +193,7 @@ func companyList[T any, F comparable, G filterOf[T, F]](of kind[T, F], _ G) load
 		if err != nil {
 			return loader.FailedOne[entity.Connection[T]](err)
 		}
-		return survey.List(l, of, survey.WholeCompany(parent.(*cc.Company), only), q, c.Selection)
+		return fanout.List(l, of, fanout.WholeCompany(parent.(*cc.Company), only), q, c.Selection)
 	}}
 }
 

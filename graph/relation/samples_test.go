@@ -8,8 +8,8 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// TestEveryPayloadHasASample verifies that a plan can show the relations of payloads and events.
-func TestEveryPayloadHasASample(t *testing.T) {
+// TestPayloadsHaveSamples verifies that a plan can show the relations of payloads and events.
+func TestPayloadsHaveSamples(t *testing.T) {
 	console := explain.NewConsole(explain.Hints{ListSize: func(string, scope.Scope) (int, bool) { return 0, false }})
 	for typ := range Table() {
 		if !strings.HasSuffix(typ, "Payload") && !strings.HasSuffix(typ, "Event") {

@@ -8,11 +8,11 @@ import (
 	"slices"
 
 	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/fanout"
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/subscription"
-	"github.com/consoleql/consoleql/graph/survey"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/explain"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -90,8 +90,8 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 			"company":     company(),
 		},
 		"Robot": {
-			"workflows":  reverse(survey.RobotWorkflows, "id"),
-			"queues":     reverse(survey.RobotQueues, "id"),
+			"workflows":  reverse(fanout.RobotWorkflows, "id"),
+			"queues":     reverse(fanout.RobotQueues, "id"),
 			"department": department(),
 			"company":    company(),
 		},
@@ -176,9 +176,9 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 }
 
 // layoutsOf returns the relation to the layouts that run a workflow.
-func layoutsOf(of kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]) loader.Relation {
+func layoutsOf(of loaderOf[cc.WorkflowLayout, cc.WorkflowLayoutFilter]) loader.Relation {
 	return reverse(func(l *loader.Loaders, w *cc.Workflow) *loader.Staged[[]*cc.WorkflowLayout] {
-		return survey.Referring(l, of, w.Scope(), func(layout *cc.WorkflowLayout) bool {
+		return fanout.Referring(l, of, w.Scope(), func(layout *cc.WorkflowLayout) bool {
 			return slices.ContainsFunc(layout.Nodes, func(n *cc.WorkflowLayoutNode) bool {
 				return n.WorkflowID != nil && sameID(*n.WorkflowID, w.ID)
 			})

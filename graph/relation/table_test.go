@@ -32,8 +32,8 @@ func objectOf(s *ast.Schema, f *ast.FieldDefinition) string {
 	return ""
 }
 
-// TestTableIsTheSchemas compares the table with the schema, in both directions.
-func TestTableIsTheSchemas(t *testing.T) {
+// TestTableMatchesSchema compares the table with the schema, in both directions.
+func TestTableMatchesSchema(t *testing.T) {
 	s := loadSchema(t)
 	want, left := make(map[string]string), make(map[string]bool)
 	for name, d := range s.Types {
@@ -82,8 +82,8 @@ func TestTableIsTheSchemas(t *testing.T) {
 	}
 }
 
-// TestPlainObjectsLeadNowhere verifies that plainObjects have no relations.
-func TestPlainObjectsLeadNowhere(t *testing.T) {
+// TestPlainObjectsHaveNoRelations verifies that plainObjects have no relations.
+func TestPlainObjectsHaveNoRelations(t *testing.T) {
 	s := loadSchema(t)
 	for _, name := range plainObjects {
 		if Table()[name] != nil {

@@ -14,10 +14,10 @@ import (
 	"github.com/consoleql/consoleql/graph/schema"
 )
 
-// TestBreakingChangesAreInTheChangelog verifies that CHANGELOG.md names each breaking change
+// TestBreakingChangesAreInChangelog verifies that CHANGELOG.md names each breaking change
 // since the release in testdata/released.graphql. A release replaces that file by its own
 // schema.
-func TestBreakingChangesAreInTheChangelog(t *testing.T) {
+func TestBreakingChangesAreInChangelog(t *testing.T) {
 	released, err := os.ReadFile("testdata/released.graphql")
 	if err != nil {
 		t.Fatal(err)

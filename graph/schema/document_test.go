@@ -20,28 +20,28 @@ type operation struct {
 // parameter is one row of a documented query string.
 type parameter struct{ Name, Type, Remark string }
 
-// kind is the kind of a field's type, as a sample value of the document's pseudo-JSON shows
+// jsonType is the kind of a field's type, as a sample value of the document's pseudo-JSON shows
 // it.
-type kind int
+type jsonType int
 
 const (
-	kindNothing kind = iota // a key without a value: the document leaves the type open
-	kindElided              // an object that the document does not repeat
-	kindObject
-	kindList // of objects
-	kindText
-	kindTexts
-	kindID
-	kindIDs
-	kindMoment
-	kindNumber
-	kindBoolean
-	kindMapping
+	jsonNone   jsonType = iota // a key without a value: the document leaves the type open
+	jsonElided                 // an object that the document does not repeat
+	jsonObject
+	jsonList // of objects
+	jsonText
+	jsonTexts
+	jsonID
+	jsonIDs
+	jsonDateTime
+	jsonNumber
+	jsonBoolean
+	jsonMap
 )
 
 // value is a sample value; Fields are those of an object, or of the objects of a list.
 type value struct {
-	Kind   kind
+	Kind   jsonType
 	Text   string
 	Fields []field
 }
@@ -198,29 +198,29 @@ func (p *sampleParser) value() (value, error) {
 		if err != nil {
 			return value{}, err
 		}
-		return value{Kind: kindOfText(text), Text: text}, nil
+		return value{Kind: jsonTypeOf(text), Text: text}, nil
 	case c == ',' || c == '/' || unicode.IsSpace(c):
-		return value{Kind: kindNothing}, nil
+		return value{Kind: jsonNone}, nil
 	default:
 		switch word := p.word(); {
 		case word == "true" || word == "false":
-			return value{Kind: kindBoolean, Text: word}, nil
+			return value{Kind: jsonBoolean, Text: word}, nil
 		case word != "" && strings.Trim(word, "0123456789") == "":
-			return value{Kind: kindNumber, Text: word}, nil
+			return value{Kind: jsonNumber, Text: word}, nil
 		default:
 			return value{}, fmt.Errorf("no sample value at %.40q", string(p.text[p.at:]))
 		}
 	}
 }
 
-func kindOfText(text string) kind {
+func jsonTypeOf(text string) jsonType {
 	switch {
 	case guid.MatchString(text):
-		return kindID
+		return jsonID
 	case timestamp.MatchString(text):
-		return kindMoment
+		return jsonDateTime
 	default:
-		return kindText
+		return jsonText
 	}
 }
 
@@ -244,7 +244,7 @@ func (p *sampleParser) word() string {
 // object parses an object. Quoted keys make it a mapping, since the document does not quote
 // the keys of entities.
 func (p *sampleParser) object() (value, error) {
-	v := value{Kind: kindObject}
+	v := value{Kind: jsonObject}
 	p.at++
 	for {
 		comment := p.space()
@@ -252,7 +252,7 @@ func (p *sampleParser) object() (value, error) {
 		case '}':
 			p.at++
 			if strings.Contains(comment, "略") && len(v.Fields) == 0 {
-				v.Kind = kindElided
+				v.Kind = jsonElided
 			}
 			return v, nil
 		case 0:
@@ -273,7 +273,7 @@ func (p *sampleParser) object() (value, error) {
 			p.at++
 		}
 		if quoted {
-			v.Kind = kindMapping
+			v.Kind = jsonMap
 			continue
 		}
 		v.Fields = append(v.Fields, field{Name: name, Remark: p.remark(), Value: inner})
@@ -316,12 +316,12 @@ func listOf(elements []value) (value, error) {
 		return value{}, errors.New("a list without a sample element")
 	}
 	switch first := elements[0]; first.Kind {
-	case kindObject:
-		return value{Kind: kindList, Fields: first.Fields}, nil
-	case kindText:
-		return value{Kind: kindTexts}, nil
-	case kindID:
-		return value{Kind: kindIDs}, nil
+	case jsonObject:
+		return value{Kind: jsonList, Fields: first.Fields}, nil
+	case jsonText:
+		return value{Kind: jsonTexts}, nil
+	case jsonID:
+		return value{Kind: jsonIDs}, nil
 	default:
 		return value{}, fmt.Errorf("a list of kind %d", first.Kind)
 	}

@@ -43,8 +43,8 @@ func read(t *testing.T, path string) string {
 
 var codeBlock = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
 
-// TestDocumentsHoldValidOperations validates each GraphQL operation of the documents.
-func TestDocumentsHoldValidOperations(t *testing.T) {
+// TestDocumentedOperationsAreValid validates each GraphQL operation of the documents.
+func TestDocumentedOperationsAreValid(t *testing.T) {
 	s, err := schema.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -71,8 +71,8 @@ var (
 	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
 )
 
-// TestDocumentsLinkToWhatThereIs verifies relative links to files and headings.
-func TestDocumentsLinkToWhatThereIs(t *testing.T) {
+// TestDocumentLinksResolve verifies relative links to files and headings.
+func TestDocumentLinksResolve(t *testing.T) {
 	for _, path := range documents(t) {
 		text := codeBlock.ReplaceAllString(read(t, path), "")
 		for _, match := range link.FindAllStringSubmatch(text, -1) {
@@ -107,8 +107,8 @@ func hasHeading(text, anchor string) bool {
 	return false
 }
 
-// TestReadmesHoldTheSameCode compares the blocks of the two READMEs, without comments.
-func TestReadmesHoldTheSameCode(t *testing.T) {
+// TestReadmesContainSameCode compares the blocks of the two READMEs, without comments.
+func TestReadmesContainSameCode(t *testing.T) {
 	comment := regexp.MustCompile(`(?m)\s+# .*$`)
 	blocks := func(name string) []string {
 		var all []string
@@ -141,8 +141,8 @@ var (
 	setting = regexp.MustCompile(`CONSOLEQL_[A-Z_]*[A-Z]`)
 )
 
-// TestDocumentsNameFilesThatThereAre verifies that the Go files that documents name exist.
-func TestDocumentsNameFilesThatThereAre(t *testing.T) {
+// TestDocumentedFilesExist verifies that the Go files that documents name exist.
+func TestDocumentedFilesExist(t *testing.T) {
 	var files []string
 	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
 		if entry != nil && entry.IsDir() && (entry.Name() == ".git" || entry.Name() == "node_modules") {
@@ -166,9 +166,9 @@ func TestDocumentsNameFilesThatThereAre(t *testing.T) {
 	}
 }
 
-// TestDocumentsNameSettingsThatThereAre verifies that the settings that documents name exist.
+// TestDocumentedSettingsExist verifies that the settings that documents name exist.
 // Those of the simulated console begin with CONSOLEQL_SIM_.
-func TestDocumentsNameSettingsThatThereAre(t *testing.T) {
+func TestDocumentedSettingsExist(t *testing.T) {
 	known := read(t, filepath.Join(root, "docs/configuration.md"))
 	for _, path := range documents(t) {
 		for _, name := range setting.FindAllString(read(t, path), -1) {

@@ -211,7 +211,7 @@ func (w *walker) field(typeName, name string, f field) {
 		}
 		return
 	}
-	if f.Value.Kind == kindObject || f.Value.Kind == kindList {
+	if f.Value.Kind == jsonObject || f.Value.Kind == jsonList {
 		if nested := w.schema.Types[def.Type.Name()]; nested.Kind != ast.Object {
 			w.problem("%s.%s is %s, the document shows fields of its own", typeName, name, def.Type)
 			return
@@ -224,9 +224,9 @@ func (w *walker) field(typeName, name string, f field) {
 var textForIDs = []string{"WorkflowUpgradeItem.id"}
 
 // scalars are the GraphQL types of sample values, without nullability.
-var scalars = map[kind]string{
-	kindText: "String", kindTexts: "[String]", kindID: "ID", kindIDs: "[ID]", kindMoment: "DateTime",
-	kindNumber: "Int", kindBoolean: "Boolean", kindMapping: "StringMap",
+var scalars = map[jsonType]string{
+	jsonText: "String", jsonTexts: "[String]", jsonID: "ID", jsonIDs: "[ID]", jsonDateTime: "DateTime",
+	jsonNumber: "Int", jsonBoolean: "Boolean", jsonMap: "StringMap",
 }
 
 func (w *walker) enum(place, typeName string, names []string) {
@@ -244,7 +244,7 @@ func (w *walker) enum(place, typeName string, names []string) {
 	}
 }
 
-func TestEveryDocumentedFieldIsInTheSchema(t *testing.T) {
+func TestDocumentedFieldsAreInSchema(t *testing.T) {
 	operations := readDocument(t)
 	if len(operations) != 33 || len(answers) != 33 {
 		t.Fatalf("%d operations in the document and %d in the table, want 33", len(operations), len(answers))
@@ -324,7 +324,7 @@ var conditions = map[string][]string{
 	"workflowLayouts": {"ids: [ID!]"},
 }
 
-func TestEveryQueryParameterIsAnArgument(t *testing.T) {
+func TestQueryParametersAreArguments(t *testing.T) {
 	s := load(t)
 	seen := 0
 	for _, op := range readDocument(t) {

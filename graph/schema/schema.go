@@ -38,8 +38,8 @@ func Sources() []*ast.Source {
 // delivery. @audit is for internal/audit.
 func private() []string { return []string{"defer", "audit"} }
 
-// FederatedSources returns the schema's files with the fields of a subgraph.
-func FederatedSources() []*ast.Source { return append(Sources(), Federation()) }
+// federatedSources returns the schema's files with the fields of a subgraph.
+func federatedSources() []*ast.Source { return append(Sources(), Federation()) }
 
 // Federation returns the fields and types that a subgraph of Apollo Federation has beside the
 // others. Its entities are the types that implement Node.
@@ -59,7 +59,7 @@ func Federation() *ast.Source {
 func Load() (*ast.Schema, error) { return load(Sources()) }
 
 // LoadFederated returns the schema that the gateway executes as a subgraph.
-func LoadFederated() (*ast.Schema, error) { return load(FederatedSources()) }
+func LoadFederated() (*ast.Schema, error) { return load(federatedSources()) }
 
 func load(sources []*ast.Source) (*ast.Schema, error) {
 	s, err := gqlparser.LoadSchema(sources...)
@@ -110,7 +110,7 @@ func removePrivate(def *ast.Definition) {
 func SDL() string { return format(merged(Sources())) }
 
 // FederatedSDL returns the schema of LoadFederated in the form of SDL.
-func FederatedSDL() string { return format(merged(FederatedSources())) }
+func FederatedSDL() string { return format(merged(federatedSources())) }
 
 // merged parses sources, and merges extensions into their types. It leaves the private directives
 // out.

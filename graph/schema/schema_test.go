@@ -24,7 +24,7 @@ func load(t *testing.T) *ast.Schema {
 	return s
 }
 
-func TestSourcesAreTheDomains(t *testing.T) {
+func TestSourcesMatchDomains(t *testing.T) {
 	var got []string
 	for _, source := range schema.Sources() {
 		got = append(got, source.Name)
@@ -41,7 +41,7 @@ func TestSourcesAreTheDomains(t *testing.T) {
 	}
 }
 
-func TestSDLIsTheSources(t *testing.T) {
+func TestSDLMatchesSources(t *testing.T) {
 	whole, err := gqlparser.LoadSchema(&ast.Source{Name: "sdl", Input: schema.SDL()})
 	if err != nil {
 		t.Fatal(err)
@@ -58,9 +58,9 @@ func TestSDLIsTheSources(t *testing.T) {
 	}
 }
 
-// TestSDLExtendsNothing verifies that the SDL has no extensions. Relay's compiler takes an
+// TestSDLHasNoExtensions verifies that the SDL has no extensions. Relay's compiler takes an
 // `extend type` for a client schema, and generates wrong queries.
-func TestSDLExtendsNothing(t *testing.T) {
+func TestSDLHasNoExtensions(t *testing.T) {
 	document, err := parser.ParseSchema(&ast.Source{Name: "sdl", Input: schema.SDL()})
 	if err != nil {
 		t.Fatal(err)

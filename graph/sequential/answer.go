@@ -231,9 +231,9 @@ func (a *Answer) Bytes(m graphql.Marshaler) []byte {
 	if a.err != nil {
 		return []byte("null")
 	}
-	w := &writer{answer: a, first: take()}
+	w := &writer{answer: a, first: getBuffer()}
 	m.MarshalGQL(w) // for a subscription, this call collects the values
-	defer give(w.first)
+	defer putBuffer(w.first)
 	if a.err != nil {
 		return []byte("null")
 	}
@@ -250,7 +250,7 @@ type writer struct {
 
 const (
 	firstBytes = 1 << 20
-	pieceBytes = 1 << 20
+	chunkBytes = 1 << 20
 )
 
 // Write stores p. If p exceeds the limit, it drops p and fails the answer.
@@ -301,7 +301,7 @@ func (w *writer) buffer(size int) *bytes.Buffer {
 	if last := len(w.more) - 1; last >= 0 && w.more[last].Available() >= size {
 		return w.more[last]
 	}
-	b := bytes.NewBuffer(make([]byte, 0, max(pieceBytes, size)))
+	b := bytes.NewBuffer(make([]byte, 0, max(chunkBytes, size)))
 	w.more = append(w.more, b)
 	return b
 }

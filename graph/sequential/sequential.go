@@ -110,28 +110,28 @@ func named(fields []graphql.CollectedField, name string) bool {
 // buffers contains unused buffers.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }} //nolint:gochecknoglobals // shares only memory
 
-// bufferKept bounds the size of buffers that are reused, in bytes.
-const bufferKept = 1 << 20
+// maxPooledBuffer bounds the size of buffers that are reused, in bytes.
+const maxPooledBuffer = 1 << 20
 
 type buffer = bytes.Buffer
 
-// take returns an empty buffer. The caller returns it with give.
-func take() *buffer {
+// getBuffer returns an empty buffer. The caller returns it with give.
+func getBuffer() *buffer {
 	b := buffers.Get().(*buffer) //nolint:forcetypeassert // see buffers
 	b.Reset()
 	return b
 }
 
-func give(b *buffer) {
-	if b.Cap() <= bufferKept {
+func putBuffer(b *buffer) {
+	if b.Cap() <= maxPooledBuffer {
 		buffers.Put(b)
 	}
 }
 
 // Bytes returns the output of m.
 func Bytes(m graphql.Marshaler) []byte {
-	b := take()
-	defer give(b)
+	b := getBuffer()
+	defer putBuffer(b)
 	m.MarshalGQL(b)
 	return bytes.Clone(b.Bytes())
 }

@@ -5,9 +5,9 @@ import (
 	"crypto/sha256"
 	"io"
 
+	"github.com/consoleql/consoleql/graph/fanout"
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
-	"github.com/consoleql/consoleql/graph/survey"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -42,11 +42,11 @@ func (a Area) check(queueID *string) error {
 }
 
 // departments returns the departments of the area, which depend on the request in ctx.
-func (a Area) departments(ctx context.Context) ([]survey.Department, error) {
+func (a Area) departments(ctx context.Context) ([]fanout.Department, error) {
 	l := loader.FromContext(ctx)
 	if a.isOne() {
 		sc, err := l.RequestScope()()
-		return []survey.Department{{Scope: sc}}, err
+		return []fanout.Department{{Scope: sc}}, err
 	}
 	company, err := a.company(l) //nolint:contextcheck // it reads in the context of the operation
 	if err != nil {
@@ -56,7 +56,7 @@ func (a Area) departments(ctx context.Context) ([]survey.Department, error) {
 	for _, id := range a.DepartmentIDs {
 		only = append(only, scope.Lower(id))
 	}
-	return survey.WholeCompany(company, only).Departments(l)
+	return fanout.WholeCompany(company, only).Departments(l)
 }
 
 func (a Area) company(l *loader.Loaders) (*cc.Company, error) {
@@ -80,9 +80,9 @@ func (a Area) company(l *loader.Loaders) (*cc.Company, error) {
 	return company, err
 }
 
-// follow adds the departments to the terms of a subscription, and returns the targets of those that are asked. It fails if
-// there are none.
-func follow[T any](departments []survey.Department, t target, terms *terms[T]) ([]target, error) {
+// targetsOf adds the departments to the terms of a subscription, and returns the targets of those that are asked. It
+// fails if there are none.
+func targetsOf[T any](departments []fanout.Department, t target, terms *parameters[T]) ([]target, error) {
 	terms.departments = make(map[scope.Scope]*cc.Department, len(departments))
 	targets := make([]target, 0, len(departments))
 	var failed error

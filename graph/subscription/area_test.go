@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/fanout"
 	"github.com/consoleql/consoleql/graph/listing"
-	"github.com/consoleql/consoleql/graph/survey"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
@@ -27,17 +27,17 @@ import (
 type company struct {
 	console
 
-	mu      sync.Mutex
-	robots  map[string]map[string]cc.RobotStatus // by department and id
-	refused map[string]error                     // by department
-	asked   []time.Time
-	of      map[string]int // polls by department
-	last    map[string]time.Time
-	aged    int // polls that accept what the one before has read
-	ids     int // polls of ids
-	running int
-	most    int // polls at the same time
-	slow    time.Duration
+	mu       sync.Mutex
+	robots   map[string]map[string]cc.RobotStatus // by department and id
+	refused  map[string]error                     // by department
+	requests []time.Time
+	of       map[string]int // polls by department
+	last     map[string]time.Time
+	aged     int // polls that accept what the one before has read
+	ids      int // polls of ids
+	running  int
+	most     int // polls at the same time
+	slow     time.Duration
 }
 
 func newCompany(departments int) *company {
@@ -59,7 +59,7 @@ func (c *company) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, _
 	c.change(func() {
 		c.running++
 		c.most = max(c.most, c.running)
-		c.asked = append(c.asked, time.Now())
+		c.requests = append(c.requests, time.Now())
 		c.of[sc.DepartmentID]++
 		if last, age := c.last[sc.DepartmentID], operation.FromContext(ctx).Options().MaxAge; !last.IsZero() && age >= time.Since(last) {
 			c.aged++
@@ -86,31 +86,31 @@ func (c *company) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, _
 }
 
 // followAll subscribes alice to the robots of all departments of c.
-func followAll(t *testing.T, w *Service, c *company, terms terms[cc.Robot], ids ...string) (*subscriber[cc.Robot], error) {
+func followAll(t *testing.T, w *Service, c *company, terms parameters[cc.Robot], ids ...string) (*subscriber[cc.Robot], error) {
 	t.Helper()
-	var departments []survey.Department
+	var departments []fanout.Department
 	for _, d := range slices.Sorted(maps.Keys(c.robots)) {
-		departments = append(departments, survey.Department{Scope: scope.Scope{CompanyID: "c", DepartmentID: d}, Entity: &cc.Department{ID: d}})
+		departments = append(departments, fanout.Department{Scope: scope.Scope{CompanyID: "c", DepartmentID: d}, Entity: &cc.Department{ID: d}})
 	}
 	terms.principal = alice
-	targets, err := follow(departments, target{principal: alice.Name(), ids: normal(ids)}, &terms)
+	targets, err := targetsOf(departments, target{principal: alice.Name(), ids: normalize(ids)}, &terms)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return w.robots.subscribe(t.Context(), terms, targets...)
 }
 
-// told waits for all polls to run and returns the events.
-func told(s *subscriber[cc.Robot], wait time.Duration) (all []string) {
+// receivedEvents waits for all polls to run and returns the events.
+func receivedEvents(s *subscriber[cc.Robot], wait time.Duration) (all []string) {
 	time.Sleep(wait)
 	synctest.Wait()
 	for {
-		e, ok, over := s.take(nil)
+		e, ok, over := s.next(nil)
 		switch {
 		case ok && e.err != nil:
 			all = append(all, string(fault.CodeOf(e.err)))
 		case ok:
-			all = append(all, strings.ToLower(string(e.typ))+" "+e.id)
+			all = append(all, strings.ToLower(string(e.eventType))+" "+e.id)
 		case over:
 			return append(all, "over")
 		default:
@@ -119,40 +119,40 @@ func told(s *subscriber[cc.Robot], wait time.Duration) (all []string) {
 	}
 }
 
-func checkTold(t *testing.T, s *subscriber[cc.Robot], wait time.Duration, want ...string) {
+func checkEvents(t *testing.T, s *subscriber[cc.Robot], wait time.Duration, want ...string) {
 	t.Helper()
-	if diff := cmp.Diff(want, told(s, wait)); diff != "" {
+	if diff := cmp.Diff(want, receivedEvents(s, wait)); diff != "" {
 		t.Errorf("- wanted + told:\n%s", diff)
 	}
 }
 
-// TestEventsOfACompany follows robots of several departments, one of which moves to another department.
-func TestEventsOfACompany(t *testing.T) {
+// TestCompanyEvents follows robots of several departments, one of which moves to another department.
+func TestCompanyEvents(t *testing.T) {
 	c := newCompany(3)
 	withService(t, &c.console, Options{Interval: time.Second}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: time.Second})
 		defer w.Close()
-		s, err := followAll(t, w, c, terms[cc.Robot]{all: true, initial: true})
+		s, err := followAll(t, w, c, parameters[cc.Robot]{all: true, initial: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		snapshots := told(s, 0)
+		snapshots := receivedEvents(s, 0)
 		slices.Sort(snapshots)
 		if diff := cmp.Diff([]string{"snapshot rd000", "snapshot rd001", "snapshot rd002"}, snapshots); diff != "" {
 			t.Errorf("- wanted + told:\n%s", diff)
 		}
 		c.change(func() { c.robots["d001"]["rd001"] = cc.RobotStatusBusy })
-		checkTold(t, s, 5*time.Second, "updated rd001")
+		checkEvents(t, s, 5*time.Second, "updated rd001")
 		c.change(func() { c.robots["d002"]["new"] = cc.RobotStatusBusy })
-		checkTold(t, s, 5*time.Second, "added new")
+		checkEvents(t, s, 5*time.Second, "added new")
 		c.change(func() { delete(c.robots["d000"], "rd000") })
-		checkTold(t, s, 5*time.Second, "removed rd000")
+		checkEvents(t, s, 5*time.Second, "removed rd000")
 		c.change(func() {
 			c.robots["d000"]["rd001"] = cc.RobotStatusBusy // while it is still in the other department
 		})
-		checkTold(t, s, 5*time.Second, "updated rd001")
+		checkEvents(t, s, 5*time.Second, "updated rd001")
 		c.change(func() { delete(c.robots["d001"], "rd001") })
-		checkTold(t, s, 10*time.Second)
+		checkEvents(t, s, 10*time.Second)
 		if n := w.Polls(); n != 3 {
 			t.Errorf("%d polls", n)
 		}
@@ -164,45 +164,45 @@ func TestEventsOfACompany(t *testing.T) {
 	})
 }
 
-// TestDepartmentsThatRefuse verifies that a department that refuses ends no subscription of several departments, and that
+// TestRefusingDepartments verifies that a department that refuses ends no subscription of several departments, and that
 // an outage of all of them is reported once.
-func TestDepartmentsThatRefuse(t *testing.T) {
+func TestRefusingDepartments(t *testing.T) {
 	forbidden := fault.New(fault.Forbidden, "no")
 	c := newCompany(3)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
-		w := New(c, Options{Interval: time.Second, FailureGrace: 10 * time.Second})
+		w := New(c, Options{Interval: time.Second, failureGrace: 10 * time.Second})
 		defer w.Close()
 		c.refused["d000"] = forbidden
-		s, err := followAll(t, w, c, terms[cc.Robot]{all: true})
+		s, err := followAll(t, w, c, parameters[cc.Robot]{all: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkTold(t, s, 0, "FORBIDDEN")
+		checkEvents(t, s, 0, "FORBIDDEN")
 		c.change(func() { c.robots["d001"]["rd001"] = cc.RobotStatusBusy })
-		checkTold(t, s, 5*time.Second, "updated rd001")
+		checkEvents(t, s, 5*time.Second, "updated rd001")
 		c.change(func() {
 			for d := range c.robots {
 				c.refused[d] = fault.New(fault.UpstreamUnavailable, "down")
 			}
 		})
-		checkTold(t, s, time.Minute, "UPSTREAM_UNAVAILABLE")
+		checkEvents(t, s, time.Minute, "UPSTREAM_UNAVAILABLE")
 		c.change(func() {
 			delete(c.refused, "d001")
 			delete(c.refused, "d002")
 			c.refused["d000"] = forbidden
 			c.robots["d002"]["rd002"] = cc.RobotStatusBusy
 		})
-		checkTold(t, s, time.Minute, "updated rd002")
+		checkEvents(t, s, time.Minute, "updated rd002")
 		c.change(func() {
 			for d := range c.robots {
 				c.refused[d] = forbidden
 			}
 		})
-		checkTold(t, s, time.Minute, "FORBIDDEN", "FORBIDDEN", "over")
+		checkEvents(t, s, time.Minute, "FORBIDDEN", "FORBIDDEN", "over")
 		if n := w.Polls(); n != 0 {
 			t.Errorf("%d polls are left", n)
 		}
-		if _, err := followAll(t, w, c, terms[cc.Robot]{all: true}); fault.CodeOf(err) != fault.Forbidden {
+		if _, err := followAll(t, w, c, parameters[cc.Robot]{all: true}); fault.CodeOf(err) != fault.Forbidden {
 			t.Errorf("told %v", err)
 		}
 		c.change(func() {
@@ -210,9 +210,9 @@ func TestDepartmentsThatRefuse(t *testing.T) {
 			delete(c.refused, "d000")
 			delete(c.refused, "d002")
 		})
-		s, err = followAll(t, w, c, terms[cc.Robot]{all: true})
+		s, err = followAll(t, w, c, parameters[cc.Robot]{all: true})
 		if err == nil {
-			_, err = s.next(t.Context())
+			_, err = s.await(t.Context())
 		}
 		if fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("told %v", err)
@@ -220,84 +220,84 @@ func TestDepartmentsThatRefuse(t *testing.T) {
 	})
 }
 
-// TestIDsInACompany looks for ids in all departments.
-func TestIDsInACompany(t *testing.T) {
+// TestCompanyIDs looks for ids in all departments.
+func TestCompanyIDs(t *testing.T) {
 	c := newCompany(3)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: time.Second})
 		defer w.Close()
-		s, err := followAll(t, w, c, terms[cc.Robot]{all: true, initial: true}, "rd002")
+		s, err := followAll(t, w, c, parameters[cc.Robot]{all: true, initial: true}, "rd002")
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkTold(t, s, 0, "snapshot rd002")
+		checkEvents(t, s, 0, "snapshot rd002")
 		c.change(func() { delete(c.robots["d002"], "rd002") })
-		checkTold(t, s, 10*time.Second, "removed rd002")
+		checkEvents(t, s, 10*time.Second, "removed rd002")
 		if c.ids > 0 {
 			t.Errorf("%d ids were asked for", c.ids)
 		}
-		if _, err := followAll(t, w, c, terms[cc.Robot]{all: true}, "x"); fault.CodeOf(err) != fault.NotFound {
+		if _, err := followAll(t, w, c, parameters[cc.Robot]{all: true}, "x"); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("told %v", err)
 		}
 	})
 }
 
-// TestPollsOfACompanyAreSpread verifies that a subscription of 300 departments makes at most 5 calls a second after its
+// TestCompanyPollsAreSpread verifies that a subscription of 300 departments makes at most 5 calls a second after its
 // first polls, of which at most 8 run at the same time. The second polls begin soon, and none answers with what the first read.
-func TestPollsOfACompanyAreSpread(t *testing.T) {
+func TestCompanyPollsAreSpread(t *testing.T) {
 	c := newCompany(300)
 	c.slow = 100 * time.Millisecond
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: 2 * time.Second})
 		defer w.Close()
 		for range 3 { // subscribers share the polls
-			if _, err := followAll(t, w, c, terms[cc.Robot]{counts: true}); err != nil {
+			if _, err := followAll(t, w, c, parameters[cc.Robot]{counts: true}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if n := len(c.asked); c.most > firstPolls+1 || n < 300 || n > 310 { // some second polls begin meanwhile
-			t.Errorf("%d polls, %d at the same time", len(c.asked), c.most)
+		if n := len(c.requests); c.most > firstPolls+1 || n < 300 || n > 310 { // some second polls begin meanwhile
+			t.Errorf("%d polls, %d at the same time", len(c.requests), c.most)
 		}
-		c.change(func() { c.asked = nil })
+		c.change(func() { c.requests = nil })
 		time.Sleep(30 * time.Second) // half of a round
 		c.change(func() {
-			if n := len(c.asked); n < 100 || n > 150+6 {
+			if n := len(c.requests); n < 100 || n > 150+6 {
 				t.Errorf("%d calls in 30 s after the first polls", n)
 			}
 		})
 		time.Sleep(10*time.Minute - 30*time.Second)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		for i := range len(c.asked) - 6 {
-			if within := c.asked[i+6].Sub(c.asked[i]); within < time.Second {
+		for i := range len(c.requests) - 6 {
+			if within := c.requests[i+6].Sub(c.requests[i]); within < time.Second {
 				t.Fatalf("7 calls within %v", within)
 			}
 		}
 		if c.aged > 0 {
 			t.Errorf("%d polls accept what the one before has read", c.aged)
 		}
-		if n := len(c.asked); n < 2000 || n > 3000 {
+		if n := len(c.requests); n < 2000 || n > 3000 {
 			t.Errorf("%d calls in 10 minutes", n)
 		}
 	})
 }
 
-// TestDepartmentsOfTheirOwn verifies that a subscription of one department is as fast beside one of the company as alone, and
-// that a small area stays fast beside a large one.
-func TestDepartmentsOfTheirOwn(t *testing.T) {
+// TestDepartmentSubscriptionsAreIndependent verifies that a subscription of a company does not delay one of a department.
+// A small area also stays fast beside a large one.
+func TestDepartmentSubscriptionsAreIndependent(t *testing.T) {
 	c := newCompany(300)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: 2 * time.Second})
 		defer w.Close()
-		if _, err := followAll(t, w, c, terms[cc.Robot]{counts: true}); err != nil {
+		if _, err := followAll(t, w, c, parameters[cc.Robot]{counts: true}); err != nil {
 			t.Fatal(err)
 		}
 		some := newCompany(2)
-		if _, err := followAll(t, w, some, terms[cc.Robot]{all: true}); err != nil {
+		if _, err := followAll(t, w, some, parameters[cc.Robot]{all: true}); err != nil {
 			t.Fatal(err)
 		}
 		one := target{principal: alice.Name(), scope: scope.Scope{CompanyID: "c", DepartmentID: "d002"}}
-		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, one); err != nil {
+		if _, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: alice}, one); err != nil {
 			t.Fatal(err)
 		}
 		c.change(func() { clear(c.of) })
@@ -315,20 +315,20 @@ func TestDepartmentsOfTheirOwn(t *testing.T) {
 	})
 }
 
-// TestCountsOfACompany verifies what counts tell, and when.
-func TestCountsOfACompany(t *testing.T) {
+// TestCompanyCounts verifies what counts tell, and when.
+func TestCompanyCounts(t *testing.T) {
 	c := newCompany(3)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: time.Second})
 		defer w.Close()
 		c.refused["d002"] = fault.New(fault.UpstreamUnavailable, "down")
-		s, err := followAll(t, w, c, terms[cc.Robot]{all: true, counts: true})
+		s, err := followAll(t, w, c, parameters[cc.Robot]{all: true, counts: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		counts := func() (total, busy int, unavailable []string) {
 			t.Helper()
-			e, err := s.next(t.Context())
+			e, err := s.await(t.Context())
 			if err != nil || e.id != countsEvent {
 				t.Fatalf("told of %+v: %v", e, err)
 			}

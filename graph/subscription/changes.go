@@ -25,7 +25,7 @@ const removedAfter = 2
 
 // change is the difference of an entity from the last poll.
 type change[T any] struct {
-	typ         EventType
+	eventType   EventType
 	id          string // in lower case
 	before, now *T     // nil if absent; for a removed entity that is back, before is its last state
 }
@@ -35,22 +35,22 @@ type change[T any] struct {
 // sent event. pollCtx is the context of the poll, and seen its dependency. differ, for the first poll,
 // reports whether cached answers may differ from the result.
 func (p *poll[T]) publish(pollCtx context.Context, found entity.Snapshot[T], seen responsecache.Dependency, differ func(cachedconsole.PollResult[T]) bool) {
-	p.g.mu.Lock()
+	p.groups.mu.Lock()
 	first := p.state == nil
 	changes := p.changes(found)
 	counted, before := p.counted(), p.tally
 	p.asOf = found.AsOf
-	p.g.mu.Unlock()
+	p.groups.mu.Unlock()
 
 	var tally *listing.RobotTally
 	if counted {
 		tally = p.tallyAfter(changes, before)
 	}
-	p.g.mu.Lock()
+	p.groups.mu.Lock()
 	concerned := p.concerns(changes)
 	regained := p.lost != nil
 	counts := slices.ContainsFunc(p.subscribers, func(s *subscriber[T]) bool { return len(s.silences) > 0 })
-	p.g.mu.Unlock()
+	p.groups.mu.Unlock()
 
 	if differ != nil { // kept answers may tell of other silences, though their entities are the same
 		concerned = counts || differ(cachedconsole.PollResult[T]{
@@ -62,12 +62,12 @@ func (p *poll[T]) publish(pollCtx context.Context, found entity.Snapshot[T], see
 	if concerned {
 		p.expire(pollCtx, seen)
 	}
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
+	p.groups.mu.Lock()
+	defer p.groups.mu.Unlock()
 	if !concerned && p.concerns(changes) { // a subscriber joined meanwhile
-		p.g.mu.Unlock()
+		p.groups.mu.Unlock()
 		p.expire(pollCtx, seen)
-		p.g.mu.Lock()
+		p.groups.mu.Lock()
 		concerned = true
 	}
 	p.apply(changes, first)
@@ -85,18 +85,18 @@ func (p *poll[T]) changes(found entity.Snapshot[T]) []change[T] {
 	var all []change[T]
 	there := make(map[string]struct{}, len(found.Entities))
 	for _, v := range found.Entities {
-		id := scope.Lower(p.g.id(v))
+		id := scope.Lower(p.groups.id(v))
 		there[id] = struct{}{}
 		before, known := p.state[id]
 		switch {
 		case !known:
-			all = append(all, change[T]{typ: EventAdded, id: id, before: p.gone[id], now: v})
+			all = append(all, change[T]{eventType: EventAdded, id: id, before: p.removedEntities[id], now: v})
 		case !reflect.DeepEqual(before, v):
-			all = append(all, change[T]{typ: EventUpdated, id: id, before: before, now: v})
+			all = append(all, change[T]{eventType: EventUpdated, id: id, before: before, now: v})
 		}
 	}
 	for _, id := range p.removed(found, there) {
-		all = append(all, change[T]{typ: EventRemoved, id: id, before: p.state[id]})
+		all = append(all, change[T]{eventType: EventRemoved, id: id, before: p.state[id]})
 	}
 	return all
 }
@@ -118,11 +118,11 @@ func (p *poll[T]) removed(found entity.Snapshot[T], there map[string]struct{}) [
 		if _, ok := there[id]; ok {
 			continue
 		}
-		if absent[id] = p.absent[id] + 1; absent[id] >= removedAfter {
+		if absent[id] = p.missingPolls[id] + 1; absent[id] >= removedAfter {
 			gone = append(gone, id)
 		}
 	}
-	p.absent = absent
+	p.missingPolls = absent
 	slices.Sort(gone)
 	return slices.Compact(gone)
 }
@@ -131,7 +131,7 @@ func (p *poll[T]) removed(found entity.Snapshot[T], there map[string]struct{}) [
 // holds the lock.
 func (p *poll[T]) concerns(changes []change[T]) bool {
 	return p.state != nil && slices.ContainsFunc(p.subscribers, func(s *subscriber[T]) bool {
-		return s.fallsSilent(p.tally, p.last.AsOf, p.asOf) || slices.ContainsFunc(changes, func(c change[T]) bool {
+		return s.silenceChanges(p.tally, p.last.AsOf, p.asOf) || slices.ContainsFunc(changes, func(c change[T]) bool {
 			_, ok := s.event(p, c)
 			return ok
 		})
@@ -145,16 +145,16 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 	regained := p.lost != nil
 	p.lost = nil
 	if first {
-		p.state, p.gone = make(map[string]*T, len(changes)), make(map[string]*T)
+		p.state, p.removedEntities = make(map[string]*T, len(changes)), make(map[string]*T)
 	}
 	for _, c := range changes {
-		if c.typ == EventRemoved {
+		if c.eventType == EventRemoved {
 			delete(p.state, c.id)
-			delete(p.absent, c.id)
-			p.gone[c.id] = c.before
+			delete(p.missingPolls, c.id)
+			p.removedEntities[c.id] = c.before
 		} else {
 			p.state[c.id] = c.now
-			delete(p.gone, c.id)
+			delete(p.removedEntities, c.id)
 		}
 		if first {
 			continue
@@ -173,10 +173,10 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 	for _, s := range p.subscribers {
 		switch {
 		case regained:
-			s.regain(p)
+			s.markRecovered(p)
 		case first:
 			s.begin(p.state)
-		case s.fallsSilent(p.tally, p.last.AsOf, p.asOf):
+		case s.silenceChanges(p.tally, p.last.AsOf, p.asOf):
 			s.pushPolled()
 		}
 	}
@@ -185,31 +185,31 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 // event returns the event that the subscriber gets for a change that p has found, if any. The caller holds the lock.
 func (s *subscriber[T]) event(p *poll[T], c change[T]) (e event[T], ok bool) {
 	// It has moved to another department. Counts change on both sides of a move.
-	elsewhere := c.typ != EventUpdated && !s.counts && s.hasElsewhere(p, c.id)
-	if c.typ == EventRemoved {
-		return event[T]{typ: c.typ, id: p.g.id(c.before)}, s.all && !elsewhere
+	elsewhere := c.eventType != EventUpdated && !s.counts && s.hasInOtherPoll(p, c.id)
+	if c.eventType == EventRemoved {
+		return event[T]{eventType: c.eventType, id: p.groups.id(c.before)}, s.all && !elsewhere
 	}
-	e = event[T]{typ: c.typ, value: c.now, id: p.g.id(c.now)}
+	e = event[T]{eventType: c.eventType, value: c.now, id: p.groups.id(c.now)}
 	if elsewhere {
-		e.typ = EventUpdated
+		e.eventType = EventUpdated
 	}
-	if c.before == nil || s.all && c.typ == EventAdded {
+	if c.before == nil || s.all && c.eventType == EventAdded {
 		return e, true
 	}
 	d := s.differ(c.before, c.now)
-	if d == same && s.silenceDiffers(p, c.before, c.now) {
-		d = differs
+	if d == equal && s.silenceDiffers(p, c.before, c.now) {
+		d = different
 	}
-	e.unsure = d == unsure
-	return e, d != same
+	e.undetermined = d == undetermined
+	return e, d != equal
 }
 
 // anyDifference compares entities for a subscriber that gets every change.
 func anyDifference[T any](before, now *T) difference {
 	if reflect.DeepEqual(before, now) {
-		return same
+		return equal
 	}
-	return differs
+	return different
 }
 
 // begin sends the state to a subscriber that wants it. state may be nil, as before the first
@@ -222,37 +222,37 @@ func (s *subscriber[T]) begin(state map[string]*T) {
 		return
 	}
 	for _, id := range slices.Sorted(maps.Keys(state)) {
-		s.push(event[T]{typ: EventSnapshot, value: state[id], id: s.g.id(state[id])})
+		s.push(event[T]{eventType: EventSnapshot, value: state[id], id: s.groups.id(state[id])})
 	}
 }
 
 // expire makes answers of the principal from before seen unreadable. It waits only briefly for
 // other replicas; they get the invalidation in any case.
 func (p *poll[T]) expire(ctx context.Context, seen responsecache.Dependency) {
-	if p.g.expire == nil {
+	if p.groups.expire == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, expiryWait)
 	defer cancel()
-	if err := p.g.expire(ctx, p.target.scope, seen); err != nil {
-		p.g.service.opts.Logger.DebugContext(ctx, "not all replicas have confirmed in time what a subscription outdates", "error", err)
+	if err := p.groups.expire(ctx, p.target.scope, seen); err != nil {
+		p.groups.service.opts.Logger.DebugContext(ctx, "not all replicas have confirmed in time what a subscription outdates", "error", err)
 	}
 }
 
 // catchUp expires answers older than previous polls, which concerned no subscriber before s.
 func (p *poll[T]) catchUp(ctx context.Context, s *subscriber[T]) {
-	p.g.mu.Lock()
+	p.groups.mu.Lock()
 	behind, seen := p.unexpired, p.seen
 	if p.state != nil && len(s.silences) > 0 {
 		if p.tally == nil {
-			p.tally = p.g.tally(maps.Values(p.state))
+			p.tally = p.groups.tally(maps.Values(p.state))
 		}
-		behind = behind || s.fallsSilent(p.tally, p.expired, p.last.AsOf)
+		behind = behind || s.silenceChanges(p.tally, p.expired, p.last.AsOf)
 	}
 	if behind {
 		p.unexpired, p.expired = false, p.last.AsOf
 	}
-	p.g.mu.Unlock()
+	p.groups.mu.Unlock()
 	if behind {
 		p.expire(principal.NewContext(ctx, s.principal), seen)
 	}

@@ -24,26 +24,26 @@ func (s *Service) RobotCounts(ctx context.Context, area Area) (<-chan *listing.R
 	if err := area.check(nil); err != nil {
 		return nil, err
 	}
-	silences, err := silencesOf(selection.Resolving(ctx))
+	silences, err := selectedSilences(selection.Resolving(ctx))
 	if err != nil {
 		return nil, err
 	}
 	differ := func(before, now *cc.Robot) difference {
 		if before.Status != now.Status {
-			return differs
+			return different
 		}
-		return same
+		return equal
 	}
 	// Counts are compared in rendered form: several changes may leave them equal.
 	rendered := projection{relations: true}
 	return begin(ctx, s.robots, request[cc.Robot, listing.RobotCounts]{
-		area: area, terms: terms[cc.Robot]{all: true, counts: true, silences: silences, differ: differ}, selected: rendered,
+		area: area, parameters: parameters[cc.Robot]{all: true, counts: true, silences: silences, differ: differ}, selected: rendered,
 		value: func(s *subscriber[cc.Robot], _ event[cc.Robot]) *listing.RobotCounts { return robotCounts(s) },
 	})
 }
 
-// silencesOf returns the selected ages of heartbeats, in seconds.
-func silencesOf(s selection.Set) ([]int, error) {
+// selectedSilences returns the selected ages of heartbeats, in seconds.
+func selectedSilences(s selection.Set) ([]int, error) {
 	var silences []int
 	for _, f := range s.Fields("RobotCounts") {
 		if f.Name != "silent" {
@@ -60,8 +60,8 @@ func silencesOf(s selection.Set) ([]int, error) {
 
 // robotCounts returns the counts of the states of the subscriber's polls; nil after the credentials were refused.
 func robotCounts(s *subscriber[cc.Robot]) *listing.RobotCounts {
-	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
 	if s.reason != nil && len(s.polls) == 0 {
 		return nil
 	}
@@ -73,7 +73,7 @@ func robotCounts(s *subscriber[cc.Robot]) *listing.RobotCounts {
 			continue
 		}
 		if p.tally == nil { // the first subscriber of counts has joined
-			p.tally = p.g.tally(maps.Values(p.state))
+			p.tally = p.groups.tally(maps.Values(p.state))
 		}
 		counts.Add(p.tally, p.last.AsOf)
 		if p.last.Whole {
@@ -102,7 +102,7 @@ func (p *poll[T]) tallyAfter(changes []change[T], before *listing.RobotTally) *l
 	for _, c := range changes {
 		changed[c.id] = struct{}{}
 	}
-	return p.g.tally(func(yield func(*T) bool) {
+	return p.groups.tally(func(yield func(*T) bool) {
 		for id, v := range p.state {
 			if _, ok := changed[id]; !ok && !yield(v) {
 				return
@@ -125,21 +125,21 @@ func (p *poll[T]) counted() bool {
 // the subscriber. An answer in between may have shown it as silent, although both polls do not. The caller holds the lock.
 func (s *subscriber[T]) silenceDiffers(p *poll[T], before, now *T) bool {
 	return slices.ContainsFunc(s.silences, func(seconds int) bool {
-		was := p.g.silent(before, p.last.AsOf, seconds)
-		return was != p.g.silent(before, p.asOf, seconds) || was != p.g.silent(now, p.asOf, seconds)
+		was := p.groups.silent(before, p.last.AsOf, seconds)
+		return was != p.groups.silent(before, p.asOf, seconds) || was != p.groups.silent(now, p.asOf, seconds)
 	})
 }
 
-// fallsSilent reports whether the time from then until now changes how many entities of a tally are silent for the
+// silenceChanges reports whether the time from then until now changes how many entities of a tally are silent for the
 // subscriber; nil: unknown.
-func (s *subscriber[T]) fallsSilent(t *listing.RobotTally, then, now time.Time) bool {
+func (s *subscriber[T]) silenceChanges(t *listing.RobotTally, then, now time.Time) bool {
 	return slices.ContainsFunc(s.silences, func(seconds int) bool { return t == nil || t.Silent(then, seconds) != t.Silent(now, seconds) })
 }
 
 // pushPolled tells a subscriber of counts that a poll has ended. The caller holds the lock.
 func (s *subscriber[T]) pushPolled() {
 	if !slices.ContainsFunc(s.pending, func(e event[T]) bool { return e.err == nil }) {
-		s.pending = append(s.pending, event[T]{id: countsEvent, unsure: true})
+		s.pending = append(s.pending, event[T]{id: countsEvent, undetermined: true})
 	}
 	s.signal()
 }

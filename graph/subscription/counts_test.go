@@ -12,28 +12,28 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// beating is a company whose robots beat at some times.
-type beating struct {
+// robotHeartbeats is a company whose robots beat at some times.
+type robotHeartbeats struct {
 	*company
 
-	beats map[string]time.Time // by robot
+	lastHeartbeats map[string]time.Time // by robot
 }
 
-func (b *beating) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
+func (b *robotHeartbeats) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
 	s, err := b.company.RobotsNow(ctx, sc, ids, queueID, polls)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range s.Entities {
-		r.LastHeartbeatTime = cc.DateTime(b.beats[r.ID].UTC().Format(time.RFC3339Nano))
+		r.LastHeartbeatTime = cc.DateTime(b.lastHeartbeats[r.ID].UTC().Format(time.RFC3339Nano))
 	}
 	return s, err
 }
 
-// TestRobotsFallSilent verifies that a robot that falls silent causes an event, and that older answers are expired first.
+// TestSilentRobots verifies that a robot that falls silent causes an event, and that older answers are expired first.
 // Heartbeats that change no count are not told of.
-func TestRobotsFallSilent(t *testing.T) {
+func TestSilentRobots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &beating{newCompany(3), map[string]time.Time{"rd000": time.Now(), "rd001": time.Now(), "rd002": time.Now().Add(-time.Hour)}}
+		c := &robotHeartbeats{newCompany(3), map[string]time.Time{"rd000": time.Now(), "rd001": time.Now(), "rd002": time.Now().Add(-time.Hour)}}
 		w := New(c, Options{Interval: time.Second})
 		defer w.Close()
 		expired := make(map[string]int) // by department
@@ -41,11 +41,11 @@ func TestRobotsFallSilent(t *testing.T) {
 			c.change(func() { expired[sc.DepartmentID]++ })
 			return nil
 		}
-		s, err := followAll(t, w, c.company, terms[cc.Robot]{all: true, counts: true, silences: []int{20}, differ: func(before, now *cc.Robot) difference {
+		s, err := followAll(t, w, c.company, parameters[cc.Robot]{all: true, counts: true, silences: []int{20}, differ: func(before, now *cc.Robot) difference {
 			if before.Status != now.Status {
-				return differs
+				return different
 			}
-			return same
+			return equal
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -53,7 +53,7 @@ func TestRobotsFallSilent(t *testing.T) {
 		check := func(what string, wait time.Duration, events, silent int, expiries map[string]int) {
 			t.Helper()
 			c.change(func() { clear(expired) })
-			if got := len(told(s, wait)); got != events {
+			if got := len(receivedEvents(s, wait)); got != events {
 				t.Errorf("%s: %d events, want %d", what, got, events)
 			}
 			if got := robotCounts(s).Silent(20); got != silent {
@@ -69,10 +69,10 @@ func TestRobotsFallSilent(t *testing.T) {
 		}
 		check("first", 0, 1, 1, nil)
 		check("soon", 10*time.Second, 0, 1, nil)
-		c.change(func() { c.beats["rd000"] = time.Now() })
+		c.change(func() { c.lastHeartbeats["rd000"] = time.Now() })
 		check("a heartbeat", 5*time.Second, 0, 1, nil)
 		check("late", 10*time.Second, 1, 2, map[string]int{"d001": 1})
-		c.change(func() { c.beats["rd001"] = time.Now() })
+		c.change(func() { c.lastHeartbeats["rd001"] = time.Now() })
 		check("again", 3*time.Second, 1, 1, map[string]int{"d001": 1})
 
 		s.refuse("the key was removed")
@@ -80,7 +80,7 @@ func TestRobotsFallSilent(t *testing.T) {
 			t.Errorf("counts %+v after the credentials were refused", got)
 		}
 
-		other, err := followAll(t, w, c.company, terms[cc.Robot]{all: true, counts: true, silences: []int{30 * 60, 90 * 60}})
+		other, err := followAll(t, w, c.company, parameters[cc.Robot]{all: true, counts: true, silences: []int{30 * 60, 90 * 60}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,16 +90,16 @@ func TestRobotsFallSilent(t *testing.T) {
 	})
 }
 
-// TestTalliesFollowTheState compares the tallies of polls with the states, which change at random moments.
-func TestTalliesFollowTheState(t *testing.T) {
+// TestTalliesMatchState compares the tallies of polls with the states, which change at random moments.
+func TestTalliesMatchState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCompany(3)
 		w := New(c, Options{Interval: time.Second})
 		defer w.Close()
-		if _, err := followAll(t, w, c, terms[cc.Robot]{all: true}); err != nil { // the polls count nothing yet
+		if _, err := followAll(t, w, c, parameters[cc.Robot]{all: true}); err != nil { // the polls count nothing yet
 			t.Fatal(err)
 		}
-		s, err := followAll(t, w, c, terms[cc.Robot]{all: true, counts: true})
+		s, err := followAll(t, w, c, parameters[cc.Robot]{all: true, counts: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,7 @@ func TestTalliesFollowTheState(t *testing.T) {
 			func() { c.robots["d002"], c.robots["d001"] = c.robots["d001"], c.robots["d002"] },
 		} {
 			c.change(change)
-			told(s, 5*time.Second)
+			receivedEvents(s, 5*time.Second)
 			counts := robotCounts(s)
 			total, busy := 0, 0
 			for _, robots := range c.robots {
@@ -129,23 +129,23 @@ func TestTalliesFollowTheState(t *testing.T) {
 	})
 }
 
-// TestCountsOfAMove verifies that counts do not keep a robot in the department that it has left.
-func TestCountsOfAMove(t *testing.T) {
+// TestCountsAfterMove verifies that counts do not keep a robot in the department that it has left.
+func TestCountsAfterMove(t *testing.T) {
 	c := newCompany(2)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: time.Second})
 		defer w.Close()
-		s, err := followAll(t, w, c, terms[cc.Robot]{all: true, counts: true})
+		s, err := followAll(t, w, c, parameters[cc.Robot]{all: true, counts: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkTold(t, s, 0, " counts")
+		checkEvents(t, s, 0, " counts")
 		var total int // as told
 		watch := func() {
 			for range 1000 {
 				time.Sleep(10 * time.Millisecond)
 				synctest.Wait()
-				if _, ok, _ := s.take(nil); ok {
+				if _, ok, _ := s.next(nil); ok {
 					total = robotCounts(s).Total
 				}
 			}

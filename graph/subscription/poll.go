@@ -56,28 +56,28 @@ func (g *pollGroups[T]) listOf(t target) *list {
 
 // poll repeatedly reads one target for its subscribers. It ends with the last of them.
 type poll[T any] struct {
-	g           *pollGroups[T]
+	groups      *pollGroups[T]
 	target      target
 	list        *list
-	pace        *pace // nil: the poll belongs to no area
+	limiter     *callLimiter // nil: the poll belongs to no area
 	cancel      context.CancelFunc
-	settled     chan struct{} // closed after the first poll, successful or not
+	firstDone   chan struct{} // closed after the first poll, successful or not
 	subscribers []*subscriber[T]
 
-	state     map[string]*T            // by lower-case id; nil before the first success
-	last      entity.Snapshot[T]       // the last result, without its entities
-	asOf      time.Time                // of the result that is being published
-	tally     *listing.RobotTally      // of state, if a subscriber follows counts
-	expired   time.Time                // asOf of the result that last expired older answers
-	failed    error                    // the error of the last poll
-	gone      map[string]*T            // removed entities in their last state
-	absent    map[string]int           // by entity, the number of consecutive complete polls that lack it
-	seen      responsecache.Dependency // dependency of the last successful poll
-	unexpired bool                     // answers older than seen may differ from it and have not been expired
+	state           map[string]*T            // by lower-case id; nil before the first success
+	last            entity.Snapshot[T]       // the last result, without its entities
+	asOf            time.Time                // of the result that is being published
+	tally           *listing.RobotTally      // of state, if a subscriber follows counts
+	expired         time.Time                // asOf of the result that last expired older answers
+	failed          error                    // the error of the last poll
+	removedEntities map[string]*T            // removed entities in their last state
+	missingPolls    map[string]int           // by entity, the number of consecutive complete polls that lack it
+	seen            responsecache.Dependency // dependency of the last successful poll
+	unexpired       bool                     // answers older than seen may differ from it and have not been expired
 	// State of consecutive failures; zero without any:
-	failures  int
-	since     time.Time // time of the first failure
-	toldError error     // the last error sent to the subscribers
+	failures      int
+	since         time.Time // time of the first failure
+	reportedError error     // the last error sent to the subscribers
 	// State of consecutive refusals by the console with the same code:
 	refusals int
 	refused  time.Time // time of the first one
@@ -87,7 +87,7 @@ type poll[T any] struct {
 
 // subscribe joins the polls of targets, or starts them, and waits for the end of their first polls. It fails if there is
 // nothing to follow.
-func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets ...target) (*subscriber[T], error) {
+func (g *pollGroups[T]) subscribe(ctx context.Context, terms parameters[T], targets ...target) (*subscriber[T], error) {
 	if terms.differ == nil {
 		terms.differ = anyDifference[T]
 	}
@@ -96,7 +96,7 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets .
 		return nil, err
 	}
 	g.mu.Lock()
-	s := &subscriber[T]{terms: terms, g: g, weight: weight}
+	s := &subscriber[T]{parameters: terms, groups: g, weight: weight}
 	s.watch() //nolint:contextcheck // the context is that of the credentials
 	joined := g.join(targets)
 	s.polls = slices.Clone(joined)
@@ -106,19 +106,19 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets .
 	for _, p := range joined {
 		p.subscribers = append(p.subscribers, s)
 		if p.lost != nil {
-			s.miss(p)
+			s.markMissed(p)
 			continue
 		}
 		s.begin(p.state)
-		if p.toldError != nil && !s.isTold(p) {
-			s.push(event[T]{err: p.toldError}) // later subscribers get the error, too
+		if p.reportedError != nil && !s.isReported(p) {
+			s.push(event[T]{err: p.reportedError}) // later subscribers get the error, too
 		}
 	}
 	g.mu.Unlock()
 
 	for _, p := range joined {
 		select {
-		case <-p.settled:
+		case <-p.firstDone:
 		case <-ctx.Done():
 			s.leave()
 			return nil, context.Cause(ctx)
@@ -135,9 +135,9 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets .
 }
 
 // start starts a poll. The caller holds g.mu.
-func (g *pollGroups[T]) start(t target, shared *pace) *poll[T] {
+func (g *pollGroups[T]) start(t target, shared *callLimiter) *poll[T] {
 	ctx, cancel := context.WithCancel(g.service.stop)
-	p := &poll[T]{g: g, target: t, list: g.listOf(t), pace: shared, cancel: cancel, settled: make(chan struct{})}
+	p := &poll[T]{groups: g, target: t, list: g.listOf(t), limiter: shared, cancel: cancel, firstDone: make(chan struct{})}
 	g.polls[t] = p
 	p.list.polls++
 	g.service.polls.Add(1)
@@ -153,7 +153,7 @@ func (p *poll[T]) run(ctx context.Context) {
 	defer p.end(nil)
 	var pause time.Duration
 	for first := true; ; first = false {
-		done, ok := p.pace.await(ctx, p.calls(), first)
+		done, ok := p.limiter.await(ctx, p.calls(), first)
 		if !ok {
 			return
 		}
@@ -165,10 +165,10 @@ func (p *poll[T]) run(ctx context.Context) {
 		began := time.Now()
 		pollCtx, seen, polls := p.pollContext(ctx, caller, pause)
 		var differ func(cachedconsole.PollResult[T]) bool
-		if p.g.compare != nil && p.state == nil { // only this goroutine writes it
-			differ = p.g.compare(pollCtx, p.target.scope)
+		if p.groups.compare != nil && p.state == nil { // only this goroutine writes it
+			differ = p.groups.compare(pollCtx, p.target.scope)
 		}
-		found, err := p.g.fetch(pollCtx, p.target, polls)
+		found, err := p.groups.fetch(pollCtx, p.target, polls)
 		done()
 		if ctx.Err() != nil {
 			return
@@ -178,7 +178,7 @@ func (p *poll[T]) run(ctx context.Context) {
 		}
 		pause = p.recordResult(caller, seen, err, first)
 		if first {
-			close(p.settled)
+			close(p.firstDone)
 		}
 		// The pause counts from the beginning of the poll, but leaves a slow console some
 		// time.
@@ -192,13 +192,13 @@ func (p *poll[T]) run(ctx context.Context) {
 // as about one interval, so that replicas share their console calls, but none of its last poll. Its own entries survive
 // the expiry of older ones. polls is the number of polls that share the list; the first poll, without a pause, reads for itself.
 func (p *poll[T]) pollContext(ctx context.Context, caller principal.Principal, pause time.Duration) (_ context.Context, _ *operation.State, polls int) {
-	p.g.mu.Lock()
+	p.groups.mu.Lock()
 	age := min(p.interval(), time.Duration(float64(pause)/(1-pollSpread)))
 	options := operation.ReadOptions{MaxAge: age * 3 / 4, RefreshID: responsecache.NewRefreshID()}
-	if p.g.expire != nil { // without a cache, polls share no pages
+	if p.groups.expire != nil { // without a cache, polls share no pages
 		polls = p.list.polls
 	}
-	p.g.mu.Unlock()
+	p.groups.mu.Unlock()
 	if pause == 0 {
 		options.MaxAge, polls = 1, 1 // entries from before are what the result is compared with
 	}
@@ -209,24 +209,24 @@ func (p *poll[T]) pollContext(ctx context.Context, caller principal.Principal, p
 // interval returns the time between two polls, for the calls that the last one made. The caller holds the lock.
 func (p *poll[T]) interval() time.Duration {
 	calls := p.list.calls
-	if p.pace != nil {
-		calls = max(1, calls) * p.pace.departments
+	if p.limiter != nil {
+		calls = max(1, calls) * p.limiter.departments
 	}
-	return max(p.g.service.opts.Interval, time.Duration(calls)*callInterval)
+	return max(p.groups.service.opts.Interval, time.Duration(calls)*callInterval)
 }
 
 // calls returns the calls of the last poll of the list.
 func (p *poll[T]) calls() int {
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
+	p.groups.mu.Lock()
+	defer p.groups.mu.Unlock()
 	return p.list.calls
 }
 
 // principal returns a subscriber's principal for the next poll. All subscribers are the same
 // principal, but their tokens may expire at different times.
 func (p *poll[T]) principal() (principal.Principal, bool) {
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
+	p.groups.mu.Lock()
+	defer p.groups.mu.Unlock()
 	if len(p.subscribers) == 0 {
 		return principal.Principal{}, false
 	}
@@ -236,16 +236,16 @@ func (p *poll[T]) principal() (principal.Principal, bool) {
 // recordResult records the calls of a poll, reports a failed one to the subscribers, and returns the pause from its
 // beginning to the next poll. The second polls of an area spread over its interval, as all its first polls run at once.
 func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State, err error, first bool) time.Duration {
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
+	p.groups.mu.Lock()
+	defer p.groups.mu.Unlock()
 	p.countRefusal(err)
 	p.failed = err
 	if calls := callsOf(seen); calls > 0 {
 		p.list.calls = calls
 	}
 	if err == nil {
-		p.failures, p.since, p.toldError = 0, time.Time{}, nil
-		if least := p.g.service.opts.Interval; first && p.interval() > least {
+		p.failures, p.since, p.reportedError = 0, time.Time{}, nil
+		if least := p.groups.service.opts.Interval; first && p.interval() > least {
 			return least + backoff.FullJitter(p.interval()-least)
 		}
 		return backoff.Spread(p.interval(), pollSpread)
@@ -255,15 +255,15 @@ func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State
 	}
 	switch final := p.final(caller, err); {
 	case p.lost != nil:
-		return backoff.Spread(lostPause, pollSpread)
+		return backoff.Spread(refusedInterval, pollSpread)
 	case final:
 		return 0
 	}
-	if p.toldError == nil && time.Since(p.since) >= p.g.service.opts.FailureGrace {
-		p.toldError = err
-		p.g.service.opts.Logger.Warn("subscribers are told of a failing poll", "principal", p.target.principal, "code", fault.CodeOf(err), "failures", p.failures)
+	if p.reportedError == nil && time.Since(p.since) >= p.groups.service.opts.failureGrace {
+		p.reportedError = err
+		p.groups.service.opts.Logger.Warn("subscribers are told of a failing poll", "principal", p.target.principal, "code", fault.CodeOf(err), "failures", p.failures)
 		for _, s := range p.subscribers {
-			if !s.isTold(p) {
+			if !s.isReported(p) {
 				s.push(event[T]{err: err})
 			}
 		}
@@ -284,7 +284,7 @@ func callsOf(seen *operation.State) (calls int) {
 // endWhere ends what subscribers for which over returns true follow of the poll. The caller holds the lock.
 func (p *poll[T]) endWhere(err error, over func(*subscriber[T]) bool) {
 	p.subscribers = slices.DeleteFunc(p.subscribers, func(s *subscriber[T]) bool {
-		return over(s) && s.lose(p, err)
+		return over(s) && s.markLost(p, err)
 	})
 	p.removeIfUnused()
 }
@@ -295,39 +295,39 @@ func (p *poll[T]) removeIfUnused() {
 		return
 	}
 	p.cancel()
-	if p.g.polls[p.target] != p {
+	if p.groups.polls[p.target] != p {
 		return
 	}
-	delete(p.g.polls, p.target)
+	delete(p.groups.polls, p.target)
 	if p.list.polls--; p.list.polls == 0 {
 		whole := p.target
 		whole.ids = ""
-		delete(p.g.lists, whole)
+		delete(p.groups.lists, whole)
 	}
 }
 
 // end ends all remaining subscriptions.
 func (p *poll[T]) end(err error) {
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
+	p.groups.mu.Lock()
+	defer p.groups.mu.Unlock()
 	p.endWhere(err, func(*subscriber[T]) bool { return true })
 	select {
-	case <-p.settled:
+	case <-p.firstDone:
 	default:
-		close(p.settled)
+		close(p.firstDone)
 	}
 }
 
 // backoff doubles the interval with each failure in a row, and obeys the console's
 // Retry-After.
 func (p *poll[T]) backoff(err error) time.Duration {
-	pause := backoff.Exponential(p.g.service.opts.Interval, max(longestPause, p.g.service.opts.Interval), p.failures)
+	pause := backoff.Exponential(p.groups.service.opts.Interval, max(maxInterval, p.groups.service.opts.Interval), p.failures)
 	if p.refusals > 0 {
 		return p.unauthorizedGrace() * 11 / 10
 	}
 	var said *cc.Error
 	if errors.As(err, &said) {
-		pause = max(pause, min(said.RetryAfter, longestRest))
+		pause = max(pause, min(said.RetryAfter, maxRetryAfter))
 	}
 	return backoff.Spread(pause, pollSpread)
 }

@@ -17,13 +17,13 @@ type difference int
 
 // The differences, in ascending order.
 const (
-	// same: both render alike.
-	same difference = iota
-	// unsure: all selected fields of the entity itself are equal. Related entities may differ,
+	// equal: both render alike.
+	equal difference = iota
+	// undetermined: all selected fields of the entity itself are equal. Related entities may differ,
 	// which only the rendered event shows.
-	unsure
-	// differs: something that is selected differs.
-	differs
+	undetermined
+	// different: something that is selected differs.
+	different
 )
 
 // projection is the selection of a subscription below its entities.
@@ -111,11 +111,11 @@ func fieldOf(of reflect.Type, name string) (reflect.StructField, bool) {
 func (p projection) difference(before, after any) difference {
 	switch {
 	case !equalFields(reflect.ValueOf(before).Elem(), reflect.ValueOf(after).Elem(), p.fields):
-		return differs
+		return different
 	case p.rendered():
-		return unsure
+		return undetermined
 	default:
-		return same
+		return equal
 	}
 }
 

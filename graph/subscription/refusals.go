@@ -13,8 +13,8 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// lostPause is the time between two polls of a department that refuses, while others of its area answer.
-const lostPause = time.Minute
+// refusedInterval is the time between two polls of a department that refuses, while others of its area answer.
+const refusedInterval = time.Minute
 
 // final ends the subscriptions for which err is final, or what they follow of the poll, and
 // reports whether there were any. The caller holds the lock.
@@ -25,7 +25,7 @@ func (p *poll[T]) final(caller principal.Principal, err error) bool {
 		// caller's token is final, though another subscriber's may still be valid. The gateway
 		// itself reports the end of a session.
 		var console *cc.Error
-		ended := caller.Kind() == principal.PassThrough || caller.Kind() == principal.Session && !errors.As(err, &console)
+		ended := caller.Credential() == principal.PassThrough || caller.Credential() == principal.Session && !errors.As(err, &console)
 		if !ended && !p.persists() {
 			return false
 		}
@@ -42,7 +42,7 @@ func (p *poll[T]) final(caller principal.Principal, err error) bool {
 			return false // the console may answer the next poll again
 		}
 		if p.lost == nil {
-			p.lost, p.failures, p.toldError = err, 0, nil
+			p.lost, p.failures, p.reportedError = err, 0, nil
 			p.endWhere(err, func(*subscriber[T]) bool { return true })
 		}
 		return true
@@ -82,12 +82,12 @@ func (p *poll[T]) persists() bool {
 
 // unauthorizedGrace returns how long a refusal must last before it counts.
 func (p *poll[T]) unauthorizedGrace() time.Duration {
-	return max(p.g.service.opts.Interval, 2*time.Second)
+	return max(p.groups.service.opts.Interval, 2*time.Second)
 }
 
-// lose tells the subscriber that p is refused, and reports whether that ends the subscription. It goes on while another of
-// its polls is not lost, unless the credentials are refused. The caller holds the lock.
-func (s *subscriber[T]) lose(p *poll[T], err error) (over bool) {
+// markLost tells the subscriber that p is refused, and reports whether that ends the subscription. It goes on while
+// another of its polls is not lost, unless the credentials are refused. The caller holds the lock.
+func (s *subscriber[T]) markLost(p *poll[T], err error) (over bool) {
 	if err == nil || fault.CodeOf(err) == fault.Unauthenticated || !slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q.lost == nil }) {
 		s.polls = slices.DeleteFunc(s.polls, func(q *poll[T]) bool { return q == p })
 		s.finish(err)
@@ -95,20 +95,20 @@ func (s *subscriber[T]) lose(p *poll[T], err error) (over bool) {
 		return true
 	}
 	if p.state == nil {
-		s.miss(p)
+		s.markMissed(p)
 	} else {
-		s.tellLost(p)
+		s.reportLost(p)
 	}
 	return false
 }
 
-// miss tells the subscriber that it lacks a lost poll, of which it knows no entity. The caller holds the lock.
-func (s *subscriber[T]) miss(p *poll[T]) {
+// markMissed tells the subscriber that it lacks a lost poll, of which it knows no entity. The caller holds the lock.
+func (s *subscriber[T]) markMissed(p *poll[T]) {
 	s.missed = append(s.missed, p)
-	s.tellLost(p)
+	s.reportLost(p)
 }
 
-func (s *subscriber[T]) tellLost(p *poll[T]) {
+func (s *subscriber[T]) reportLost(p *poll[T]) {
 	if s.counts {
 		s.pushPolled()
 		return
@@ -116,15 +116,15 @@ func (s *subscriber[T]) tellLost(p *poll[T]) {
 	s.push(event[T]{err: departmentError{p.target.scope, p.lost}})
 }
 
-// regain tells the subscriber of a poll that was lost and has succeeded. Its changes have been sent, unless the subscriber
-// missed the poll. The caller holds the lock.
-func (s *subscriber[T]) regain(p *poll[T]) {
+// markRecovered tells the subscriber of a poll that was lost and has succeeded. Its changes have been sent, unless the
+// subscriber missed the poll. The caller holds the lock.
+func (s *subscriber[T]) markRecovered(p *poll[T]) {
 	switch {
 	case s.counts:
 		s.pushPolled()
 	case slices.Contains(s.missed, p):
 		for _, id := range slices.Sorted(maps.Keys(p.state)) {
-			if e, ok := s.event(p, change[T]{typ: EventAdded, id: id, now: p.state[id]}); ok {
+			if e, ok := s.event(p, change[T]{eventType: EventAdded, id: id, now: p.state[id]}); ok {
 				s.push(e)
 			}
 		}

@@ -24,26 +24,26 @@ func failNextPoll(c *console, err error) {
 	synctest.Wait()
 }
 
-// TestUnexpectedAnswersEndNothing verifies that a proxy's pages and errors, and empty
+// TestUnexpectedResponsesEndNoSubscription verifies that a proxy's pages and errors, and empty
 // refusals, never end a subscription.
-func TestUnexpectedAnswersEndNothing(t *testing.T) {
+func TestUnexpectedResponsesEndNoSubscription(t *testing.T) {
 	for name, err := range map[string]error{
-		"a page, 404":           &cc.Error{Status: 404, Kind: fault.UpstreamInvalidResponse, Foreign: true},
-		"a page, 403":           &cc.Error{Status: 403, Kind: fault.UpstreamInvalidResponse, Foreign: true},
-		"a page, 401":           &cc.Error{Status: 401, Kind: fault.UpstreamInvalidResponse, Foreign: true},
-		"a text, 400":           &cc.Error{Status: 400, Kind: fault.BadUserInput, Foreign: true},
-		"a gateway's JSON, 422": &cc.Error{Status: 422, Kind: fault.BadUserInput, Foreign: true},
-		"an empty 403":          &cc.Error{Status: 403, Kind: fault.Forbidden, Empty: true},
-		"an empty 404":          &cc.Error{Status: 404, Kind: fault.NotFound, Empty: true},
+		"a page, 404":           &cc.Error{Status: 404, Code: fault.UpstreamInvalidResponse, Foreign: true},
+		"a page, 403":           &cc.Error{Status: 403, Code: fault.UpstreamInvalidResponse, Foreign: true},
+		"a page, 401":           &cc.Error{Status: 401, Code: fault.UpstreamInvalidResponse, Foreign: true},
+		"a text, 400":           &cc.Error{Status: 400, Code: fault.BadUserInput, Foreign: true},
+		"a gateway's JSON, 422": &cc.Error{Status: 422, Code: fault.BadUserInput, Foreign: true},
+		"an empty 403":          &cc.Error{Status: 403, Code: fault.Forbidden, Empty: true},
+		"an empty 404":          &cc.Error{Status: 404, Code: fault.NotFound, Empty: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &console{}
 			c.set("a", "a0")
-			withService(t, c, Options{FailureGrace: time.Hour}, func(t *testing.T, w *Service) {
+			withService(t, c, Options{failureGrace: time.Hour}, func(t *testing.T, w *Service) {
 				s := followRobots(t, w, alice)
 				for range 20 {
 					failNextPoll(c, err)
-					silent(t, s)
+					expectNoEvent(t, s)
 				}
 				c.set("a", "a1")
 				c.fail(nil)
@@ -55,39 +55,39 @@ func TestUnexpectedAnswersEndNothing(t *testing.T) {
 	}
 }
 
-// TestRefusalEndsWhenItPersists verifies that a refusal by the console ends a subscription only
+// TestPersistentRefusalEndsSubscription verifies that a refusal by the console ends a subscription only
 // if it persists.
-func TestRefusalEndsWhenItPersists(t *testing.T) {
+func TestPersistentRefusalEndsSubscription(t *testing.T) {
 	for _, refusal := range []*cc.Error{
-		{Status: 403, Kind: fault.Forbidden, Title: "Forbidden"},
-		{Status: 404, Kind: fault.NotFound, Title: "Not Found"},
-		{Status: 410, Kind: fault.NotFound, Title: "Gone"},
-		{Status: 400, Kind: fault.BadUserInput, Title: "Bad Request"},
+		{Status: 403, Code: fault.Forbidden, Title: "Forbidden"},
+		{Status: 404, Code: fault.NotFound, Title: "Not Found"},
+		{Status: 410, Code: fault.NotFound, Title: "Gone"},
+		{Status: 400, Code: fault.BadUserInput, Title: "Bad Request"},
 	} {
 		for name, between := range map[string]error{
 			"a success":       nil,
-			"an outage":       &cc.Error{Status: 503, Kind: fault.UpstreamUnavailable},
-			"a page":          &cc.Error{Status: 403, Kind: fault.UpstreamInvalidResponse, Foreign: true},
-			"an empty answer": &cc.Error{Status: refusal.Status, Kind: refusal.Kind, Empty: true},
+			"an outage":       &cc.Error{Status: 503, Code: fault.UpstreamUnavailable},
+			"a page":          &cc.Error{Status: 403, Code: fault.UpstreamInvalidResponse, Foreign: true},
+			"an empty answer": &cc.Error{Status: refusal.Status, Code: refusal.Code, Empty: true},
 		} {
 			t.Run(fmt.Sprint(refusal.Status, ", ", name), func(t *testing.T) {
 				c := &console{}
-				withService(t, c, Options{FailureGrace: time.Hour}, func(t *testing.T, w *Service) {
+				withService(t, c, Options{failureGrace: time.Hour}, func(t *testing.T, w *Service) {
 					s := followRobots(t, w, alice)
 					for range 5 {
 						failNextPoll(c, refusal)
 						failNextPoll(c, between)
-						silent(t, s)
+						expectNoEvent(t, s)
 					}
 					begun := time.Now()
 					c.fail(refusal)
-					if _, err := s.next(t.Context()); fault.CodeOf(err) != refusal.Kind {
+					if _, err := s.await(t.Context()); fault.CodeOf(err) != refusal.Code {
 						t.Errorf("told %v", err)
 					}
 					if took := time.Since(begun); took < w.robots.service.opts.Interval {
 						t.Errorf("believed after %v", took)
 					}
-					if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+					if _, err := s.await(t.Context()); !errors.Is(err, io.EOF) {
 						t.Errorf("and then %v", err)
 					}
 				})
@@ -100,17 +100,17 @@ func TestRefusalEndsWhenItPersists(t *testing.T) {
 			s := followRobots(t, w, alice)
 			before := c.calls()
 			c.fail(fault.New(fault.Forbidden, "the API key is not for this scope"))
-			if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Forbidden || c.calls() != before+1 {
+			if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Forbidden || c.calls() != before+1 {
 				t.Errorf("told %v after %d looks", err, c.calls()-before)
 			}
 		})
 	})
 }
 
-// TestALostDepartmentComesBack verifies that a department that refused, from the beginning or later, is followed again when
+// TestLostDepartmentRecovers verifies that a department that refused, from the beginning or later, is followed again when
 // it answers. Until then, it is polled once a minute. Older answers expire before subscribers get its entities.
-func TestALostDepartmentComesBack(t *testing.T) {
-	forbidden := &cc.Error{Status: 403, Kind: fault.Forbidden, Title: "Forbidden"}
+func TestLostDepartmentRecovers(t *testing.T) {
+	forbidden := &cc.Error{Status: 403, Code: fault.Forbidden, Title: "Forbidden"}
 	c := newCompany(3)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: time.Second})
@@ -121,7 +121,7 @@ func TestALostDepartmentComesBack(t *testing.T) {
 			return nil
 		}
 		c.refused["d000"] = forbidden
-		follow := func(terms terms[cc.Robot]) *subscriber[cc.Robot] {
+		follow := func(terms parameters[cc.Robot]) *subscriber[cc.Robot] {
 			t.Helper()
 			s, err := followAll(t, w, c, terms)
 			if err != nil {
@@ -140,13 +140,13 @@ func TestALostDepartmentComesBack(t *testing.T) {
 				t.Errorf("%d robots without %v, want %d without %v", counts.Total, lacks, total, missing)
 			}
 		}
-		s, counts := follow(terms[cc.Robot]{all: true}), follow(terms[cc.Robot]{all: true, counts: true})
-		checkTold(t, s, 0, "FORBIDDEN")
-		checkTold(t, counts, 0, " counts")
+		s, counts := follow(parameters[cc.Robot]{all: true}), follow(parameters[cc.Robot]{all: true, counts: true})
+		checkEvents(t, s, 0, "FORBIDDEN")
+		checkEvents(t, counts, 0, " counts")
 		checkCounts(counts, 2, "d000 FORBIDDEN")
 		c.change(func() { clear(c.of) })
-		checkTold(t, s, 10*time.Minute)
-		checkTold(t, counts, 0)
+		checkEvents(t, s, 10*time.Minute)
+		checkEvents(t, counts, 0)
 		c.change(func() {
 			if n := c.of["d000"]; n < 9 || n > 11 {
 				t.Errorf("the department was asked %d times in 10 minutes", n)
@@ -154,23 +154,23 @@ func TestALostDepartmentComesBack(t *testing.T) {
 			clear(c.refused)
 			expired = nil
 		})
-		checkTold(t, s, 2*time.Minute, "added rd000")
-		checkTold(t, counts, 0, " counts")
+		checkEvents(t, s, 2*time.Minute, "added rd000")
+		checkEvents(t, counts, 0, " counts")
 		checkCounts(counts, 3)
 
 		// The refusal of a department that is known: its changes meanwhile are told.
 		c.change(func() {
 			c.robots["d001"]["gone"], c.robots["d001"]["kept"] = cc.RobotStatusReady, cc.RobotStatusReady
 		})
-		told(s, 10*time.Second)
-		told(counts, 0)
+		receivedEvents(s, 10*time.Second)
+		receivedEvents(counts, 0)
 		c.change(func() { c.refused["d001"] = forbidden })
-		checkTold(t, s, 10*time.Second, "FORBIDDEN")
-		checkTold(t, counts, 0, " counts")
+		checkEvents(t, s, 10*time.Second, "FORBIDDEN")
+		checkEvents(t, counts, 0, " counts")
 		checkCounts(counts, 2, "d001 FORBIDDEN")
-		late, lateCounts := follow(terms[cc.Robot]{all: true, initial: true}), follow(terms[cc.Robot]{all: true, counts: true})
-		checkTold(t, late, 0, "snapshot rd000", "FORBIDDEN", "snapshot rd002")
-		checkTold(t, lateCounts, 0, " counts")
+		late, lateCounts := follow(parameters[cc.Robot]{all: true, initial: true}), follow(parameters[cc.Robot]{all: true, counts: true})
+		checkEvents(t, late, 0, "snapshot rd000", "FORBIDDEN", "snapshot rd002")
+		checkEvents(t, lateCounts, 0, " counts")
 		checkCounts(lateCounts, 2, "d001 FORBIDDEN")
 		c.change(func() {
 			if len(expired) == 0 || expired[0] != "d000" {
@@ -180,11 +180,11 @@ func TestALostDepartmentComesBack(t *testing.T) {
 			delete(c.refused, "d001")
 			c.robots["d001"] = map[string]cc.RobotStatus{"new": cc.RobotStatusReady, "rd001": cc.RobotStatusBusy, "kept": cc.RobotStatusReady}
 		})
-		checkTold(t, s, 2*time.Minute, "added new", "updated rd001", "removed gone")
+		checkEvents(t, s, 2*time.Minute, "added new", "updated rd001", "removed gone")
 		// Only a second poll tells that the list has no other page with an entity that is missing.
-		checkTold(t, late, 0, "added gone", "added kept", "added new", "added rd001", "removed gone")
-		checkTold(t, counts, 0, " counts")
-		checkTold(t, lateCounts, 0, " counts")
+		checkEvents(t, late, 0, "added gone", "added kept", "added new", "added rd001", "removed gone")
+		checkEvents(t, counts, 0, " counts")
+		checkEvents(t, lateCounts, 0, " counts")
 		checkCounts(counts, 5)
 		c.change(func() {
 			if len(expired) == 0 || expired[0] != "d001" {
@@ -194,19 +194,19 @@ func TestALostDepartmentComesBack(t *testing.T) {
 	})
 }
 
-// TestErrorsNameTheirDepartment verifies that the error of a department names it and leaves what the console said.
-func TestErrorsNameTheirDepartment(t *testing.T) {
-	forbidden := &cc.Error{Status: 403, Kind: fault.Forbidden, Title: "Forbidden"}
+// TestErrorsNameDepartment verifies that the error of a department names it and leaves what the console said.
+func TestErrorsNameDepartment(t *testing.T) {
+	forbidden := &cc.Error{Status: 403, Code: fault.Forbidden, Title: "Forbidden"}
 	c := newCompany(2)
 	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
 		w := New(c, Options{Interval: time.Second})
 		defer w.Close()
 		c.refused["d001"] = forbidden
-		s, err := followAll(t, w, c, terms[cc.Robot]{all: true})
+		s, err := followAll(t, w, c, parameters[cc.Robot]{all: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = s.next(t.Context())
+		_, err = s.await(t.Context())
 		var named interface{ Subject() string }
 		if !errors.As(err, &named) || named.Subject() != "the department d001 is not followed" || !errors.Is(err, forbidden) || fault.CodeOf(err) != fault.Forbidden {
 			t.Errorf("told %v", err)

@@ -22,8 +22,8 @@ type delivery[T any] struct {
 	value *T
 	// entity is the id of the event's entity.
 	entity string
-	// unsure means that the event is skipped if it renders like the last event of its entity.
-	unsure bool
+	// undetermined means that the event is skipped if it renders like the last event of its entity.
+	undetermined bool
 }
 
 // gqlgen answers the events of a subscription in order. It waits for a value on the resolver's
@@ -32,10 +32,10 @@ type delivery[T any] struct {
 // has come. It starts look-ahead with its loaders, and then passes the event to gqlgen. Most
 // subscriptions are idle: they hold neither loaders nor a goroutine beside the transport's.
 
-// arrival is an event that has come.
-type arrival struct {
-	entity string
-	unsure bool
+// renderedEvent is an event that has come.
+type renderedEvent struct {
+	entity       string
+	undetermined bool
 	// pass starts look-ahead for the response of ctx, and passes the event to gqlgen.
 	pass func(ctx context.Context)
 }
@@ -45,8 +45,8 @@ type arrival struct {
 type responses struct {
 	// await waits for the next event; nil: the subscription has failed to begin. It returns nil
 	// if none follows.
-	await func(ctx context.Context) *arrival
-	event *arrival // of the present response
+	await func(ctx context.Context) *renderedEvent
+	event *renderedEvent // of the present response
 	// rendered maps entities to the hash of their last event; nil: events are not compared in
 	// rendered form.
 	rendered map[string]uint64
@@ -164,7 +164,7 @@ func (r *responses) isRepeated(ctx context.Context, f graphql.CollectedField, re
 	}
 	sum := h.Sum64()
 	last, known := r.rendered[r.event.entity]
-	if r.event.unsure && known && last == sum {
+	if r.event.undetermined && known && last == sum {
 		return true
 	}
 	r.rendered[r.event.entity] = sum
@@ -194,7 +194,7 @@ func serve[T any](ctx context.Context, p projection, next func(context.Context) 
 	if p.rendered() {
 		r.rendered = make(map[string]uint64)
 	}
-	r.await = func(ctx context.Context) *arrival {
+	r.await = func(ctx context.Context) *renderedEvent {
 		d, err := nextChange(ctx, r, p, next)
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -202,7 +202,7 @@ func serve[T any](ctx context.Context, p projection, next func(context.Context) 
 		if err != nil {
 			d = delivery[T]{}
 		}
-		return &arrival{d.entity, d.unsure, func(ctx context.Context) {
+		return &renderedEvent{d.entity, d.undetermined, func(ctx context.Context) {
 			lookAhead(ctx, field, d.value, err)
 			out <- d.value
 		}}
@@ -216,7 +216,7 @@ func serve[T any](ctx context.Context, p projection, next func(context.Context) 
 func nextChange[T any](ctx context.Context, r *responses, p projection, next func(context.Context) (delivery[T], error)) (delivery[T], error) {
 	for {
 		d, err := next(ctx)
-		if _, known := r.rendered[d.entity]; err != nil || !d.unsure || known || !p.own {
+		if _, known := r.rendered[d.entity]; err != nil || !d.undetermined || known || !p.own {
 			return d, err
 		}
 	}

@@ -19,8 +19,8 @@ import (
 // latest state.
 const maxPending = 256
 
-// terms are the parameters of a subscription.
-type terms[T any] struct {
+// parameters are the parameters of a subscription.
+type parameters[T any] struct {
 	principal principal.Principal
 	differ    func(before, now *T) difference // compares entities by the selected fields; nil: by all fields
 	all       bool                            // every type of event; false: only events with a changed entity
@@ -35,8 +35,8 @@ type terms[T any] struct {
 
 // subscriber is one subscription. The lock of its poll group guards it.
 type subscriber[T any] struct {
-	terms[T]
-	g       *pollGroups[T]
+	parameters[T]
+	groups  *pollGroups[T]
 	weight  int // see weightOf
 	polls   []*poll[T]
 	missed  []*poll[T] // the lost ones of polls whose entities the subscriber does not know
@@ -50,24 +50,24 @@ type subscriber[T any] struct {
 
 // event is a change or an error.
 type event[T any] struct {
-	typ    EventType
-	value  *T // nil for a removed entity
-	id     string
-	unsure bool // see delivery
-	err    error
+	eventType    EventType
+	value        *T // nil for a removed entity
+	id           string
+	undetermined bool // see delivery
+	err          error
 }
 
 // push appends an event. The caller holds the lock.
 func (s *subscriber[T]) push(e event[T]) {
-	if len(s.pending) >= maxPending && e.err == nil && e.typ != EventSnapshot {
+	if len(s.pending) >= maxPending && e.err == nil && e.eventType != EventSnapshot {
 		s.pending = slices.DeleteFunc(s.pending, func(old event[T]) bool {
 			if old.err != nil || old.id != e.id {
 				return false
 			}
-			if old.typ != EventRemoved && e.typ == EventUpdated {
-				e.typ = old.typ // the subscriber has not received the entity yet
+			if old.eventType != EventRemoved && e.eventType == EventUpdated {
+				e.eventType = old.eventType // the subscriber has not received the entity yet
 			}
-			e.unsure = e.unsure && old.unsure
+			e.undetermined = e.undetermined && old.undetermined
 			return true
 		})
 	}
@@ -93,9 +93,9 @@ func (s *subscriber[T]) signal() {
 	}
 }
 
-// next waits for the next event, and returns io.EOF at the end. A subscription with an operation.Idle does not wait: the
+// await waits for the next event, and returns io.EOF at the end. A subscription with an operation.Idle does not wait: the
 // error is io.EOF, and the Idle is woken by the next event.
-func (s *subscriber[T]) next(ctx context.Context) (event[T], error) {
+func (s *subscriber[T]) await(ctx context.Context) (event[T], error) {
 	idle := operation.IdleOf(ctx)
 	for {
 		var woken chan struct{}
@@ -106,7 +106,7 @@ func (s *subscriber[T]) next(ctx context.Context) (event[T], error) {
 			woken = make(chan struct{})
 			wake = func() { close(woken) }
 		}
-		e, ok, over := s.take(wake)
+		e, ok, over := s.next(wake)
 		switch {
 		case ok:
 			return e, e.err
@@ -136,8 +136,8 @@ func (s *subscriber[T]) watch() {
 
 // refuse ends the subscription of a principal that is no longer accepted.
 func (s *subscriber[T]) refuse(reason string) {
-	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
 	if s.over {
 		return
 	}
@@ -155,20 +155,21 @@ func (s *subscriber[T]) leavePolls() {
 	}
 }
 
-// isTold reports whether the subscriber was told of an error of another of its polls. The caller holds the lock.
-func (s *subscriber[T]) isTold(p *poll[T]) bool {
-	return slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q != p && q.toldError != nil })
+// isReported reports whether the subscriber was told of an error of another of its polls. The caller holds the lock.
+func (s *subscriber[T]) isReported(p *poll[T]) bool {
+	return slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q != p && q.reportedError != nil })
 }
 
-// hasElsewhere reports whether the entity is in the state of another poll than p. The caller holds the lock.
-func (s *subscriber[T]) hasElsewhere(p *poll[T], id string) bool {
+// hasInOtherPoll reports whether the entity is in the state of another poll than p. The caller holds the lock.
+func (s *subscriber[T]) hasInOtherPoll(p *poll[T], id string) bool {
 	return slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q != p && q.state[id] != nil })
 }
 
-// take returns the next event, if there is one. Otherwise, unless the subscription is over, wake is called at the next one.
-func (s *subscriber[T]) take(wake func()) (e event[T], ok, over bool) {
-	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
+// next returns the next event, if there is one. Otherwise, unless the subscription is over, wake is called at the next
+// one.
+func (s *subscriber[T]) next(wake func()) (e event[T], ok, over bool) {
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
 	if len(s.pending) == 0 {
 		if !s.over {
 			s.wake = wake
@@ -181,8 +182,8 @@ func (s *subscriber[T]) take(wake func()) (e event[T], ok, over bool) {
 
 // refusal returns the reason why there is nothing to follow, after the first polls.
 func (s *subscriber[T]) refusal() error {
-	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
 	if s.reason != nil {
 		return s.reason
 	}
@@ -192,13 +193,13 @@ func (s *subscriber[T]) refusal() error {
 	if slices.ContainsFunc(s.polls, func(p *poll[T]) bool { return p.target.ids == "" || p.state == nil || len(p.state) > 0 }) {
 		return nil
 	}
-	return errNoneExists(s.polls[0].target)
+	return errNoEntity(s.polls[0].target)
 }
 
 // leave ends the subscription for the subscriber. Further calls do nothing.
 func (s *subscriber[T]) leave() {
-	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
 	if s.left {
 		return
 	}
@@ -207,7 +208,7 @@ func (s *subscriber[T]) leave() {
 		stop()
 	}
 	s.signal()
-	s.g.service.subscriptions.Add(-1)
-	s.g.service.places.Release(s.principal.Caller(), s.weight)
+	s.groups.service.subscriptions.Add(-1)
+	s.groups.service.quota.Release(s.principal.Caller(), s.weight)
 	s.leavePolls()
 }

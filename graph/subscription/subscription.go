@@ -59,8 +59,8 @@ const (
 type Options struct {
 	// Interval is the time between two polls of a target, varied by a tenth; default DefaultInterval.
 	Interval time.Duration
-	// FailureGrace is how long polls may fail before subscribers get an error; default 30 s.
-	FailureGrace time.Duration
+	// failureGrace is how long polls may fail before subscribers get an error; default 30 s.
+	failureGrace time.Duration
 	// MaxSubscriptions bounds the concurrent subscriptions of the gateway; default DefaultMaxSubscriptions.
 	MaxSubscriptions int
 	// MaxPerCaller bounds those of one caller; default DefaultMaxPerCaller. See also quota.Quota.
@@ -71,12 +71,12 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// longestPause bounds the time between two polls of a failing console. A recovery is noticed
+// maxInterval bounds the time between two polls of a failing console. A recovery is noticed
 // within that time.
-const longestPause = 5 * time.Second
+const maxInterval = 5 * time.Second
 
-// longestRest bounds the pause that a console requests with Retry-After.
-const longestRest = 5 * time.Minute
+// maxRetryAfter bounds the pause that a console requests with Retry-After.
+const maxRetryAfter = 5 * time.Minute
 
 // callInterval is the least time per console call of a poll: a subscription makes at most 5 calls a second.
 const callInterval = time.Second / 5
@@ -91,8 +91,8 @@ func (o Options) withDefaults() Options {
 	if o.Interval <= 0 {
 		o.Interval = DefaultInterval
 	}
-	if o.FailureGrace <= 0 {
-		o.FailureGrace = 30 * time.Second
+	if o.failureGrace <= 0 {
+		o.failureGrace = 30 * time.Second
 	}
 	if o.MaxSubscriptions <= 0 {
 		o.MaxSubscriptions = DefaultMaxSubscriptions
@@ -114,7 +114,7 @@ type Service struct {
 	close context.CancelFunc
 
 	subscriptions, polls atomic.Int64
-	places               quota.Quota // of subscriptions
+	quota                quota.Quota // of subscriptions
 
 	robots    *pollGroups[cc.Robot]
 	workflows *pollGroups[cc.Workflow]
@@ -123,22 +123,22 @@ type Service struct {
 // New returns a Service that polls source. Close ends it.
 func New(source Source, opts Options) *Service {
 	s := &Service{opts: opts.withDefaults()}
-	s.places.Total, s.places.PerCaller = s.opts.MaxSubscriptions, s.opts.MaxPerCaller
+	s.quota.Total, s.quota.PerCaller = s.opts.MaxSubscriptions, s.opts.MaxPerCaller
 	s.stop, s.close = context.WithCancel(context.Background())
 	kinds := cachedconsole.NewListedKinds()
 	s.robots = &pollGroups[cc.Robot]{
 		service: s, polls: make(map[target]*poll[cc.Robot]), lists: make(map[target]*list), id: kinds.Robots.ID,
 		tally: listing.NewRobotTally, silent: listing.Silent,
 		fetch: func(ctx context.Context, t target, polls int) (entity.Snapshot[cc.Robot], error) {
-			seen, err := source.RobotsNow(ctx, t.scope, t.asked(), t.queueID, polls)
-			return only(seen, t.list(), kinds.Robots.ID), err
+			seen, err := source.RobotsNow(ctx, t.scope, t.requestedIDs(), t.queueID, polls)
+			return filterByIDs(seen, t.list(), kinds.Robots.ID), err
 		},
 	}
 	s.workflows = &pollGroups[cc.Workflow]{
 		service: s, polls: make(map[target]*poll[cc.Workflow]), lists: make(map[target]*list), id: kinds.Workflows.ID,
 		fetch: func(ctx context.Context, t target, polls int) (entity.Snapshot[cc.Workflow], error) {
-			seen, err := source.WorkflowsNow(ctx, t.scope, t.asked(), polls)
-			return only(seen, t.list(), kinds.Workflows.ID), err
+			seen, err := source.WorkflowsNow(ctx, t.scope, t.requestedIDs(), polls)
+			return filterByIDs(seen, t.list(), kinds.Workflows.ID), err
 		},
 	}
 	if a := s.opts.Cache; a != nil {
@@ -181,9 +181,9 @@ func (s *Service) RobotEvents(ctx context.Context, ids []string, queueID *string
 		return nil, err
 	}
 	return begin(ctx, s.robots, request[cc.Robot, RobotEvent]{
-		area: area, target: t, terms: terms[cc.Robot]{all: true, initial: initial}, selected: projectionOf[cc.Robot](ctx, "Robot", "robot"),
+		area: area, target: t, parameters: parameters[cc.Robot]{all: true, initial: initial}, selected: projectionOf[cc.Robot](ctx, "Robot", "robot"),
 		value: func(_ *subscriber[cc.Robot], e event[cc.Robot]) *RobotEvent {
-			return &RobotEvent{Type: e.typ, ID: e.id, Robot: e.value}
+			return &RobotEvent{Type: e.eventType, ID: e.id, Robot: e.value}
 		},
 	})
 }
@@ -194,7 +194,7 @@ func robotsOf(ids []string, queueID *string) (t target, err error) {
 			return t, err
 		}
 	}
-	t.ids = normal(ids)
+	t.ids = normalize(ids)
 	if queueID != nil {
 		t.queueID = scope.Lower(*queueID)
 	}
@@ -207,7 +207,7 @@ func (s *Service) Workflows(ctx context.Context, ids []string) (<-chan *cc.Workf
 		return nil, err
 	}
 	return begin(ctx, s.workflows, request[cc.Workflow, cc.Workflow]{
-		target: target{ids: normal(ids)}, selected: projectionOf[cc.Workflow](ctx, "Workflow", ""), value: entityOf[cc.Workflow],
+		target: target{ids: normalize(ids)}, selected: projectionOf[cc.Workflow](ctx, "Workflow", ""), value: entityOf[cc.Workflow],
 	})
 }
 
@@ -222,10 +222,10 @@ func (s *Service) WorkflowEvents(ctx context.Context, ids []string, area Area, i
 		return nil, err
 	}
 	return begin(ctx, s.workflows, request[cc.Workflow, WorkflowEvent]{
-		area: area, target: target{ids: normal(ids)}, terms: terms[cc.Workflow]{all: true, initial: initial},
+		area: area, target: target{ids: normalize(ids)}, parameters: parameters[cc.Workflow]{all: true, initial: initial},
 		selected: projectionOf[cc.Workflow](ctx, "Workflow", "workflow"),
 		value: func(_ *subscriber[cc.Workflow], e event[cc.Workflow]) *WorkflowEvent {
-			return &WorkflowEvent{Type: e.typ, ID: e.id, Workflow: e.value}
+			return &WorkflowEvent{Type: e.eventType, ID: e.id, Workflow: e.value}
 		},
 	})
 }
@@ -250,24 +250,24 @@ type target struct {
 	area      string // of several departments, which have their own polls; empty: none
 }
 
-// asked returns the ids that the console is asked for; nil: the list. In an area most departments lack an id, and only a
-// get of its own would tell that from an entity that was removed.
-func (t target) asked() []string {
+// requestedIDs returns the ids that the console is asked for; nil: the list. In an area most departments lack an id,
+// and only a get of its own would tell that from an entity that was removed.
+func (t target) requestedIDs() []string {
 	if t.area != "" {
 		return nil
 	}
 	return t.list()
 }
 
-// only returns s with the entities of ids; nil: all.
-func only[T any](s entity.Snapshot[T], ids []string, idOf func(*T) string) entity.Snapshot[T] {
+// filterByIDs returns s with the entities of ids; nil: all.
+func filterByIDs[T any](s entity.Snapshot[T], ids []string, idOf func(*T) string) entity.Snapshot[T] {
 	if len(ids) > 0 {
 		s.Entities = slices.DeleteFunc(slices.Clone(s.Entities), func(v *T) bool { return !slices.Contains(ids, scope.Lower(idOf(v))) })
 	}
 	return s
 }
 
-func normal(ids []string) string {
+func normalize(ids []string) string {
 	all := make([]string, len(ids))
 	for i, id := range ids {
 		all[i] = scope.Lower(id)
@@ -285,10 +285,10 @@ func (t target) list() []string {
 
 // request is what a field of the type Subscription asks for.
 type request[T, E any] struct {
-	area     Area
-	target   target // without principal and scope
-	terms    terms[T]
-	selected projection // the selection below an entity
+	area       Area
+	target     target // without principal and scope
+	parameters parameters[T]
+	selected   projection // the selection below an entity
 	// value returns the value of the field for an event.
 	value func(*subscriber[T], event[T]) *E
 }
@@ -306,22 +306,22 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], r request[T, E]) (<-
 	if caller.Name() == "" {
 		return nil, fault.New(fault.Unauthenticated, "no credentials")
 	}
-	r.target.principal, r.terms.principal = caller.Name(), caller
-	if r.terms.differ == nil {
-		r.terms.differ = func(before, now *T) difference { return r.selected.difference(before, now) }
+	r.target.principal, r.parameters.principal = caller.Name(), caller
+	if r.parameters.differ == nil {
+		r.parameters.differ = func(before, now *T) difference { return r.selected.difference(before, now) }
 	}
-	targets, err := follow(departments, r.target, &r.terms)
+	targets, err := targetsOf(departments, r.target, &r.parameters)
 	if err != nil {
 		return nil, err
 	}
-	s, err := g.subscribe(ctx, r.terms, targets...)
+	s, err := g.subscribe(ctx, r.parameters, targets...)
 	if err != nil {
 		return nil, err
 	}
 	context.AfterFunc(ctx, s.leave)
 	return serve(ctx, r.selected, func(ctx context.Context) (delivery[E], error) {
 		for {
-			e, err := s.next(ctx)
+			e, err := s.await(ctx)
 			if idle := operation.IdleOf(ctx); errors.Is(err, io.EOF) && (idle == nil || !idle.Waiting) {
 				s.leave()
 			}
@@ -329,7 +329,7 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], r request[T, E]) (<-
 				return delivery[E]{}, err
 			}
 			if value := r.value(s, e); value != nil {
-				return delivery[E]{value: value, entity: e.id, unsure: e.unsure}, nil
+				return delivery[E]{value: value, entity: e.id, undetermined: e.undetermined}, nil
 			}
 		}
 	}), nil
@@ -355,15 +355,15 @@ func (s *Service) admit(caller string, weight int) error {
 	if s.stop.Err() != nil {
 		return fault.New(fault.UpstreamUnavailable, "the gateway is stopping")
 	}
-	if !s.places.Take(caller, weight) {
-		return fault.Busy("too many subscriptions: this caller has %d, and the gateway takes %d of each caller and %d in all", s.places.Held(caller), s.opts.MaxPerCaller, s.opts.MaxSubscriptions)
+	if !s.quota.Take(caller, weight) {
+		return fault.Busy("too many subscriptions: this caller has %d, and the gateway takes %d of each caller and %d in all", s.quota.Held(caller), s.opts.MaxPerCaller, s.opts.MaxSubscriptions)
 	}
 	s.subscriptions.Add(1)
 	return nil
 }
 
-// errNoneExists is the error of a subscription that could never have an event.
-func errNoneExists(t target) error {
+// errNoEntity is the error of a subscription that could never have an event.
+func errNoEntity(t target) error {
 	err := fault.New(fault.NotFound, "none of these %d exists in this scope", len(t.list()))
 	err.Argument = "ids"
 	return err

@@ -108,7 +108,7 @@ func withService(t *testing.T, c *console, o Options, f func(t *testing.T, w *Se
 
 func followRobots(t *testing.T, w *Service, caller principal.Principal, ids ...string) *subscriber[cc.Robot] {
 	t.Helper()
-	s, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: caller}, target{principal: caller.Name(), ids: normal(ids)})
+	s, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: caller}, target{principal: caller.Name(), ids: normalize(ids)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func names(t *testing.T, s *subscriber[cc.Robot], n int) []string {
 	t.Helper()
 	var all []string
 	for range n {
-		e, err := s.next(t.Context())
+		e, err := s.await(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,22 +129,22 @@ func names(t *testing.T, s *subscriber[cc.Robot], n int) []string {
 	return all
 }
 
-// silent fails the test if an event waits for the subscriber.
-func silent(t *testing.T, s *subscriber[cc.Robot]) {
+// expectNoEvent fails the test if an event waits for the subscriber.
+func expectNoEvent(t *testing.T, s *subscriber[cc.Robot]) {
 	t.Helper()
-	if e, ok, over := s.take(nil); ok || over {
+	if e, ok, over := s.next(nil); ok || over {
 		t.Errorf("something waits: %+v, over %v", e, over)
 	}
 }
 
-func TestChangesOnlyEachOnceInOrder(t *testing.T) {
+func TestChangesAreDeliveredOnceInOrder(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	c.set("b", "b0")
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		s := followRobots(t, w, alice)
 		time.Sleep(10 * time.Second)
-		silent(t, s)
+		expectNoEvent(t, s)
 		for _, name := range []string{"a1", "a2", "a3"} {
 			c.set("a", name)
 			time.Sleep(2500 * time.Millisecond)
@@ -154,13 +154,13 @@ func TestChangesOnlyEachOnceInOrder(t *testing.T) {
 		if diff := cmp.Diff([]string{"a1", "a2", "a3", "n0"}, names(t, s, 4)); diff != "" {
 			t.Error(diff)
 		}
-		silent(t, s)
+		expectNoEvent(t, s)
 	})
 }
 
-// TestUnchangedReturnIsNoEvent verifies that an entity that one page lacks has not changed
+// TestUnchangedReturnSendsNoEvent verifies that an entity that one page lacks has not changed
 // when it returns.
-func TestUnchangedReturnIsNoEvent(t *testing.T) {
+func TestUnchangedReturnSendsNoEvent(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	c.set("b", "b0")
@@ -170,7 +170,7 @@ func TestUnchangedReturnIsNoEvent(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		c.set("b", "b0")
 		time.Sleep(5 * time.Second)
-		silent(t, s)
+		expectNoEvent(t, s)
 		c.remove("b")
 		time.Sleep(5 * time.Second)
 		c.set("b", "b1")
@@ -180,7 +180,7 @@ func TestUnchangedReturnIsNoEvent(t *testing.T) {
 	})
 }
 
-func TestSubscribersShareAPoll(t *testing.T) {
+func TestSubscribersSharePoll(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
@@ -228,10 +228,10 @@ func TestPrincipalsAndTargetsDoNotShare(t *testing.T) {
 		followRobots(t, w, bob, "a")
 		followRobots(t, w, alice, "b")
 		followRobots(t, w, alice)
-		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, target{principal: alice.Name(), queueID: "q"}); err != nil {
+		if _, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: alice}, target{principal: alice.Name(), queueID: "q"}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, target{principal: alice.Name(), scope: scope.Scope{CompanyID: "c"}}); err != nil {
+		if _, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: alice}, target{principal: alice.Name(), scope: scope.Scope{CompanyID: "c"}}); err != nil {
 			t.Fatal(err)
 		}
 		if w.Polls() != 6 {
@@ -247,14 +247,14 @@ func TestPrincipalsAndTargetsDoNotShare(t *testing.T) {
 
 // TestOutage verifies that subscribers get one late error, and lose no change.
 func TestOutage(t *testing.T) {
-	down := &cc.Error{Operation: "GET /openapi/robots", Status: 503, Kind: fault.UpstreamUnavailable}
+	down := &cc.Error{Operation: "GET /openapi/robots", Status: 503, Code: fault.UpstreamUnavailable}
 	c := &console{}
 	c.set("a", "a0")
-	withService(t, c, Options{Interval: time.Second, FailureGrace: 20 * time.Second}, func(t *testing.T, w *Service) {
+	withService(t, c, Options{Interval: time.Second, failureGrace: 20 * time.Second}, func(t *testing.T, w *Service) {
 		s := followRobots(t, w, alice)
 		c.fail(down)
 		time.Sleep(18 * time.Second)
-		silent(t, s)
+		expectNoEvent(t, s)
 		if n := c.calls(); n > 8 {
 			t.Errorf("%d polls of a console that fails for 18 s", n)
 		}
@@ -262,10 +262,10 @@ func TestOutage(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		late := followRobots(t, w, alice)
 		for _, s := range []*subscriber[cc.Robot]{s, late} {
-			if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.UpstreamUnavailable {
+			if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.UpstreamUnavailable {
 				t.Errorf("told %v", err)
 			}
-			silent(t, s)
+			expectNoEvent(t, s)
 		}
 		c.fail(nil)
 		if got := names(t, s, 1); got[0] != "a1" {
@@ -281,7 +281,7 @@ func TestOutage(t *testing.T) {
 
 // TestRetryAfter verifies that polls obey the console's Retry-After.
 func TestRetryAfter(t *testing.T) {
-	c := &console{err: &cc.Error{Status: 429, Kind: fault.RateLimited, RetryAfter: 5 * time.Minute}}
+	c := &console{err: &cc.Error{Status: 429, Code: fault.RateLimited, RetryAfter: 5 * time.Minute}}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		s := followRobots(t, w, alice) // an outage at the start does not end the subscription
 		time.Sleep(4 * time.Minute)
@@ -291,13 +291,13 @@ func TestRetryAfter(t *testing.T) {
 		c.set("a", "a0")
 		c.fail(nil)
 		time.Sleep(2 * time.Minute)
-		silent(t, s) // the first poll is no change
+		expectNoEvent(t, s) // the first poll is no change
 		c.set("a", "a1")
 		names(t, s, 1)
 	})
 }
 
-func TestSlowConsoleHasARest(t *testing.T) {
+func TestSlowConsoleIsPolledLess(t *testing.T) {
 	c := &console{slow: 10 * time.Second}
 	withService(t, c, Options{Interval: 2 * time.Second}, func(t *testing.T, w *Service) {
 		followRobots(t, w, alice)

@@ -23,16 +23,16 @@ func TestSubscriptionsEndWithTheirToken(t *testing.T) {
 		c.mu.Lock()
 		c.dead["alice"] = true
 		c.mu.Unlock()
-		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
+		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("told %v", err)
 		}
-		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+		if _, err := s.await(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("and then %v", err)
 		}
 		s.leave()
 		c.set("a", "a1")
 		names(t, other, 1)
-		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, target{principal: alice.Name()}); fault.CodeOf(err) != fault.Unauthenticated {
+		if _, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: alice}, target{principal: alice.Name()}); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("a dead token subscribes: %v", err)
 		}
 		synctest.Wait() // the goroutine that reported the refusal may still run
@@ -55,10 +55,10 @@ func TestSubscriptionsEndWhenTheirTokenExpires(t *testing.T) {
 			t.Errorf("%d polls for one user", w.Polls())
 		}
 		start := time.Now()
-		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(start) != time.Minute {
+		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(start) != time.Minute {
 			t.Errorf("told %v after %v", err, time.Since(start))
 		}
-		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+		if _, err := s.await(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("and then %v", err)
 		}
 		c.mu.Lock()
@@ -74,20 +74,20 @@ func TestSubscriptionsEndWhenTheirTokenExpires(t *testing.T) {
 	})
 }
 
-func TestFinalErrorsEndTheSubscription(t *testing.T) {
+func TestFinalErrorsEndSubscription(t *testing.T) {
 	for _, code := range []fault.Code{fault.Forbidden, fault.NotFound, fault.BadUserInput} {
 		t.Run(string(code), func(t *testing.T) {
 			c := &console{}
 			withService(t, c, Options{}, func(t *testing.T, w *Service) {
 				s := followRobots(t, w, alice)
-				c.fail(&cc.Error{Kind: code})
-				if _, err := s.next(t.Context()); fault.CodeOf(err) != code {
+				c.fail(&cc.Error{Code: code})
+				if _, err := s.await(t.Context()); fault.CodeOf(err) != code {
 					t.Errorf("told %v", err)
 				}
-				if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+				if _, err := s.await(t.Context()); !errors.Is(err, io.EOF) {
 					t.Errorf("and then %v", err)
 				}
-				if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, target{principal: alice.Name()}); fault.CodeOf(err) != code {
+				if _, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: alice}, target{principal: alice.Name()}); fault.CodeOf(err) != code {
 					t.Errorf("subscribes to what is refused: %v", err)
 				}
 			})
@@ -95,22 +95,22 @@ func TestFinalErrorsEndTheSubscription(t *testing.T) {
 	}
 }
 
-// TestServiceAccountSurvivesOneRefusal verifies that one refusal ends no subscription, since
+// TestServiceAccountSurvivesRefusal verifies that one refusal ends no subscription, since
 // the next call refreshes the token.
-func TestServiceAccountSurvivesOneRefusal(t *testing.T) {
+func TestServiceAccountSurvivesRefusal(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		s := followRobots(t, w, principal.DefaultService())
-		c.fail(&cc.Error{Kind: fault.Unauthenticated})
+		c.fail(&cc.Error{Code: fault.Unauthenticated})
 		for before := c.calls(); c.calls() == before; {
 			time.Sleep(100 * time.Millisecond)
 		}
 		c.fail(nil)
 		c.set("a", "a0")
 		names(t, s, 1)
-		c.fail(&cc.Error{Kind: fault.Unauthenticated})
+		c.fail(&cc.Error{Code: fault.Unauthenticated})
 		begun := time.Now()
-		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
+		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("told %v", err)
 		}
 		// One interval until the poll, and about one more until the refusal counts.
@@ -120,9 +120,9 @@ func TestServiceAccountSurvivesOneRefusal(t *testing.T) {
 	})
 }
 
-// TestRefusalsAfterAnOutage verifies that an outage ends no subscription. Only two refusals of
-// the console some time apart, or the gateway's own, do.
-func TestRefusalsAfterAnOutage(t *testing.T) {
+// TestRefusalsAfterOutage verifies that an outage ends no subscription. Only two refusals of
+// the console after some time, or the gateway's own, do.
+func TestRefusalsAfterOutage(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		session := principal.FromSession(principal.SessionPrefix + "x")
@@ -135,9 +135,9 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		refused := &cc.Error{Status: 401, Kind: fault.Unauthenticated}
+		refused := &cc.Error{Status: 401, Code: fault.Unauthenticated}
 		for range 3 {
-			next(&cc.Error{Status: 503, Kind: fault.UpstreamUnavailable})
+			next(&cc.Error{Status: 503, Code: fault.UpstreamUnavailable})
 			next(refused)
 		}
 		next(nil)
@@ -145,7 +145,7 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 		names(t, s, 1)
 		begun := time.Now()
 		c.fail(fault.New(fault.Unauthenticated, "there is no such session"))
-		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(begun) > w.opts.Interval*5/4 {
+		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(begun) > w.opts.Interval*5/4 {
 			t.Errorf("told %v after %v", err, time.Since(begun))
 		}
 	})
@@ -153,7 +153,7 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 
 // TestRetryAfterIsBounded verifies that a very long Retry-After is cut.
 func TestRetryAfterIsBounded(t *testing.T) {
-	c := &console{err: &cc.Error{Status: 503, Kind: fault.UpstreamUnavailable, RetryAfter: 24 * time.Hour}}
+	c := &console{err: &cc.Error{Status: 503, Code: fault.UpstreamUnavailable, RetryAfter: 24 * time.Hour}}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		followRobots(t, w, alice)
 		time.Sleep(11 * time.Minute)
@@ -163,10 +163,10 @@ func TestRetryAfterIsBounded(t *testing.T) {
 	})
 }
 
-func TestNothingToFollow(t *testing.T) {
+func TestNoEntityToFollow(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
-		_, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, target{principal: alice.Name(), ids: "x,y"})
+		_, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: alice}, target{principal: alice.Name(), ids: "x,y"})
 		if fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("%v", err)
 		}
@@ -176,7 +176,7 @@ func TestNothingToFollow(t *testing.T) {
 	})
 }
 
-func TestIDsAreCounted(t *testing.T) {
+func TestIDsAreLimited(t *testing.T) {
 	w := New(&console{}, Options{})
 	defer w.Close()
 	for _, ids := range [][]string{{}, make([]string, 501)} {
@@ -189,9 +189,9 @@ func TestIDsAreCounted(t *testing.T) {
 	}
 }
 
-// TestSlowSubscriberGetsTheLatest verifies that a subscriber that reads no events needs
+// TestSlowSubscriberGetsLatest verifies that a subscriber that reads no events needs
 // bounded memory and finally gets the latest state.
-func TestSlowSubscriberGetsTheLatest(t *testing.T) {
+func TestSlowSubscriberGetsLatest(t *testing.T) {
 	c := &console{}
 	c.set("a", "0")
 	c.set("b", "0")
@@ -222,7 +222,7 @@ func TestTooManySubscriptions(t *testing.T) {
 	withService(t, c, Options{MaxSubscriptions: 2}, func(t *testing.T, w *Service) {
 		s := followRobots(t, w, alice)
 		followRobots(t, w, bob)
-		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: bob}, target{principal: bob.Name()}); fault.CodeOf(err) != fault.RateLimited {
+		if _, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: bob}, target{principal: bob.Name()}); fault.CodeOf(err) != fault.RateLimited {
 			t.Errorf("%v", err)
 		}
 		s.leave()
@@ -239,7 +239,7 @@ func TestSubscriptionsPerCaller(t *testing.T) {
 		first := followRobots(t, w, greedy)
 		followRobots(t, w, greedy)
 		followRobots(t, w, greedy)
-		_, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: greedy}, target{principal: greedy.Name()})
+		_, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: greedy}, target{principal: greedy.Name()})
 		var refused *fault.Error
 		if !errors.As(err, &refused) || refused.Code != fault.RateLimited || refused.RetryAfter < time.Second {
 			t.Errorf("%v", err)
@@ -259,23 +259,23 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		s := followRobots(t, w, alice)
 		w.Close()
-		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+		if _, err := s.await(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("%v", err)
 		}
-		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: bob}, target{principal: bob.Name()}); err == nil {
+		if _, err := w.robots.subscribe(t.Context(), parameters[cc.Robot]{principal: bob}, target{principal: bob.Name()}); err == nil {
 			t.Error("subscribed to a closed service")
 		}
 	})
 }
 
-// TestLeavingBeforeTheFirstLook verifies that a caller that leaves during the first poll
+// TestLeaveBeforeFirstPoll verifies that a caller that leaves during the first poll
 // leaves nothing behind.
-func TestLeavingBeforeTheFirstLook(t *testing.T) {
+func TestLeaveBeforeFirstPoll(t *testing.T) {
 	c := &console{slow: time.Minute}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := w.robots.subscribe(ctx, terms[cc.Robot]{principal: alice}, target{principal: alice.Name()}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := w.robots.subscribe(ctx, parameters[cc.Robot]{principal: alice}, target{principal: alice.Name()}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 		if w.Subscriptions() != 0 {

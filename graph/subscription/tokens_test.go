@@ -15,9 +15,9 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// TestARefusedTokenEndsItsOwnSubscription verifies that a refused token does not end the
+// TestRefusedTokenEndsItsSubscription verifies that a refused token does not end the
 // subscription of the user's other token.
-func TestARefusedTokenEndsItsOwnSubscription(t *testing.T) {
+func TestRefusedTokenEndsItsSubscription(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
@@ -30,7 +30,7 @@ func TestARefusedTokenEndsItsOwnSubscription(t *testing.T) {
 		c.mu.Lock()
 		c.dead = map[string]bool{"first": true}
 		c.mu.Unlock()
-		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
+		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("told %v", err)
 		}
 		c.set("a", "a1")
@@ -43,19 +43,19 @@ func TestARefusedTokenEndsItsOwnSubscription(t *testing.T) {
 // optionsRecorder records the read options of polls.
 type optionsRecorder struct {
 	console
-	wished sync.Map // contains operation.ReadOptions
+	options sync.Map // contains operation.ReadOptions
 }
 
-func (c *optionsRecorder) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
+func (r *optionsRecorder) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
 	options := operation.FromContext(ctx).Options()
 	options.RefreshID = 0 // each poll has its own
-	c.wished.Store(options, true)
-	return c.console.RobotsNow(ctx, sc, ids, queueID, polls)
+	r.options.Store(options, true)
+	return r.console.RobotsNow(ctx, sc, ids, queueID, polls)
 }
 
-// TestAPollIsContentWithWhatIsRecent verifies that a poll accepts entries as old as about one
+// TestPollUsesRecentEntries verifies that a poll accepts entries as old as about one
 // interval. Older ones would delay events by their lifetime.
-func TestAPollIsContentWithWhatIsRecent(t *testing.T) {
+func TestPollUsesRecentEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &optionsRecorder{}
 		w := New(c, Options{Interval: 4 * time.Second})
@@ -63,7 +63,7 @@ func TestAPollIsContentWithWhatIsRecent(t *testing.T) {
 		followRobots(t, w, alice)
 		time.Sleep(10 * time.Second)
 		n := 0
-		c.wished.Range(func(options, _ any) bool {
+		c.options.Range(func(options, _ any) bool {
 			n++
 			if options != (operation.ReadOptions{MaxAge: 3 * time.Second}) && options != (operation.ReadOptions{MaxAge: 1}) {
 				t.Errorf("%+v", options)

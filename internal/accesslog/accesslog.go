@@ -48,7 +48,7 @@ type Entry struct {
 
 	mu         sync.Mutex
 	trace      trace.TraceID
-	who        principal.Principal
+	principal  principal.Principal
 	operation  *operation.Summary
 	codes      []string
 	refused    string // code of a request that was refused without an operation
@@ -80,7 +80,7 @@ func BeginOperation(ctx context.Context) *Entry {
 	if of := FromContext(ctx); of != nil {
 		of.mu.Lock()
 		defer of.mu.Unlock()
-		e.connection, e.trace, e.who = of.id, of.trace, of.who
+		e.connection, e.trace, e.principal = of.id, of.trace, of.principal
 		e.address, e.agent = of.address, of.agent
 	}
 	return e
@@ -92,8 +92,8 @@ func (e *Entry) Begun() time.Time { return e.begun }
 // ID returns the id of the request or operation.
 func (e *Entry) ID() string { return e.id }
 
-// ComeVia records how the request came.
-func (e *Entry) ComeVia(way string) {
+// SetTransport records how the request came.
+func (e *Entry) SetTransport(way string) {
 	if e == nil {
 		return
 	}
@@ -141,7 +141,7 @@ func (e *Entry) Identify(p principal.Principal) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.who = p
+	e.principal = p
 }
 
 // Refused records the code of a request that was refused without an operation.
@@ -159,7 +159,7 @@ func (e *Entry) Refused(code string) {
 func (e *Entry) Refusal() (string, principal.Principal) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.refused, e.who
+	return e.refused, e.principal
 }
 
 func (e *Entry) addCode(code string) {
@@ -265,8 +265,8 @@ func (l *Log) append(attrs []slog.Attr, e *Entry, took time.Duration, bytes int6
 	if e.trace.IsValid() {
 		attrs = append(attrs, slog.String("trace_id", e.trace.String()))
 	}
-	attrs = append(attrs, slog.String("as", e.who.Kind().String()))
-	text("caller", l.Name(e.who))
+	attrs = append(attrs, slog.String("as", e.principal.Credential().String()))
+	text("caller", l.Name(e.principal))
 	calls := 0
 	if s := e.operation; s != nil {
 		text("type", s.Type)

@@ -73,8 +73,8 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// TestWithoutLog verifies that entries and a log may be nil.
-func TestWithoutLog(t *testing.T) {
+// TestNoLog verifies that entries and a log may be nil.
+func TestNoLog(t *testing.T) {
 	t.Parallel()
 	var e *accesslog.Entry
 	e.Identify(principal.Principal{})

@@ -12,15 +12,15 @@ type Proxies []netip.Prefix
 // maxAgent bounds a user agent in logs, in bytes.
 const maxAgent = 256
 
-// Come records the address and the user agent of the request's client.
-func (e *Entry) Come(r *http.Request, proxies Proxies) {
+// SetClient records the address and the user agent of the request's client.
+func (e *Entry) SetClient(r *http.Request, proxies Proxies) {
 	agent := strings.ToValidUTF8(r.UserAgent(), "")
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.address, e.agent = proxies.client(r), agent[:min(len(agent), maxAgent)]
 }
 
-// Client returns the address and the user agent of the client; empty unless Come was called.
+// Client returns the address and the user agent of the client; empty unless SetClient was called.
 func (e *Entry) Client() (address, agent string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -31,7 +31,7 @@ func TestClients(t *testing.T) {
 	} {
 		r := &http.Request{RemoteAddr: c.peer, Header: http.Header{"X-Forwarded-For": c.forwarded, "User-Agent": {strings.Repeat("a", 1000)}}}
 		e := accesslog.Begin(r, http.Header{})
-		e.Come(r, proxies)
+		e.SetClient(r, proxies)
 		if address, agent := e.Client(); address != c.want || len(agent) != 256 {
 			t.Errorf("%s: %q with an agent of %d bytes, want %q", name, address, len(agent), c.want)
 		}

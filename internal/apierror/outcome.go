@@ -44,7 +44,7 @@ func NotExecuted(op *graphql.OperationContext, errs gqlerror.List) gqlerror.List
 	if len(errs) == 0 || op == nil || op.Operation == nil || op.Operation.Operation != ast.Mutation {
 		return errs
 	}
-	told := make(gqlerror.List, len(errs))
+	got := make(gqlerror.List, len(errs))
 	for i, err := range errs {
 		e := *err // errors may be shared
 		e.Extensions = maps.Clone(e.Extensions)
@@ -52,9 +52,9 @@ func NotExecuted(op *graphql.OperationContext, errs gqlerror.List) gqlerror.List
 			e.Extensions = make(map[string]any)
 		}
 		e.Extensions["outcome"] = fault.NotSent
-		told[i] = &e
+		got[i] = &e
 	}
-	return told
+	return got
 }
 
 // outcomeOf is fault.OutcomeOf, plus gqlgen's errors about a mutation's arguments, which it

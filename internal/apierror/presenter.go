@@ -63,7 +63,7 @@ func (p Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 			out.Extensions[ExtensionRetryAfter] = seconds(answer.RetryAfter)
 		}
 	case errors.Is(err, context.DeadlineExceeded):
-		out.Message, out.Extensions["code"] = meaning(fault.UpstreamTimeout)+Consequence(outcome), fault.UpstreamTimeout
+		out.Message, out.Extensions["code"] = defaultMessage(fault.UpstreamTimeout)+Consequence(outcome), fault.UpstreamTimeout
 	case errors.Is(err, context.Canceled):
 		out.Message, out.Extensions["code"] = "the request was cancelled"+Consequence(outcome), fault.Internal
 	case errors.As(err, &of) && p.CodeOfRule(of.Rule) != "":
@@ -88,7 +88,7 @@ func (p Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 		out.Message += ": the file is in its place, and completePackageUpload ends the upload"
 		out.Extensions["uploadId"] = upload.UploadID()
 	}
-	if _, told := out.Extensions["outcome"]; outcome != "" && !told {
+	if _, ok := out.Extensions["outcome"]; outcome != "" && !ok {
 		out.Extensions["outcome"] = outcome
 	}
 	return &out
@@ -100,10 +100,10 @@ func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Seco
 // maxQuoted bounds a value that an error quotes, in bytes.
 const maxQuoted = 128
 
-// withoutText removes quoted text values from a message of the parser or validator, since they
+// redactStrings removes quoted text values from a message of the parser or validator, since they
 // may be passwords. A list or an object may contain such a text, and a value longer than a
 // name may be one. The error's location shows the position.
-func withoutText(message string) string {
+func redactStrings(message string) string {
 	for _, quoted := range []string{"String cannot represent a non string value", "Unexpected String", "Unexpected BlockString"} {
 		if strings.HasPrefix(message, quoted) {
 			return quoted
@@ -171,7 +171,7 @@ func validatorMessage(ctx context.Context, e *gqlerror.Error) string {
 		return e.Message // of this gateway
 	}
 	if len(e.Path) < 2 || e.Path[0] != ast.PathName("variable") {
-		return withoutText(e.Message)
+		return redactStrings(e.Message)
 	}
 	said := e.Message
 	if _, typ, ok := strings.Cut(said, " as "); ok && strings.HasPrefix(said, "cannot use value ") {
@@ -186,9 +186,9 @@ func consoleMessage(code fault.Code, e *consoleclient.Error, outcome fault.Outco
 	if said == "" {
 		said = e.Title
 	}
-	message := meaning(code)
+	message := defaultMessage(code)
 	if e.Operation == consoleclient.OpPutPackageFile {
-		message = meaningOfStorage(code)
+		message = storageMessage(code)
 	}
 	if outcome == fault.NotSent && e.Unsent {
 		message += ", and nothing was sent"
@@ -201,7 +201,7 @@ func consoleMessage(code fault.Code, e *consoleclient.Error, outcome fault.Outco
 	return message + ": " + said
 }
 
-func meaning(code fault.Code) string {
+func defaultMessage(code fault.Code) string {
 	switch code {
 	case fault.Unauthenticated:
 		return "the console does not accept the credentials"
@@ -226,8 +226,8 @@ func meaning(code fault.Code) string {
 	}
 }
 
-// meaningOfStorage is meaning for the storage of uploaded files, which is not the console.
-func meaningOfStorage(code fault.Code) string {
+// storageMessage is meaning for the storage of uploaded files, which is not the console.
+func storageMessage(code fault.Code) string {
 	switch code {
 	case fault.UpstreamUnavailable:
 		return "the storage of the upload is not available"

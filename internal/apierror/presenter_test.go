@@ -25,15 +25,15 @@ func presented(err error) (*gqlerror.Error, string) {
 	return p.Present(context.Background(), err), logs.String()
 }
 
-// part is an error of a part of an operation.
-type part struct{ error }
+// partialError is an error of a part of an operation.
+type partialError struct{ error }
 
-func (p part) Unwrap() error { return p.error }
-func (part) Subject() string { return "robot 3" }
+func (p partialError) Unwrap() error { return p.error }
+func (partialError) Subject() string { return "robot 3" }
 
 func TestPresent(t *testing.T) {
-	console := &consoleclient.Error{Operation: "GET /openapi/queues", Status: 409, Title: "Conflict", Detail: "Somebody else was faster", Kind: fault.Conflict}
-	silent := &consoleclient.Error{Operation: "GET /openapi/queues", Title: "no answer", Kind: fault.UpstreamUnavailable, Err: errors.New("dial tcp 10.0.0.1: refused")}
+	console := &consoleclient.Error{Operation: "GET /openapi/queues", Status: 409, Title: "Conflict", Detail: "Somebody else was faster", Code: fault.Conflict}
+	silent := &consoleclient.Error{Operation: "GET /openapi/queues", Title: "no answer", Code: fault.UpstreamUnavailable, Err: errors.New("dial tcp 10.0.0.1: refused")}
 	for name, tt := range map[string]struct {
 		err     error
 		code    fault.Code
@@ -46,7 +46,7 @@ func TestPresent(t *testing.T) {
 		"an argument":         {fault.BadInput("input.priority", "5001 is more than 5000"), fault.BadUserInput, "input.priority: 5001", nil, false},
 		"the console":         {console, fault.Conflict, "Somebody else was faster", map[string]any{"status": 409, "title": "Conflict", "detail": "Somebody else was faster"}, false},
 		"the console, joined": {errors.Join(errors.New("page 3"), console), fault.Conflict, "Somebody else", map[string]any{"status": 409, "title": "Conflict", "detail": "Somebody else was faster"}, false},
-		"the console, a part": {part{console}, fault.Conflict, "robot 3: ", map[string]any{"status": 409, "title": "Conflict", "detail": "Somebody else was faster"}, false},
+		"the console, a part": {partialError{console}, fault.Conflict, "robot 3: ", map[string]any{"status": 409, "title": "Conflict", "detail": "Somebody else was faster"}, false},
 		"no answer":           {silent, fault.UpstreamUnavailable, "not available", nil, false},
 		"too late":            {fmt.Errorf("queues: %w", context.DeadlineExceeded), fault.UpstreamTimeout, "in time", nil, false},
 		"cancelled":           {fmt.Errorf("queues: %w", context.Canceled), fault.Internal, "cancelled", nil, false},
@@ -79,7 +79,7 @@ func TestPresent(t *testing.T) {
 	}
 }
 
-func TestPresentDoesNotChangeASharedError(t *testing.T) {
+func TestPresentCopiesSharedErrors(t *testing.T) {
 	shared := gqlerror.Errorf("no")
 	shared.Extensions = map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}
 	first, _ := presented(shared)
@@ -95,20 +95,20 @@ func TestPresentDoesNotChangeASharedError(t *testing.T) {
 	}
 }
 
-func TestEveryCodeHasItsWords(t *testing.T) {
+func TestCodesHaveMessages(t *testing.T) {
 	words := make(map[string]fault.Code)
 	for _, code := range []fault.Code{
 		fault.Unauthenticated, fault.Forbidden, fault.NotFound, fault.BadUserInput, fault.Conflict, fault.RateLimited,
 		fault.UpstreamUnavailable, fault.UpstreamTimeout, fault.UpstreamInvalidResponse, fault.Internal,
 	} {
-		if other, ok := words[meaning(code)]; ok {
+		if other, ok := words[defaultMessage(code)]; ok {
 			t.Errorf("%s and %s read alike", code, other)
 		}
-		words[meaning(code)] = code
+		words[defaultMessage(code)] = code
 	}
 }
 
-func TestWithoutText(t *testing.T) {
+func TestRedactStrings(t *testing.T) {
 	for message, want := range map[string]string{
 		`String cannot represent a non string value: ["hunter2"]`:                     "String cannot represent a non string value",
 		`Expected value of type "SignInInput!", found "hunter2".`:                     `Expected value of type "SignInInput!"`,
@@ -122,7 +122,7 @@ func TestWithoutText(t *testing.T) {
 		`Expected value of type "[SignInInput!]", found "hunter2".`:                   `Expected value of type "[SignInInput!]"`,
 		`Expected Name, found String "hunter2"`:                                       "Expected Name",
 	} {
-		if got := withoutText(message); got != want {
+		if got := redactStrings(message); got != want {
 			t.Errorf("%s becomes %s", message, got)
 		}
 	}

@@ -155,10 +155,10 @@ type presence map[string]any
 
 // rejectEmpty fails if a setting is present but empty. An omitted list allows everything, which the author of an empty list
 // does not mean.
-func (t presence) rejectEmpty(names ...string) error {
+func (p presence) rejectEmpty(names ...string) error {
 	var problems []error
 	for _, name := range names {
-		value, written := t[name]
+		value, written := p[name]
 		if list, ok := value.([]any); written && (value == nil || ok && len(list) == 0) {
 			problems = append(problems, fmt.Errorf("%s: it is empty and would allow nothing; leave it out to allow everything", name))
 		}
@@ -314,7 +314,7 @@ func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
 	if len(problems) > 0 {
 		return errors.Join(problems...)
 	}
-	revoked, revoke := context.WithCancel(context.Background()) //nolint:gosec // keepPrincipals returns it
+	revoked, revoke := context.WithCancel(context.Background()) //nolint:gosec // copyPrincipals returns it
 	k.keys = append(k.keys, hashedKey{
 		hash: [sha256.Size]byte(hash), principal: principal.ForAccount(account, limits).WithKey(f.Name).WithEnd(expires, revoked), revoke: revoke,
 	})

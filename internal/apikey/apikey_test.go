@@ -94,7 +94,7 @@ keys:
 	}
 }
 
-func TestNewKeysAreTheirHashes(t *testing.T) {
+func TestNewKeysMatchHashes(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
 		key, hash := apikey.New()
@@ -106,7 +106,7 @@ func TestNewKeysAreTheirHashes(t *testing.T) {
 	}
 }
 
-func TestFilesThatMakeNoSense(t *testing.T) {
+func TestInvalidFiles(t *testing.T) {
 	_, hash := apikey.New()
 	const secret = "s3cret-password"
 	account := "accounts: [{name: a, username: u, password: " + secret + "}]\n"
@@ -173,7 +173,7 @@ func TestFilesThatMakeNoSense(t *testing.T) {
 	}
 }
 
-func TestJSONWillDo(t *testing.T) {
+func TestJSONFiles(t *testing.T) {
 	key, hash := apikey.New()
 	text := `{"accounts": [{"name": "a", "username": "u", "password": "p"}], "keys": [{"name": "k", "hash": "` + hash + `", "account": "a"}]}`
 	keys, err := apikey.Load(write(t, "keys.json", text), apikey.Options{})
@@ -185,8 +185,8 @@ func TestJSONWillDo(t *testing.T) {
 	}
 }
 
-// TestAllProblemsAtOnce: the error lists every invalid entry in the order of the file.
-func TestAllProblemsAtOnce(t *testing.T) {
+// TestProblemsAreReportedTogether: the error lists every invalid entry in the order of the file.
+func TestProblemsAreReportedTogether(t *testing.T) {
 	_, first := apikey.New()
 	_, second := apikey.New()
 	text := "accounts: [{name: a, username: u, password: p}, {name: b, password: p}, {name: c, username: u}]\nkeys:\n" +

@@ -48,8 +48,8 @@ func (f *File) Reload() error {
 	for name, a := range next.accounts {
 		f.usernames[name] = a.Username
 	}
-	problem := next.keepPasswords(f.keys.Load())
-	ended := next.keepPrincipals(f.keys.Load())
+	problem := next.copyPasswords(f.keys.Load())
+	ended := next.copyPrincipals(f.keys.Load())
 	f.keys.Store(next)
 	for _, revoke := range ended {
 		revoke()
@@ -81,9 +81,9 @@ func (e *PasswordError) Error() string { return e.Err.Error() }
 // Unwrap returns the causes.
 func (e *PasswordError) Unwrap() error { return e.Err }
 
-// keepPasswords copies passwords that cannot be read from before. Accounts that have none are left out, and with them
+// copyPasswords copies passwords that cannot be read from before. Accounts that have none are left out, and with them
 // their keys log nobody in.
-func (k *Keys) keepPasswords(before *Keys) error {
+func (k *Keys) copyPasswords(before *Keys) error {
 	for _, u := range k.unread {
 		delete(k.accounts, u.account)
 		if before != nil {
@@ -98,9 +98,9 @@ func (k *Keys) keepPasswords(before *Keys) error {
 	return &PasswordError{k.unreadError()}
 }
 
-// keepPrincipals copies the principals of unchanged keys from before. It returns functions that revoke the other principals
-// of before.
-func (k *Keys) keepPrincipals(before *Keys) (ended []context.CancelFunc) {
+// copyPrincipals copies the principals of unchanged keys from before. It returns functions that revoke the other
+// principals of before.
+func (k *Keys) copyPrincipals(before *Keys) (ended []context.CancelFunc) {
 	if before == nil {
 		return nil
 	}

@@ -76,9 +76,9 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestPasswordThatCannotBeRead verifies that a key is revoked although a password file is missing, and that the account
+// TestUnreadablePassword verifies that a key is revoked although a password file is missing, and that the account
 // keeps its password. The file is refused at the start.
-func TestPasswordThatCannotBeRead(t *testing.T) {
+func TestUnreadablePassword(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path, secret := filepath.Join(dir, "keys.yaml"), filepath.Join(dir, "secret")

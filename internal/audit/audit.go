@@ -20,8 +20,8 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Wait is how long a change waits for a sink that stalls. Then its line is lost and counted.
-const Wait = 50 * time.Millisecond
+// WriteTimeout is how long a change waits for a sink that stalls. Then its line is lost and counted.
+const WriteTimeout = 50 * time.Millisecond
 
 // Sink takes lines; *logqueue.Queue implements it. It does not wait longer than Wait.
 type Sink interface {
@@ -71,7 +71,7 @@ func (l *Log) Close() {
 
 // KnowUser records the userid of a principal, as the console told it.
 func (l *Log) KnowUser(p principal.Principal, id string) {
-	if l == nil || id == "" || p.Name() == "" || p.Kind() == principal.Service {
+	if l == nil || id == "" || p.Name() == "" || p.Credential() == principal.Service {
 		return
 	}
 	known, _ := l.users.GetIfPresent(p.Name())
@@ -83,8 +83,8 @@ func (l *Log) KnowUser(p principal.Principal, id string) {
 
 // actorOf returns the actor of a principal. It holds no token.
 func (l *Log) actorOf(p principal.Principal) actor {
-	a := actor{Kind: p.Kind().String(), APIKey: p.Key(), Account: p.Account(), User: p.User()}
-	if a.User == "" && (p.Kind() == principal.PassThrough || p.Kind() == principal.Session) {
+	a := actor{Kind: p.Credential().String(), APIKey: p.Key(), Account: p.Account(), User: p.User()}
+	if a.User == "" && (p.Credential() == principal.PassThrough || p.Credential() == principal.Session) {
 		known, _ := l.users.GetIfPresent(p.Name())
 		a.User, a.Username, a.Credential = known.id, known.name, l.opts.Hash(p.Name())
 	}
@@ -140,13 +140,14 @@ func (l *Log) Begin(ctx context.Context) (context.Context, *Change) {
 	op, field := graphql.GetOperationContext(ctx), graphql.GetRootFieldContext(ctx).Field
 	c := &Change{log: l, begun: time.Now(), state: operation.FromContext(ctx), line: l.begin(ctx, field.Name, operation.Describe(op))}
 	c.calls = c.state.Calls()
-	c.sent = !announced(field.Name)
+	c.sent = !loggedBeforeCall(field.Name)
 	c.line.Input, c.line.Targets = l.opts.Inputs.values(field, op.Variables)
 	return context.WithValue(ctx, contextKey{}, c), c
 }
 
-// announced reports whether a mutation has a line before it is sent. Without one, a crash could hide that it was made.
-func announced(mutation string) bool {
+// loggedBeforeCall reports whether a mutation has a line before it is sent. Without one, a crash could hide that it was
+// made.
+func loggedBeforeCall(mutation string) bool {
 	for _, prefix := range []string{"execute", "create", "delete", "upload", "completePackageUpload"} {
 		if strings.HasPrefix(mutation, prefix) {
 			return true
@@ -162,7 +163,7 @@ func (c *Change) In(sc scope.Scope) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.line.Scope = &place{sc.CompanyID, sc.DepartmentID}
+	c.line.Scope = &changeScope{sc.CompanyID, sc.DepartmentID}
 }
 
 // Keyed records the idempotency key of the change, and whether an earlier call was answered again.
@@ -189,7 +190,7 @@ func (c *Change) Sending() {
 	of := c.line
 	of.Phase, of.Time = phaseSent, time.Now().UTC()
 	c.mu.Unlock()
-	c.log.opts.Sink.WriteThrough(of.encode(), Wait)
+	c.log.opts.Sink.WriteThrough(of.encode(), WriteTimeout)
 }
 
 // Refuse records that the change is not made, for a reason that is known before anything is sent. It returns err.

@@ -97,15 +97,15 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// TestRefusalsByWay verifies that refusals of one actor are counted by the way of the requests.
-func TestRefusalsByWay(t *testing.T) {
+// TestRefusalsByTransport verifies that refusals of one actor are counted by the way of the requests.
+func TestRefusalsByTransport(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{}
 		l := audit.New(audit.Options{Sink: s, Hash: func(string) string { return "hash" }})
 		graphql := principal.NewContext(t.Context(), principal.ForAccount("a", nil).WithKey("one"))
 		agent := accesslog.Begin(&http.Request{}, http.Header{})
-		agent.ComeVia("mcp")
+		agent.SetTransport("mcp")
 		mcp := accesslog.NewContext(graphql, agent)
 		for range 2 {
 			l.Refused(graphql, fault.Forbidden)
@@ -131,7 +131,7 @@ func TestStalledSink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{stalled: make(chan struct{})}
 		var lost atomic.Int64
-		q := logqueue.New(s, logqueue.Options{Lines: 2, Wait: audit.Wait, Lost: func(n int) { lost.Add(int64(n)) }})
+		q := logqueue.New(s, logqueue.Options{Lines: 2, Wait: audit.WriteTimeout, Lost: func(n int) { lost.Add(int64(n)) }})
 		l := audit.New(audit.Options{Sink: q, Hash: func(string) string { return "hash" }})
 		for i, name := range []string{"one", "two", "three"} {
 			begun := time.Now()

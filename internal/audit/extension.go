@@ -27,11 +27,11 @@ func (Extension) ExtensionName() string { return "Audit" }
 func (Extension) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptRootField puts the change of a mutation's root field into its context.
-func (x Extension) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
-	if x.Log == nil || graphql.GetOperationContext(ctx).Operation.Operation != ast.Mutation {
+func (e Extension) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	if e.Log == nil || graphql.GetOperationContext(ctx).Operation.Operation != ast.Mutation {
 		return next(ctx)
 	}
-	ctx, change := x.Log.Begin(ctx)
+	ctx, change := e.Log.Begin(ctx)
 	defer change.Close()
 	return next(ctx)
 }
@@ -49,9 +49,9 @@ func codeOf(err *gqlerror.Error) fault.Code {
 }
 
 // InterceptResponse records a mutation that was refused before its execution.
-func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+func (e Extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	resp := next(ctx)
-	if x.Log == nil || resp == nil || operation.Executed(ctx) || !graphql.HasOperationContext(ctx) {
+	if e.Log == nil || resp == nil || operation.Executed(ctx) || !graphql.HasOperationContext(ctx) {
 		return resp
 	}
 	op := graphql.GetOperationContext(ctx)
@@ -62,6 +62,6 @@ func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	if fields := graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Mutation"}); len(fields) > 0 {
 		mutation = fields[0].Name
 	}
-	x.Log.RefusedOperation(ctx, mutation, operation.Describe(op), codeOf(resp.Errors[0]))
+	e.Log.RefusedOperation(ctx, mutation, operation.Describe(op), codeOf(resp.Errors[0]))
 	return resp
 }

@@ -56,10 +56,10 @@ func open(path string, create int) (*os.File, error) {
 }
 
 // Write appends to the file.
-func (s *File) Write(p []byte) (int, error) {
-	for lines := s.present(); ; {
+func (file *File) Write(p []byte) (int, error) {
+	for lines := file.present(); ; {
 		n, err := lines.Write(p)
-		next := s.present()
+		next := file.present()
 		if n > 0 || next == lines || !errors.Is(err, os.ErrClosed) {
 			return n, err //nolint:wrapcheck // the file's error names its path
 		}
@@ -68,22 +68,22 @@ func (s *File) Write(p []byte) (int, error) {
 }
 
 // present returns what writes to the present file.
-func (s *File) present() *logqueue.Lines {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lines
+func (file *File) present() *logqueue.Lines {
+	file.mu.Lock()
+	defer file.mu.Unlock()
+	return file.lines
 }
 
 // Reopen opens the path again, for example after the file was moved away. If that fails, the old file stays in use.
-func (s *File) Reopen() error {
-	next, err := openToAppend(s.path)
+func (file *File) Reopen() error {
+	next, err := openToAppend(file.path)
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	old := s.f
-	s.f, s.lines = next, logqueue.NewLines(next, s.lines.Torn() && same(old, next))
-	s.mu.Unlock()
+	file.mu.Lock()
+	old := file.f
+	file.f, file.lines = next, logqueue.NewLines(next, file.lines.Torn() && same(old, next))
+	file.mu.Unlock()
 	return old.Close()
 }
 
@@ -98,9 +98,9 @@ func same(a, b *os.File) bool {
 }
 
 // Close closes the file.
-func (s *File) Close() error {
-	s.mu.Lock()
-	f := s.f
-	s.mu.Unlock()
+func (file *File) Close() error {
+	file.mu.Lock()
+	f := file.f
+	file.mu.Unlock()
 	return f.Close()
 }

@@ -54,8 +54,8 @@ func TestPipeWithoutReader(t *testing.T) {
 	}
 }
 
-// TestReopenBesideWrites verifies that no line is lost while a file is opened again.
-func TestReopenBesideWrites(t *testing.T) {
+// TestReopenDuringWrites verifies that no line is lost while a file is opened again.
+func TestReopenDuringWrites(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit.log")
 	f, err := audit.OpenFile(path)

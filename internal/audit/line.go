@@ -16,7 +16,7 @@ type line struct {
 	ID           string         `json:"id"`
 	Mutation     string         `json:"mutation,omitempty"`
 	Actor        actor          `json:"actor"`
-	Scope        *place         `json:"scope,omitempty"`
+	Scope        *changeScope   `json:"scope,omitempty"`
 	Targets      []string       `json:"targets,omitempty"`
 	Created      []string       `json:"created,omitempty"`
 	Input        map[string]any `json:"input,omitempty"`
@@ -44,8 +44,8 @@ type actor struct {
 	Credential string `json:"credential,omitempty"` // keyed hash of a session or an unverified token
 }
 
-// place is the scope of a change.
-type place struct {
+// changeScope is the scope of a change.
+type changeScope struct {
 	CompanyID    string `json:"company_id,omitempty"`
 	DepartmentID string `json:"department_id,omitempty"`
 }

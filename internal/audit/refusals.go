@@ -74,11 +74,11 @@ func (r *refusals) flush(who origin, held *refused) {
 		delete(r.origins, who)
 		return
 	}
-	r.writeHeld(held)
+	r.writePending(held)
 	held.timer.Reset(refusalInterval)
 }
 
-func (r *refusals) writeHeld(held *refused) {
+func (r *refusals) writePending(held *refused) {
 	held.last.Refusals = held.count
 	r.write(held.last)
 	held.count, held.last = 0, line{}
@@ -92,7 +92,7 @@ func (r *refusals) close() {
 	for who, held := range r.origins {
 		held.timer.Stop()
 		if held.count > 0 {
-			r.writeHeld(held)
+			r.writePending(held)
 		}
 		delete(r.origins, who)
 	}

@@ -11,10 +11,10 @@ import (
 
 // Modes of a scenario.
 const (
-	Ceiling = "ceiling" // a bare net/http handler that writes the same bytes
-	Cold    = "cold"    // every cache off
-	Warm    = "warm"    // one principal repeats its requests
-	Mixed   = "mixed"   // many principals, and occasional mutations
+	modeCeiling = "ceiling" // a bare net/http handler that writes the same bytes
+	modeCold    = "cold"    // every cache off
+	modeWarm    = "warm"    // one principal repeats its requests
+	modeMixed   = "mixed"   // many principals, and occasional mutations
 )
 
 // Scenario is a row of the table.
@@ -31,8 +31,8 @@ func (s Scenario) Name() string {
 		strings.ToUpper(s.Mode[:1]), s.Mode[1:], s.Op, s.Conns, s.Latency.Milliseconds())
 }
 
-// Query returns the text of an operation; empty for an unknown one.
-func Query(op string) string {
+// query returns the text of an operation; empty for an unknown one.
+func query(op string) string {
 	switch op {
 	case "list":
 		return `{ workflows(first: 50) { nodes { id name priority lastTriggeredAt } } }`
@@ -51,7 +51,7 @@ func Scenarios(modes, ops []string, conns []int, latencies []time.Duration) []Sc
 		for _, op := range ops {
 			for _, c := range conns {
 				for i, latency := range latencies {
-					if mode == Ceiling {
+					if mode == modeCeiling {
 						if i > 0 {
 							continue
 						}

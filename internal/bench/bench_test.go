@@ -10,7 +10,7 @@ import (
 )
 
 func TestScenarios(t *testing.T) {
-	all := Scenarios([]string{Ceiling, Cold, Warm, Mixed}, []string{"list", "join"}, []int{16, 64}, []time.Duration{0, 20 * time.Millisecond})
+	all := Scenarios([]string{modeCeiling, modeCold, modeWarm, modeMixed}, []string{"list", "join"}, []int{16, 64}, []time.Duration{0, 20 * time.Millisecond})
 	if want := 4 + 3*8; len(all) != want {
 		t.Errorf("%d scenarios, want %d: the ceiling has no latencies", len(all), want)
 	}
@@ -20,7 +20,7 @@ func TestScenarios(t *testing.T) {
 			t.Errorf("two scenarios are called %s", s.Name())
 		}
 		names[s.Name()] = true
-		if Query(s.Op) == "" {
+		if query(s.Op) == "" {
 			t.Errorf("%s has no query", s.Name())
 		}
 	}
@@ -63,9 +63,9 @@ func TestLinesAreBenchmarks(t *testing.T) {
 		want map[string]string
 		none []string
 	}{
-		"ceiling": {Ceiling, m, map[string]string{"ns/op": "2000000", "cpu-ms/op": "0.04500", "req/s": "500"}, []string{"calls/op"}},
-		"warm":    {Warm, m, map[string]string{"p99-ms": "12.500", "calls/op": "0.250", "evictions/op": "1.50", "hit-%": "50.00", "rss-MiB": "3.0", "peak-MiB": "4.0"}, nil},
-		"mixed":   {Mixed, m, map[string]string{"calls/op": "0.250", "hit-%": "50.00"}, nil},
+		"ceiling": {modeCeiling, m, map[string]string{"ns/op": "2000000", "cpu-ms/op": "0.04500", "req/s": "500"}, []string{"calls/op"}},
+		"warm":    {modeWarm, m, map[string]string{"p99-ms": "12.500", "calls/op": "0.250", "evictions/op": "1.50", "hit-%": "50.00", "rss-MiB": "3.0", "peak-MiB": "4.0"}, nil},
+		"mixed":   {modeMixed, m, map[string]string{"calls/op": "0.250", "hit-%": "50.00"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b strings.Builder
@@ -101,8 +101,8 @@ func TestTableShowsMedians(t *testing.T) {
 	}
 	var b strings.Builder
 	err := WriteTable(&b, []Result{
-		{Scenario{Mixed, "list", 16, 0}, []Measurement{run(0.2), run(9), run(0.7)}},
-		{Scenario{Ceiling, "list", 16, 0}, []Measurement{{Requests: 10, Elapsed: time.Second, CPU: 2 * time.Millisecond}}},
+		{Scenario{modeMixed, "list", 16, 0}, []Measurement{run(0.2), run(9), run(0.7)}},
+		{Scenario{modeCeiling, "list", 16, 0}, []Measurement{{Requests: 10, Elapsed: time.Second, CPU: 2 * time.Millisecond}}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -62,7 +62,7 @@ func TestScript(t *testing.T) {
 	}
 }
 
-func TestLuaStringsAreClosed(t *testing.T) {
+func TestLuaStringsAreEscaped(t *testing.T) {
 	if got, want := luaString("a\"]]\\\n\x00b"), `"a\"]]\\\n\0b"`; got != want {
 		t.Errorf("quoted as %s, want %s", got, want)
 	}

@@ -23,7 +23,7 @@ func (c *console) prepare(ctx context.Context, g *gateway, ops []string) error {
 		return fmt.Errorf("prepare: %w", err)
 	}
 	for _, op := range ops {
-		body, err := requestBody(Query(op), nil)
+		body, err := requestBody(query(op), nil)
 		if err != nil {
 			return err
 		}

@@ -48,17 +48,17 @@ func WriteTable(w io.Writer, results []Result) error {
 	fmt.Fprintln(t, "scenario\top\tconns\tlatency ms\treq/s\tp50 ms\tp99 ms\tCPU ms/op\t× ceiling\tcalls/op\thits\tRSS MiB\tpeak MiB\t")
 	bare := make(map[Scenario]float64)
 	for _, r := range results {
-		if r.Mode == Ceiling {
+		if r.Mode == modeCeiling {
 			bare[r.Scenario] = r.cpu()
 		}
 	}
 	for _, r := range results {
 		multiple := "-"
-		if ceiling := bare[Scenario{Mode: Ceiling, Op: r.Op, Conns: r.Conns}]; ceiling > 0 && r.Mode != Ceiling {
+		if ceiling := bare[Scenario{Mode: modeCeiling, Op: r.Op, Conns: r.Conns}]; ceiling > 0 && r.Mode != modeCeiling {
 			multiple = fmt.Sprintf("%.1f", r.cpu()/ceiling)
 		}
 		calls, hits := "-", "-"
-		if r.Mode != Ceiling {
+		if r.Mode != modeCeiling {
 			calls = fmt.Sprintf("%.2f", r.median(func(m Measurement) float64 { return m.Calls }))
 			hits = fmt.Sprintf("%.1f%%", 100*r.median(func(m Measurement) float64 { return m.Hits }))
 		}
@@ -87,7 +87,7 @@ func WriteLine(w io.Writer, s Scenario, m Measurement) error {
 	line := fmt.Sprintf("Benchmark%s-%d %d %.0f ns/op %.5f cpu-ms/op %.0f req/s %.3f p50-ms %.3f p99-ms %.1f rss-MiB %.1f peak-MiB",
 		s.Name(), runtime.NumCPU(), m.Requests, float64(m.Elapsed)/float64(m.Requests), millis(m.CPU), m.Rate(),
 		millis(m.P50), millis(m.P99), float64(m.Resident)/mebibyte, float64(m.Peak)/mebibyte)
-	if s.Mode != Ceiling {
+	if s.Mode != modeCeiling {
 		line += fmt.Sprintf(" %.3f calls/op %.2f hit-%% %.2f evictions/op", m.Calls, 100*m.Hits, m.Evictions)
 	}
 	_, err := fmt.Fprintln(w, line)

@@ -94,12 +94,12 @@ func (r *Runner) run(ctx context.Context, s Scenario) (Measurement, error) {
 	if c == nil {
 		return Measurement{}, fmt.Errorf("there is no console with a latency of %v", s.Latency)
 	}
-	body, err := requestBody(Query(s.Op), nil)
+	body, err := requestBody(query(s.Op), nil)
 	if err != nil {
 		return Measurement{}, err
 	}
 	l := load{conns: s.Conns, script: script{Seed: r.runs, Header: c.header(), Body: body, Tokens: c.tokens[:1]}}
-	if s.Mode == Ceiling {
+	if s.Mode == modeCeiling {
 		g, err := startCeiling(ctx, filepath.Join(r.dir, "answer.json"), ceilingAnswer{c.answerHeader, c.answers[s.Op]})
 		if err != nil {
 			return Measurement{}, err
@@ -113,7 +113,7 @@ func (r *Runner) run(ctx context.Context, s Scenario) (Measurement, error) {
 	}
 	defer redis.stop()
 	cache := "on"
-	if s.Mode == Cold {
+	if s.Mode == modeCold {
 		cache = "off"
 	}
 	g, err := startGateway(ctx, r.opts.Binary, c, cache, redisURL)
@@ -124,7 +124,7 @@ func (r *Runner) run(ctx context.Context, s Scenario) (Measurement, error) {
 	if _, _, err := c.ask(ctx, g, body); err != nil { // a failing operation is not measured
 		return Measurement{}, err
 	}
-	if s.Mode != Mixed {
+	if s.Mode != modeMixed {
 		return r.measure(ctx, g, l, r.opts.Warm, r.opts.Measure)
 	}
 	l.script.Tokens, l.script.Mutation, l.script.Every = c.tokens, c.mutation, r.opts.Every

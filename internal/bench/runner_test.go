@@ -58,7 +58,7 @@ func TestRunner(t *testing.T) {
 	})
 	const requests = 20
 	r.drive = func(ctx context.Context, l load) (summary, error) { return drive(ctx, c, l, requests) }
-	for _, s := range Scenarios([]string{Ceiling, Cold, Warm, Mixed}, ops, []int{2}, []time.Duration{0}) {
+	for _, s := range Scenarios([]string{modeCeiling, modeCold, modeWarm, modeMixed}, ops, []int{2}, []time.Duration{0}) {
 		t.Run(s.Name(), func(t *testing.T) {
 			m, err := r.Run(ctx, s)
 			if err != nil {
@@ -67,12 +67,12 @@ func TestRunner(t *testing.T) {
 			if m.Requests != requests || m.Resident == 0 || m.Peak < m.Resident {
 				t.Errorf("measured %+v", m)
 			}
-			if want := total(c.reads[s.Op]); s.Mode == Cold && m.Calls != want {
+			if want := total(c.reads[s.Op]); s.Mode == modeCold && m.Calls != want {
 				t.Errorf("%v console calls an operation, want %v", m.Calls, want)
 			}
 		})
 	}
-	if _, err := r.Run(ctx, Scenario{Cold, "list", 1, time.Hour}); err == nil {
+	if _, err := r.Run(ctx, Scenario{modeCold, "list", 1, time.Hour}); err == nil {
 		t.Error("a scenario without its console was measured")
 	}
 	pid := c.process.pid()

@@ -167,7 +167,7 @@ func (b *Budget) Read(ctx context.Context) (_ context.Context, end func(), err e
 	if err := b.readsExceeded(b.reads.Add(1)); err != nil {
 		return nil, nil, b.Exceed(err)
 	}
-	r := &read{of: b}
+	r := &read{budget: b}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.begun.Add(1)
@@ -178,13 +178,13 @@ type readKey struct{}
 
 // read is one read of an operation.
 type read struct {
-	of     *Budget
+	budget *Budget
 	closed bool // it is not among the open reads any more; of.mu guards it
 }
 
 func (r *read) end() {
-	r.of.mu.Lock()
-	defer r.of.mu.Unlock()
+	r.budget.mu.Lock()
+	defer r.budget.mu.Unlock()
 	r.close()
 }
 
@@ -192,7 +192,7 @@ func (r *read) end() {
 func (r *read) close() {
 	if !r.closed {
 		r.closed = true
-		r.of.begun.Add(-1)
+		r.budget.begun.Add(-1)
 	}
 }
 

@@ -1,11 +1,12 @@
 // Package bytepool bounds the memory of large answers: what operations hold of the console's answers, and the answers
 // that are made of it.
 //
-// An operation takes bytes as it reads and encodes, and gives all of them back at its end. Small operations have memory of
-// their own, of which each caller has a share, and do not wait. A large operation waits for its bytes, and so does a small one
-// beyond that share. Operations that hold bytes go first, in their order, and then the callers take turns. The first is always
-// given what it needs, however much that is: it waits for nobody, so that operations that hold bytes and need more cannot block
-// each other. Few may wait: each holds what it has read and collected so far.
+// An operation takes bytes as it reads and encodes, and gives all of them back at its end. Small operations have memory
+// of their own, of which each caller has a share, and do not wait. A large operation waits for its bytes, and so does a
+// small one beyond that share. Operations that hold bytes go first, in their order. The others follow in a fair queue
+// over their callers. The first operation always gets what it needs, and waits for no other. So operations that hold
+// bytes cannot block each other. The number of waiting operations is bounded: each holds what it has read and collected
+// so far.
 package bytepool
 
 import (
@@ -15,19 +16,19 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/consoleql/consoleql/internal/fairqueue"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/quota"
-	"github.com/consoleql/consoleql/internal/turns"
 )
 
 const (
-	// DefaultBytes is the default bound of a pool.
-	DefaultBytes = 32 << 20
+	// defaultBytes is the default bound of a pool.
+	defaultBytes = 32 << 20
 	// Uncounted is what each operation takes without being counted.
 	Uncounted = 64 << 10
-	// small is what an operation takes at most of smallBytes.
-	small = 1 << 20
+	// smallOperations is what an operation takes at most of smallBytes.
+	smallOperations = 1 << 20
 	// smallBytes bounds what small operations hold in all.
 	smallBytes = 32 << 20
 	// smallStep is the least that a small operation is given.
@@ -49,20 +50,20 @@ var ErrBusy = errors.New("bytepool: no memory for a large answer")
 type Pool struct {
 	bytes int64
 
-	mu      sync.Mutex
-	used    int64
-	holders []*Share            // large operations with bytes, in the order in which they were given the first ones
-	waiting turns.Queue[*Share] // those without
-	places  quota.Quota         // of those without
-	small   quota.Quota         // bytes of small operations
+	mu         sync.Mutex
+	used       int64
+	holders    []*Share                // large operations with bytes, in the order in which they were given the first ones
+	waiting    fairqueue.Queue[*Share] // those without
+	waitQuota  quota.Quota             // of those without
+	smallQuota quota.Quota             // bytes of small operations
 }
 
-// New returns a pool of that many bytes; 0: DefaultBytes.
+// New returns a pool of that many bytes; 0: defaultBytes.
 func New(bytes int64) *Pool {
 	if bytes == 0 {
-		bytes = DefaultBytes
+		bytes = defaultBytes
 	}
-	return &Pool{bytes: bytes, places: quota.Quota{Total: MaxWaiting, PerCaller: MaxWaitingOfCaller}, small: quota.Quota{Total: smallBytes}}
+	return &Pool{bytes: bytes, waitQuota: quota.Quota{Total: MaxWaiting, PerCaller: MaxWaitingOfCaller}, smallQuota: quota.Quota{Total: smallBytes}}
 }
 
 // Used returns the bytes that large operations hold.
@@ -84,7 +85,7 @@ func (p *Pool) Waiting() int {
 	defer p.mu.Unlock()
 	n := p.waiting.Len()
 	for _, s := range p.holders {
-		if s.wanted > s.given.Load() {
+		if s.requested > s.granted.Load() {
 			n++
 		}
 	}
@@ -97,15 +98,15 @@ type Share struct {
 	pool    *Pool
 	caller  string
 	taken   atomic.Int64
-	given   atomic.Int64 // beyond Uncounted; changed under pool.mu
+	granted atomic.Int64 // beyond Uncounted; changed under pool.mu
 	refused atomic.Bool
 
 	// Guarded by pool.mu:
-	holders int
-	large   bool                // it has large bytes
-	queued  *turns.Item[*Share] // in pool.waiting; nil: it is not there
-	wanted  int64
-	changed chan struct{} // closed when more is given; nil: nobody waits
+	holders   int
+	large     bool                    // it has large bytes
+	queued    *fairqueue.Item[*Share] // in pool.waiting; nil: it is not there
+	requested int64
+	changed   chan struct{} // closed when more is given; nil: nobody waits
 }
 
 type contextKey struct{}
@@ -151,12 +152,12 @@ func (s *Share) end() {
 	}
 	s.leave()
 	if !s.large {
-		p.small.Release(s.caller, int(s.given.Load()))
+		p.smallQuota.Release(s.caller, int(s.granted.Load()))
 		return
 	}
 	p.holders = slices.DeleteFunc(p.holders, func(other *Share) bool { return other == s })
-	p.used -= s.given.Load()
-	p.give()
+	p.used -= s.granted.Load()
+	p.distribute()
 }
 
 // Add takes n more bytes. It returns false if the operation must wait for them, by Take of 0 bytes.
@@ -164,12 +165,11 @@ func (s *Share) Add(n int) bool {
 	if s == nil {
 		return true
 	}
-	return s.taken.Add(int64(n))-Uncounted <= s.given.Load()
+	return s.taken.Add(int64(n))-Uncounted <= s.granted.Load()
 }
 
 // Take takes n more bytes; 0: it waits for those that were taken before. A large operation may have to wait. If the
-// deadline of ctx comes first, or too many wait, the operation is refused: the error is a RATE_LIMITED one with ErrBusy as its
-// cause.
+// deadline of ctx comes first, or too many operations wait, it is refused. The error is RATE_LIMITED and wraps ErrBusy.
 func (s *Share) Take(ctx context.Context, n int) error {
 	if s.Add(n) {
 		return nil
@@ -184,7 +184,7 @@ func (s *Share) Refused() bool { return s != nil && s.refused.Load() }
 // refused.
 func (s *Share) wait(ctx context.Context, wanted int64) error {
 	for !s.refused.Load() {
-		changed := s.want(wanted)
+		changed := s.request(wanted)
 		if changed == nil {
 			return nil
 		}
@@ -210,7 +210,7 @@ func (s *Share) refuse() {
 // deny is refuse for a caller that holds pool.mu.
 func (s *Share) deny() {
 	s.refused.Store(true)
-	s.wanted = s.given.Load()
+	s.requested = s.granted.Load()
 	s.leave()
 	s.notify()
 }
@@ -226,7 +226,7 @@ func (s *Share) leave() {
 // unqueue notes that the share is not in pool.waiting any more. The caller holds pool.mu.
 func (s *Share) unqueue() {
 	s.queued = nil
-	s.pool.places.Release(s.caller, 1)
+	s.pool.waitQuota.Release(s.caller, 1)
 }
 
 // notify wakes those who wait for the operation's bytes. The caller holds pool.mu.
@@ -237,13 +237,13 @@ func (s *Share) notify() {
 	}
 }
 
-// want gives the operation that many bytes if it can, and returns nil. Otherwise it returns a channel that is closed when
-// more was given, or when the operation is refused.
-func (s *Share) want(wanted int64) <-chan struct{} {
+// request gives the operation that many bytes if it can, and returns nil. Otherwise it returns a channel that is closed
+// when more was given, or when the operation is refused.
+func (s *Share) request(wanted int64) <-chan struct{} {
 	p := s.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.given.Load() >= wanted || !s.large && s.queued == nil && p.giveSmall(s, wanted) {
+	if s.granted.Load() >= wanted || !s.large && s.queued == nil && p.grantSmall(s, wanted) {
 		return nil
 	}
 	if s.changed == nil {
@@ -251,36 +251,37 @@ func (s *Share) want(wanted int64) <-chan struct{} {
 	}
 	changed := s.changed
 	if !s.large && s.queued == nil {
-		if !p.places.Take(s.caller, 1) {
+		if !p.waitQuota.Take(s.caller, 1) {
 			s.deny()
 			return changed
 		}
 		s.queued = p.waiting.Push(s.caller, s)
 	}
-	s.wanted = max(s.wanted, wanted)
-	p.give()
+	s.requested = max(s.requested, wanted)
+	p.distribute()
 	return changed
 }
 
-// giveSmall gives the operation that many bytes in all of those for small operations, if it can. The caller holds mu.
-func (p *Pool) giveSmall(s *Share, wanted int64) bool {
-	more := max(wanted-s.given.Load(), smallStep)
-	if wanted > small || !p.small.Take(s.caller, int(more)) {
+// grantSmall gives the operation that many bytes in all of those for small operations, if it can. The caller holds mu.
+func (p *Pool) grantSmall(s *Share, wanted int64) bool {
+	more := max(wanted-s.granted.Load(), smallStep)
+	if wanted > smallOperations || !p.smallQuota.Take(s.caller, int(more)) {
 		return false
 	}
-	s.given.Add(more)
+	s.granted.Add(more)
 	return true
 }
 
-// give gives bytes to the operations that want some: to those that hold some, and then to the others. The caller holds mu.
-func (p *Pool) give() {
+// distribute gives bytes to the operations that want some: to those that hold some, and then to the others. The caller
+// holds mu.
+func (p *Pool) distribute() {
 	for i, s := range p.holders {
-		if more := s.wanted - s.given.Load(); more > 0 && !p.grant(s, max(more, step), i == 0) {
+		if more := s.requested - s.granted.Load(); more > 0 && !p.grant(s, max(more, step), i == 0) {
 			return
 		}
 	}
 	for s, ok := p.waiting.First(); ok; s, ok = p.waiting.First() {
-		if !p.grant(s, max(s.wanted, first), len(p.holders) == 0) {
+		if !p.grant(s, max(s.requested, first), len(p.holders) == 0) {
 			return
 		}
 		p.waiting.Next(func(caller string) bool { return caller == s.caller })
@@ -297,10 +298,10 @@ func (p *Pool) grant(s *Share, more int64, anyCase bool) bool {
 		return false
 	}
 	if !s.large {
-		p.small.Release(s.caller, int(s.given.Swap(0)))
+		p.smallQuota.Release(s.caller, int(s.granted.Swap(0)))
 	}
 	p.used += more
-	s.given.Add(more)
+	s.granted.Add(more)
 	s.notify()
 	return true
 }

@@ -99,8 +99,8 @@ func TestLargeOperationsWaitInOrder(t *testing.T) {
 	})
 }
 
-// TestCallersTakeTurns verifies that a caller waits for one operation of each other caller, however many of them wait.
-func TestCallersTakeTurns(t *testing.T) {
+// TestCallersShareFairly verifies that a caller waits for one operation of each other caller, however many of them wait.
+func TestCallersShareFairly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := bytepool.New(8 * mib)
 		holder := as(t, p, "flood")
@@ -132,9 +132,9 @@ func TestCallersTakeTurns(t *testing.T) {
 	})
 }
 
-// TestFewWait verifies that few operations of a caller, and few of all, wait for bytes. Those beyond are refused at once, each as
-// a whole.
-func TestFewWait(t *testing.T) {
+// TestWaitersAreBounded verifies that few operations of a caller, and few of all, wait for bytes. Those beyond are
+// refused at once, each as a whole.
+func TestWaitersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := bytepool.New(8 * mib)
 		holder := as(t, p, "holder")
@@ -185,8 +185,8 @@ func TestFewWait(t *testing.T) {
 	})
 }
 
-// TestOneCallerMayWaitForALimitedNumber verifies the bound of one caller.
-func TestOneCallerMayWaitForALimitedNumber(t *testing.T) {
+// TestCallerWaitersAreBounded verifies the bound of one caller.
+func TestCallerWaitersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := bytepool.New(8 * mib)
 		holder := as(t, p, "flood")
@@ -294,8 +294,8 @@ func TestOperationsAreRefused(t *testing.T) {
 		holder.has(holder.take(16*mib), "the holder")
 		begun := time.Now()
 		err := <-refused.take(2 * mib)
-		var told *fault.Error
-		if !errors.Is(err, bytepool.ErrBusy) || !errors.As(err, &told) || told.Code != fault.RateLimited || told.RetryAfter < time.Second || told.RetryAfter > 3*time.Second {
+		var faultErr *fault.Error
+		if !errors.Is(err, bytepool.ErrBusy) || !errors.As(err, &faultErr) || faultErr.Code != fault.RateLimited || faultErr.RetryAfter < time.Second || faultErr.RetryAfter > 3*time.Second {
 			t.Errorf("refused with %v", err)
 		}
 		if time.Since(begun) != time.Minute || !refused.share.Refused() {
@@ -316,9 +316,9 @@ func TestOperationsAreRefused(t *testing.T) {
 	})
 }
 
-// TestSharesOutliveTheirOperation verifies that the bytes of an operation are held while a shared call goes on. A call of
+// TestSharesOutliveOperations verifies that the bytes of an operation are held while a shared call goes on. A call of
 // an ended operation has a share of its own.
-func TestSharesOutliveTheirOperation(t *testing.T) {
+func TestSharesOutliveOperations(t *testing.T) {
 	t.Parallel()
 	p := bytepool.New(16 * mib)
 	ctx, share, end := p.Begin(t.Context())

@@ -26,7 +26,7 @@ func TestSharedLoadUsesOneBudget(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, nil)
-			one, other := spent(tt.first), spent(tt.second)
+			one, other := spentBudget(tt.first), spentBudget(tt.second)
 			list := func(ctx context.Context, b *budget.Budget) error {
 				_, err := f.console.Queues(budget.NewContext(ctx, b), f.scope, cc.List[cc.QueueFilter]{PageSize: 5})
 				return err
@@ -86,13 +86,13 @@ func TestSharedLoadWithoutMemory(t *testing.T) {
 	}
 }
 
-// TestSharedLoadThatIsRefused checks that an operation that joined a load sends the call itself if the load is refused for
+// TestRefusedSharedLoad checks that an operation that joined a load sends the call itself if the load is refused for
 // a reason of another operation.
-func TestSharedLoadThatIsRefused(t *testing.T) {
+func TestRefusedSharedLoad(t *testing.T) {
 	t.Parallel()
 	for name, refused := range map[string]*admission.RefusedError{
 		"no place until its end":  {Reason: admission.Busy},
-		"its caller has too many": {Reason: admission.Crowded, Caller: "another"},
+		"its caller has too many": {Reason: admission.QueueFull, Caller: "another"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -131,7 +131,7 @@ func check(t *testing.T, err error, may bool) {
 }
 
 // spent returns a budget of which one call is spent.
-func spent(most int) *budget.Budget {
+func spentBudget(most int) *budget.Budget {
 	b := budget.New(most)
 	_ = budget.Send(budget.NewContext(context.Background(), b), false) // the result is irrelevant
 	return b

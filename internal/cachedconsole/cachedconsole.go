@@ -97,7 +97,7 @@ type request[T any] struct {
 	kind      string
 	scope     scope.Scope
 	params    string   // distinguish it from other reads of the operation
-	part      string   // the requested entity, unless params name it
+	element   string   // the requested entity, unless params name it
 	dependsOn []string // kinds whose change in the scope's company invalidates the answer
 	load      func(context.Context) (T, error)
 	restore   func(T)
@@ -106,8 +106,8 @@ type request[T any] struct {
 }
 
 // key returns the cache key of the request for a principal.
-func (q request[T]) key(identity string) responsecache.Key {
-	return responsecache.Key{Principal: identity, Call: callOf(q.operation, q.scope) + q.params, Part: q.part}
+func (req request[T]) key(identity string) responsecache.Key {
+	return responsecache.Key{Principal: identity, Call: callOf(req.operation, req.scope) + req.params, Element: req.element}
 }
 
 func callOf(operation string, sc scope.Scope) string {
@@ -115,25 +115,25 @@ func callOf(operation string, sc scope.Scope) string {
 }
 
 // read returns the request in the form of the response cache.
-func (q request[T]) read(identity string) responsecache.Read[T] {
+func (req request[T]) read(identity string) responsecache.Read[T] {
 	r := responsecache.Read[T]{
-		Key: q.key(identity), Tags: tags(q.scope, q.dependsOn), SoftTag: refreshTag(identity, q.scope, q.kind), Load: q.load, Restore: q.restore,
+		Key: req.key(identity), Tags: tags(req.scope, req.dependsOn), SoftTag: refreshTag(identity, req.scope, req.kind), Load: req.load, Restore: req.restore,
 	}
-	if q.onLoaded != nil {
-		r.OnLoaded = func(value T, whole responsecache.Container) { q.onLoaded(identity, value, whole) }
+	if req.onLoaded != nil {
+		r.OnLoaded = func(value T, whole responsecache.Container) { req.onLoaded(identity, value, whole) }
 	}
 	return r
 }
 
 // readWith returns the read of q with the read options of its operation.
-func (q request[T]) readWith(opts operation.ReadOptions, identity string) responsecache.Read[T] {
-	r := q.read(identity)
+func (req request[T]) readWith(opts operation.ReadOptions, identity string) responsecache.Read[T] {
+	r := req.read(identity)
 	r.Refresh, r.RefreshID, r.MaxAge = opts.Refresh, opts.RefreshID, opts.MaxAge
 	return r
 }
 
-// ask answers q and records the read in the operation's state.
-func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T]) (T, responsecache.Info, error) {
+// readCached answers q and records the read in the operation's state.
+func readCached[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T]) (T, responsecache.Info, error) {
 	t := operation.FromContext(ctx)
 	identity := c.opts.Identity(principal.FromContext(ctx))
 	if isProbe(ctx) {
@@ -162,7 +162,7 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 	}
 	var own atomic.Bool // a load may outlive its reader
 	r := q.readWith(opts, identity)
-	r.Patience = operation.FromContext(ctx).Patience()
+	r.StaleWait = operation.FromContext(ctx).StaleWait()
 	if q.fallback != nil {
 		r.HasFallback = func() bool { return q.fallback(identity) }
 	}
@@ -174,10 +174,10 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 		return q.load(ctx)
 	}
 	value, info, err := v.Get(ctx, r)
-	for concernsOther(ctx, err) && !own.Load() && ctx.Err() == nil {
+	for isOtherCallersError(ctx, err) && !own.Load() && ctx.Err() == nil {
 		value, info, err = v.Get(ctx, r) // it joined a load of another operation
 	}
-	if _, expires := p.Expires(); expires && p.Kind() == principal.PassThrough && fault.CodeOf(err) == fault.Unauthenticated && !own.Load() {
+	if _, expires := p.Expires(); expires && p.Credential() == principal.PassThrough && fault.CodeOf(err) == fault.Unauthenticated && !own.Load() {
 		// The refused token may have been another token of the same user.
 		value, err = q.load(ctx)
 		info = responsecache.Info{Source: responsecache.Loaded}
@@ -191,10 +191,10 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 	return value, info, err
 }
 
-// concernsOther reports whether a joined load may have failed for a reason that does not concern the operation of ctx. The
-// budget of another operation is exceeded, it has no memory, or it waited for a place until its end. Or too many
-// operations of another caller wait. An operation that has sent calls is not refused for those that wait.
-func concernsOther(ctx context.Context, err error) bool {
+// isOtherCallersError reports whether a joined load may have failed for a reason that does not concern the operation of
+// ctx. The budget of another operation is exceeded, it has no memory, or it waited for a place until its end. Or too
+// many operations of another caller wait. An operation that has sent calls is not refused for those that wait.
+func isOtherCallersError(ctx context.Context, err error) bool {
 	var refused *admission.RefusedError
 	switch {
 	case errors.Is(err, budget.ErrExceeded), errors.Is(err, bytepool.ErrBusy):
@@ -204,12 +204,12 @@ func concernsOther(ctx context.Context, err error) bool {
 	case refused.Reason == admission.Busy:
 		return true
 	}
-	return refused.Reason == admission.Crowded && (refused.Caller != principal.Caller(ctx) || budget.FromContext(ctx).Started())
+	return refused.Reason == admission.QueueFull && (refused.Caller != principal.Caller(ctx) || budget.FromContext(ctx).Started())
 }
 
 // accepted returns an error if the principal has ended. Service accounts never end.
 func (c *Console) accepted(ctx context.Context, p principal.Principal) error {
-	if p.Kind() == principal.Service {
+	if p.Credential() == principal.Service {
 		return nil
 	}
 	return c.opts.Accepted(ctx)

@@ -202,8 +202,8 @@ func dial(t *testing.T, server *redistest.Server) redis.UniversalClient {
 	return client
 }
 
-// TestEntityOfCachedList checks that an entity of a cached list answers a read of that entity.
-func TestEntityOfCachedList(t *testing.T) {
+// TestCachedListServesEntity checks that an entity of a cached list answers a read of that entity.
+func TestCachedListServesEntity(t *testing.T) {
 	f := newFixture(t, nil)
 	ctx, sc, c := f.owner(), f.scope, f.console
 	list := cc.List[cc.PackageFilter]{PageSize: 50}
@@ -212,11 +212,11 @@ func TestEntityOfCachedList(t *testing.T) {
 		t.Errorf("a package of a list without versions answered for one with them: %d calls", n)
 	}
 	other := must[*cc.Page[cc.Package]](t)(c.Packages(ctx, sc, list)).List[1]
-	if kept := c.CachedPackages(ctx, sc, []string{other.ID}, true, nil); len(kept) != 0 {
+	if cached := c.CachedPackages(ctx, sc, []string{other.ID}, true, nil); len(cached) != 0 {
 		t.Error("a package of a list without versions was given for one with them")
 	}
-	if kept := c.CachedPackages(ctx, sc, []string{other.ID, bare.ID}, false, nil); len(kept) != 2 {
-		t.Errorf("%d packages were at hand for who wants no versions", len(kept))
+	if cached := c.CachedPackages(ctx, sc, []string{other.ID, bare.ID}, false, nil); len(cached) != 2 {
+		t.Errorf("%d packages were at hand for who wants no versions", len(cached))
 	}
 	page := must[*cc.Page[cc.Workflow]](t)(c.Workflows(ctx, sc, cc.List[cc.WorkflowFilter]{PageSize: 50}))
 	w := page.List[0]
@@ -227,10 +227,10 @@ func TestEntityOfCachedList(t *testing.T) {
 		if got := must[*cc.Workflow](t)(c.Workflow(ctx, w.Scope(), w.ID)); got != w {
 			t.Errorf("got another one in its own scope: %+v", got)
 		}
-		if kept := c.CachedWorkflows(ctx, sc, []string{w.ID, "00000000-0000-4000-8000-000000000001"}, true, nil); len(kept) != 1 || kept[0] != w {
-			t.Errorf("kept %+v", kept)
+		if cached := c.CachedWorkflows(ctx, sc, []string{w.ID, "00000000-0000-4000-8000-000000000001"}, true, nil); len(cached) != 1 || cached[0] != w {
+			t.Errorf("kept %+v", cached)
 		}
-		if kept := c.CachedWorkflows(f.as("solo"), sc, []string{w.ID}, true, nil); len(kept) != 0 {
+		if cached := c.CachedWorkflows(f.as("solo"), sc, []string{w.ID}, true, nil); len(cached) != 0 {
 			t.Error("another user was given what was kept")
 		}
 	})
@@ -259,19 +259,19 @@ func TestReadOptions(t *testing.T) {
 		}
 		reads := tt.t.Reads()
 		if len(reads) != 1 || reads[0].Operation != cc.OpRobots || reads[0].Kind != cachedconsole.Robots || (reads[0].Source == responsecache.Loaded) != (tt.want == 1) {
-			t.Errorf("%s: trail %+v", name, reads)
+			t.Errorf("%s: reads %+v", name, reads)
 		}
 	}
 	for _, w := range []*operation.State{anew, recent} {
-		if kept := c.CachedRobots(operation.NewContext(ctx, w), sc, []string{id}, true, nil); len(kept) > 0 {
-			t.Error("what is kept was given in spite of the wish")
+		if cached := c.CachedRobots(operation.NewContext(ctx, w), sc, []string{id}, true, nil); len(cached) > 0 {
+			t.Error("a cached entry was given in spite of no-cache")
 		}
 	}
 	f.ended.Store(true)
 	if _, err := c.Robots(ctx, sc, list); !errors.Is(err, errEnded) {
 		t.Errorf("who is no longer accepted was answered: %v", err)
 	}
-	if kept := c.CachedRobots(ctx, sc, []string{id}, true, nil); len(kept) > 0 {
+	if cached := c.CachedRobots(ctx, sc, []string{id}, true, nil); len(cached) > 0 {
 		t.Error("who is no longer accepted was given what is kept")
 	}
 	f.ended.Store(false)

@@ -115,7 +115,7 @@ func touchesPackages() []string  { return []string{Packages, Workflows, Layouts}
 func touchesQueues() []string    { return []string{Queues, Robots, Workflows, Layouts} }
 func touchesWorkflows() []string { return []string{Workflows, Layouts} }
 func touchesRobots() []string    { return []string{Workflows, Robots, Queues} }
-func startsJobs() []string       { return []string{Workflows, Layouts, Robots, Queues} }
+func touchesJobs() []string      { return []string{Workflows, Layouts, Robots, Queues} }
 
 // kinds is the table of kinds with its views. Without a cache, the views are nil.
 type kinds struct {

@@ -25,9 +25,9 @@ func DefaultLifetimes() Lifetimes {
 
 // With returns a copy of l in which set has stored each duration in the policy of its kind. An unknown kind is an error
 // that names it.
-func (l Lifetimes) With(parts map[string]time.Duration, set func(*responsecache.Policy, time.Duration)) (Lifetimes, error) {
+func (l Lifetimes) With(durations map[string]time.Duration, set func(*responsecache.Policy, time.Duration)) (Lifetimes, error) {
 	changed := maps.Clone(l)
-	for kind, d := range parts {
+	for kind, d := range durations {
 		policy, known := l[kind]
 		if !known {
 			return nil, fmt.Errorf("%q is none of the kinds %s", kind, strings.Join(slices.Sorted(maps.Keys(l)), ", "))

@@ -20,7 +20,7 @@ import (
 
 // Companies returns the principal's companies whose name contains the given text.
 func (c *Console) Companies(ctx context.Context, sc scope.Scope, name string) ([]*cc.Company, error) {
-	v, _, err := ask(ctx, c, c.kinds.companies.view, request[[]*cc.Company]{
+	v, _, err := readCached(ctx, c, c.kinds.companies.view, request[[]*cc.Company]{
 		operation: cc.OpCompanies, kind: Companies, scope: sc, params: name,
 		load: func(ctx context.Context) ([]*cc.Company, error) { return c.Client.Companies(ctx, sc, name) },
 	})
@@ -29,7 +29,7 @@ func (c *Console) Companies(ctx context.Context, sc scope.Scope, name string) ([
 
 // DepartmentTree returns the department tree of the scope's company.
 func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.DepartmentTree, error) {
-	v, _, err := ask(ctx, c, c.kinds.tree.view, request[*cc.DepartmentTree]{
+	v, _, err := readCached(ctx, c, c.kinds.tree.view, request[*cc.DepartmentTree]{
 		operation: cc.OpDepartmentTree, kind: Tree, scope: sc,
 		load:    func(ctx context.Context) (*cc.DepartmentTree, error) { return c.Client.DepartmentTree(ctx, sc) },
 		restore: restoreScope[*cc.DepartmentTree](sc),
@@ -39,7 +39,7 @@ func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.Depar
 
 // Self returns the principal as a user of the scope's company.
 func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, error) {
-	v, _, err := ask(ctx, c, c.kinds.self.view, request[*cc.CompanyUser]{
+	v, _, err := readCached(ctx, c, c.kinds.self.view, request[*cc.CompanyUser]{
 		operation: cc.OpSelf, kind: Self, scope: sc,
 		load:    func(ctx context.Context) (*cc.CompanyUser, error) { return c.Client.Self(ctx, sc) },
 		restore: restoreScope[*cc.CompanyUser](sc),
@@ -52,7 +52,7 @@ func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, er
 
 // WorkflowRobots returns a page of the robots of a workflow. It depends on the robots and on the workflow.
 func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, index, size int) (*cc.Page[cc.Robot], error) {
-	v, _, err := ask(ctx, c, c.kinds.Robots.pages, request[*cc.Page[cc.Robot]]{
+	v, _, err := readCached(ctx, c, c.kinds.Robots.pages, request[*cc.Page[cc.Robot]]{
 		operation: cc.OpWorkflowRobots, kind: Robots, scope: sc, dependsOn: []string{Robots, Workflows},
 		params: scope.Lower(id) + "\n" + strconv.Itoa(index) + "\n" + strconv.Itoa(size),
 		load: func(ctx context.Context) (*cc.Page[cc.Robot], error) {
@@ -91,14 +91,14 @@ func page[T, F any](ctx context.Context, c *Console, k *Listed[T], sc scope.Scop
 			return k.one.HasStale(responsecache.Key{Principal: identity, Call: callOf(k.GetOperation, sc)}, l.IDs)
 		}
 	}
-	v, _, err := ask(ctx, c, k.pages, q)
+	v, _, err := readCached(ctx, c, k.pages, q)
 	return v, err
 }
 
 // entityRequest returns the request for one entity.
 func entityRequest[T any](k *Listed[T], sc scope.Scope, id string, load func(context.Context, scope.Scope, string) (*T, error)) request[*T] {
 	return request[*T]{
-		operation: k.GetOperation, kind: k.Name, scope: sc, part: scope.Lower(id), dependsOn: []string{k.Name},
+		operation: k.GetOperation, kind: k.Name, scope: sc, element: scope.Lower(id), dependsOn: []string{k.Name},
 		load:    func(ctx context.Context) (*T, error) { return load(ctx, sc, id) },
 		restore: restoreScope[*T](sc),
 	}
@@ -107,7 +107,7 @@ func entityRequest[T any](k *Listed[T], sc scope.Scope, id string, load func(con
 func one[T any](ctx context.Context, c *Console, k *Listed[T], sc scope.Scope, id string,
 	load func(context.Context, scope.Scope, string) (*T, error),
 ) (*T, error) {
-	v, _, err := ask(ctx, c, k.one, entityRequest(k, sc, id, load))
+	v, _, err := readCached(ctx, c, k.one, entityRequest(k, sc, id, load))
 	return v, err
 }
 
@@ -125,34 +125,34 @@ func indexPage[T any](k *Listed[T], sc scope.Scope) func(string, *cc.Page[T], re
 			return
 		}
 		on, soft := tags(sc, []string{k.Name}), refreshTag(identity, sc, k.Name) // ownScope stays in the same company, so the tags are the same
-		for call, parts := range partsByCall(k, sc, p) {
-			_ = k.one.Index(responsecache.Key{Principal: identity, Call: call}, on, soft, parts, whole) // it fails only without a principal, and then there is no view
+		for call, elements := range elementsByCall(k, sc, p) {
+			_ = k.one.Index(responsecache.Key{Principal: identity, Call: call}, on, soft, elements, whole) // it fails only without a principal, and then there is no view
 		}
 	}
 }
 
-// partsByCall groups the entities of a page loaded in sc by the call under which they are indexed.
-func partsByCall[T any](k *Listed[T], sc scope.Scope, p *cc.Page[T]) map[string][]responsecache.Part {
+// elementsByCall groups the entities of a page loaded in sc by the call under which they are indexed.
+func elementsByCall[T any](k *Listed[T], sc scope.Scope, p *cc.Page[T]) map[string][]responsecache.Element {
 	type place struct {
 		scope scope.Scope
 		less  bool
 	}
-	at := make(map[place][]responsecache.Part, 2)
+	at := make(map[place][]responsecache.Element, 2)
 	for i, v := range p.List {
-		part := responsecache.Part{N: i, Name: scope.Lower(k.ID(v))}
+		element := responsecache.Element{N: i, Name: scope.Lower(k.ID(v))}
 		less := !k.IsComplete(v)
-		at[place{sc, less}] = append(at[place{sc, less}], part)
+		at[place{sc, less}] = append(at[place{sc, less}], element)
 		if own, ok := ownScope(sc, v); ok {
-			at[place{own, less}] = append(at[place{own, less}], part)
+			at[place{own, less}] = append(at[place{own, less}], element)
 		}
 	}
-	calls := make(map[string][]responsecache.Part, len(at))
-	for in, parts := range at {
+	calls := make(map[string][]responsecache.Element, len(at))
+	for in, elements := range at {
 		call := callOf(k.GetOperation, in.scope)
 		if in.less {
 			call += partial
 		}
-		calls[call] = parts
+		calls[call] = elements
 	}
 	return calls
 }
@@ -237,7 +237,7 @@ func emptyRefusal(err error) bool {
 }
 
 // viewOf creates a view. Entries hold the client's own structs, which are an allow-list of the console's fields.
-func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View[T], part func(any, int) (T, string, bool)) (err error) {
+func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View[T], element func(any, int) (T, string, bool)) (err error) {
 	size := sizeOf[T]()
 	*into, err = responsecache.Of(c, responsecache.Kind[T]{
 		Name:   row,
@@ -247,7 +247,7 @@ func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View
 			return v, err
 		},
 		Size:     size,
-		Part:     part,
+		Element:  element,
 		Negative: func(err error) bool { return fault.CodeOf(err) == fault.NotFound },
 		Final: func(err error) bool {
 			code := fault.CodeOf(err)

@@ -146,7 +146,7 @@ func (c *Console) DeleteWorkflow(ctx context.Context, sc scope.Scope, id string)
 
 // ExecuteWorkflow starts jobs.
 func (c *Console) ExecuteWorkflow(ctx context.Context, sc scope.Scope, id string, x cc.WorkflowExecution) ([]*cc.Job, error) {
-	return change(ctx, c, cc.OpExecuteWorkflow, sc, startsJobs(), func() ([]*cc.Job, error) {
+	return change(ctx, c, cc.OpExecuteWorkflow, sc, touchesJobs(), func() ([]*cc.Job, error) {
 		return c.Client.ExecuteWorkflow(ctx, sc, id, x)
 	})
 }
@@ -174,7 +174,7 @@ func (c *Console) UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []st
 
 // ExecuteWorkflowLayout starts the jobs of a layout.
 func (c *Console) ExecuteWorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*cc.JobGroup, error) {
-	return change(ctx, c, cc.OpExecuteWorkflowLayout, sc, startsJobs(), func() (*cc.JobGroup, error) {
+	return change(ctx, c, cc.OpExecuteWorkflowLayout, sc, touchesJobs(), func() (*cc.JobGroup, error) {
 		return c.Client.ExecuteWorkflowLayout(ctx, sc, id)
 	})
 }

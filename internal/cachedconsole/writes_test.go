@@ -192,8 +192,8 @@ func TestFailedChangeInvalidates(t *testing.T) {
 	}
 }
 
-// TestOutageKeepsStaleAnswers verifies which failed changes leave answers for a console that fails.
-func TestOutageKeepsStaleAnswers(t *testing.T) {
+// TestOutageServesStaleEntries verifies which failed changes leave answers for a console that fails.
+func TestOutageServesStaleEntries(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fault consolesim.Fault
 		stale bool

@@ -20,8 +20,8 @@ const (
 // Finding is one result of a check.
 type Finding struct {
 	Level Level
-	// Part is what was checked, such as a setting, Redis, or an operation of the console.
-	Part string
+	// Component is what was checked, such as a setting, Redis, or an operation of the console.
+	Component string
 	// Text holds no secret.
 	Text string
 }
@@ -55,7 +55,7 @@ func (r *Report) Failures() (n int) {
 // Write writes one line for each finding.
 func (r *Report) Write(w io.Writer) error {
 	for _, f := range r.Findings {
-		if _, err := fmt.Fprintf(w, "%-8s %s: %s\n", f.Level, f.Part, f.Text); err != nil {
+		if _, err := fmt.Fprintf(w, "%-8s %s: %s\n", f.Level, f.Component, f.Text); err != nil {
 			return err
 		}
 	}

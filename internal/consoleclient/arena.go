@@ -27,52 +27,52 @@ const (
 )
 
 // copyString copies b into a string.
-func (k *arena) copyString(b []byte) string {
+func (a *arena) copyString(b []byte) string {
 	if len(b) > textBytes/8 {
 		return string(b)
 	}
-	if k.bytes.Cap()-k.bytes.Len() < len(b) {
-		k.bytes.Reset() // strings returned earlier keep the old allocation
-		k.bytes.Grow(textBytes)
+	if a.bytes.Cap()-a.bytes.Len() < len(b) {
+		a.bytes.Reset() // strings returned earlier keep the old allocation
+		a.bytes.Grow(textBytes)
 	}
-	start := k.bytes.Len()
-	k.bytes.Write(b)
-	return k.bytes.String()[start:]
+	start := a.bytes.Len()
+	a.bytes.Write(b)
+	return a.bytes.String()[start:]
 }
 
 // pointer returns a pointer to a copy of s.
-func (k *arena) pointer(s string) *string {
-	if len(k.slots) == 0 {
-		k.slots = make([]string, textSlots)
+func (a *arena) pointer(s string) *string {
+	if len(a.slots) == 0 {
+		a.slots = make([]string, textSlots)
 	}
-	p := &k.slots[0]
+	p := &a.slots[0]
 	*p = s
-	k.slots = k.slots[1:]
+	a.slots = a.slots[1:]
 	return p
 }
 
 // copyStrings returns a copy of list that is never nil.
-func (k *arena) copyStrings(list []string) []string {
+func (a *arena) copyStrings(list []string) []string {
 	n := len(list)
 	if n > textSlots/4 {
 		return slices.Clone(list)
 	}
-	if len(k.slots) <= n {
-		k.slots = make([]string, textSlots)
+	if len(a.slots) <= n {
+		a.slots = make([]string, textSlots)
 	}
-	copied := k.slots[:n:n]
-	k.slots = k.slots[n:]
+	copied := a.slots[:n:n]
+	a.slots = a.slots[n:]
 	copy(copied, list)
 	return copied
 }
 
 // memberName copies the name of the next member. It reuses the name at the same position of the previous StringMap if
 // equal, because elements of a list usually have the same names.
-func (k *arena) memberName(name []byte) string {
-	if last := k.members[:cap(k.members)]; len(last) > len(k.members) {
-		if before := last[len(k.members)].Name; before == string(name) {
+func (a *arena) memberName(name []byte) string {
+	if last := a.members[:cap(a.members)]; len(last) > len(a.members) {
+		if before := last[len(a.members)].Name; before == string(name) {
 			return before
 		}
 	}
-	return k.copyString(name)
+	return a.copyString(name)
 }

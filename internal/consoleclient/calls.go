@@ -15,21 +15,21 @@ func getPage[T any](ctx context.Context, c *Client, sc scope.Scope, r request, n
 		a.maxElements, a.before = r.maxElements(), r.before()
 		var err error
 		var unidentified error
-		page.Count, page.Served, err = decodeList(a, names, func(e *T, place int) {
+		page.Count, page.Served, err = decodeList(a, names, func(e *T, position int) {
 			if unidentified == nil {
 				unidentified = checkIDs(e)
 			}
 			if s, ok := any(e).(stamper); ok {
 				s.Stamp(sc)
 			}
-			if place != len(page.List) && page.Places == nil {
-				page.Places = make([]int, len(page.List))
-				for i := range page.Places {
-					page.Places[i] = i
+			if position != len(page.List) && page.Positions == nil {
+				page.Positions = make([]int, len(page.List))
+				for i := range page.Positions {
+					page.Positions[i] = i
 				}
 			}
-			if page.Places != nil {
-				page.Places = append(page.Places, place)
+			if page.Positions != nil {
+				page.Positions = append(page.Positions, position)
 			}
 			page.List = append(page.List, e)
 		})

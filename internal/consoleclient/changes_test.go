@@ -13,8 +13,8 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// TestChangesAnsweredWithLittle: a successful mutation is done, even if its response holds little.
-func TestChangesAnsweredWithLittle(t *testing.T) {
+// TestMutationsWithShortResponses: a successful mutation is done, even if its response holds little.
+func TestMutationsWithShortResponses(t *testing.T) {
 	job := `{"id":"` + guid + `","name":"a job"}`
 	calls := map[string]func(context.Context, *Client) (id string, err error){
 		"execute": func(ctx context.Context, c *Client) (string, error) {
@@ -87,7 +87,7 @@ func TestChangesAnsweredWithLittle(t *testing.T) {
 	}
 }
 
-func TestExecutionAnsweredByOneJob(t *testing.T) {
+func TestExecutionReturnsSingleJob(t *testing.T) {
 	client := newTestClient(t, serve(t, jsonAnswer(`{"id":"`+guid+`","name":"a job","state":"Running"}`)), nil)
 	jobs, err := client.ExecuteWorkflow(t.Context(), testScope, guid, WorkflowExecution{})
 	if err != nil || len(jobs) != 1 {
@@ -98,7 +98,7 @@ func TestExecutionAnsweredByOneJob(t *testing.T) {
 	}
 }
 
-func TestUploadsAnsweredWithLittle(t *testing.T) {
+func TestUploadsWithShortResponses(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"no content": statusAnswer(http.StatusNoContent, "", ""), "empty": jsonAnswer(""), "empty object": jsonAnswer("{}"),
 	} {
@@ -137,8 +137,8 @@ func ifAny[T any](id func(*T) string) func(*T, error) (string, error) {
 	}
 }
 
-// TestChangesWhoseAnswerBreaksOff: a mutation with a truncated response has an unknown outcome.
-func TestChangesWhoseAnswerBreaksOff(t *testing.T) {
+// TestMutationsWithTruncatedResponses: a mutation with a truncated response has an unknown outcome.
+func TestMutationsWithTruncatedResponses(t *testing.T) {
 	for _, framing := range []string{"Content-Length: 500", "Transfer-Encoding: chunked"} {
 		for _, body := range []string{"", "{", "{}", "nul", "{} ", "\xef\xbb\xbf{}", `{"id":"` + guid + `"}`} {
 			t.Run(fmt.Sprintf("%s %q", framing, body), func(t *testing.T) {

@@ -90,8 +90,8 @@ type Options struct {
 	// Logger logs at debug level the console's details of its own failures (status 500 and above). Callers do not see
 	// them. nil: no log.
 	Logger *slog.Logger
-	// UserAgent is sent with every call, except to the upload storage; empty: "consoleql".
-	UserAgent string
+	// userAgent is sent with every call, except to the upload storage; empty: "consoleql".
+	userAgent string
 }
 
 // Call describes one finished call for Options.Observe.
@@ -189,7 +189,7 @@ func newHTTPClient(o Options) (httpClient, error) {
 	if o.Timeout < 0 || o.WriteTimeout < 0 || o.UploadTimeout < 0 || o.MaxResponseBytes < 0 {
 		return httpClient{}, errors.New("consoleclient: a negative timeout or size in Options")
 	}
-	w := httpClient{admission: o.Admission, timeout: o.Timeout, writeTimeout: o.WriteTimeout, max: o.MaxResponseBytes, memory: o.Memory, observe: o.Observe, trace: o.Trace, userAgent: o.UserAgent}
+	w := httpClient{admission: o.Admission, timeout: o.Timeout, writeTimeout: o.WriteTimeout, max: o.MaxResponseBytes, memory: o.Memory, observe: o.Observe, trace: o.Trace, userAgent: o.userAgent}
 	if w.timeout == 0 {
 		w.timeout = DefaultTimeout
 	}

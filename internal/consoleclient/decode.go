@@ -222,9 +222,9 @@ func (l *listReader[T]) elements() error {
 
 // decodeList reads a list as a stream and calls each for every element. The list is the whole response, or its member
 // with one of the given lower-case names. "count" is the total length of the list, -1 if the response does not hold
-// it. An element that is no object is skipped but counts as a place. A null list is an empty page, unless the count says
+// it. An element that is no object is skipped but counts as a position. A null list is an empty page, unless the count says
 // that the page has entities.
-func decodeList[T any](a *responseReader, names []string, each func(e *T, place int)) (count, places int, err error) {
+func decodeList[T any](a *responseReader, names []string, each func(e *T, position int)) (count, positions int, err error) {
 	list := &listReader[T]{a: a, each: each}
 	c, err := a.firstByte()
 	switch {

@@ -10,10 +10,10 @@ import (
 
 // These decoders use json alone. They are the reference for decodeList and decodeOne, which use generated readers.
 
-func listByJSON[T any](dec *jsontext.Decoder, names []string, each func(e *T, place int)) (count, places int, err error) {
+func listByJSON[T any](dec *jsontext.Decoder, names []string, each func(e *T, position int)) (count, positions int, err error) {
 	n, objects, others := 0, 0, 0
 	one := func() error {
-		place := n
+		position := n
 		n++
 		switch dec.PeekKind() {
 		case kindObject:
@@ -28,7 +28,7 @@ func listByJSON[T any](dec *jsontext.Decoder, names []string, each func(e *T, pl
 		if err := json.UnmarshalDecode(dec, e); err != nil {
 			return err
 		}
-		each(e, place)
+		each(e, position)
 		return nil
 	}
 	all := func() error {

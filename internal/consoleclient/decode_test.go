@@ -46,8 +46,8 @@ func agreementOn[T any]() agreement {
 		) found {
 			var f found
 			var err error
-			f.Count, f.Served, err = list([]string{"list", "companies"}, func(e *T, place int) {
-				f.List, f.Places = append(f.List, e), append(f.Places, place)
+			f.Count, f.Served, err = list([]string{"list", "companies"}, func(e *T, position int) {
+				f.List, f.Places = append(f.List, e), append(f.Places, position)
 			})
 			if f.ListFails, f.Known = err != nil, known(err); err != nil {
 				f.Count, f.Served, f.List, f.Places = 0, 0, nil, nil // undefined after an error
@@ -148,8 +148,8 @@ func answers(t testing.TB, query string, dialects ...consolesim.Dialect) map[str
 	return out
 }
 
-// odd are values that may appear anywhere in a response.
-var odd = []string{
+// irregularValues are values that may appear anywhere in a response.
+var irregularValues = []string{
 	`null`, `true`, `false`, `0`, `1`, `-1`, `1e3`, `3.9`, `99999999999999999999`, `123456789`, `1234567890`, `""`, `"x"`, `"true"`, `"TRUE"`, `"1"`, `" 7 "`,
 	`[]`, `{}`, `[null]`, `[1,"a",null,{"b":[2]},true]`, `{"a":1,"a":null,"b":"c"}`, `[{"id":1},null,3,[{}]]`, `[{},{}]`, `{"id":"x","name":null}`,
 	`"\u00e9\ud83d\ude00\n\""`, `"\ud800"`, "\"\xff\"", "\"\xed\xa0\x80\"", `"\\"`, `"2022-07-29T12:13:00"`, `"2022-07-29T12:13:00.5+08:00"`,
@@ -157,7 +157,7 @@ var odd = []string{
 	`[`, `"`, `}`, `tru`, `01`, ``,
 }
 
-func oddAnswers() []string {
+func irregularAnswers() []string {
 	return []string{
 		``, ` `, `null`, `3`, `"x"`, `[]`, `{}`, `[null]`, `[3]`, `[{}]`, `{"list":3}`, `{"list":null}`, `{"list":[null,{"id":"1"}]}`,
 		`{"list":[{"id":"1"},3]}`, `{"count":1,"list":[null]}`, `{"count":1,"list":[]}`, `{"count":1,"list":null}`, `{"list":null,"count":"2"}`, `{"count":1,"list":null,"list":[]}`, `{"count":1,"list":[],"list":null}`, `{"count":"0","list":[]}`, `{"Count":null,"List":[]}`,
@@ -184,7 +184,7 @@ func FuzzDecodersAgree(f *testing.F) {
 	for _, answer := range answers(f, "PageSize=2&IncludeVersions=true", consolesim.Dialect{}) {
 		f.Add(answer)
 	}
-	for _, answer := range oddAnswers() {
+	for _, answer := range irregularAnswers() {
 		f.Add([]byte(answer))
 	}
 	all := agreements()
@@ -220,11 +220,11 @@ func TestDecodersAgreeOnMutations(t *testing.T) {
 			}
 			for range *mutants {
 				at := members[random.IntN(len(members))]
-				s := &scanner{in: answer, at: at}
+				s := &scanner{in: answer, pos: at}
 				if _, err := s.raw(); err != nil {
 					continue
 				}
-				mutant := bytes.Join([][]byte{answer[:at], []byte(odd[random.IntN(len(odd))]), answer[s.at:]}, nil)
+				mutant := bytes.Join([][]byte{answer[:at], []byte(irregularValues[random.IntN(len(irregularValues))]), answer[s.pos:]}, nil)
 				for range random.IntN(2) {
 					mutant = mutant[:random.IntN(len(mutant)+1)]
 				}
@@ -259,8 +259,8 @@ func TestReadByMembers(t *testing.T) {
 	}
 }
 
-// TestTextsAreCopies: decoded values retain neither the buffer nor the rest of the response.
-func TestTextsAreCopies(t *testing.T) {
+// TestStringsAreCopied: decoded values retain neither the buffer nor the rest of the response.
+func TestStringsAreCopied(t *testing.T) {
 	answer := []byte(`{"id":"1","name":"first","description":"second","tags":["third"],"properties":{"k":"v"},"robotCount":3}`)
 	q := new(Queue)
 	if err := readInto(&scanner{in: answer, arena: &arena{}}, q); err != nil {

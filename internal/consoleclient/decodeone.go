@@ -12,9 +12,9 @@ func isMissingResult(err error) bool {
 }
 
 // value reads the next value. The returned bytes are valid until the next read.
-func (a *responseReader) value() (raw []byte, err error) {
-	err = a.withRefill(func() error {
-		raw, err = a.raw()
+func (r *responseReader) value() (raw []byte, err error) {
+	err = r.withRefill(func() error {
+		raw, err = r.raw()
 		return err
 	})
 	return raw, err
@@ -79,7 +79,7 @@ func decodeEntity[T any](a *responseReader, id func(*T) string) (*T, error) {
 	case wrapped.list[0] != '[':
 		return nil, errNoEntity
 	}
-	places, err := eachObject(&scanner{in: wrapped.list, arena: a.arena}, func(e *T) bool {
+	positions, err := eachObject(&scanner{in: wrapped.list, arena: a.arena}, func(e *T) bool {
 		found = e
 		return false
 	})
@@ -88,7 +88,7 @@ func decodeEntity[T any](a *responseReader, id func(*T) string) (*T, error) {
 		return nil, err
 	case found != nil:
 		return requireID(found, id)
-	case places == 0 && wrapped.count == 0:
+	case positions == 0 && wrapped.count == 0:
 		return nil, errEmptyList
 	}
 	return nil, errNoEntity
@@ -96,24 +96,24 @@ func decodeEntity[T any](a *responseReader, id func(*T) string) (*T, error) {
 
 // eachObject reads the objects of a list until each returns false, and skips other elements. It returns the number of
 // elements that it has read or skipped.
-func eachObject[T any](s *scanner, each func(*T) bool) (places int, err error) {
-	for ; ; places++ {
-		more, err := s.next('[', ']', places == 0)
+func eachObject[T any](s *scanner, each func(*T) bool) (positions int, err error) {
+	for ; ; positions++ {
+		more, err := s.next('[', ']', positions == 0)
 		if err != nil || !more {
-			return places, err
+			return positions, err
 		}
 		if c := s.peek(); c != '{' {
 			if err := s.skip(c); err != nil {
-				return places, err
+				return positions, err
 			}
 			continue
 		}
 		e := new(T)
 		if err := readInto(s, e); err != nil {
-			return places, err
+			return positions, err
 		}
 		if !each(e) {
-			return places + 1, nil
+			return positions + 1, nil
 		}
 	}
 }

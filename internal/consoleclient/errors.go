@@ -27,8 +27,8 @@ type Error struct {
 	// Title and Detail are the console's own text (RFC 7807 and similar formats), bounded, on one line and without a
 	// token. Title is the text of the status if the console sends none. Detail is empty for status 500 and above.
 	Title, Detail string
-	// Kind is the error code for callers.
-	Kind fault.Code
+	// Code is the error code for callers.
+	Code fault.Code
 	// RetryAfter is the wait that the console asks for, at most 5 minutes; 0 if it asks for none.
 	RetryAfter time.Duration
 	// Foreign reports that an intermediary such as a proxy wrote the response.
@@ -39,8 +39,8 @@ type Error struct {
 	Err error
 	// Unsent reports that the request was not sent: there was no connection, or the console had asked to wait.
 	Unsent bool
-	// hidden is the console's detail of its own failure, for the log only.
-	hidden string
+	// detail is the console's detail of its own failure, for the log only.
+	detail string
 	// oauth is the SSO's OAuth error (RFC 6749, section 5.2). It is inspected and never shown.
 	oauth, oauthCode string
 }
@@ -72,8 +72,8 @@ func (e *Error) AskedToWait() bool {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// FaultCode returns Kind, for fault.CodeOf.
-func (e *Error) FaultCode() fault.Code { return e.Kind }
+// FaultCode returns Code, for fault.CodeOf.
+func (e *Error) FaultCode() fault.Code { return e.Code }
 
 // FaultOutcome returns the outcome of a mutation that failed with e, for fault.OutcomeOf. Only a known status of 400
 // to 499 in the console's own response is a refusal. An unknown one, such as 499, may come from a proxy that gave up
@@ -86,14 +86,14 @@ func (e *Error) FaultOutcome() fault.Outcome {
 		return fault.Unknown
 	case e.Status == http.StatusMethodNotAllowed: // its error code is UpstreamInvalidResponse, but nothing was done
 		return fault.Refused
-	case e.Kind == fault.UpstreamTimeout, e.Kind == fault.UpstreamUnavailable, e.Kind == fault.UpstreamInvalidResponse:
+	case e.Code == fault.UpstreamTimeout, e.Code == fault.UpstreamUnavailable, e.Code == fault.UpstreamInvalidResponse:
 		return fault.Unknown
 	default:
 		return fault.Refused
 	}
 }
 
-func kindOfStatus(status int) fault.Code {
+func codeOfStatus(status int) fault.Code {
 	switch status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
 		return fault.BadUserInput
@@ -145,7 +145,7 @@ func invalid(operation string, status int, detail string, err error) *Error {
 		Status:    status,
 		Title:     "invalid response",
 		Detail:    detail,
-		Kind:      fault.UpstreamInvalidResponse,
+		Code:      fault.UpstreamInvalidResponse,
 		Err:       err,
 	}
 }
@@ -163,10 +163,10 @@ func connectionError(ctx context.Context, operation string, status int, unsent b
 	if errors.Is(err, transport.ErrMalformed) {
 		return invalid(operation, status, transport.ErrMalformed.Error(), err)
 	}
-	e := &Error{Operation: operation, Status: status, Title: "no answer", Detail: reason(err), Kind: fault.UpstreamUnavailable, Unsent: unsent, Err: err}
+	e := &Error{Operation: operation, Status: status, Title: "no answer", Detail: reason(err), Code: fault.UpstreamUnavailable, Unsent: unsent, Err: err}
 	var timeout interface{ Timeout() bool }
 	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &timeout) && timeout.Timeout()) {
-		e.Kind, e.Title, e.Detail = fault.UpstreamTimeout, "timed out", ""
+		e.Code, e.Title, e.Detail = fault.UpstreamTimeout, "timed out", ""
 	}
 	return e
 }

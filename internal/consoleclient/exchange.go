@@ -46,7 +46,7 @@ type exchange struct {
 }
 
 // byID reports whether the request gets one entity by its id.
-func (x exchange) byID() bool { return x.class == admission.Gets }
+func (ex exchange) byID() bool { return ex.class == admission.Gets }
 
 // maxRetries bounds the retries of a call.
 const maxRetries = 2
@@ -65,33 +65,33 @@ type attempt struct {
 // or without decode, a success may have an empty body.
 //
 // It retries a repeatable request if the connection failed, the body broke off, or the status is 502, 503 or 504 without
-// a Retry-After. It retries any other request only if there was no connection to send it on. The retry budget of all
+// a Retry-After. It retries any other request only if there was no connection to send it on. The retry limit of all
 // calls bounds the retries. The timeout bounds the time that the console has, in all attempts. The time for which the
 // call waits for its place or for memory does not count.
-func (w httpClient) exchange(ctx context.Context, x exchange,
+func (c httpClient) exchange(ctx context.Context, x exchange,
 	build func(context.Context) (*http.Request, error), decode func(*responseReader) error,
 ) error {
 	left := x.timeout
 	switch {
 	case left > 0:
 	case x.class == admission.Writes:
-		left = w.writeTimeout
+		left = c.writeTimeout
 	default:
-		left = w.timeout
+		left = c.timeout
 	}
-	ctx, share, release := w.memory.Begin(ctx)
+	ctx, share, release := c.memory.Begin(ctx)
 	defer release()
 	if x.class != admission.SSO {
 		x.memory = &callMemory{share: share}
 	}
-	ctx, ended := w.begin(ctx, x.operation)
-	a := w.attempt(ctx, x, &left, build, decode)
+	ctx, ended := c.begin(ctx, x.operation)
+	a := c.attempt(ctx, x, &left, build, decode)
 	defer func() { ended(a, x.memory.wait()) }()
 	for n := 0; n < maxRetries && left > 0 && x.retriable(ctx, a); n++ {
-		if !w.admission.Retry() || !backoff.Wait(ctx, admission.RetryDelay(n)) {
+		if !c.admission.Retry() || !backoff.Wait(ctx, admission.RetryDelay(n)) {
 			break
 		}
-		next := w.attempt(ctx, x, &left, build, decode)
+		next := c.attempt(ctx, x, &left, build, decode)
 		if !next.sent {
 			break // the first error explains more
 		}
@@ -101,7 +101,7 @@ func (w httpClient) exchange(ctx context.Context, x exchange,
 }
 
 // retriable reports whether a call may be retried after an attempt.
-func (x exchange) retriable(ctx context.Context, a attempt) bool {
+func (ex exchange) retriable(ctx context.Context, a attempt) bool {
 	var e *Error
 	if !a.sent || ctx.Err() != nil || !errors.As(a.err, &e) {
 		return false
@@ -109,7 +109,7 @@ func (x exchange) retriable(ctx context.Context, a attempt) bool {
 	switch {
 	case e.Unsent:
 		return true
-	case !x.repeatable:
+	case !ex.repeatable:
 		return false
 	case isConnectionError(e):
 		return true
@@ -119,7 +119,7 @@ func (x exchange) retriable(ctx context.Context, a attempt) bool {
 
 // isConnectionError reports whether there was no complete response.
 func isConnectionError(e *Error) bool {
-	lost := e.Kind == fault.UpstreamUnavailable || e.Kind == fault.UpstreamTimeout
+	lost := e.Code == fault.UpstreamUnavailable || e.Code == fault.UpstreamTimeout
 	return lost && (e.Status == 0 || isSuccess(e.Status))
 }
 
@@ -129,22 +129,22 @@ func isUnavailable(status int) bool {
 }
 
 // attempt sends one request. It subtracts the time that it takes from left.
-func (w httpClient) attempt(ctx context.Context, x exchange, left *time.Duration,
+func (c httpClient) attempt(ctx context.Context, x exchange, left *time.Duration,
 	build func(context.Context) (*http.Request, error), decode func(*responseReader) error,
 ) attempt {
-	req, err := w.build(ctx, x, left, build)
+	req, err := c.build(ctx, x, left, build)
 	if err != nil {
 		return attempt{err: err}
 	}
-	var place *admission.Place
+	var position *admission.Permit
 	if !x.memory.add(0) { // the connection would wait otherwise
 		err = x.memory.await(ctx)
 	}
 	if err == nil {
-		place, err = w.admission.Acquire(ctx, x.call(ctx))
+		position, err = c.admission.Acquire(ctx, x.call(ctx))
 	}
 	if err == nil {
-		defer place.Done(admission.Ignored) // has no effect after the result
+		defer position.Done(admission.Ignored) // has no effect after the result
 		if x.class != admission.SSO {
 			err = budget.Send(ctx, x.class == admission.Writes || x.class == admission.Uploads)
 		}
@@ -154,7 +154,7 @@ func (w httpClient) attempt(ctx context.Context, x exchange, left *time.Duration
 		return attempt{err: notAdmitted(ctx, x.operation, err)}
 	}
 	begun, waited := time.Now(), x.memory.wait()
-	bounded := newConsoleTime(ctx, place.Timeout(*left))
+	bounded := newConsoleTime(ctx, position.Timeout(*left))
 	defer bounded.end()
 	if x.class == admission.Lists || x.class == admission.Gets { // the answer to a write tells what has happened
 		x.take = func(n int) error {
@@ -164,20 +164,20 @@ func (w httpClient) attempt(ctx context.Context, x exchange, left *time.Duration
 			return bounded.pause(func() error { return x.memory.await(ctx) })
 		}
 	}
-	status, err := w.send(bounded, x, req, decode) //nolint:contextcheck // bounded inherits ctx
+	status, err := c.send(bounded, x, req, decode) //nolint:contextcheck // bounded inherits ctx
 	waited = x.memory.wait() - waited
 	*left -= time.Since(begun) - waited
-	place.Exclude(waited)
-	place.Done(x.result(ctx, err))
+	position.Exclude(waited)
+	position.Done(x.result(ctx, err))
 	var e *Error
 	if errors.As(err, &e) && e.Status == http.StatusServiceUnavailable && e.RetryAfter > 0 && x.class != admission.SSO {
-		w.admission.Pause(x.class, e.RetryAfter)
+		c.admission.Pause(x.class, e.RetryAfter)
 	}
 	return attempt{sent: true, status: status, err: err}
 }
 
 // build builds the request of an attempt, for which it may have to obtain a token.
-func (w httpClient) build(ctx context.Context, x exchange, left *time.Duration, build func(context.Context) (*http.Request, error)) (*http.Request, error) {
+func (c httpClient) build(ctx context.Context, x exchange, left *time.Duration, build func(context.Context) (*http.Request, error)) (*http.Request, error) {
 	begun := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, *left)
 	defer cancel()
@@ -194,8 +194,8 @@ func (w httpClient) build(ctx context.Context, x exchange, left *time.Duration, 
 }
 
 // call describes a call for its admission.
-func (x exchange) call(ctx context.Context) admission.Call {
-	c := admission.Call{Class: x.class, Operation: x.operation, Caller: principal.Caller(ctx)}
+func (ex exchange) call(ctx context.Context) admission.Call {
+	c := admission.Call{Class: ex.class, Operation: ex.operation, Caller: principal.Caller(ctx)}
 	if b := budget.FromContext(ctx); b != nil {
 		c.Owner, c.Begun = b, b.Started()
 	}
@@ -211,20 +211,20 @@ func notAdmitted(ctx context.Context, operation string, err error) error {
 		}
 		return fault.WithOutcome(err, fault.NotSent)
 	}
-	kind := fault.UpstreamUnavailable
-	if refused.Reason == admission.Busy || refused.Reason == admission.Crowded {
-		kind = fault.RateLimited
+	code := fault.UpstreamUnavailable
+	if refused.Reason == admission.Busy || refused.Reason == admission.QueueFull {
+		code = fault.RateLimited
 	}
-	return refusedError(operation, kind, refused)
+	return refusedError(operation, code, refused)
 }
 
 // refusedError returns the error of a call that was refused before it was sent.
-func refusedError(operation string, kind fault.Code, refused *admission.RefusedError) *Error {
-	return &Error{Operation: operation, Title: refused.Error(), Kind: kind, RetryAfter: refused.RetryAfter, Unsent: true, Err: refused}
+func refusedError(operation string, code fault.Code, refused *admission.RefusedError) *Error {
+	return &Error{Operation: operation, Title: refused.Error(), Code: code, RetryAfter: refused.RetryAfter, Unsent: true, Err: refused}
 }
 
 // result returns what the error of an attempt says about the console. ctx is that of the call.
-func (x exchange) result(ctx context.Context, err error) admission.Result {
+func (ex exchange) result(ctx context.Context, err error) admission.Result {
 	var e *Error
 	switch {
 	case err == nil:
@@ -239,9 +239,9 @@ func (x exchange) result(ctx context.Context, err error) admission.Result {
 		return admission.Failed
 	case !isConnectionError(e):
 		return admission.Succeeded
-	case x.class == admission.Uploads && !e.Unsent:
+	case ex.class == admission.Uploads && !e.Unsent:
 		return admission.Ignored // the uploading client may be the reason
-	case e.Kind == fault.UpstreamTimeout:
+	case e.Code == fault.UpstreamTimeout:
 		return admission.TimedOut
 	default:
 		return admission.Failed
@@ -249,10 +249,10 @@ func (x exchange) result(ctx context.Context, err error) admission.Result {
 }
 
 // send sends a request and reads the response. The body is drained up to maxDrain so that its connection can be reused.
-func (w httpClient) send(ctx context.Context, x exchange, req *http.Request, decode func(*responseReader) error) (status int, err error) {
+func (c httpClient) send(ctx context.Context, x exchange, req *http.Request, decode func(*responseReader) error) (status int, err error) {
 	operation := x.operation
 	ctx, unsent := watchConnection(ctx, x)
-	resp, err := w.clientFor(x.class).Do(req.WithContext(ctx)) //nolint:bodyclose // drain closes it
+	resp, err := c.clientFor(x.class).Do(req.WithContext(ctx)) //nolint:bodyclose // drain closes it
 	if err != nil {
 		return 0, connectionError(ctx, operation, 0, unsent(), withoutURL(err))
 	}
@@ -263,11 +263,11 @@ func (w httpClient) send(ctx context.Context, x exchange, req *http.Request, dec
 	case !isSuccess(resp.StatusCode):
 		return resp.StatusCode, statusError(operation, x.byID(), resp)
 	}
-	body := &limitedReader{r: resp.Body, left: w.max, memory: x.take}
+	body := &limitedReader{r: resp.Body, left: c.max, memory: x.take}
 	if err = x.read(resp, body, decode); err == nil {
 		return resp.StatusCode, nil
 	}
-	return resp.StatusCode, w.readError(ctx, x, resp.StatusCode, body, err)
+	return resp.StatusCode, c.readError(ctx, x, resp.StatusCode, body, err)
 }
 
 // watchConnection returns a context for sending an operation's request. For a failed request, unsent reports that it
@@ -290,16 +290,16 @@ func watchConnection(ctx context.Context, x exchange) (_ context.Context, unsent
 
 // begin reports the start of a call to the tracer. ended reports its end to the tracer, and to the observer if a request
 // was sent. The time for which the call waited for memory is no part of its duration.
-func (w httpClient) begin(ctx context.Context, operation string) (_ context.Context, ended func(a attempt, waited time.Duration)) {
+func (c httpClient) begin(ctx context.Context, operation string) (_ context.Context, ended func(a attempt, waited time.Duration)) {
 	start := time.Now()
 	var traced func(Call)
-	if w.trace != nil {
-		ctx, traced = w.trace(ctx, operation)
+	if c.trace != nil {
+		ctx, traced = c.trace(ctx, operation)
 	}
 	return ctx, func(a attempt, waited time.Duration) {
 		call := Call{Operation: operation, Status: a.status, Duration: time.Since(start) - waited, Err: a.err}
 		if a.sent {
-			w.observe(ctx, call)
+			c.observe(ctx, call)
 		}
 		if traced != nil {
 			traced(call)
@@ -308,15 +308,15 @@ func (w httpClient) begin(ctx context.Context, operation string) (_ context.Cont
 }
 
 // clientFor returns the HTTP client for a class of calls.
-func (w httpClient) clientFor(class admission.Class) *http.Client {
+func (c httpClient) clientFor(class admission.Class) *http.Client {
 	switch class {
 	case admission.Uploads:
-		return w.files
+		return c.files
 	case admission.Writes:
-		return w.writes
+		return c.writes
 	case admission.Lists, admission.Gets, admission.SSO:
 	}
-	return w.http
+	return c.http
 }
 
 func closeBody(req *http.Request) {

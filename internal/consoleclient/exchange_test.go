@@ -194,8 +194,8 @@ func TestRetrySucceeds(t *testing.T) {
 	})
 }
 
-// TestCallsLeaveTheirPlace: a place is free while a retry waits, and after every kind of answer.
-func TestCallsLeaveTheirPlace(t *testing.T) {
+// TestPermitRelease: a place is free while a retry waits, and after every kind of answer.
+func TestPermitRelease(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat(" ", 2*maxDrain)
 	for name, do := range map[string]func(*http.Request) (*http.Response, error){
@@ -218,7 +218,7 @@ func TestCallsLeaveTheirPlace(t *testing.T) {
 					return do(req)
 				}}
 				c := clientOver(t, rt, func(o *Options) {
-					o.MaxResponseBytes, o.Admission = 1<<10, admission.New(admission.Options{Places: 1})
+					o.MaxResponseBytes, o.Admission = 1<<10, admission.New(admission.Options{Concurrency: 1})
 				})
 				done := make(chan error)
 				for range 5 {
@@ -240,8 +240,8 @@ func TestCallsLeaveTheirPlace(t *testing.T) {
 	}
 }
 
-// TestWaitingIsNotTheConsolesTime: a call that waits for its place longer than the timeout still has all of it.
-func TestWaitingIsNotTheConsolesTime(t *testing.T) {
+// TestWaitIsNotConsoleTime: a call that waits for its place longer than the timeout still has all of it.
+func TestWaitIsNotConsoleTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		rt := &roundTripper{do: func(int, *http.Request) (*http.Response, error) {
@@ -249,7 +249,7 @@ func TestWaitingIsNotTheConsolesTime(t *testing.T) {
 			return with(200, `{"count":0,"list":[]}`)
 		}}
 		c := clientOver(t, rt, func(o *Options) {
-			o.Timeout, o.Admission = 3*time.Second, admission.New(admission.Options{Places: 1})
+			o.Timeout, o.Admission = 3*time.Second, admission.New(admission.Options{Concurrency: 1})
 		})
 		done := make(chan error)
 		for range 10 {
@@ -272,7 +272,7 @@ func TestWaitingIsNotTheConsolesTime(t *testing.T) {
 		synctest.Wait()
 		_, err := c.Robots(ctx, testScope, List[RobotFilter]{})
 		var e *Error
-		if !errors.As(err, &e) || e.Kind != fault.RateLimited || e.RetryAfter <= 0 || fault.OutcomeOf(err) != fault.NotSent {
+		if !errors.As(err, &e) || e.Code != fault.RateLimited || e.RetryAfter <= 0 || fault.OutcomeOf(err) != fault.NotSent {
 			t.Errorf("past the deadline of its operation: %v", err)
 		}
 		if err := <-done; err != nil {
@@ -307,7 +307,7 @@ func TestOutage(t *testing.T) {
 					}
 				}
 				var e *Error
-				if !errors.As(err, &e) || e.Kind != fault.UpstreamUnavailable || e.RetryAfter <= 0 || !e.Unsent {
+				if !errors.As(err, &e) || e.Code != fault.UpstreamUnavailable || e.RetryAfter <= 0 || !e.Unsent {
 					t.Errorf("while the breaker is open: %v", err)
 				}
 				if n := observed.Load(); n >= 40 || rt.attempts.Load() > 50 {

@@ -136,8 +136,8 @@ func (c *Client) setHeaders(h http.Header, sc scope.Scope, token string) {
 // input, such as arguments of a workflow, and is not logged.
 func (c *Client) logHidden(ctx context.Context, err error) {
 	var e *Error
-	if errors.As(err, &e) && e.hidden != "" && isRead(e.Operation) {
-		c.log.DebugContext(ctx, "the console says why it failed", "operation", e.Operation, "status", e.Status, "detail", e.hidden)
+	if errors.As(err, &e) && e.detail != "" && isRead(e.Operation) {
+		c.log.DebugContext(ctx, "the console says why it failed", "operation", e.Operation, "status", e.Status, "detail", e.detail)
 	}
 }
 

@@ -104,8 +104,8 @@ func (t onceTokens) Token(context.Context) (string, error) {
 
 func (onceTokens) Refused(context.Context, string) {}
 
-// TestNoOtherTokenForWantOfAnSSO: an unavailable SSO does not make the caller unauthenticated.
-func TestNoOtherTokenForWantOfAnSSO(t *testing.T) {
+// TestTokenSurvivesSSOOutage: an unavailable SSO does not make the caller unauthenticated.
+func TestTokenSurvivesSSOOutage(t *testing.T) {
 	console := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		w.WriteHeader(http.StatusUnauthorized)
@@ -142,7 +142,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-func TestReason(t *testing.T) {
+func TestConnectionErrorReason(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
 		want string

@@ -148,8 +148,8 @@ func TestErrors(t *testing.T) {
 			if !errors.As(err, &e) {
 				t.Fatalf("got %v", err)
 			}
-			if e.Status != c.status || e.Kind != c.kind || e.Title != c.wantTitle || e.Detail != c.wantText {
-				t.Errorf("got %d %s %q %q", e.Status, e.Kind, e.Title, e.Detail)
+			if e.Status != c.status || e.Code != c.kind || e.Title != c.wantTitle || e.Detail != c.wantText {
+				t.Errorf("got %d %s %q %q", e.Status, e.Code, e.Title, e.Detail)
 			}
 			if e.Operation != "DELETE /openapi/queues/{queueId}" || fault.CodeOf(fmt.Errorf("wrapped: %w", err)) != c.kind {
 				t.Errorf("operation %q, code %s", e.Operation, fault.CodeOf(err))
@@ -249,7 +249,7 @@ func TestInvalidAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			err := c.call(t.Context(), newTestClient(t, serve(t, c.answer), nil))
 			var e *Error
-			if !errors.As(err, &e) || e.Kind != c.want {
+			if !errors.As(err, &e) || e.Code != c.want {
 				t.Fatalf("got %v, want %s", err, c.want)
 			}
 			if strings.Contains(err.Error(), "127.0.0.1") {
@@ -362,7 +362,7 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 // A list is never held as a whole: 80 MB pass through a small heap.
-func TestListIsAStream(t *testing.T) {
+func TestListIsStreamed(t *testing.T) {
 	const elements = 20_000
 	var before, now runtime.MemStats
 	runtime.GC()

@@ -10,7 +10,7 @@ import (
 )
 
 // A response that holds an entity without an id is invalid.
-func TestEntitiesWithoutAnID(t *testing.T) {
+func TestEntitiesWithoutID(t *testing.T) {
 	t.Parallel()
 	calls := map[string]func(*Client) error{
 		"Company": func(c *Client) error { _, err := c.Companies(t.Context(), testScope, ""); return err },
@@ -53,7 +53,7 @@ func TestEntitiesWithoutAnID(t *testing.T) {
 				}
 				err := call(newTestClient(t, serve(t, jsonAnswer(fmt.Sprintf(answer, `{"id":"`+otherGUID+`"},`+element))), nil))
 				var e *Error
-				if !errors.As(err, &e) || e.Kind != fault.UpstreamInvalidResponse || !strings.Contains(e.Detail, "a "+kind+" without an id") {
+				if !errors.As(err, &e) || e.Code != fault.UpstreamInvalidResponse || !strings.Contains(e.Detail, "a "+kind+" without an id") {
 					t.Errorf("got %v", err)
 				}
 			})
@@ -62,7 +62,7 @@ func TestEntitiesWithoutAnID(t *testing.T) {
 }
 
 // Only a get by id can return "not found".
-func TestEmptyListInPlaceOfAnEntity(t *testing.T) {
+func TestEmptyListForEntity(t *testing.T) {
 	t.Parallel()
 	client := newTestClient(t, serve(t, jsonAnswer(`{"count":0,"list":[]}`)), nil)
 	if _, err := client.Queue(t.Context(), testScope, guid); fault.CodeOf(err) != fault.NotFound {

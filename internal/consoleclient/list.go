@@ -11,8 +11,8 @@ type Page[T any] struct {
 	Count int `json:"count"`
 	// Served is the number of places on this page: the length of List plus the null elements.
 	Served int `json:"served"`
-	// Places are the positions of List's entities on the page, from 0. It is nil if the page has no null element.
-	Places []int `json:"places,omitzero"`
+	// Positions are the positions of List's entities on the page, from 0. It is nil if the page has no null element.
+	Positions []int `json:"places,omitzero"`
 	// List holds the entities of this page; none is nil.
 	List []*T `json:"list,omitzero"`
 	// Date is when the console answered, by its header `Date`; by this computer's clock if it has none.
@@ -71,7 +71,7 @@ func (r request) maxElements() int {
 	return max(maxServed, 2*size)
 }
 
-// before returns how many places of the list come before the page that the request asks for.
+// before returns how many positions of the list come before the page that the request asks for.
 func (r request) before() int {
 	index, err := strconv.Atoi(r.query.Get("PageIndex"))
 	if err != nil {

@@ -82,16 +82,16 @@ func fold(out, name []byte) []byte {
 }
 
 // find returns the member for a name's JSON text.
-func (t *members) find(rawName []byte) *member {
-	if m := t.exact[string(rawName[1:len(rawName)-1])]; m != nil {
+func (ms *members) find(rawName []byte) *member {
+	if m := ms.exact[string(rawName[1:len(rawName)-1])]; m != nil {
 		return m
 	}
 	name := unquoted(rawName)
-	if m := t.exact[string(name)]; m != nil {
+	if m := ms.exact[string(name)]; m != nil {
 		return m
 	}
 	var room [64]byte
-	if m := t.folded[string(fold(room[:0], name))]; m != nil {
+	if m := ms.folded[string(fold(room[:0], name))]; m != nil {
 		return m
 	}
 	return &member{written: string(rawName) + ":", field: unknownField}
@@ -107,8 +107,8 @@ type object struct {
 // noMore after the last member.
 func (s *scanner) field(o *object) (int, error) {
 	if o.expected != nil {
-		if m := o.expected.Load(); m != nil && s.at < len(s.in) && s.in[s.at] == ',' && s.follows(s.at+1, m.written) {
-			s.at += 1 + len(m.written)
+		if m := o.expected.Load(); m != nil && s.pos < len(s.in) && s.in[s.pos] == ',' && s.follows(s.pos+1, m.written) {
+			s.pos += 1 + len(m.written)
 			o.expected = &m.next
 			return m.field, nil
 		}
@@ -136,8 +136,8 @@ func (s *scanner) anyField(o *object) (int, error) {
 		return noMore, err
 	}
 	m := o.expected.Load()
-	if m != nil && s.follows(s.at, m.written) {
-		s.at += len(m.written)
+	if m != nil && s.follows(s.pos, m.written) {
+		s.pos += len(m.written)
 	} else {
 		name, err := s.name()
 		if err != nil {

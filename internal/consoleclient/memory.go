@@ -9,9 +9,9 @@ import (
 	"github.com/consoleql/consoleql/internal/bytepool"
 )
 
-// memoryPatience bounds how long a call waits for memory in all. Other operations may wait for the same call, even small
+// maxMemoryWait bounds how long a call waits for memory in all. Other operations may wait for the same call, even small
 // ones.
-const memoryPatience = 2 * time.Second
+const maxMemoryWait = 2 * time.Second
 
 // callMemory is the memory of a call. A nil callMemory takes none.
 type callMemory struct {
@@ -24,7 +24,7 @@ func (m *callMemory) add(n int) bool { return m == nil || m.share.Add(n) }
 
 // await waits for the bytes that the operation has taken.
 func (m *callMemory) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, memoryPatience-m.waited)
+	ctx, cancel := context.WithTimeout(ctx, maxMemoryWait-m.waited)
 	defer cancel()
 	begun := time.Now()
 	defer func() { m.waited += time.Since(begun) }()

@@ -47,8 +47,8 @@ func TestLargeAnswersTakeMemory(t *testing.T) {
 		t.Fatalf("a large answer: %v; %d bytes are used", err, memory.Used())
 	}
 	_, err := patient.Robots(t.Context(), testScope, all)
-	var told *fault.Error
-	if !errors.Is(err, bytepool.ErrBusy) || !errors.As(err, &told) || told.Code != fault.RateLimited || told.RetryAfter == 0 {
+	var faultErr *fault.Error
+	if !errors.Is(err, bytepool.ErrBusy) || !errors.As(err, &faultErr) || faultErr.Code != fault.RateLimited || faultErr.RetryAfter == 0 {
 		t.Errorf("while the memory is taken: %v", err)
 	}
 	if _, err := small.Robots(t.Context(), testScope, all); err != nil {
@@ -73,7 +73,7 @@ func TestWaitingForMemoryIsBounded(t *testing.T) {
 		want          time.Duration
 	}{
 		"a short timeout": {time.Second, 1500 * time.Millisecond, false, 1500 * time.Millisecond},
-		"a long timeout":  {time.Minute, time.Hour, true, memoryPatience},
+		"a long timeout":  {time.Minute, time.Hour, true, maxMemoryWait},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -143,8 +143,8 @@ func TestConsoleTime(t *testing.T) {
 	})
 }
 
-// TestRefusedMemoryIsNoResult verifies that a call without memory says nothing about the console.
-func TestRefusedMemoryIsNoResult(t *testing.T) {
+// TestMemoryRefusalIsNotRecorded verifies that a call without memory says nothing about the console.
+func TestMemoryRefusalIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	if r := (exchange{}).result(t.Context(), bytepool.Busy()); r != admission.Ignored {
 		t.Errorf("the result is %v", r)

@@ -263,7 +263,7 @@ func TestPutPackageFileFails(t *testing.T) {
 	}
 }
 
-func TestUploadChannelHidesItself(t *testing.T) {
+func TestUploadChannelIsRedacted(t *testing.T) {
 	u := UploadChannel{URI: "https://storage/?sig=secret", Headers: StringMap{{"k", "secret"}}}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 		if s := fmt.Sprintf(verb, u); strings.Contains(s, "secret") {

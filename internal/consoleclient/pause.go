@@ -29,7 +29,7 @@ type pauses struct {
 
 type pause struct {
 	until time.Time
-	kind  fault.Code // of the response that asked for the pause
+	code  fault.Code // of the response that asked for the pause
 }
 
 // check returns an error if the principal of ctx is paused.
@@ -46,7 +46,7 @@ func (p *pauses) check(ctx context.Context, operation string) error {
 		delete(p.all, name)
 		return nil
 	}
-	return refusedError(operation, found.kind, &admission.RefusedError{Reason: admission.Paused, RetryAfter: left})
+	return refusedError(operation, found.code, &admission.RefusedError{Reason: admission.Paused, RetryAfter: left})
 }
 
 // observe starts a pause if the error of a call asks for one. It never shortens a pause. The token cache handles the
@@ -67,5 +67,5 @@ func (p *pauses) observe(ctx context.Context, operation string, err error) {
 	if found, ok := p.all[name]; ok && found.until.After(until) || !ok && len(p.all) >= maxPauses {
 		return
 	}
-	p.all[name] = pause{until, e.Kind}
+	p.all[name] = pause{until, e.Code}
 }

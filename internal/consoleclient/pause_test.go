@@ -40,7 +40,7 @@ func (l *limited) RoundTrip(*http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-func TestRetryAfterPausesAPrincipal(t *testing.T) {
+func TestRetryAfterPausesPrincipal(t *testing.T) {
 	t.Parallel()
 	sc := scope.Scope{CompanyID: "11111111-1111-4111-8111-111111111111", DepartmentID: "22222222-2222-4222-8222-222222222222"}
 	for name, tt := range map[string]struct {
@@ -79,8 +79,8 @@ func TestRetryAfterPausesAPrincipal(t *testing.T) {
 				for i := range 20 {
 					_, err := c.Queues(caller, sc, List[QueueFilter]{})
 					var said *Error
-					if !errors.As(err, &said) || said.Kind != tt.kind || tt.status != 409 && (said.RetryAfter != tt.pause && i == 0 || said.RetryAfter > tt.pause) {
-						t.Fatalf("call %d: %v, kind %v, retry after %v", i, err, said.Kind, said.RetryAfter)
+					if !errors.As(err, &said) || said.Code != tt.kind || tt.status != 409 && (said.RetryAfter != tt.pause && i == 0 || said.RetryAfter > tt.pause) {
+						t.Fatalf("call %d: %v, kind %v, retry after %v", i, err, said.Code, said.RetryAfter)
 					}
 					time.Sleep(time.Millisecond)
 				}

@@ -40,7 +40,7 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 	if err == nil {
 		said = responderOf(operation, resp.StatusCode, resp.Header, body, byID)
 	}
-	e.Kind, e.Foreign, e.Empty = kindOf(resp.StatusCode, said), said.isForeign(), said == fromServerEmpty
+	e.Code, e.Foreign, e.Empty = kindOf(resp.StatusCode, said), said.isForeign(), said == fromServerEmpty
 	body = bytes.TrimSpace(withoutBOM(body))
 	switch {
 	case err != nil: // only the status is known
@@ -49,11 +49,11 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 	case isPlainReason(resp, body):
 		e.Detail = sanitize(string(body), bearerOf(resp))
 		if !isRead(operation) { // the client builds the requests of reads from checked values
-			e.Kind = fault.BadUserInput
+			e.Code = fault.BadUserInput
 		}
-	case e.Kind == fault.UpstreamInvalidResponse && len(body) == 0:
+	case e.Code == fault.UpstreamInvalidResponse && len(body) == 0:
 		e.Detail = "the answer is empty"
-	case e.Kind == fault.UpstreamInvalidResponse:
+	case e.Code == fault.UpstreamInvalidResponse:
 		e.Detail = "the answer is not the console's own"
 	}
 	return e
@@ -63,7 +63,7 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 // its address. It is never the console's response, and never a refusal of the caller.
 func storageError(operation string, resp *http.Response) *Error {
 	e := statusError(operation, false, resp)
-	e.Kind, e.Foreign, e.Empty, e.Title, e.hidden = kindOf(e.Status, fromIntermediary), true, false, http.StatusText(e.Status), ""
+	e.Code, e.Foreign, e.Empty, e.Title, e.detail = kindOf(e.Status, fromIntermediary), true, false, http.StatusText(e.Status), ""
 	if e.Detail = ""; e.Status < http.StatusInternalServerError {
 		e.Detail = storageRefusal
 	}
@@ -99,7 +99,7 @@ func (e *Error) read(body []byte, token string) {
 		e.Title = title
 	}
 	if e.Status >= http.StatusInternalServerError {
-		e.hidden = said
+		e.detail = said
 	} else {
 		e.Detail = said
 	}

@@ -92,7 +92,7 @@ func readDateTime(s *scanner, p *DateTime) error {
 	text, kind, err := s.text()
 	*p = ""
 	if kind == kindString {
-		*p, _ = ParseDateTime(text) // as UnmarshalJSONFrom does
+		*p, _ = dateTimeOf(text) // as UnmarshalJSONFrom does
 	}
 	return err
 }

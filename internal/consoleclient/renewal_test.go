@@ -34,8 +34,8 @@ func expiredTokens(t *testing.T, answer string) *console {
 	})
 }
 
-// TestCallsAreSentAgainWithAnotherToken: after a 401 the call is repeated with the same body, path and query.
-func TestCallsAreSentAgainWithAnotherToken(t *testing.T) {
+// TestRetryWithNewToken: after a 401 the call is repeated with the same body, path and query.
+func TestRetryWithNewToken(t *testing.T) {
 	const entity = `{"id":"` + guid + `","name":"n"}`
 	file := "the whole file"
 	for name, tt := range map[string]struct {
@@ -88,8 +88,8 @@ func TestCallsAreSentAgainWithAnotherToken(t *testing.T) {
 	}
 }
 
-// TestCallsThatAreNotSentAgain: a consumed stream, a second 401, and other refusals are not repeated.
-func TestCallsThatAreNotSentAgain(t *testing.T) {
+// TestCallsWithoutRetry: a consumed stream, a second 401, and other refusals are not repeated.
+func TestCallsWithoutRetry(t *testing.T) {
 	refuse := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("WWW-Authenticate", "Bearer")

@@ -44,7 +44,7 @@ func responderOf(operation string, status int, h http.Header, body []byte, byID 
 	switch {
 	case len(body) == 0 && acceptsEmptyBody(status, h, byID):
 		return fromServerEmpty
-	case len(body) == 0 || isPage(h) || !utf8.Valid(body) || !isJSON(h, body),
+	case len(body) == 0 || isHTML(h) || !utf8.Valid(body) || !isJSON(h, body),
 		isSuccess(status) && (reportsError(body) || isProblem(h) && isOwnError(operation, status, body)):
 		return fromIntermediary
 	case isSuccess(status) || isOwnError(operation, status, body):
@@ -173,8 +173,8 @@ func mediaType(h http.Header) string {
 	return strings.ToLower(strings.TrimSpace(media))
 }
 
-// isPage reports whether the content type is HTML.
-func isPage(h http.Header) bool {
+// isHTML reports whether the content type is HTML.
+func isHTML(h http.Header) bool {
 	media := mediaType(h)
 	return media == "text/html" || media == "application/xhtml+xml"
 }
@@ -215,15 +215,15 @@ func ReadJSON(resp *http.Response, maxBytes int64) ([]byte, error) {
 }
 
 // isForeign reports whether an intermediary wrote, or may have written, the response.
-func (w responder) isForeign() bool { return w == fromIntermediary || w == ambiguousJSON }
+func (r responder) isForeign() bool { return r == fromIntermediary || r == ambiguousJSON }
 
 // kindOf returns the error code for an unsuccessful response. A foreign response never becomes a refusal of the
 // caller or "not found". Rejected input is the exception, because an API gateway may report it, too.
 func kindOf(status int, w responder) fault.Code {
-	kind := kindOfStatus(status)
+	code := codeOfStatus(status)
 	switch {
 	case !w.isForeign(), w == ambiguousJSON && isValidation(status), status >= 500, status == http.StatusRequestTimeout:
-		return kind
+		return code
 	case status == http.StatusTooManyRequests:
 		return fault.UpstreamUnavailable
 	}

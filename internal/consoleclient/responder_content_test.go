@@ -9,8 +9,8 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// TestProblemIsNoSuccess: an error in the form of RFC 9457 is no success, whatever the status.
-func TestProblemIsNoSuccess(t *testing.T) {
+// TestProblemIsError: an error in the form of RFC 9457 is no success, whatever the status.
+func TestProblemIsError(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{200, 201, 202} {
 		for _, body := range []string{
@@ -19,7 +19,7 @@ func TestProblemIsNoSuccess(t *testing.T) {
 			client := newTestClient(t, serve(t, statusAnswer(status, "Application/Problem+JSON; charset=utf-8", body)), nil)
 			for operation, call := range calls() {
 				var e *Error
-				if err := call(t.Context(), client); !errors.As(err, &e) || e.Kind != fault.UpstreamInvalidResponse || e.FaultOutcome() != fault.Unknown {
+				if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != fault.UpstreamInvalidResponse || e.FaultOutcome() != fault.Unknown {
 					t.Errorf("%d %s, %s: got %v", status, body, operation, err)
 				}
 			}
@@ -104,7 +104,7 @@ func TestErrorsOfGateways(t *testing.T) {
 				}
 				before := len(console.all())
 				var e *Error
-				if err := call(t.Context(), client); !errors.As(err, &e) || e.Kind != fault.UpstreamInvalidResponse || e.FaultOutcome() != fault.Unknown {
+				if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != fault.UpstreamInvalidResponse || e.FaultOutcome() != fault.Unknown {
 					t.Errorf("%q %s, %s: got %v", contentType, body, operation, err)
 				}
 				if n := len(console.all()) - before; n != 1 {
@@ -146,7 +146,7 @@ func TestPlainTextRefusesChangesOnly(t *testing.T) {
 				want = fault.UpstreamInvalidResponse
 			}
 			var e *Error
-			if err := call(t.Context(), client); !errors.As(err, &e) || e.Kind != want || !e.Foreign || e.Detail != "blocked" {
+			if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || !e.Foreign || e.Detail != "blocked" {
 				t.Errorf("status %d, %s: got %v, want %s", status, operation, err, want)
 			}
 		}

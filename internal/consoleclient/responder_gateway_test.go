@@ -31,9 +31,9 @@ var gatewayErrors = map[string]string{
 	"an empty object":      `{}`,
 }
 
-// TestGatewaysErrorsAreNotTheConsolesWord: an API gateway's JSON is no refusal, no "not found", and causes no token
+// TestProxyErrorsAreNotConsoleErrors: an API gateway's JSON is no refusal, no "not found", and causes no token
 // refresh. The outcome of a mutation is unknown. Only for rejected input the reason is shown.
-func TestGatewaysErrorsAreNotTheConsolesWord(t *testing.T) {
+func TestProxyErrorsAreNotConsoleErrors(t *testing.T) {
 	for _, status := range []int{302, 400, 401, 403, 404, 405, 409, 410, 412, 413, 415, 422, 423, 429, 451} {
 		for name, body := range gatewayErrors {
 			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestGatewaysErrorsAreNotTheConsolesWord(t *testing.T) {
 				}
 				for operation, call := range calls() {
 					var e *Error
-					if err := call(t.Context(), client); !errors.As(err, &e) || e.Kind != want || !e.Foreign || e.Empty || e.Status != status {
+					if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || !e.Foreign || e.Empty || e.Status != status {
 						t.Errorf("%s: got %#v", operation, err)
 					} else if e.FaultOutcome() != fault.Unknown {
 						t.Errorf("%s: the outcome is %s", operation, e.FaultOutcome())
@@ -67,8 +67,8 @@ func TestGatewaysErrorsAreNotTheConsolesWord(t *testing.T) {
 	}
 }
 
-// TestFormsOfTheConsolesErrors: these forms count as the console's with any status; names match in any case.
-func TestFormsOfTheConsolesErrors(t *testing.T) {
+// TestConsoleErrorFormats: these forms count as the console's with any status; names match in any case.
+func TestConsoleErrorFormats(t *testing.T) {
 	for name, body := range map[string]string{
 		"a problem":              `{"type":"https://tools.ietf.org/html/rfc7231#section-6.5.4","title":"Not Found","status":404,"traceId":"00-1"}`,
 		"a title":                `{"title":"Not Found"}`,
@@ -90,7 +90,7 @@ func TestFormsOfTheConsolesErrors(t *testing.T) {
 				client := newTestClient(t, serve(t, statusAnswer(status, "application/json", body)), nil)
 				for operation, call := range calls() {
 					var e *Error
-					if err := call(t.Context(), client); !errors.As(err, &e) || e.Kind != want || e.Foreign || e.Empty || e.FaultOutcome() != fault.Refused {
+					if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || e.Foreign || e.Empty || e.FaultOutcome() != fault.Refused {
 						t.Errorf("%s, status %d: got %#v", operation, status, err)
 					}
 				}
@@ -99,8 +99,8 @@ func TestFormsOfTheConsolesErrors(t *testing.T) {
 	}
 }
 
-// TestGatewaysErrorsRefuseNoGrant: an API gateway's error is no refusal of the SSO.
-func TestGatewaysErrorsRefuseNoGrant(t *testing.T) {
+// TestProxyErrorsRefuseNoGrant: an API gateway's error is no refusal of the SSO.
+func TestProxyErrorsRefuseNoGrant(t *testing.T) {
 	for name, body := range gatewayErrors {
 		for _, status := range []int{400, 401, 403, 404, 422, 423, 429} {
 			_, own := map[string]bool{"Tyk": true, "OAuth, not of an SSO": true, "Spring Cloud Gateway": true, "Spring Boot": true}[name]

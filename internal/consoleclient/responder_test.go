@@ -76,8 +76,8 @@ func (t *countingTokens) Token(context.Context) (string, error) {
 
 func (t *countingTokens) Refused(context.Context, string) { t.refused++ }
 
-// TestPagesAreNotTheConsolesWord: a foreign response is no refusal, no "not found" and no success.
-func TestPagesAreNotTheConsolesWord(t *testing.T) {
+// TestHTMLIsNotConsoleResponse: a foreign response is no refusal, no "not found" and no success.
+func TestHTMLIsNotConsoleResponse(t *testing.T) {
 	for _, status := range []int{200, 203, 302, 400, 401, 403, 404, 409, 412, 413, 422, 429, 451, 503} {
 		for name, page := range pages {
 			if strings.HasPrefix(page.contentType, "text/plain") && (status == 400 || status == 422) {
@@ -95,7 +95,7 @@ func TestPagesAreNotTheConsolesWord(t *testing.T) {
 				for operation, call := range calls() {
 					err := call(t.Context(), client)
 					var e *Error
-					if !errors.As(err, &e) || e.Kind != fault.UpstreamInvalidResponse && e.Kind != fault.UpstreamUnavailable || e.Status != status {
+					if !errors.As(err, &e) || e.Code != fault.UpstreamInvalidResponse && e.Code != fault.UpstreamUnavailable || e.Status != status {
 						t.Errorf("%s: got %v (%s)", operation, err, fault.CodeOf(err))
 					} else if strings.Contains(err.Error(), "secret") {
 						t.Errorf("%s: the error repeats the page: %v", operation, err)
@@ -109,8 +109,8 @@ func TestPagesAreNotTheConsolesWord(t *testing.T) {
 	}
 }
 
-// TestJSONIsTheConsolesWord: JSON is the console's with any content type except HTML.
-func TestJSONIsTheConsolesWord(t *testing.T) {
+// TestJSONIsConsoleResponse: JSON is the console's with any content type except HTML.
+func TestJSONIsConsoleResponse(t *testing.T) {
 	for _, contentType := range []string{
 		"application/json", "application/problem+json; charset=utf-8", "text/plain", "text/plain; charset=utf-8", "application/octet-stream",
 		"text/json", "Application/Problem+JSON", "", "application/json; charset", "text/x",
@@ -124,7 +124,7 @@ func TestJSONIsTheConsolesWord(t *testing.T) {
 					client := newTestClient(t, serve(t, statusAnswer(status, contentType, prefix+`{"title":"T","detail":"D"}`)), nil)
 					for operation, call := range calls() {
 						var e *Error
-						if err := call(t.Context(), client); !errors.As(err, &e) || e.Kind != want || e.Detail != "D" || e.Foreign || e.Empty {
+						if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || e.Detail != "D" || e.Foreign || e.Empty {
 							t.Errorf("%s, status %d: got %v, want %s", operation, status, err, want)
 						}
 					}
@@ -280,7 +280,7 @@ func TestReasons(t *testing.T) {
 				title = "Bad Request"
 			}
 			var e *Error
-			if !errors.As(err, &e) || e.Kind != fault.BadUserInput || e.Title != title || e.Detail != c.detail {
+			if !errors.As(err, &e) || e.Code != fault.BadUserInput || e.Title != title || e.Detail != c.detail {
 				t.Errorf("got %#v\nwant title %q, detail %q", err, title, c.detail)
 			}
 		})
@@ -301,8 +301,8 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// TestFailuresOfTheConsole verifies that details of a console failure appear only in the debug log, and only of reads.
-func TestFailuresOfTheConsole(t *testing.T) {
+// TestConsoleFailures verifies that details of a console failure appear only in the debug log, and only of reads.
+func TestConsoleFailures(t *testing.T) {
 	const secret = "Server=10.0.0.1;Password=hunter2"
 	for name, body := range map[string]string{
 		"detail":     `{"title":"An error occurred.","status":500,"detail":"` + secret + `\n at System.Data.Open()"}`,

@@ -17,9 +17,9 @@ import (
 )
 
 // read reads the JSON of a successful response with decode, which may be nil.
-func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
-	if x.optional || decode == nil {
-		return x.readChange(resp, body, decode)
+func (ex exchange) read(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
+	if ex.optional || decode == nil {
+		return ex.readChange(resp, body, decode)
 	}
 	var from io.Reader = body
 	if isProblem(resp.Header) { // the whole body decides
@@ -27,7 +27,7 @@ func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*re
 		if err != nil {
 			return err
 		}
-		if responderOf(x.operation, resp.StatusCode, resp.Header, raw, false).isForeign() {
+		if responderOf(ex.operation, resp.StatusCode, resp.Header, raw, false).isForeign() {
 			return errForeign
 		}
 		from = bytes.NewReader(raw)
@@ -39,7 +39,7 @@ func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*re
 	if _, err := a.firstByte(); err != nil {
 		return err
 	}
-	if isPage(resp.Header) {
+	if isHTML(resp.Header) {
 		return errForeign
 	}
 	if err := decode(a); err != nil {
@@ -50,12 +50,12 @@ func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*re
 
 // readChange is read for a mutation. The mutation succeeded if the console itself wrote the response, even if the
 // response holds no entity.
-func (x exchange) readChange(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
+func (ex exchange) readChange(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
 	raw, err := io.ReadAll(body)
 	if err != nil {
 		return err
 	}
-	switch responderOf(x.operation, resp.StatusCode, resp.Header, raw, false) {
+	switch responderOf(ex.operation, resp.StatusCode, resp.Header, raw, false) {
 	case fromIntermediary, ambiguousJSON:
 		return errForeign
 	case fromServerEmpty:
@@ -82,19 +82,19 @@ func isCorrupt(err error) bool {
 }
 
 // readError returns the error of a successful response that could not be read.
-func (w httpClient) readError(ctx context.Context, x exchange, status int, body *limitedReader, err error) error {
+func (c httpClient) readError(ctx context.Context, x exchange, status int, body *limitedReader, err error) error {
 	operation := x.operation
 	switch {
 	case errors.Is(err, bytepool.ErrBusy):
 		return err
 	case body.tooLarge:
-		return invalid(operation, status, fmt.Sprintf("the answer is larger than %d bytes", w.max), nil)
+		return invalid(operation, status, fmt.Sprintf("the answer is larger than %d bytes", c.max), nil)
 	case isCorrupt(body.err):
 		return invalid(operation, status, "the answer is not what its Content-Encoding says", body.err)
 	case body.err != nil || errors.Is(err, context.Canceled):
 		return connectionError(ctx, operation, status, false, cmp.Or(body.err, err))
 	case errors.Is(err, errEmptyList) && x.byID():
-		return &Error{Operation: operation, Status: status, Title: http.StatusText(http.StatusNotFound), Kind: fault.NotFound, Err: err}
+		return &Error{Operation: operation, Status: status, Title: http.StatusText(http.StatusNotFound), Code: fault.NotFound, Err: err}
 	case errors.Is(err, io.EOF):
 		return invalid(operation, status, "the answer is empty", err)
 	case errors.Is(err, errForeign):

@@ -21,7 +21,7 @@ type responseReader struct {
 	date    DateTime
 
 	maxElements int               // bounds the elements of a list; 0: not bounded
-	before      int               // places of a list before its page; a null list beyond the count is an empty page
+	before      int               // positions of a list before its page; a null list beyond the count is an empty page
 	memory      func(n int) error // takes memory for what is read; nil: it is not bounded
 	objects     int               // bytes of objects for which no memory is taken yet
 }
@@ -30,19 +30,19 @@ type responseReader struct {
 const objectsStep = 64 << 10
 
 // allocate takes memory for an object of that many bytes.
-func (a *responseReader) allocate(bytes int) error {
-	if a.objects += bytes; a.objects < objectsStep || a.memory == nil {
+func (r *responseReader) allocate(bytes int) error {
+	if r.objects += bytes; r.objects < objectsStep || r.memory == nil {
 		return nil
 	}
-	taken := a.objects
-	a.objects = 0
-	return a.memory(taken)
+	taken := r.objects
+	r.objects = 0
+	return r.memory(taken)
 }
 
-// bufferBytes is the initial size of a response buffer. Buffers above bufferKept bytes do not return to the pool.
+// bufferBytes is the initial size of a response buffer. Buffers above maxPooledBuffer bytes do not return to the pool.
 const (
-	bufferBytes = 64 << 10
-	bufferKept  = 512 << 10
+	bufferBytes     = 64 << 10
+	maxPooledBuffer = 512 << 10
 )
 
 // buffers is the pool of unused response buffers.
@@ -56,39 +56,39 @@ func newResponseReader(from io.Reader) *responseReader {
 }
 
 // free returns the buffer to the pool. Slices of the buffer must not be used afterwards.
-func (a *responseReader) free() {
-	if cap(a.in) > bufferKept {
+func (r *responseReader) free() {
+	if cap(r.in) > maxPooledBuffer {
 		return
 	}
-	*a.pooled = a.in[:0]
-	a.in = nil
-	buffers.Put(a.pooled)
+	*r.pooled = r.in[:0]
+	r.in = nil
+	buffers.Put(r.pooled)
 }
 
 // firstByte returns the first byte of the response that is not white space. It fails with io.EOF if there is none.
-func (a *responseReader) firstByte() (byte, error) {
+func (r *responseReader) firstByte() (byte, error) {
 	var first byte
-	err := a.withRefill(func() error {
-		if first = a.peek(); first == 0 {
+	err := r.withRefill(func() error {
+		if first = r.peek(); first == 0 {
 			return io.ErrUnexpectedEOF
 		}
 		return nil
 	})
-	if errors.Is(err, io.ErrUnexpectedEOF) && a.at == len(a.in) {
+	if errors.Is(err, io.ErrUnexpectedEOF) && r.pos == len(r.in) {
 		err = io.EOF
 	}
 	return first, err
 }
 
 // expectEnd fails with errSyntax if anything but white space follows, because the response is then not one JSON value.
-func (a *responseReader) expectEnd() error {
-	err := a.withRefill(func() error {
-		if a.peek() == 0 {
+func (r *responseReader) expectEnd() error {
+	err := r.withRefill(func() error {
+		if r.peek() == 0 {
 			return io.ErrUnexpectedEOF
 		}
 		return errSyntax
 	})
-	if errors.Is(err, io.ErrUnexpectedEOF) && a.err == nil {
+	if errors.Is(err, io.ErrUnexpectedEOF) && r.err == nil {
 		return nil
 	}
 	return err
@@ -96,14 +96,14 @@ func (a *responseReader) expectEnd() error {
 
 // withRefill calls read. If read reaches the end of the buffer, whole reads more and calls it again from the same
 // position.
-func (a *responseReader) withRefill(read func() error) error {
-	start, depth := a.at, a.depth
+func (r *responseReader) withRefill(read func() error) error {
+	start, depth := r.pos, r.depth
 	for {
 		err := read()
 		if !errors.Is(err, io.ErrUnexpectedEOF) {
 			return err
 		}
-		more, broken := a.fill(start)
+		more, broken := r.fill(start)
 		if broken != nil {
 			return broken
 		}
@@ -111,45 +111,45 @@ func (a *responseReader) withRefill(read func() error) error {
 			return err
 		}
 		start = 0
-		a.at, a.depth = start, depth
+		r.pos, r.depth = start, depth
 	}
 }
 
 // fill drops the bytes before start and reads until the buffer is full. It reports whether it read bytes or reached
 // the end of the response.
-func (a *responseReader) fill(start int) (more bool, err error) {
-	if a.last {
-		return false, a.err
+func (r *responseReader) fill(start int) (more bool, err error) {
+	if r.last {
+		return false, r.err
 	}
-	held := a.in[start:]
-	room := a.in[:cap(a.in)]
-	if len(held) > cap(a.in)/2 {
-		if err := a.allocate(2 * cap(a.in)); err != nil {
+	held := r.in[start:]
+	room := r.in[:cap(r.in)]
+	if len(held) > cap(r.in)/2 {
+		if err := r.allocate(2 * cap(r.in)); err != nil {
 			return false, err
 		}
-		room = make([]byte, 2*cap(a.in))
+		room = make([]byte, 2*cap(r.in))
 	}
-	a.in = room[:copy(room, held)]
-	before := len(a.in)
-	for idle := 0; len(a.in) < cap(a.in) && !a.last; {
-		n, err := a.from.Read(a.in[len(a.in):cap(a.in)])
-		a.in = a.in[:len(a.in)+n]
+	r.in = room[:copy(room, held)]
+	before := len(r.in)
+	for idle := 0; len(r.in) < cap(r.in) && !r.last; {
+		n, err := r.from.Read(r.in[len(r.in):cap(r.in)])
+		r.in = r.in[:len(r.in)+n]
 		if idle++; n > 0 {
 			idle = 0
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			a.last = true
+			r.last = true
 		case err != nil:
-			a.last, a.err = true, err
+			r.last, r.err = true, err
 		case idle == 100:
-			a.last, a.err = true, io.ErrNoProgress
+			r.last, r.err = true, io.ErrNoProgress
 		}
 	}
-	if a.err != nil {
-		return false, a.err // an incomplete value cannot be used
+	if r.err != nil {
+		return false, r.err // an incomplete value cannot be used
 	}
-	return len(a.in) > before || a.last, nil
+	return len(r.in) > before || r.last, nil
 }
 
 // limitedReader reads at most left bytes of a response and removes a byte order mark. It records why reading ended

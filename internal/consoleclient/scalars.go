@@ -132,9 +132,9 @@ const (
 	layoutHourOffset  = "2006-01-02T15:04:05Z07"
 )
 
-// ParseDateTime parses RFC 3339 with any offset, also in the basic format, or without one, which means UTC. An empty text
+// dateTimeOf parses RFC 3339 with any offset, also in the basic format, or without one, which means UTC. An empty text
 // and the year 1, .NET's default time, become the empty DateTime. It fails with fault.BadUserInput.
-func ParseDateTime(s string) (DateTime, error) {
+func dateTimeOf(s string) (DateTime, error) {
 	if s == "" {
 		return "", nil
 	}
@@ -213,7 +213,7 @@ func (d DateTime) Time() time.Time {
 	return t
 }
 
-// UnmarshalJSONFrom accepts the formats of ParseDateTime. Any other value becomes empty.
+// UnmarshalJSONFrom accepts the formats of dateTimeOf. Any other value becomes empty.
 func (d *DateTime) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	s, kind, err := readText(dec)
 	if err != nil {
@@ -221,7 +221,7 @@ func (d *DateTime) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	}
 	*d = ""
 	if kind == kindString {
-		*d, _ = ParseDateTime(s) // an invalid time must not lose the entity
+		*d, _ = dateTimeOf(s) // an invalid time must not lose the entity
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (d DateTime) MarshalGQL(w io.Writer) {
 	switch {
 	case d == "":
 		_, _ = io.WriteString(w, "null") // gqlgen's writers do not fail
-	case strings.TrimLeft(string(d), "0123456789-:.TZ") == "": // the form that ParseDateTime returns
+	case strings.TrimLeft(string(d), "0123456789-:.TZ") == "": // the form that dateTimeOf returns
 		_, _ = io.WriteString(w, `"`)
 		_, _ = io.WriteString(w, string(d))
 		_, _ = io.WriteString(w, `"`)
@@ -254,7 +254,7 @@ func (d *DateTime) UnmarshalGQL(input any) error {
 	if !hasOffset(text) {
 		return fault.BadInput("", "is an RFC 3339 time without an offset from UTC, such as Z or +08:00")
 	}
-	parsed, err := ParseDateTime(text)
+	parsed, err := dateTimeOf(text)
 	if err != nil {
 		return err
 	}

@@ -127,7 +127,7 @@ func TestDateTime(t *testing.T) {
 		"9999-12-31T23:59:59-01:00":         "",
 		"":                                  "",
 	} {
-		got, err := ParseDateTime(wire)
+		got, err := dateTimeOf(wire)
 		if err != nil || got != want {
 			t.Errorf("%s: got %q, %v, want %q", wire, got, err, want)
 		}

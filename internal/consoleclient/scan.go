@@ -16,7 +16,7 @@ import (
 // invalid in another way.
 type scanner struct {
 	in     []byte
-	at     int
+	pos    int
 	depth  int  // open objects and arrays at this position
 	last   bool // whether in ends with the response
 	simple bool // whether the last value of raw is a string without escapes and only ASCII
@@ -33,8 +33,8 @@ var (
 
 // peek skips white space and returns the next byte, 0 at the end.
 func (s *scanner) peek() byte {
-	for ; s.at < len(s.in); s.at++ {
-		switch c := s.in[s.at]; c {
+	for ; s.pos < len(s.in); s.pos++ {
+		switch c := s.in[s.pos]; c {
 		case ' ', '\n', '\r', '\t':
 		case 0:
 			return '\x01' // also invalid, but not the end
@@ -57,9 +57,9 @@ func unexpected(c byte) error {
 // empty only with an error.
 func (s *scanner) raw() ([]byte, error) {
 	c := s.peek()
-	start := s.at
+	start := s.pos
 	err := s.skip(c)
-	return s.in[start:s.at], err
+	return s.in[start:s.pos], err
 }
 
 // skip consumes the value that begins with c.
@@ -103,10 +103,10 @@ func (s *scanner) skip(c byte) error {
 }
 
 func (s *scanner) skipLiteral(word string) error {
-	rest := s.in[s.at:]
+	rest := s.in[s.pos:]
 	switch {
 	case len(rest) >= len(word) && string(rest[:len(word)]) == word:
-		s.at += len(word)
+		s.pos += len(word)
 		return nil
 	case len(rest) < len(word) && string(rest) == word[:len(rest)]:
 		return io.ErrUnexpectedEOF
@@ -115,7 +115,7 @@ func (s *scanner) skipLiteral(word string) error {
 }
 
 func (s *scanner) skipNumber(c byte) error {
-	at := s.at
+	at := s.pos
 	if c == '-' {
 		at++
 	}
@@ -140,12 +140,12 @@ func (s *scanner) skipNumber(c byte) error {
 	switch {
 	case at == len(s.in) && !s.last: // more digits may follow
 		return io.ErrUnexpectedEOF
-	case at == whole && at == len(s.in) && at > s.at:
+	case at == whole && at == len(s.in) && at > s.pos:
 		return io.ErrUnexpectedEOF
 	case at == whole:
 		return unexpected(c)
 	}
-	s.at = at
+	s.pos = at
 	return nil
 }
 
@@ -162,14 +162,14 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 // skipString consumes a string. simple reports that it has no escapes and only ASCII.
 func (s *scanner) skipString() (simple bool, err error) {
 	simple = true
-	for at := s.at + 1; ; {
+	for at := s.pos + 1; ; {
 		at += plainBytes(s.in[at:])
 		if at >= len(s.in) {
 			return false, io.ErrUnexpectedEOF
 		}
 		switch c := s.in[at]; {
 		case c == '"':
-			s.at = at + 1
+			s.pos = at + 1
 			return simple, nil
 		case c == '\\':
 			simple = false
@@ -246,13 +246,13 @@ func (s *scanner) next(begin, end byte, first bool) (more bool, err error) {
 		if s.depth++; s.depth > maxDepth {
 			return false, errSyntax
 		}
-		s.at++
+		s.pos++
 	}
 	c := s.peek()
 	switch {
 	case c == end:
 		s.depth--
-		s.at++
+		s.pos++
 		return false, nil
 	case c == 0:
 		return false, io.ErrUnexpectedEOF
@@ -261,7 +261,7 @@ func (s *scanner) next(begin, end byte, first bool) (more bool, err error) {
 	case c != ',':
 		return false, errSyntax
 	}
-	s.at++
+	s.pos++
 	switch s.peek() {
 	case 0:
 		return false, io.ErrUnexpectedEOF
@@ -276,15 +276,15 @@ func (s *scanner) name() ([]byte, error) {
 	if c := s.peek(); c != '"' {
 		return nil, unexpected(c)
 	}
-	start := s.at
+	start := s.pos
 	if _, err := s.skipString(); err != nil {
 		return nil, err
 	}
-	name := s.in[start:s.at]
+	name := s.in[start:s.pos]
 	if c := s.peek(); c != ':' {
 		return nil, unexpected(c)
 	}
-	s.at++
+	s.pos++
 	return name, nil
 }
 
@@ -306,15 +306,15 @@ func (s *scanner) plain() ([]byte, jsontext.Kind, error) {
 // text is plain with a copy of the text; null becomes empty.
 func (s *scanner) text() (string, jsontext.Kind, error) {
 	switch {
-	case s.at >= len(s.in):
-	case s.in[s.at] == '"': // fast path: most strings are plain
-		start := s.at + 1
+	case s.pos >= len(s.in):
+	case s.in[s.pos] == '"': // fast path: most strings are plain
+		start := s.pos + 1
 		if end := start + plainBytes(s.in[start:]); end < len(s.in) && s.in[end] == '"' {
-			s.at = end + 1
+			s.pos = end + 1
 			return s.arena.copyString(s.in[start:end]), kindString, nil
 		}
-	case s.follows(s.at, "null"):
-		s.at += len("null")
+	case s.follows(s.pos, "null"):
+		s.pos += len("null")
 		return "", kindNull, nil
 	}
 	b, kind, err := s.plain()

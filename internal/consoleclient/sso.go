@@ -75,8 +75,8 @@ const (
 )
 
 // Password obtains a token with a user's name and password (document, section Authentication: get token). For a wrong
-// password it fails with an *Error of kind fault.Unauthenticated, for a locked account of kind fault.Forbidden. An
-// error of any other kind does not concern the password.
+// password it fails with an *Error with code fault.Unauthenticated, for a locked account with code fault.Forbidden. An
+// error with any other code does not concern the password.
 func (s *SSO) Password(ctx context.Context, username, password string) (Token, error) {
 	return s.grant(ctx, url.Values{
 		"client_id": {clientID}, "grant_type": {"password"}, "username": {username}, "password": {password},
@@ -84,7 +84,7 @@ func (s *SSO) Password(ctx context.Context, username, password string) (Token, e
 }
 
 // Refresh obtains the next token and consumes the refresh token (document, section Authentication: refresh token).
-// For a consumed token it fails with an *Error of kind fault.Unauthenticated, for a locked account of kind
+// For a consumed token it fails with an *Error with code fault.Unauthenticated, for a locked account with code
 // fault.Forbidden. After any other error it is unknown whether the refresh token was consumed.
 func (s *SSO) Refresh(ctx context.Context, refreshToken string) (Token, error) {
 	return s.grant(ctx, url.Values{
@@ -137,8 +137,8 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 	}, nil
 }
 
-// mentionsLock reports whether a description contains the word lock on its own, and not as in "clock skew".
-func mentionsLock(said string) bool {
+// isLockMessage reports whether a description contains the word lock on its own, and not as in "clock skew".
+func isLockMessage(said string) bool {
 	said = strings.ToLower(said)
 	for word := range strings.FieldsFuncSeq(said, func(c rune) bool { return c < 'a' || c > 'z' }) {
 		for _, prefix := range []string{"is", "user", "account"} {
@@ -158,10 +158,10 @@ var lockCode = regexp.MustCompile(`^[a-z0-9_.-]+$`)
 // isLocked reports whether the SSO's own JSON says that the account is locked (锁定). A code about a lock says so, or a
 // description beside invalid_grant. Status 423 says so only of a password, because it need not concern a refresh token.
 func (e *Error) isLocked(password bool) bool {
-	if password && e.Status == http.StatusLocked || e.oauthCode == invalidGrant && mentionsLock(e.oauth) {
+	if password && e.Status == http.StatusLocked || e.oauthCode == invalidGrant && isLockMessage(e.oauth) {
 		return true
 	}
-	return e.Status != http.StatusTooManyRequests && lockCode.MatchString(e.oauthCode) && mentionsLock(e.oauthCode)
+	return e.Status != http.StatusTooManyRequests && lockCode.MatchString(e.oauthCode) && isLockMessage(e.oauthCode)
 }
 
 // refusal converts an unsuccessful response to its meaning for the sign-in with a password or a refresh token. Only the
@@ -176,14 +176,14 @@ func refusal(err error, password bool) error {
 	own := !e.Foreign && !e.Empty && e.Status >= 400 && e.Status < 500
 	switch {
 	case own && e.isLocked(password):
-		said.Kind, said.Title, said.Detail = fault.Forbidden, "account locked", "the console says that the account is locked"
+		said.Code, said.Title, said.Detail = fault.Forbidden, "account locked", "the console says that the account is locked"
 	case own && e.oauthCode == invalidGrant:
-		said.Kind, said.Title = fault.Unauthenticated, "sign-in refused"
+		said.Code, said.Title = fault.Unauthenticated, "sign-in refused"
 		said.Detail = "the console did not accept the user name and password, or the refresh token"
-	case e.Kind == fault.RateLimited, e.Kind == fault.UpstreamTimeout, e.Kind == fault.UpstreamUnavailable:
-		said.Kind, said.Title = e.Kind, http.StatusText(e.Status)
+	case e.Code == fault.RateLimited, e.Code == fault.UpstreamTimeout, e.Code == fault.UpstreamUnavailable:
+		said.Code, said.Title = e.Code, http.StatusText(e.Status)
 	default:
-		said.Kind, said.Title = fault.UpstreamInvalidResponse, "no answer to the grant"
+		said.Code, said.Title = fault.UpstreamInvalidResponse, "no answer to the grant"
 		said.Detail = "what refuses is not the console's SSO, or it refuses the gateway rather than who signs in"
 	}
 	return said

@@ -157,7 +157,7 @@ func TestStatusLocked(t *testing.T) {
 }
 
 // A refresh token works once, so a grant with a lost response must not be retried.
-func TestSSONeverRepeats(t *testing.T) {
+func TestSSONeverRetries(t *testing.T) {
 	server := serve(t, dropConnection)
 	_, err := newTestSSO(t, server).Refresh(t.Context(), "r")
 	if fault.CodeOf(err) != fault.UpstreamUnavailable || len(server.all()) != 1 {
@@ -165,7 +165,7 @@ func TestSSONeverRepeats(t *testing.T) {
 	}
 }
 
-func TestTokenHidesItself(t *testing.T) {
+func TestTokenIsRedacted(t *testing.T) {
 	token := Token{Access: "SECRET-a", Refresh: "SECRET-r", ExpiresIn: time.Minute}
 	var log bytes.Buffer
 	for _, h := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {

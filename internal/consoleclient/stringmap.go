@@ -31,13 +31,13 @@ func normalizeMembers(members []StringMember) StringMap {
 
 func sortMembers(members []StringMember) StringMap {
 	slices.SortStableFunc(members, func(a, b StringMember) int { return strings.Compare(a.Name, b.Name) })
-	kept := members[:0]
+	unique := members[:0]
 	for i, m := range members {
 		if i+1 == len(members) || members[i+1].Name != m.Name {
-			kept = append(kept, m)
+			unique = append(unique, m)
 		}
 	}
-	return kept
+	return unique
 }
 
 // UnmarshalJSONFrom accepts an object. Any other value becomes nil.

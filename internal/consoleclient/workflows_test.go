@@ -55,8 +55,8 @@ func TestWorkflowAssociatedRobotIDs(t *testing.T) {
 	}
 }
 
-// TestNestedRequestsHoldWhatIsSet sets some fields of nested objects. The others are absent from the request.
-func TestNestedRequestsHoldWhatIsSet(t *testing.T) {
+// TestNestedRequestsOmitUnsetFields sets some fields of nested objects. The others are absent from the request.
+func TestNestedRequestsOmitUnsetFields(t *testing.T) {
 	for name, tt := range map[string]struct {
 		request any
 		want    string

@@ -79,9 +79,9 @@ func (s *Server) LockUser(username string, locked bool) {
 	}
 }
 
-// RotateKey replaces the SSO's signing key and publishes only the new one. It fails if there
+// rotateKey replaces the SSO's signing key and publishes only the new one. It fails if there
 // is no randomness.
-func (s *Server) RotateKey() error {
+func (s *Server) rotateKey() error {
 	key, err := newKey()
 	if err != nil {
 		return err
@@ -93,21 +93,21 @@ func (s *Server) RotateKey() error {
 	return nil
 }
 
-func (o *ssoState) note(g Grant) {
+func (s *ssoState) note(g Grant) {
 	g.At = time.Now()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.grants) >= maxGrants {
-		o.grants = slices.Delete(o.grants, 0, maxGrants/2)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.grants) >= maxGrants {
+		s.grants = slices.Delete(s.grants, 0, maxGrants/2)
 	}
-	o.grants = append(o.grants, g)
+	s.grants = append(s.grants, g)
 }
 
 // signer is the signing key and its name.
-func (o *ssoState) signer() (*rsa.PrivateKey, string) {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	return o.key, o.keyID
+func (s *ssoState) signer() (*rsa.PrivateKey, string) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.key, s.keyID
 }
 
 // session is the user and expiry of an access token.
@@ -117,7 +117,7 @@ type session struct {
 }
 
 func newSSO() (*ssoState, error) {
-	key, err := spareKeys.take()
+	key, err := pregeneratedKeys.get()
 	if err != nil {
 		return nil, err
 	}
@@ -194,30 +194,30 @@ func (s *Server) postToken(c *call) (reply, error) {
 	return out, nil
 }
 
-func (o *ssoState) isLocked(u *User) bool {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	return o.locked[u.ID]
+func (s *ssoState) isLocked(u *User) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.locked[u.ID]
 }
 
 // redeem consumes a refresh token; nil if it is unknown or was used before.
-func (o *ssoState) redeem(token string) (u *User, reused bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	u = o.refresh[token]
-	_, reused = o.used[token]
+func (s *ssoState) redeem(token string) (u *User, reused bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u = s.refresh[token]
+	_, reused = s.used[token]
 	if u != nil {
-		o.used[token] = struct{}{}
+		s.used[token] = struct{}{}
 	}
-	delete(o.refresh, token)
+	delete(s.refresh, token)
 	return u, reused
 }
 
-func (o *ssoState) newRefresh(u *User) string {
+func (s *ssoState) newRefresh(u *User) string {
 	token := rand.Text() + rand.Text()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.refresh[token] = u
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh[token] = u
 	return token
 }
 

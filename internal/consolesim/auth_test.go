@@ -273,7 +273,7 @@ func TestRotateKey(t *testing.T) {
 		return head.str("kid")
 	}
 	before := kid()
-	if err := c.RotateKey(); err != nil {
+	if err := c.rotateKey(); err != nil {
 		t.Fatal(err)
 	}
 	a, err := c.send(http.MethodGet, c.SSOURL()+"/.well-known/openid-configuration/jwks", nil, nil)
@@ -282,9 +282,9 @@ func TestRotateKey(t *testing.T) {
 	}
 }
 
-// TestNoTwoSimulatorsShareAKey verifies that a simulator may reuse the key of a closed one,
+// TestSimulatorKeysAreDistinct verifies that a simulator may reuse the key of a closed one,
 // and of no other.
-func TestNoTwoSimulatorsShareAKey(t *testing.T) {
+func TestSimulatorKeysAreDistinct(t *testing.T) {
 	modulus := func(s *Server) string {
 		key, _ := s.sso.signer()
 		return key.N.String()

@@ -128,25 +128,25 @@ func (p *prefix) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// secretBook records every secret that was sent or received, so that tests can search for
+// secretLog records every secret that was sent or received, so that tests can search for
 // leaks.
-type secretBook struct {
+type secretLog struct {
 	mu  sync.Mutex
 	set map[string]struct{}
 }
 
-func (b *secretBook) add(secrets ...string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (l *secretLog) add(secrets ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, s := range secrets {
-		if s != "" && len(b.set) < 1<<18 {
-			b.set[s] = struct{}{}
+		if s != "" && len(l.set) < 1<<18 {
+			l.set[s] = struct{}{}
 		}
 	}
 }
 
-func (b *secretBook) all() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Sorted(maps.Keys(b.set))
+func (l *secretLog) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.set))
 }

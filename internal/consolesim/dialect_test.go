@@ -52,7 +52,7 @@ func samples(c *console) map[string]object {
 	}
 }
 
-func TestNoExtraFieldsIsTheDocument(t *testing.T) {
+func TestDefaultFieldsMatchDocument(t *testing.T) {
 	c := start(t, Options{Dialect: Dialect{NoExtraFields: true}})
 	for fields, o := range samples(c) {
 		want := slices.Sorted(slices.Values(strings.Fields(fields)))

@@ -80,8 +80,8 @@ func (f *Fault) reply(d Dialect, instance string) reply {
 	return p.reply(d, instance)
 }
 
-// armed is a fault waiting for its requests.
-type armed struct {
+// pendingFault is a fault waiting for its requests.
+type pendingFault struct {
 	match func(*http.Request) bool
 	fault Fault
 	left  int
@@ -91,7 +91,7 @@ type armed struct {
 type faults struct {
 	any  atomic.Bool
 	mu   sync.Mutex
-	list []*armed
+	list []*pendingFault
 }
 
 // Fail arms a fault for the matching requests on all three listeners. A nil match matches
@@ -99,7 +99,7 @@ type faults struct {
 // matching faults, the latest applies. Calls of match are serialised. cancel disarms the fault
 // and may be called repeatedly.
 func (s *Server) Fail(match func(*http.Request) bool, f Fault) (cancel func()) {
-	a := &armed{match: match, fault: f, left: f.Times}
+	a := &pendingFault{match: match, fault: f, left: f.Times}
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.list = append(s.faults.list, a)
@@ -111,8 +111,8 @@ func (s *Server) Fail(match func(*http.Request) bool, f Fault) (cancel func()) {
 	}
 }
 
-func (fs *faults) drop(a *armed) {
-	fs.list = slices.DeleteFunc(fs.list, func(o *armed) bool { return o == a })
+func (fs *faults) drop(a *pendingFault) {
+	fs.list = slices.DeleteFunc(fs.list, func(o *pendingFault) bool { return o == a })
 	fs.any.Store(len(fs.list) > 0)
 }
 

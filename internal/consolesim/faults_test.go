@@ -38,7 +38,7 @@ func TestFaultTimesAndOrder(t *testing.T) {
 	}
 }
 
-func TestFaultReadsTheBody(t *testing.T) {
+func TestFaultReadsBody(t *testing.T) {
 	c := start(t, Options{})
 	c.Fail(func(r *http.Request) bool {
 		b, err := io.ReadAll(r.Body)
@@ -92,7 +92,7 @@ func TestFaultDropAndTruncate(t *testing.T) {
 	}
 }
 
-func TestFaultDelayEndsWithTheRequest(t *testing.T) {
+func TestFaultDelayEndsWithRequest(t *testing.T) {
 	c := start(t, Options{})
 	c.Fail(nil, Fault{Delay: time.Hour})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -131,7 +131,7 @@ func TestLatencyIsNotSerialised(t *testing.T) {
 	t.Errorf("each of %d calls ended at least %v after the one before", len(ends), latency)
 }
 
-func TestFaultsOfBodies(t *testing.T) {
+func TestBodyFaults(t *testing.T) {
 	c := start(t, Options{})
 	whole := c.get("/openapi/queues")
 	cancel := c.Fail(onPath("/queues"), Fault{Drip: time.Microsecond})

@@ -53,41 +53,41 @@ func (f GUIDForm) print(id string) string {
 var creates = []string{"POST /openapi/queues/{queueId}", "POST /openapi/queues", "POST /openapi/workflows"}
 
 // inForm converts an operation's answer to the dialect's form.
-func (out reply) inForm(d Dialect, operation string) reply {
-	switch out.status {
+func (r reply) inForm(d Dialect, operation string) reply {
+	switch r.status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		if d.EmptyRefusals && !strings.Contains(operation, "/connect/") {
-			out.body = nil
+			r.body = nil
 		}
 	case http.StatusOK, http.StatusCreated:
 		if slices.Contains(creates, operation) {
-			out = out.created(d)
+			r = r.created(d)
 		}
 	}
-	if d.ProblemsAsText && strings.HasPrefix(out.contentType, "application/problem+json") {
-		out.contentType = "text/plain; charset=utf-8"
+	if d.ProblemsAsText && strings.HasPrefix(r.contentType, "application/problem+json") {
+		r.contentType = "text/plain; charset=utf-8"
 	}
-	if d.ByteOrderMark && len(out.body) > 0 {
-		out.body = slices.Concat([]byte("\xef\xbb\xbf"), out.body)
+	if d.ByteOrderMark && len(r.body) > 0 {
+		r.body = slices.Concat([]byte("\xef\xbb\xbf"), r.body)
 	}
-	return out
+	return r
 }
 
-func (out reply) created(d Dialect) reply {
+func (r reply) created(d Dialect) reply {
 	if d.EmptyCreate {
 		return reply{status: http.StatusNoContent}
 	}
 	if !d.CreateReturnsID {
-		return out
+		return r
 	}
 	var entity map[string]json.RawMessage
-	if json.Unmarshal(out.body, &entity) != nil {
-		return out
+	if json.Unmarshal(r.body, &entity) != nil {
+		return r
 	}
 	for _, name := range []string{"id", "Id"} {
 		if id, ok := entity[name]; ok {
-			out.body = []byte(`{"` + name + `":` + string(id) + `}`)
+			r.body = []byte(`{"` + name + `":` + string(id) + `}`)
 		}
 	}
-	return out
+	return r
 }

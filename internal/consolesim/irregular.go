@@ -83,7 +83,7 @@ func (s *seeder) silence(dept *Department, started time.Time, positions ...int) 
 			r.v.silentStatus = "Ready"
 		}
 		if n == 0 || n < len(positions)-1 {
-			r.v.lastBeat = started.Add(-ages[n%len(ages)]).UTC().Truncate(time.Second)
+			r.v.lastHeartbeat = started.Add(-ages[n%len(ages)]).UTC().Truncate(time.Second)
 		} else {
 			r.v.DeviceID = ""
 		}

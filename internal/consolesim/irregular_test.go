@@ -119,8 +119,8 @@ func TestIrregularRobots(t *testing.T) {
 	}
 }
 
-// TestDepartmentThatRefuses verifies that a department answers 403 though the tree lets the caller in.
-func TestDepartmentThatRefuses(t *testing.T) {
+// TestRefusingDepartment verifies that a department answers 403 though the tree lets the caller in.
+func TestRefusingDepartment(t *testing.T) {
 	c := start(t, Options{Irregular: true})
 	depts := c.Data().Departments(c.company)
 	i := slices.IndexFunc(depts, func(d Department) bool { return d.Refuses })

@@ -47,7 +47,7 @@ func (s *Server) executeWorkflow(c *call) (reply, error) {
 	for range n {
 		job := j
 		job.ID = s.st.gen.id()
-		e.job(s.st.keepJob(&job), c.now())
+		e.job(s.st.addJob(&job), c.now())
 	}
 	e.endList()
 	w.v.trigger(c.now())
@@ -108,8 +108,8 @@ func (b *executionBody) apply(j *Job) error {
 	return nil
 }
 
-// keepJob numbers and stores a job. The write lock must be held.
-func (st *store) keepJob(j *Job) *Job {
+// addJob numbers and stores a job. The write lock must be held.
+func (st *store) addJob(j *Job) *Job {
 	st.jobSeq++
 	j.SeqNum = st.jobSeq
 	st.jobs = append(st.jobs, j)
@@ -144,8 +144,8 @@ func (j *Job) at(now time.Time) Job {
 	return out
 }
 
-func (e *encoder) job(kept *Job, now time.Time) {
-	j := kept.at(now)
+func (e *encoder) job(stored *Job, now time.Time) {
+	j := stored.at(now)
 	e.id = j.ID
 	e.begin()
 	e.str("id", j.ID)

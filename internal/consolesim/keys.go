@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// spareKeys are the signing keys of closed simulators.
-var spareKeys keys //nolint:gochecknoglobals // shares only the time to create a key: each key has one user at a time
+// pregeneratedKeys are the signing keys of closed simulators.
+var pregeneratedKeys keys //nolint:gochecknoglobals // shares only the time to create a key: each key has one user at a time
 
 // keys are unused signing keys. Creating one takes most of a simulator's start time, above all
 // with the race detector. Simulators that run in sequence, as in tests, reuse a few.
@@ -18,16 +18,16 @@ type keys struct {
 	idle []*rsa.PrivateKey
 }
 
-// take returns an unused key. It fails if it has to create one and there is no randomness.
-func (k *keys) take() (*rsa.PrivateKey, error) {
-	if key := k.spare(); key != nil {
+// get returns an unused key. It fails if it has to create one and there is no randomness.
+func (k *keys) get() (*rsa.PrivateKey, error) {
+	if key := k.pregenerate(); key != nil {
 		return key, nil
 	}
 	return newKey()
 }
 
-// spare returns a key that was given back; nil if there is none.
-func (k *keys) spare() *rsa.PrivateKey {
+// pregenerate returns a key that was given back; nil if there is none.
+func (k *keys) pregenerate() *rsa.PrivateKey {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	last := len(k.idle) - 1
@@ -39,8 +39,8 @@ func (k *keys) spare() *rsa.PrivateKey {
 	return key
 }
 
-// give stores a key that is no longer used.
-func (k *keys) give(key *rsa.PrivateKey) {
+// put stores a key that is no longer used.
+func (k *keys) put(key *rsa.PrivateKey) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.idle = append(k.idle, key)

@@ -79,7 +79,7 @@ func (s *Server) executeLayout(c *call) (reply, error) {
 		if len(n.Arguments) > 0 {
 			j.Arguments = n.Arguments
 		}
-		e.job(s.st.keepJob(&j), now)
+		e.job(s.st.addJob(&j), now)
 		w.v.trigger(now)
 		w.changed()
 	}

@@ -58,7 +58,7 @@ func TestPaging(t *testing.T) {
 	}
 }
 
-func TestTiesAreOrderedByID(t *testing.T) {
+func TestEqualTimesAreOrderedByID(t *testing.T) {
 	clk := newClock() // stands still
 	c := start(t, Options{Now: clk.now})
 	var ids []string
@@ -75,7 +75,7 @@ func TestTiesAreOrderedByID(t *testing.T) {
 	}
 }
 
-func TestListsHoldOneDepartmentOnly(t *testing.T) {
+func TestListsContainOneDepartment(t *testing.T) {
 	c := start(t, Options{})
 	for _, co := range c.Data().Companies() {
 		for _, dept := range co.DepartmentIDs {
@@ -239,7 +239,7 @@ func TestRelationFilters(t *testing.T) {
 	}
 }
 
-func TestSingleEntitiesAndStrangers(t *testing.T) {
+func TestSingleEntitiesAndUnknownIDs(t *testing.T) {
 	c := start(t, Options{Dialect: Dialect{BareSingle: true}})
 	outside := c.as(c.token, c.company, c.Data().Departments(c.company)[0].ID)
 	for kind, ids := range kinds(c, c.dept) {

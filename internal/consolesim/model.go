@@ -118,10 +118,10 @@ type Robot struct {
 	ConnectionString string // credential that the console leaks on the wire
 	LicensePoolKey   string // credential that the console leaks on the wire
 
-	pinned       string    // status set by SetRobotStatus, "" for none
-	hash         uint64    // its share of randomness
-	silentStatus string    // status of a robot without heartbeats; "": it has heartbeats
-	lastBeat     time.Time // its last heartbeat, zero for none
+	pinned        string    // status set by SetRobotStatus, "" for none
+	hash          uint64    // its share of randomness
+	silentStatus  string    // status of a robot without heartbeats; "": it has heartbeats
+	lastHeartbeat time.Time // its last heartbeat, zero for none
 }
 
 // JobStateNotification configures the notifications about a workflow's jobs.

@@ -113,7 +113,7 @@ func (s *Server) putPackage(c *call) (reply, error) {
 	defer s.st.mu.Unlock()
 	f.Direct = true
 	f.ID = s.st.gen.id()
-	s.st.keepUpload(&upload{Upload: f.Upload})
+	s.st.addUpload(&upload{Upload: f.Upload})
 	return s.store(c, f)
 }
 

@@ -131,7 +131,7 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
-func TestDirectUploadHasALimit(t *testing.T) {
+func TestDirectUploadLimit(t *testing.T) {
 	c := start(t, Options{})
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, c.APIURL()+"/openapi/packages", io.LimitReader(zeros{}, maxDirectUpload+1))
 	if err != nil {

@@ -187,15 +187,15 @@ func deleted(c *call, entity []byte) reply {
 // cached appends an entity's JSON, which it encodes only if no valid copy is stored. The
 // store's read lock must be held.
 func cached[T any](c *call, dst []byte, it *item[T], slot int, epoch int64, encode func(*encoder, *T)) []byte {
-	if kept := it.enc[slot].Load(); kept != nil && kept.epoch == epoch {
-		return append(dst, kept.b...)
+	if stored := it.enc[slot].Load(); stored != nil && stored.epoch == epoch {
+		return append(dst, stored.b...)
 	}
 	e := c.encoder()
 	e.id = it.meta.ID
 	encode(e, &it.v)
-	kept := &encoded{epoch: epoch, b: e.bytes()}
-	it.enc[slot].Store(kept)
-	return append(dst, kept.b...)
+	stored := &encoded{epoch: epoch, b: e.bytes()}
+	it.enc[slot].Store(stored)
+	return append(dst, stored.b...)
 }
 
 // created writes the fields about an entity's creation and last change.

@@ -55,7 +55,7 @@ func (s *Server) getRobot(c *call) (reply, error) {
 // seconds.
 func (r *Robot) state(now time.Time) (status string, heartbeat time.Time) {
 	if r.silentStatus != "" {
-		return cmp.Or(r.pinned, r.silentStatus), r.lastBeat
+		return cmp.Or(r.pinned, r.silentStatus), r.lastHeartbeat
 	}
 	const beat = 15 * time.Second
 	slot := 20*time.Second + time.Duration(r.hash%71)*time.Second

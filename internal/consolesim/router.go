@@ -218,33 +218,33 @@ func hasJSONBody(r *http.Request, body []byte) bool {
 }
 
 // write sends the answer, with the fault of its body.
-func (out reply) write(ctx context.Context, w http.ResponseWriter, f *Fault) {
+func (r reply) write(ctx context.Context, w http.ResponseWriter, f *Fault) {
 	h := w.Header()
-	for k, v := range out.header {
+	for k, v := range r.header {
 		h[http.CanonicalHeaderKey(k)] = v
 	}
-	if len(out.body) > 0 {
-		h.Set("Content-Type", out.contentType)
+	if len(r.body) > 0 {
+		h.Set("Content-Type", r.contentType)
 	}
-	if out.status != http.StatusNoContent && !f.Endless {
-		h.Set("Content-Length", strconv.Itoa(len(out.body)))
+	if r.status != http.StatusNoContent && !f.Endless {
+		h.Set("Content-Length", strconv.Itoa(len(r.body)))
 	}
-	w.WriteHeader(out.status)
+	w.WriteHeader(r.status)
 	switch {
 	case f.Endless:
 		writeEndless(ctx, w)
 	case f.Drip > 0:
-		for i := 0; i < len(out.body) && ctx.Err() == nil; i++ {
+		for i := 0; i < len(r.body) && ctx.Err() == nil; i++ {
 			sleep(ctx, f.Drip)
-			_, _ = w.Write(out.body[i : i+1]) // the client may have left
+			_, _ = w.Write(r.body[i : i+1]) // the client may have left
 			_ = http.NewResponseController(w).Flush()
 		}
 	case f.Truncate:
-		_, _ = w.Write(out.body[:len(out.body)/2])
+		_, _ = w.Write(r.body[:len(r.body)/2])
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's way to drop a connection
 	default:
-		_, _ = w.Write(out.body) // the client may have left
+		_, _ = w.Write(r.body) // the client may have left
 	}
 }
 

@@ -55,7 +55,7 @@ func TestMainDepartment(t *testing.T) {
 	}
 }
 
-func TestEveryReferenceHolds(t *testing.T) {
+func TestReferencesResolve(t *testing.T) {
 	d := start(t, Options{}).Data()
 	names := map[string]int{}
 	withAsset := 0
@@ -114,7 +114,7 @@ func TestUsers(t *testing.T) {
 	}
 }
 
-func TestRobotsLive(t *testing.T) {
+func TestRobotsChangeOverTime(t *testing.T) {
 	clk := newClock()
 	c, twin := start(t, Options{Now: clk.now}), start(t, Options{Now: clk.now})
 	ids := c.Data().RobotIDs(c.dept)

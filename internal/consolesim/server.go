@@ -90,7 +90,7 @@ type Server struct {
 	st        *store
 	log       *journal
 	faults    faults
-	secrets   *secretBook
+	secrets   *secretLog
 	sso       *ssoState
 	forbidden map[string]bool
 
@@ -109,7 +109,7 @@ type Server struct {
 // address cannot be listened on or if there is no randomness for the signing key.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	o = o.withDefaults()
-	s := &Server{opts: o, log: newJournal(), secrets: &secretBook{set: map[string]struct{}{}}, forbidden: map[string]bool{}}
+	s := &Server{opts: o, log: newJournal(), secrets: &secretLog{set: map[string]struct{}{}}, forbidden: map[string]bool{}}
 	for _, id := range o.ForbiddenDepartments {
 		s.forbidden[strings.ToLower(id)] = true
 	}
@@ -199,7 +199,7 @@ func (s *Server) shutdown() error {
 		s.running.Wait()
 		s.conns.Wait()
 		key, _ := s.sso.signer()
-		spareKeys.give(key)
+		pregeneratedKeys.put(key)
 		s.closeErr = errors.Join(errs...)
 	})
 	return s.closeErr

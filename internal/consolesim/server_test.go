@@ -45,7 +45,7 @@ func TestPathsAndMethods(t *testing.T) {
 	}
 }
 
-func TestOperationsAreTheDocuments(t *testing.T) {
+func TestOperationsMatchDocument(t *testing.T) {
 	c := start(t, Options{})
 	count := map[string]bool{}
 	for _, l := range [][]*route{c.apiRoutes(), c.ssoRoutes(), c.storageRoutes()} {
@@ -100,16 +100,16 @@ func TestRequestLogIsBounded(t *testing.T) {
 		j.finish(q, 200)
 	}
 	l := j.snapshot()
-	kept := 0
+	stored := 0
 	for _, q := range l {
-		kept += len(q.Body)
+		stored += len(q.Body)
 	}
-	if len(l) != maxLoggedRequests || l[0].Operation != "10" || l[len(l)-1].Operation != fmt.Sprint(maxLoggedRequests+9) || kept > maxLoggedBodies {
-		t.Errorf("%d requests from %s to %s with %d bytes", len(l), l[0].Operation, l[len(l)-1].Operation, kept)
+	if len(l) != maxLoggedRequests || l[0].Operation != "10" || l[len(l)-1].Operation != fmt.Sprint(maxLoggedRequests+9) || stored > maxLoggedBodies {
+		t.Errorf("%d requests from %s to %s with %d bytes", len(l), l[0].Operation, l[len(l)-1].Operation, stored)
 	}
 }
 
-func TestLogHoldsNoSecret(t *testing.T) {
+func TestLogContainsNoSecret(t *testing.T) {
 	var mu sync.Mutex
 	var out bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(lockedWriter{&mu, &out}, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -170,7 +170,7 @@ func TestStartAndStop(t *testing.T) {
 	}
 }
 
-func TestCloseBreaksOffWhatIsUnderWay(t *testing.T) {
+func TestCloseAbortsRequests(t *testing.T) {
 	c := start(t, Options{Latency: time.Hour})
 	done := make(chan error, 1)
 	go func() {

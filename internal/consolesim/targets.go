@@ -160,9 +160,9 @@ func (s *Server) upgradeWorkflows(c *call) (reply, error) {
 	return okJSON(e.bytes()), nil
 }
 
-// RefuseUpgrade makes batch upgrades of a workflow fail for a reason; "" lets them succeed
+// refuseUpgrade makes batch upgrades of a workflow fail for a reason; "" lets them succeed
 // again.
-func (s *Server) RefuseUpgrade(workflowID, reason string) {
+func (s *Server) refuseUpgrade(workflowID, reason string) {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
 	s.st.refusals[workflowID] = reason

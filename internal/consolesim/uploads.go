@@ -28,9 +28,9 @@ type upload struct {
 // maxUploads bounds the stored uploads.
 const maxUploads = 1 << 14
 
-// keepUpload stores an upload and drops the oldest one beyond the bound. The write lock must
+// addUpload stores an upload and drops the oldest one beyond the bound. The write lock must
 // be held.
-func (st *store) keepUpload(u *upload) {
+func (st *store) addUpload(u *upload) {
 	st.uploads[u.ID] = u
 	st.uploadSeq = append(st.uploadSeq, u.ID)
 	if len(st.uploadSeq) > maxUploads {
@@ -51,7 +51,7 @@ func (s *Server) postUpload(c *call) (reply, error) {
 			"x-upload-grant": s.st.gen.hex(12),
 		},
 	}
-	s.st.keepUpload(u)
+	s.st.addUpload(u)
 	e := c.encoder()
 	e.begin()
 	e.str("id", u.ID)

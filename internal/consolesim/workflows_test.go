@@ -192,7 +192,7 @@ func TestUpgrade(t *testing.T) {
 			refused = id
 		}
 	}
-	c.RefuseUpgrade(refused, "locked by an auditor")
+	c.refuseUpgrade(refused, "locked by an auditor")
 	o := c.call(http.MethodPost, "/openapi/workflows/batch/upgrade", fmt.Sprintf(`{"workflowIds":[%q,%q,%q,%q]}`, old, latest, refused, stranger)).
 		want(http.StatusOK).object()
 	if o.int("total") != 4 || o.int("successCount") != 2 || o.int("failureCount") != 1 || o.int("missingCount") != 1 {

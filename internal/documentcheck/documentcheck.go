@@ -145,7 +145,7 @@ func read(files []string) (jobs []job, invalid []Result, err error) {
 				continue
 			}
 			for _, op := range document.Operations {
-				variables, places, err := placeFiles(s, op, examples[e.File][op.Name])
+				variables, places, err := nullFiles(s, op, examples[e.File][op.Name])
 				if err != nil {
 					return nil, nil, err
 				}

@@ -10,15 +10,15 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// places finds the places of files in the variables of an operation.
-type places struct {
+// filePaths finds the places of files in the variables of an operation.
+type filePaths struct {
 	schema *ast.Schema
 	paths  []string // below the variables
 }
 
-// placeFiles returns variables in which each place of a file is null, and the paths of these places. It makes the objects that
-// lead to a file that has to be there. What is no object of variables is returned as it is.
-func placeFiles(s *ast.Schema, op *ast.OperationDefinition, text json.RawMessage) (json.RawMessage, []string, error) {
+// nullFiles returns variables in which each place of a file is null, and the paths of these places. It makes the
+// objects that lead to a file that has to be there. What is no object of variables is returned as it is.
+func nullFiles(s *ast.Schema, op *ast.OperationDefinition, text json.RawMessage) (json.RawMessage, []string, error) {
 	var example any
 	if len(text) > 0 {
 		dec := json.NewDecoder(bytes.NewReader(text))
@@ -31,7 +31,7 @@ func placeFiles(s *ast.Schema, op *ast.OperationDefinition, text json.RawMessage
 	if !ok && example != nil {
 		return text, nil, nil
 	}
-	p := &places{schema: s}
+	p := &filePaths{schema: s}
 	filled := maps.Clone(given)
 	if filled == nil {
 		filled = make(map[string]any)
@@ -51,7 +51,7 @@ func placeFiles(s *ast.Schema, op *ast.OperationDefinition, text json.RawMessage
 }
 
 // member sets a member of an object to its value with files, unless the member may be and is missing.
-func (p *places) member(of map[string]any, name string, typ *ast.Type, path string, value any, has bool) {
+func (p *filePaths) member(of map[string]any, name string, typ *ast.Type, path string, value any, has bool) {
 	if !has && !typ.NonNull {
 		return
 	}
@@ -63,7 +63,7 @@ func (p *places) member(of map[string]any, name string, typ *ast.Type, path stri
 }
 
 // at returns a value with null at each place of a file.
-func (p *places) at(typ *ast.Type, path string, value any) any {
+func (p *filePaths) at(typ *ast.Type, path string, value any) any {
 	def := p.schema.Types[typ.Name()]
 	switch {
 	case typ.Elem != nil:

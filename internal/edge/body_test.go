@@ -22,9 +22,9 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
 )
 
-// TestBodiesThatStopInTheMiddle verifies that a stalled body ends with a timeout, although a
+// TestIncompleteBodies verifies that a stalled body ends with a timeout, although a
 // whole body may take long.
-func TestBodiesThatStopInTheMiddle(t *testing.T) {
+func TestIncompleteBodies(t *testing.T) {
 	const pause = time.Second // long enough for a busy machine
 	read := make(chan error, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -99,8 +99,8 @@ func TestUnreadBodies(t *testing.T) {
 	}
 }
 
-// TestClientsThatDoNotRead verifies that their connections are closed.
-func TestClientsThatDoNotRead(t *testing.T) {
+// TestNonReadingClients verifies that their connections are closed.
+func TestNonReadingClients(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -224,10 +224,10 @@ func (l *oneConn) Close() error { close(l.conn); return nil }
 
 func (*oneConn) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// TestClientsThatReadNothing hold a bounded number of bytes in all, and no other client is affected.
-func TestClientsThatReadNothing(t *testing.T) {
+// TestNonReadingClientsAreBounded hold a bounded number of bytes in all, and no other client is affected.
+func TestNonReadingClientsAreBounded(t *testing.T) {
 	const size, bound = 16 << 20, 32 << 20
-	budget := &slowreader.Budget{Bytes: bound}
+	limiter := &slowreader.Limiter{Bytes: bound}
 	large := make([]byte, size)
 	server := httptest.NewUnstartedServer((&server{}).coalescedWrites(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/small" {
@@ -239,7 +239,7 @@ func TestClientsThatReadNothing(t *testing.T) {
 			t.Error("an answer was written that nobody read")
 		}
 	})))
-	server.Listener = CoalesceWrites(server.Listener, budget)
+	server.Listener = CoalesceWrites(server.Listener, limiter)
 	server.Config.ConnContext = ConnContext
 	server.Start()
 	defer server.Close()
@@ -257,7 +257,7 @@ func TestClientsThatReadNothing(t *testing.T) {
 		if _, err := conn.Read(one); err != nil { // then the answer counts
 			t.Fatal(err)
 		}
-		most = max(most, budget.Held())
+		most = max(most, limiter.Held())
 	}
 	if most > 2*bound || most < bound {
 		t.Errorf("clients that read nothing hold %d bytes", most)

@@ -18,9 +18,9 @@ import (
 
 // CoalesceWrites returns a listener whose connections send an answer of known length in one
 // write. The buffer of net/http holds 4 KiB per connection: a larger answer would need two
-// writes, each with its packets. The server also needs ConnContext. The budget ends writes to slow
+// writes, each with its packets. The server also needs ConnContext. The limiter ends writes to slow
 // readers; nil: there is none.
-func CoalesceWrites(l net.Listener, b *slowreader.Budget) net.Listener {
+func CoalesceWrites(l net.Listener, b *slowreader.Limiter) net.Listener {
 	return coalescingListener{l, b}
 }
 
@@ -129,14 +129,14 @@ func (w *coalescingWriter) Unwrap() http.ResponseWriter { return w.ResponseWrite
 
 type coalescingListener struct {
 	net.Listener
-	budget *slowreader.Budget
+	limiter *slowreader.Limiter
 }
 
 // Accept waits for the next connection.
 func (l coalescingListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok && err == nil {
-		return &coalescingConn{TCPConn: tcp, budget: l.budget}, nil
+		return &coalescingConn{TCPConn: tcp, limiter: l.limiter}, nil
 	}
 	return c, err //nolint:wrapcheck // http.Server looks at it
 }
@@ -145,7 +145,7 @@ func (l coalescingListener) Accept() (net.Conn, error) {
 // both together. It delays only parts that are certain to be followed.
 type coalescingConn struct {
 	*net.TCPConn
-	budget *slowreader.Budget
+	limiter *slowreader.Limiter
 	reader slowreader.Reader
 
 	mu      sync.Mutex
@@ -154,7 +154,7 @@ type coalescingConn struct {
 	both    [2][]byte   // pending and the rest of its answer, as they are sent
 	left    net.Buffers // the part of both that is still to be sent
 
-	cut     atomic.Bool  // the budget has ended the write
+	cut     atomic.Bool  // the limiter has ended the write
 	bounded atomic.Bool  // the server has set a write deadline
 	until   atomic.Int64 // the deadline that Write has set, in Unix nanoseconds; 0: none
 }
@@ -187,17 +187,17 @@ func (c *coalescingConn) expect(body int) {
 func (c *coalescingConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	begins := partly(p, c.body)
+	begins := isPartialAnswer(p, c.body)
 	c.body = 0
 	if begins {
 		c.pending = append(c.pending, p...)
 		return len(p), nil
 	}
-	answer := c.budget.Begin(p, &c.reader, c.endWrite)
+	answer := c.limiter.Begin(p, &c.reader, c.endWrite)
 	defer answer.End()
 	written := 0
-	for len(p)-written > slowreader.Piece {
-		n, err := c.send(p[written : written+slowreader.Piece])
+	for len(p)-written > slowreader.MaxWriteBytes {
+		n, err := c.send(p[written : written+slowreader.MaxWriteBytes])
 		if written += n; err != nil {
 			return written, err
 		}
@@ -240,8 +240,8 @@ func (c *coalescingConn) endWrite() {
 	_ = c.TCPConn.SetWriteDeadline(time.Unix(1, 0)) // a closed connection has no writes
 }
 
-// partly reports whether p is the beginning of an answer with such a body, without its end.
-func partly(p []byte, body int) bool {
+// isPartialAnswer reports whether p is the beginning of an answer with such a body, without its end.
+func isPartialAnswer(p []byte, body int) bool {
 	if body == 0 || !bytes.HasPrefix(p, []byte("HTTP/1.")) {
 		return false
 	}

@@ -50,8 +50,8 @@ func writeAnswer(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
-// TestAnAnswerIsOneWrite verifies that one read returns the whole answer.
-func TestAnAnswerIsOneWrite(t *testing.T) {
+// TestAnswerIsOneWrite verifies that one read returns the whole answer.
+func TestAnswerIsOneWrite(t *testing.T) {
 	conn := serveCoalescing(t, writeAnswer)
 	buffer := make([]byte, 1<<20)
 	for _, length := range []int{10, 3_900, 4_000, 4_090, 4_100, 7_000, 8_200, 20_000} {

@@ -81,7 +81,7 @@ type Options struct {
 	Streams *transport.Streams
 	// SlowReaders bounds the answers that wait for WebSocket clients to read them; nil: there is no
 	// bound. The listener needs it as well; see CoalesceWrites.
-	SlowReaders *slowreader.Budget
+	SlowReaders *slowreader.Limiter
 	// Memory bounds the memory of large answers; nil: it is not bounded.
 	Memory *bytepool.Pool
 	// Keepalive is the interval of keepalive comments on quiet streams, and of pings on
@@ -242,7 +242,7 @@ func (s *server) chain() []link {
 		{atEndpoints, noStoreByDefault},
 		{atMCP, viaMCP},
 		{crossOrigin, s.allowOrigins()},
-		{atEndpoints, s.ownPages()},
+		{atEndpoints, s.rejectCrossOrigin()},
 		{guarded, s.rebindingGuard},
 		{atEndpoints, s.identify},
 		{atGraphQL, s.admitTrace},
@@ -297,7 +297,7 @@ func (s *server) sdl(w http.ResponseWriter, _ *http.Request) {
 func (s *server) extensions() []graphql.HandlerExtension {
 	seen := operations{observe: s.opts.ObserveOperation, slow: s.opts.SlowOperation, tracer: s.opts.Tracer, log: s.opts.Logger}
 	if s.opts.OperationCache != nil {
-		seen.overtaking = s.opts.OperationCache.Overtaking
+		seen.expiredSince = s.opts.OperationCache.ExpiredSince
 	}
 	return append([]graphql.HandlerExtension{
 		seen,

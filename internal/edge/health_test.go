@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/internal/edge"
 )
 
-// TestFormOfReadiness verifies which headers Accept ask for JSON.
-func TestFormOfReadiness(t *testing.T) {
+// TestReadinessFormat verifies which headers Accept ask for JSON.
+func TestReadinessFormat(t *testing.T) {
 	t.Parallel()
 	h := edge.ReadyHandler(func(context.Context) edge.Readiness { return edge.Readiness{Status: edge.OK} }, false, slog.New(slog.DiscardHandler))
 	for name, tt := range map[string]struct {

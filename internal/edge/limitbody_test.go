@@ -111,8 +111,9 @@ func TestRequestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestUploadsAreShared: one caller leaves places to others, and an upload without a place is refused before it is read.
-func TestUploadsAreShared(t *testing.T) {
+// TestUploadLimitIsShared: one caller leaves places to others, and an upload without a place is refused before it is
+// read.
+func TestUploadLimitIsShared(t *testing.T) {
 	s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults()}}
 	s.uploads.Total = maxUploads
 	started, end := make(chan struct{}), make(chan struct{})

@@ -21,7 +21,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 		recorder := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		e := accesslog.Begin(r, w.Header())
 		if s.opts.Client {
-			e.Come(r, s.opts.Proxies)
+			e.SetClient(r, s.opts.Proxies)
 		}
 		r = r.WithContext(accesslog.NewContext(r.Context(), e))
 		defer s.answered(recorder, r, e) // also if net/http recovers a panic

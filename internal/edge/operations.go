@@ -41,10 +41,10 @@ type operations struct {
 	observe func(Operation) // may be nil
 	slow    time.Duration
 	tracer  trace.Tracer // nil: no spans
-	// overtaking is called before an execution. It returns a function that reports whether data
+	// expiredSince is called before an execution. It returns a function that reports whether data
 	// newer than the answer's may have been sent to a subscriber meanwhile; nil: never.
-	overtaking func() func(responsecache.Dependency) bool
-	log        *slog.Logger
+	expiredSince func() func(responsecache.Dependency) bool
+	log          *slog.Logger
 }
 
 var _ interface {
@@ -66,7 +66,7 @@ func (o operations) InterceptOperation(ctx context.Context, next graphql.Operati
 	op := graphql.GetOperationContext(ctx)
 	switch op.Operation.Operation {
 	case ast.Query:
-		next = o.repeating(next)
+		next = o.repeatOutdated(next)
 	case ast.Subscription:
 		begun := describe(op) // it may end without an event
 		accesslog.FromContext(ctx).Executed(&begun)
@@ -87,14 +87,14 @@ func (o operations) InterceptOperation(ctx context.Context, next graphql.Operati
 // was sent during the execution.
 const maxRepeats = 3
 
-// repeating executes a query again if its answer is older than an event that its principal got
+// repeatOutdated executes a query again if its answer is older than an event that its principal got
 // meanwhile.
-func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHandler {
-	if o.overtaking == nil {
+func (o operations) repeatOutdated(next graphql.OperationHandler) graphql.OperationHandler {
+	if o.expiredSince == nil {
 		return next
 	}
 	return func(begun context.Context) graphql.ResponseHandler {
-		a := &attempts{overtaken: o.overtaking()}
+		a := &attempts{expired: o.expiredSince()}
 		responses := next(begun)
 		return func(ctx context.Context) *graphql.Response {
 			t := operation.FromContext(ctx)
@@ -104,8 +104,8 @@ func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHa
 			}
 			ctx = context.WithValue(ctx, attemptsKey{}, a)
 			resp := responses(ctx)
-			for a.again {
-				a.again, a.overtaken = false, o.overtaking()
+			for a.outdated {
+				a.outdated, a.expired = false, o.expiredSince()
 				t.Restart()
 				responses = next(begun)
 				resp = responses(ctx)
@@ -117,9 +117,9 @@ func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHa
 
 // attempts counts the executions of one query.
 type attempts struct {
-	overtaken func(responsecache.Dependency) bool // of the last execution
-	count     int
-	again     bool // the last answer is outdated and must not be sent
+	expired  func(responsecache.Dependency) bool // of the last execution
+	count    int
+	outdated bool // the last answer is outdated and must not be sent
 }
 
 type attemptsKey struct{}
@@ -128,11 +128,11 @@ type attemptsKey struct{}
 // resp.
 func executeAgain(ctx context.Context, resp *graphql.Response) bool {
 	a, ok := ctx.Value(attemptsKey{}).(*attempts)
-	if !ok || resp == nil || resp.HasNext != nil || a.count == maxRepeats || !a.overtaken(operation.FromContext(ctx).Dependency()) {
+	if !ok || resp == nil || resp.HasNext != nil || a.count == maxRepeats || !a.expired(operation.FromContext(ctx).Dependency()) {
 		return false
 	}
 	a.count++
-	a.again = true
+	a.outdated = true
 	return true
 }
 
@@ -210,7 +210,7 @@ func (o operations) record(ctx context.Context, done Operation, cancelled bool) 
 		attrs := []slog.Attr{
 			slog.String("type", done.Type), slog.String("name", done.Name), slog.String("document", done.Document),
 			slog.Float64("duration_ms", accesslog.Milliseconds(done.Duration)), slog.Int("console_calls", done.Calls), slog.Any("codes", done.Codes),
-			slog.Bool("cancelled", cancelled), slog.String("as", principal.FromContext(ctx).Kind().String()),
+			slog.Bool("cancelled", cancelled), slog.String("as", principal.FromContext(ctx).Credential().String()),
 		}
 		if s := span.SpanContext(); s.IsValid() {
 			attrs = append(attrs, slog.String("trace_id", s.TraceID().String()))
@@ -223,14 +223,14 @@ func (o operations) record(ctx context.Context, done Operation, cancelled bool) 
 	}
 	span.SetAttributes(attribute.String("graphql.operation.type", done.Type), attribute.String("graphql.operation.name", done.Name),
 		attribute.String("consoleql.document.sha256", done.Document), attribute.Int("consoleql.console_calls", done.Calls), attribute.StringSlice("consoleql.error_codes", done.Codes))
-	if slices.ContainsFunc(done.Codes, ofTheServer) {
+	if slices.ContainsFunc(done.Codes, isServerError) {
 		span.SetStatus(otelcodes.Error, "")
 	}
 }
 
-// ofTheServer reports whether the code is a fault of the server or the console, and not of the
+// isServerError reports whether the code is a fault of the server or the console, and not of the
 // caller.
-func ofTheServer(code string) bool {
+func isServerError(code string) bool {
 	switch fault.Code(code) {
 	case fault.Internal, fault.UpstreamUnavailable, fault.UpstreamTimeout, fault.UpstreamInvalidResponse:
 		return true

@@ -55,7 +55,7 @@ func (s *server) rebindingGuard(next http.Handler) http.Handler {
 			own = slices.Contains(s.opts.Origins, origin) || isLocal(hostOf(origin))
 		default:
 			host := hostOf("http://" + r.Host)
-			own = r.TLS != nil || isLocal(host) || hosts[host] || showsCredentials(r.Header)
+			own = r.TLS != nil || isLocal(host) || hosts[host] || hasCredentials(r.Header)
 		}
 		if !own {
 			graphqlhttp.WriteError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "use the gateway by its address, by a local name, or by the name of one of the allowed origins; pages also over https"))
@@ -86,16 +86,16 @@ func isLocal(host string) bool {
 		slices.ContainsFunc([]string{".localhost", ".local", ".internal"}, func(domain string) bool { return strings.HasSuffix(host, domain) })
 }
 
-func showsCredentials(h http.Header) bool {
+func hasCredentials(h http.Header) bool {
 	return len(graphqlhttp.NonEmpty(h.Values("Authorization")))+len(graphqlhttp.NonEmpty(h.Values("X-Api-Key"))) > 0
 }
 
-// ownPages refuses cross-origin requests of browsers, by form, link, image or WebSocket
+// rejectCrossOrigin refuses cross-origin requests of browsers, by form, link, image or WebSocket
 // (CSRF). A browser in a trusted network sends them to any host that a page names. A GET is
 // checked like a POST, unlike in http.CrossOriginProtection. If a browser sends neither
 // Sec-Fetch-Site nor Origin, as with an image over http, its Referer is checked. Other clients
 // send none of these headers and pass.
-func (s *server) ownPages() func(http.Handler) http.Handler {
+func (s *server) rejectCrossOrigin() func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range s.opts.Origins {
 		if err := protection.AddTrustedOrigin(origin); err != nil {

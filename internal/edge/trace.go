@@ -87,7 +87,7 @@ func (s *server) mayTrace(r *http.Request) error {
 	case TraceOff:
 		return fault.New(fault.Forbidden, "this gateway does not trace: leave the header X-ConsoleQL-Trace out")
 	case TraceAPIKey:
-		if principal.FromContext(r.Context()).Kind() != principal.Service || len(graphqlhttp.NonEmpty(r.Header.Values("X-Api-Key"))) == 0 {
+		if principal.FromContext(r.Context()).Credential() != principal.Service || len(graphqlhttp.NonEmpty(r.Header.Values("X-Api-Key"))) == 0 {
 			return fault.New(fault.Forbidden, "this gateway traces for the holders of API keys only")
 		}
 	}
@@ -143,9 +143,9 @@ type coalescedReport struct {
 }
 
 type batched struct {
-	Kind string `json:"kind"`
-	Keys int    `json:"keys"`
-	Kept int    `json:"kept"`
+	Type   string `json:"kind"`
+	Keys   int    `json:"keys"`
+	Cached int    `json:"kept"`
 }
 
 type freshness struct {

@@ -14,9 +14,9 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// TestUntracedOperationsCostNothing counts the allocations of the tracer's three functions
+// TestUntracedOperationsDoNotAllocate counts the allocations of the tracer's three functions
 // without the trace header.
-func TestUntracedOperationsCostNothing(t *testing.T) {
+func TestUntracedOperationsDoNotAllocate(t *testing.T) {
 	ctx := context.Background()
 	tr := &tracer{cached: true}
 	resp := &graphql.Response{}
@@ -78,9 +78,9 @@ func TestTraceHeader(t *testing.T) {
 	}
 }
 
-// TestCallsThatWereJoined verifies that a read that joined another call reports when that call
+// TestCoalescedCalls verifies that a read that joined another call reports when that call
 // began.
-func TestCallsThatWereJoined(t *testing.T) {
+func TestCoalescedCalls(t *testing.T) {
 	start := time.Now()
 	read := operation.Read{Operation: "GET /openapi/robots", Kind: "robots", Began: start.Add(5 * time.Millisecond), Duration: 8 * time.Millisecond, Loaded: start.Add(-12 * time.Millisecond)}
 	for source, want := range map[responsecache.Source]*coalescedReport{

@@ -55,7 +55,7 @@ type Console struct {
 	findScope bool
 	calls     []Call
 	made      int // number of entities
-	cut       bool
+	truncated bool
 	lists     map[listKey]int // numbers of lists, which are part of their ids
 	refs      map[listKey]int // number of referenced entities per list
 	entities  map[entityKey]any
@@ -91,11 +91,11 @@ func (c *Console) Take() []Call {
 	return calls
 }
 
-// Cut reports whether maxEntities has omitted something.
-func (c *Console) Cut() bool {
+// Truncated reports whether maxEntities has omitted something.
+func (c *Console) Truncated() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.cut
+	return c.truncated
 }
 
 // count counts a call that returns so many entities. c.mu is held.
@@ -115,9 +115,9 @@ func (c *Console) count(kind, operation, how string, entities, pageSize int) {
 // send counts a call in the operation's budget.
 func send(ctx context.Context) error { return budget.Send(ctx, false) }
 
-// goesOn returns how many entities follow a page of a list of unknown length: as many as one
+// remainingEntities returns how many entities follow a page of a list of unknown length: as many as one
 // field reads.
-const goesOn = 500
+const remainingEntities = 500
 
 // errCut refuses a call that would exceed maxEntities.
 func errCut() error {
@@ -126,9 +126,9 @@ func errCut() error {
 
 // listKey identifies a list: the unfiltered list of a type in a scope, or a filtered one.
 type listKey struct {
-	typ    string
-	scope  scope.Scope
-	filter any
+	typeName string
+	scope    scope.Scope
+	filter   any
 }
 
 // id returns the id of the entity at a position of a list. c.mu is held.
@@ -155,7 +155,7 @@ func putHex(to []byte, n int) {
 // ref returns the id of another referenced entity of a type in a scope. References are spread
 // over a list of known length. c.mu is held.
 func (c *Console) ref(typ string, sc scope.Scope) string {
-	list := listKey{typ: typ, scope: sc}
+	list := listKey{typeName: typ, scope: sc}
 	position := c.refs[list]
 	c.refs[list]++
 	if size, known := c.hints.ListSize(typ, sc); known && size > 0 {

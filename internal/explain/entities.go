@@ -17,7 +17,7 @@ func (c *Console) Companies(ctx context.Context, _ scope.Scope, _ string) ([]*cc
 	defer c.mu.Unlock()
 	ids := c.hints.Companies
 	for i := 0; len(ids) < likelyCompanies; i++ {
-		ids = append(ids[:len(ids):len(ids)], c.id(listKey{typ: "Company"}, i))
+		ids = append(ids[:len(ids):len(ids)], c.id(listKey{typeName: "Company"}, i))
 	}
 	if c.findScope {
 		ids = ids[:1]
@@ -57,7 +57,7 @@ func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.Depar
 
 // department returns the id of a company's department. c.mu is held.
 func (c *Console) department(company string, position int) string {
-	return c.id(listKey{typ: "Department", scope: scope.Scope{CompanyID: company}}, position)
+	return c.id(listKey{typeName: "Department", scope: scope.Scope{CompanyID: company}}, position)
 }
 
 // Self returns the caller. Its assigned department is the company's root department.
@@ -68,7 +68,7 @@ func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, er
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	self := &cc.CompanyUser{
-		ID:                   c.id(listKey{typ: "CompanyUser", scope: scope.Scope{CompanyID: sc.CompanyID}}, 0),
+		ID:                   c.id(listKey{typeName: "CompanyUser", scope: scope.Scope{CompanyID: sc.CompanyID}}, 0),
 		AssignedDepartmentID: new(c.department(sc.CompanyID, 0)),
 	}
 	self.Stamp(scope.Scope{CompanyID: sc.CompanyID})

@@ -8,8 +8,8 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Listed describes a kind that the console lists and gets by id.
-type Listed[T any, F comparable] struct {
+// ListedKind describes a kind that the console lists and gets by id.
+type ListedKind[T any, F comparable] struct {
 	cachedconsole.Listed[T]
 	// Complete changes a filter so that the list returns complete entities; nil: it always does.
 	Complete func(*F)
@@ -19,12 +19,12 @@ type Listed[T any, F comparable] struct {
 
 // entityKey identifies an entity that a Console has returned.
 type entityKey struct {
-	typ, id  string
-	complete bool
+	typeName, id string
+	complete     bool
 }
 
 // Page answers a list call.
-func (k Listed[T, F]) Page(ctx context.Context, c *Console, sc scope.Scope, l cc.List[F]) (*cc.Page[T], error) {
+func (k ListedKind[T, F]) Page(ctx context.Context, c *Console, sc scope.Scope, l cc.List[F]) (*cc.Page[T], error) {
 	if err := send(ctx); err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (k Listed[T, F]) Page(ctx context.Context, c *Console, sc scope.Scope, l cc
 		k.Complete(&none)
 		complete, l.Filter = filter == l.Filter, filter
 	}
-	list := listKey{typ: k.Type, scope: sc}
+	list := listKey{typeName: k.Type, scope: sc}
 	if l.Filter != none {
 		list.filter = l.Filter
 	}
@@ -51,7 +51,7 @@ func (k Listed[T, F]) Page(ctx context.Context, c *Console, sc scope.Scope, l cc
 }
 
 // One answers a call for one entity.
-func (k Listed[T, F]) One(ctx context.Context, c *Console, sc scope.Scope, id string) (*T, error) {
+func (k ListedKind[T, F]) One(ctx context.Context, c *Console, sc scope.Scope, id string) (*T, error) {
 	if err := send(ctx); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (k Listed[T, F]) One(ctx context.Context, c *Console, sc scope.Scope, id st
 }
 
 // entity returns the entity with an id, the same one for each call.
-func (k Listed[T, F]) entity(c *Console, sc scope.Scope, id string, complete bool) *T {
+func (k ListedKind[T, F]) entity(c *Console, sc scope.Scope, id string, complete bool) *T {
 	key := entityKey{k.Type, id, complete}
 	c.mu.Lock()
 	made, ok := c.entities[key].(*T)
@@ -88,9 +88,9 @@ func (c *Console) page(list listKey, kind, operation string, ids []string, index
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	full := c.made > maxEntities
-	c.cut = c.cut || full
+	c.truncated = c.truncated || full
 	from, to := index*size, (index+1)*size
-	length = to + goesOn
+	length = to + remainingEntities
 	switch {
 	case len(ids) > 0 && full:
 		return nil, 0, errCut()
@@ -101,7 +101,7 @@ func (c *Console) page(list listKey, kind, operation string, ids []string, index
 	case full:
 		length = 0
 	case list.filter == nil:
-		if known, ok := c.hints.ListSize(list.typ, list.scope); ok {
+		if known, ok := c.hints.ListSize(list.typeName, list.scope); ok {
 			length = known
 		}
 	}
@@ -117,7 +117,7 @@ func (c *Console) one(kind, operation string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.made > maxEntities {
-		c.cut = true
+		c.truncated = true
 		return errCut()
 	}
 	c.count(kind, operation, "one by one, by id", 1, 0)

@@ -65,7 +65,7 @@ func OutcomeOf(err error) Outcome {
 }
 
 // outcomeIn returns the outcome in err's chain, and whether there is one. For an ended context the outcome is Unknown.
-func outcomeIn(err error) (_ Outcome, told bool) {
+func outcomeIn(err error) (_ Outcome, ok bool) {
 	var known interface{ FaultOutcome() Outcome }
 	if errors.As(err, &known) {
 		return known.FaultOutcome(), true

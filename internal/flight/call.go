@@ -1,4 +1,4 @@
-// Package flight lets callers that want the same thing at the same time share one call.
+// Package flight lets callers that want the same result at the same time share one call.
 //
 // A Group runs one call per key. A Call is the building block for callers that decide by
 // themselves which call to join. Unlike golang.org/x/sync/singleflight, callers can leave: a

@@ -69,7 +69,7 @@ func TestGroupShares(t *testing.T) {
 
 // After the last caller has left, the next one starts a new call, although the function of
 // the cancelled call still runs.
-func TestGroupAfterTheLastLeft(t *testing.T) {
+func TestGroupAfterLastLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g flight.Group[string, int]
 		release := make(chan struct{})
@@ -122,7 +122,7 @@ func TestGroupForget(t *testing.T) {
 }
 
 // A call that ends without a result frees its key.
-func TestGroupFreesTheKey(t *testing.T) {
+func TestGroupFreesKey(t *testing.T) {
 	for name, fn := range map[string]func(context.Context) (int, error){
 		"goexit": func(context.Context) (int, error) { runtime.Goexit(); return 0, nil },
 		"panic":  func(ctx context.Context) (int, error) { _, err := panics("no")(ctx); return 0, err },
@@ -143,7 +143,7 @@ func TestGroupFreesTheKey(t *testing.T) {
 }
 
 // Callers that join and leave at random all get an end, and no function runs twice at once.
-func TestGroupCrowd(t *testing.T) {
+func TestGroupConcurrency(t *testing.T) {
 	var g flight.Group[int, int]
 	var callers sync.WaitGroup
 	for i := range 500 {

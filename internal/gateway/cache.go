@@ -83,16 +83,16 @@ func (k DurationsByKind) String() string {
 	return strings.Join(parts, ",")
 }
 
-// lifetimePart is a lifetime setting and the field of a policy that it sets.
-type lifetimePart struct {
-	setting string
-	given   DurationsByKind
-	of      func(*responsecache.Policy) *time.Duration
+// lifetimeSetting is a lifetime setting and the field of a policy that it sets.
+type lifetimeSetting struct {
+	setting   string
+	durations DurationsByKind
+	field     func(*responsecache.Policy) *time.Duration
 }
 
-// parts returns all lifetime settings.
-func (c Caching) parts() []lifetimePart {
-	return []lifetimePart{
+// lifetimeSettings returns all lifetime settings.
+func (c Caching) lifetimeSettings() []lifetimeSetting {
+	return []lifetimeSetting{
 		{"cache-life", c.CacheLife, func(p *responsecache.Policy) *time.Duration { return &p.Life }},
 		{"cache-stale-while-revalidate", c.CacheStaleWhileRevalidate, func(p *responsecache.Policy) *time.Duration { return &p.StaleWhileRevalidate }},
 		{"cache-stale-if-error", c.CacheStaleIfError, func(p *responsecache.Policy) *time.Duration { return &p.StaleIfError }},
@@ -100,8 +100,8 @@ func (c Caching) parts() []lifetimePart {
 	}
 }
 
-// Shortly formats a duration without zero parts: 5m instead of 5m0s.
-func Shortly(d time.Duration) string {
+// FormatDuration formats a duration without zero parts: 5m instead of 5m0s.
+func FormatDuration(d time.Duration) string {
 	text := d.String()
 	for _, part := range []string{"m0s", "h0m"} {
 		if strings.HasSuffix(text, part) {
@@ -118,12 +118,12 @@ func (c Caching) InForce() (map[string]DurationsByKind, error) {
 		return nil, err
 	}
 	all := make(map[string]DurationsByKind)
-	for _, part := range c.parts() {
+	for _, setting := range c.lifetimeSettings() {
 		durations := make(DurationsByKind, len(l))
 		for kind, policy := range l {
-			durations[kind] = *part.of(&policy)
+			durations[kind] = *setting.field(&policy)
 		}
-		all[part.setting] = durations
+		all[setting.setting] = durations
 	}
 	return all, nil
 }
@@ -131,10 +131,10 @@ func (c Caching) InForce() (map[string]DurationsByKind, error) {
 // lifetimes returns the defaults, overridden by the settings.
 func (c Caching) lifetimes() (cachedconsole.Lifetimes, error) {
 	l := cachedconsole.DefaultLifetimes()
-	for _, part := range c.parts() {
+	for _, setting := range c.lifetimeSettings() {
 		var err error
-		if l, err = l.With(part.given, func(p *responsecache.Policy, d time.Duration) { *part.of(p) = d }); err != nil {
-			return nil, fmt.Errorf("--%s: %w", part.setting, err)
+		if l, err = l.With(setting.durations, func(p *responsecache.Policy, d time.Duration) { *setting.field(p) = d }); err != nil {
+			return nil, fmt.Errorf("--%s: %w", setting.setting, err)
 		}
 	}
 	if err := l.Policies().Validate(); err != nil {
@@ -156,10 +156,10 @@ func (g *Gateway) openCache() error {
 		return err
 	}
 	g.cache, err = responsecache.New(responsecache.Options{
-		Policies: lifetimes.Policies(),
-		MaxBytes: s.CacheBytes,
-		Patience: s.ConsoleTimeout / 2,
-		Redis:    g.redis,
+		Policies:  lifetimes.Policies(),
+		MaxBytes:  s.CacheBytes,
+		StaleWait: s.ConsoleTimeout / 2,
+		Redis:     g.redis,
 		// An unknown number may be greater than 1.
 		OnlyReplica: s.Replicas == 1,
 		// Consoles that share a Redis share neither answers nor invalidations.

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestCachesFitTheMemory(t *testing.T) {
+func TestCachesFitMemory(t *testing.T) {
 	for name, c := range map[string]struct {
 		limit                  int64
 		cache, answers         uint64

@@ -54,11 +54,11 @@ func (g *Gateway) openTransports(retry func() bool) transports {
 // newAdmission creates the admission of all calls over by.
 func (g *Gateway) newAdmission(by transports) *admission.Controller {
 	controller := admission.New(admission.Options{
-		Places:   g.settings.ConsoleConcurrency,
-		Rate:     g.settings.ConsoleRate,
-		Wait:     g.settings.OperationTimeout,
-		Observer: admissionMetrics{g.metrics},
-		Probe:    func(class admission.Class) { (&http.Client{Transport: by.of(class)}).CloseIdleConnections() },
+		Concurrency: g.settings.ConsoleConcurrency,
+		Rate:        g.settings.ConsoleRate,
+		Wait:        g.settings.OperationTimeout,
+		Observer:    admissionMetrics{g.metrics},
+		Probe:       func(class admission.Class) { (&http.Client{Transport: by.of(class)}).CloseIdleConnections() },
 		Changed: func(operation string, open bool) {
 			if open {
 				g.log.Info("calls of an operation fail and are paused", "operation", operation)
@@ -114,7 +114,7 @@ func (g *Gateway) dialConsole() error {
 	opts := consoleclient.Options{
 		APIURL:           s.ConsoleURL,
 		SSOURL:           s.SSOURL,
-		Permit:           permit,
+		Permit:           permitScope,
 		Transport:        by.reads,
 		WriteTransport:   by.writes,
 		FileTransport:    by.files,

@@ -29,7 +29,7 @@ func Defaults() kong.Vars {
 	for name, value := range map[string]any{
 		"answer_bytes":                 operationcache.DefaultMaxBytes,
 		"cache_bytes":                  responsecache.DefaultMaxBytes,
-		"console_concurrency":          admission.DefaultPlaces,
+		"console_concurrency":          admission.DefaultConcurrency,
 		"console_max_response_bytes":   consoleclient.DefaultMaxResponseBytes,
 		"console_queue_create_path":    consoleclient.DefaultQueueCreatePath,
 		"console_timeout":              consoleclient.DefaultTimeout,
@@ -53,7 +53,7 @@ func Defaults() kong.Vars {
 		"upload_timeout":               consoleclient.DefaultUploadTimeout,
 	} {
 		if d, ok := value.(time.Duration); ok {
-			value = Shortly(d)
+			value = FormatDuration(d)
 		}
 		vars[name] = fmt.Sprint(value)
 	}
@@ -72,13 +72,13 @@ func Defaults() kong.Vars {
 		}
 	}
 	vars["kinds"], vars["lists_with_ids"] = strings.Join(kinds, ", "), strings.Join(withIDs, ", ")
-	for _, part := range (Caching{}).parts() {
+	for _, setting := range (Caching{}).lifetimeSettings() {
 		words := make([]string, 0, len(lifetimes))
 		for _, kind := range slices.Sorted(maps.Keys(lifetimes)) {
 			policy := lifetimes[kind]
-			words = append(words, kind+"="+Shortly(*part.of(&policy)))
+			words = append(words, kind+"="+FormatDuration(*setting.field(&policy)))
 		}
-		vars[strings.ReplaceAll(part.setting, "-", "_")] = strings.Join(words, ", ")
+		vars[strings.ReplaceAll(setting.setting, "-", "_")] = strings.Join(words, ", ")
 	}
 	return vars
 }

@@ -79,7 +79,7 @@ type Gateway struct {
 	redis          redis.UniversalClient // nil: state is in memory
 	redisDialer    *redisclient.Dialer   // nil if redis is nil
 	connectionLogs []*telemetry.ConnectionLog
-	parts          *parts
+	components     *components
 	metrics        *telemetry.Metrics
 	traces         *telemetry.Tracing       // nil: tracing is off
 	accessLines    *logqueue.Queue          // nil: the access log is off
@@ -103,7 +103,7 @@ type Page struct {
 
 // New creates the components and opens the listeners. Run serves and closes them.
 func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway, err error) {
-	g := &Gateway{settings: s, log: log, parts: newParts(log), memory: bytepool.New(0)}
+	g := &Gateway{settings: s, log: log, components: newComponents(log), memory: bytepool.New(0)}
 	if s.MaxComplexity != "" {
 		log.Warn("--max-complexity is ignored and will be refused by the next release: see --max-console-calls, --max-answer-bytes and --max-answer-values")
 	}
@@ -117,7 +117,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	}
 	build := buildinfo.Read()
 	g.metrics = telemetry.NewMetrics(g.isMetricOperation)
-	g.parts.register(g.metrics)
+	g.components.register(g.metrics)
 	g.metrics.Build(build.Version, build.Revision, build.Go)
 	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, build.Version, transport.New(transport.Options{Idle: 1, IdleTimeout: rareIdleTimeout}), log); err != nil {
 		return nil, err
@@ -183,10 +183,10 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, p Page) edge.Options {
 		Schema:     g.executable(),
 		FieldTypes: relation.Types(),
 		Extensions: []graphql.HandlerExtension{audit.Extension{Log: g.audit}, loader.Extension{
-			Engine:      engine,
-			CheckInput:  mutation.InputChecker(),
-			Closed:      func(l *loader.Loaders) { g.metrics.Unplanned(l.Unplanned()) },
-			BudgetSpent: g.metrics.BudgetSpent,
+			Engine:         engine,
+			CheckInput:     mutation.InputChecker(),
+			Closed:         func(l *loader.Loaders) { g.metrics.Unplanned(l.Unplanned()) },
+			BudgetExceeded: g.metrics.BudgetExceeded,
 		}, subscription.Extension{}, trusteddocuments.Extension{List: g.documents}},
 		Documents:   g.documents,
 		MCP:         g.tools,
@@ -198,7 +198,7 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, p Page) edge.Options {
 		Explainer:   engine,
 		Origins:     s.AllowedOrigins,
 		Streams:     &g.streams,
-		SlowReaders: &slowreader.Budget{},
+		SlowReaders: &slowreader.Limiter{},
 		Memory:      g.memory,
 		Keepalive:   s.StreamKeepalive,
 		Ready:       g.readiness,
@@ -385,7 +385,7 @@ func (g *Gateway) release() {
 	for _, l := range g.connectionLogs {
 		l.Close()
 	}
-	g.parts.close()
+	g.components.close()
 	g.sendTraces(context.Background()) // a no-op after a clean drain
 	g.closeLogs()
 }

@@ -58,7 +58,7 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 		options.MAC = keyring.MAC
 	}
 	g.Tokens = tokencache.New(options)
-	g.files = textfile.NewWatcher(g.log, g.Sources(keyring)...)
+	g.files = textfile.NewWatcher(g.log, g.sources(keyring)...)
 	return nil
 }
 
@@ -68,8 +68,8 @@ func (s *Settings) openVerifier(carrier http.RoundTripper, log *slog.Logger) (*v
 	return v, named("--sso-url, --jwks-url:", err)
 }
 
-// Sources returns the files of keys, passwords, the certificate and trusted documents with their reload functions.
-func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
+// sources returns the files of keys, passwords, the certificate and trusted documents with their reload functions.
+func (g *Gateway) sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	s := g.settings
 	one := func(path string) func() []string { return func() []string { return []string{path} } }
 	if g.certificate != nil {
@@ -264,14 +264,14 @@ func (g *Gateway) sharedName(p principal.Principal) string {
 	if name == "" {
 		return ""
 	}
-	if p.Kind() == principal.Service {
+	if p.Credential() == principal.Service {
 		return g.realm + name + "\n" + (*g.usernames.Load())[p.Account()]
 	}
 	return g.realm + name
 }
 
-// permit limits holders of API keys to the scopes of their keys.
-func permit(ctx context.Context, sc scope.Scope) error {
+// permitScope limits holders of API keys to the scopes of their keys.
+func permitScope(ctx context.Context, sc scope.Scope) error {
 	return principal.FromContext(ctx).Limits().CheckScope(sc)
 }
 
@@ -308,9 +308,9 @@ func granted(asked time.Time, t consoleclient.Token, err error) (tokencache.Toke
 	return tokencache.Token{Access: t.Access, Refresh: t.Refresh, Expires: asked.Add(life)}, nil
 }
 
-// maxForeignPause bounds the pause that an intermediary asks for in front of the SSO. It knows less than the SSO when that
-// is well again.
-const maxForeignPause = 5 * time.Second
+// maxProxyRetryAfter bounds the pause that an intermediary asks for in front of the SSO. It knows less than the SSO
+// when that is well again.
+const maxProxyRetryAfter = 5 * time.Second
 
 // grantError converts the error of a grant. Only the SSO's own refusal ends a session.
 func grantError(err error) error {
@@ -319,7 +319,7 @@ func grantError(err error) error {
 	if errors.As(err, &answer) {
 		g.RetryAfter = answer.RetryAfter
 		if answer.Foreign {
-			g.RetryAfter = min(g.RetryAfter, maxForeignPause)
+			g.RetryAfter = min(g.RetryAfter, maxProxyRetryAfter)
 		}
 	}
 	switch fault.CodeOf(err) {

@@ -25,8 +25,8 @@ func newGrants(t *testing.T, url string) grants {
 	return grants{sso}
 }
 
-// TestUnknownOutcomesOfARefresh: an unknown outcome ends no session.
-func TestUnknownOutcomesOfARefresh(t *testing.T) {
+// TestUnknownRefreshOutcomes: an unknown outcome ends no session.
+func TestUnknownRefreshOutcomes(t *testing.T) {
 	answers := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
 	}
@@ -63,8 +63,8 @@ func TestUnknownOutcomesOfARefresh(t *testing.T) {
 	}
 }
 
-// TestPausesOfTheSSO: the SSO's own pause is kept whole, and one that an intermediary asks for in part.
-func TestPausesOfTheSSO(t *testing.T) {
+// TestSSORetryAfter: the SSO's own pause is kept whole, and one that an intermediary asks for in part.
+func TestSSORetryAfter(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		status              int
@@ -73,8 +73,8 @@ func TestPausesOfTheSSO(t *testing.T) {
 		want                time.Duration
 	}{
 		"the SSO":            {http.StatusTooManyRequests, "application/json", `{"error":"slow_down"}`, "60", time.Minute},
-		"a page":             {http.StatusTooManyRequests, "text/html", "<html>", "3600", maxForeignPause},
-		"a text":             {http.StatusServiceUnavailable, "text/plain", "maintenance", "3600", maxForeignPause},
+		"a page":             {http.StatusTooManyRequests, "text/html", "<html>", "3600", maxProxyRetryAfter},
+		"a text":             {http.StatusServiceUnavailable, "text/plain", "maintenance", "3600", maxProxyRetryAfter},
 		"a page, for less":   {http.StatusServiceUnavailable, "text/html", "<html>", "2", 2 * time.Second},
 		"a page without one": {http.StatusServiceUnavailable, "text/html", "<html>", "", 0},
 	} {
@@ -96,8 +96,8 @@ func TestPausesOfTheSSO(t *testing.T) {
 	}
 }
 
-// TestATokenLivesFromItsRequest: the duration of the response does not extend a token's lifetime.
-func TestATokenLivesFromItsRequest(t *testing.T) {
+// TestTokenLifetimeStartsAtRequest: the duration of the response does not extend a token's lifetime.
+func TestTokenLifetimeStartsAtRequest(t *testing.T) {
 	const takes, life = 100 * time.Millisecond, time.Minute
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{TokenLifetime: life})
 	if err != nil {
@@ -122,9 +122,9 @@ func TestATokenLivesFromItsRequest(t *testing.T) {
 	check(g.Refresh(t.Context(), refresh))
 }
 
-// TestSharedNamesStay: shared names never change, because replicas of two versions find each other's idempotency keys
-// by them. A changed name would repeat a mutation.
-func TestSharedNamesStay(t *testing.T) {
+// TestSharedNamesAreStable: shared names never change, because replicas of two versions find each other's idempotency
+// keys by them. A changed name would repeat a mutation.
+func TestSharedNamesAreStable(t *testing.T) {
 	g := &Gateway{realm: "realm\n"}
 	g.usernames.Store(&map[string]string{principal.DefaultAccount: "demo", "dashboards": "svc"})
 	limits := &principal.Limits{Scopes: []principal.ScopeLimit{{CompanyID: "c", DepartmentIDs: []string{"d"}}}}

@@ -26,7 +26,7 @@ type httpListener struct {
 type listenOptions struct {
 	address     string
 	idle        time.Duration            // idle connections close after it
-	slowReaders *slowreader.Budget       // nil: there is no bound
+	slowReaders *slowreader.Limiter      // nil: there is no bound
 	certificate *certificate.Certificate //  nil: no TLS
 	log         *slog.Logger
 }

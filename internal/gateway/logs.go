@@ -66,7 +66,7 @@ func (g *Gateway) openAuditLog() error {
 		return err
 	}
 	g.auditLines = logqueue.New(sink, logqueue.Options{
-		Lines: auditLines, Wait: audit.Wait, Lost: g.metrics.AuditLinesLost,
+		Lines: auditLines, Wait: audit.WriteTimeout, Lost: g.metrics.AuditLinesLost,
 		Failed: func(err error, lost int) {
 			g.log.Error("lines of the audit log cannot be written", "error", err, "lost", lost)
 		},
@@ -128,7 +128,7 @@ func (g *Gateway) nameInLogs(p principal.Principal) string {
 	switch {
 	case p.Key() != "":
 		return p.Key()
-	case p.Kind() == principal.Service:
+	case p.Credential() == principal.Service:
 		return p.Account()
 	case p.User() != "":
 		return p.User()

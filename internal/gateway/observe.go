@@ -60,16 +60,16 @@ func (g *Gateway) logStart() {
 		"console_concurrency", s.ConsoleConcurrency, "max_console_calls", s.MaxConsoleCalls, "max_subscriptions", s.MaxSubscriptions)
 }
 
-// gatewayItself is the client of console calls that serve no caller.
-const gatewayItself = "gateway"
+// internalClient is the client of console calls that serve no caller.
+const internalClient = "gateway"
 
 // clientOf returns the name of a principal in metrics: that of its API key, else its kind. Callers choose neither. The name
 // of a key that could be taken for another client has a prefix.
 func clientOf(p principal.Principal) string {
 	switch key := p.Key(); key {
 	case "":
-		return p.Kind().String()
-	case principal.Anonymous.String(), principal.PassThrough.String(), principal.Session.String(), principal.Service.String(), gatewayItself, telemetry.Other:
+		return p.Credential().String()
+	case principal.Anonymous.String(), principal.PassThrough.String(), principal.Session.String(), principal.Service.String(), internalClient, telemetry.Other:
 		return "key:" + key
 	default:
 		return key
@@ -80,8 +80,8 @@ func clientOf(p principal.Principal) string {
 // the gateway itself, such as logins of service accounts.
 func callerOf(ctx context.Context) string {
 	p := principal.FromContext(ctx)
-	if p.Kind() == principal.Anonymous && accesslog.FromContext(ctx) == nil {
-		return gatewayItself
+	if p.Credential() == principal.Anonymous && accesslog.FromContext(ctx) == nil {
+		return internalClient
 	}
 	return clientOf(p)
 }
@@ -100,7 +100,7 @@ func (g *Gateway) observeCalls() func(context.Context, consoleclient.Call) {
 	return func(ctx context.Context, c consoleclient.Call) {
 		code := outcome(c)
 		g.metrics.Call(callerOf(ctx), c.Operation, c.Status, code, c.Duration)
-		g.parts.observeCall(c)
+		g.components.observeCall(c)
 		g.log.LogAttrs(ctx, slog.LevelDebug, "console call", slog.String("operation", c.Operation), slog.Int("status", c.Status),
 			slog.Float64("duration_ms", accesslog.Milliseconds(c.Duration)), slog.String("code", code))
 	}

@@ -1,4 +1,4 @@
-// Package health follows whether the parts that the gateway needs work, such as the console and Redis.
+// Package health follows whether the components that the gateway needs work, such as the console and Redis.
 package health
 
 import (
@@ -8,23 +8,24 @@ import (
 )
 
 const (
-	// FailuresInRow is the usual argument of NewPart.
+	// FailuresInRow is the usual argument of NewComponent.
 	FailuresInRow = 3
 	// window is the time without a success after which one failure is enough, and the time without a failure after
 	// which one success is enough.
 	window = 5 * time.Second
-	// successesInRow is the number of successes in a row after which a part works again, however recent its failures.
+	// successesInRow is the number of successes in a row after which a component works again, however recent its
+	// failures.
 	successesInRow = 20
 )
 
-// Part is one part. It logs one warning with the cause when the part begins to fail. When the part works again, it logs
-// one line with the duration and the number of failures. A few failures among many successes change nothing. A nil Part
-// ignores all calls. It is safe for concurrent use.
-type Part struct {
-	name      string
-	log       *slog.Logger
-	tolerance int
-	lapse     time.Duration
+// Component is one dependency of the gateway. It logs one warning with the cause when the component begins to fail.
+// When the component works again, it logs one line with the duration and the number of failures. A few failures among
+// many successes change nothing. A nil Component ignores all calls. It is safe for concurrent use.
+type Component struct {
+	name       string
+	log        *slog.Logger
+	threshold  int
+	resetAfter time.Duration
 
 	logging     sync.WaitGroup // lines that are written without the lock
 	mu          sync.Mutex
@@ -35,151 +36,151 @@ type Part struct {
 	successes   int       // in a row
 	lastFailure time.Time
 	lastSuccess time.Time
-	settle      *time.Timer // ends an outage when no failure follows a success
-	quiet       *time.Timer // ends an outage without calls
+	settleTimer *time.Timer // ends an outage when no failure follows a success
+	reset       *time.Timer // ends an outage without calls
 	closed      bool
 }
 
-// Lapse is the usual Part.lapse: how long a part without calls is said to fail.
-const Lapse = time.Minute
+// DefaultReset is the usual Component.resetAfter: how long a component without calls is said to fail.
+const DefaultReset = time.Minute
 
-// NewPart returns a part that works. The log names it. It fails after that many failures in a row. After lapse without a
-// call it fails no longer, because its state is unknown; 0: it fails until a call succeeds.
-func NewPart(name string, failuresInRow int, lapse time.Duration, log *slog.Logger) *Part {
-	return &Part{name: name, log: log, tolerance: failuresInRow, lapse: lapse}
+// NewComponent returns a component that works. The log names it. It fails after that many failures in a row. After
+// resetAfter without a call it fails no longer, because its state is unknown; 0: it fails until a call succeeds.
+func NewComponent(name string, failuresInRow int, resetAfter time.Duration, log *slog.Logger) *Component {
+	return &Component{name: name, log: log, threshold: failuresInRow, resetAfter: resetAfter}
 }
 
-// change changes the part by f, and then writes the line that f returns. It does not hold the lock meanwhile, because a
-// log may wait for its reader.
-func (p *Part) change(f func(now time.Time) (line func())) {
-	p.mu.Lock()
+// change changes the component by f, and then writes the line that f returns. It does not hold the lock meanwhile,
+// because a log may wait for its reader.
+func (c *Component) change(f func(now time.Time) (line func())) {
+	c.mu.Lock()
 	line := f(time.Now())
-	if line == nil || p.closed {
-		p.mu.Unlock()
+	if line == nil || c.closed {
+		c.mu.Unlock()
 		return
 	}
-	p.logging.Add(1)
-	p.mu.Unlock()
-	defer p.logging.Done()
+	c.logging.Add(1)
+	c.mu.Unlock()
+	defer c.logging.Done()
 	line()
 }
 
 // Failed records a failed call. cause must hold no secret; empty: unknown.
-func (p *Part) Failed(cause string) {
-	if p == nil {
+func (c *Component) Failed(cause string) {
+	if c == nil {
 		return
 	}
-	p.change(func(now time.Time) func() {
-		p.successes = 0
-		p.failures++
-		p.lastFailure = now
+	c.change(func(now time.Time) func() {
+		c.successes = 0
+		c.failures++
+		c.lastFailure = now
 		if cause != "" {
-			p.cause = cause
+			c.cause = cause
 		}
-		if p.failures == 1 && !p.failing {
-			p.since = now
+		if c.failures == 1 && !c.failing {
+			c.since = now
 		}
-		if p.closed || p.failing || p.failures < p.tolerance && now.Sub(p.lastSuccess) < window {
+		if c.closed || c.failing || c.failures < c.threshold && now.Sub(c.lastSuccess) < window {
 			return nil
 		}
-		p.failing = true
-		if p.lapse > 0 {
-			p.quiet = time.AfterFunc(p.lapse, func() { p.change(p.silent) })
+		c.failing = true
+		if c.resetAfter > 0 {
+			c.reset = time.AfterFunc(c.resetAfter, func() { c.change(c.resetIdle) })
 		}
-		cause := p.cause
-		return func() { p.log.Warn("a part of the service is failing", "part", p.name, "cause", cause) }
+		cause := c.cause
+		return func() { c.log.Warn("a part of the service is failing", "part", c.name, "cause", cause) }
 	})
 }
 
 // Succeeded records a successful call.
-func (p *Part) Succeeded() {
-	if p == nil {
+func (c *Component) Succeeded() {
+	if c == nil {
 		return
 	}
-	p.change(func(now time.Time) func() {
-		p.lastSuccess = now
-		if !p.failing {
-			p.failures = 0
+	c.change(func(now time.Time) func() {
+		c.lastSuccess = now
+		if !c.failing {
+			c.failures = 0
 			return nil
 		}
-		p.successes++
-		if quiet := now.Sub(p.lastFailure); quiet < window && p.successes < successesInRow {
-			if p.settle == nil && !p.closed {
-				p.settle = time.AfterFunc(window-quiet, func() { p.change(p.settled) })
+		c.successes++
+		if quiet := now.Sub(c.lastFailure); quiet < window && c.successes < successesInRow {
+			if c.settleTimer == nil && !c.closed {
+				c.settleTimer = time.AfterFunc(window-quiet, func() { c.change(c.settled) })
 			}
 			return nil
 		}
-		return p.well(now)
+		return c.well(now)
 	})
 }
 
 // settled ends the outage if no failure has followed the last success. The caller holds the lock.
-func (p *Part) settled(now time.Time) (line func()) {
-	p.settle = nil
-	if !p.failing || p.closed || p.successes == 0 {
+func (c *Component) settled(now time.Time) (line func()) {
+	c.settleTimer = nil
+	if !c.failing || c.closed || c.successes == 0 {
 		return nil
 	}
-	return p.well(now)
+	return c.well(now)
 }
 
-// silent ends the outage if there was no call for a while. The caller holds the lock.
-func (p *Part) silent(now time.Time) (line func()) {
-	if !p.failing || p.closed {
+// resetIdle ends the outage if there was no call for a while. The caller holds the lock.
+func (c *Component) resetIdle(now time.Time) (line func()) {
+	if !c.failing || c.closed {
 		return nil
 	}
-	last := p.lastFailure
-	if p.lastSuccess.After(last) {
-		last = p.lastSuccess
+	last := c.lastFailure
+	if c.lastSuccess.After(last) {
+		last = c.lastSuccess
 	}
-	if rest := p.lapse - now.Sub(last); rest > 0 {
-		p.quiet.Reset(rest)
+	if rest := c.resetAfter - now.Sub(last); rest > 0 {
+		c.reset.Reset(rest)
 		return nil
 	}
-	ended := p.end(last)
-	return func() { p.log.Info("a part of the service has no calls anymore, and is not known to fail", ended...) }
+	ended := c.end(last)
+	return func() { c.log.Info("a part of the service has no calls anymore, and is not known to fail", ended...) }
 }
 
-// well ends the outage because the part works. The caller holds the lock.
-func (p *Part) well(now time.Time) (line func()) {
-	ended := p.end(now)
-	return func() { p.log.Info("a part of the service works again", ended...) }
+// well ends the outage because the component works. The caller holds the lock.
+func (c *Component) well(now time.Time) (line func()) {
+	ended := c.end(now)
+	return func() { c.log.Info("a part of the service works again", ended...) }
 }
 
 // end ends the outage, and returns its description. The caller holds the lock.
-func (p *Part) end(at time.Time) []any {
-	ended := []any{"part", p.name, "duration_ms", at.Sub(p.since).Milliseconds(), "failures", p.failures}
-	p.failing, p.failures, p.successes, p.cause = false, 0, 0, ""
-	if p.quiet != nil {
-		p.quiet.Stop()
+func (c *Component) end(at time.Time) []any {
+	ended := []any{"part", c.name, "duration_ms", at.Sub(c.since).Milliseconds(), "failures", c.failures}
+	c.failing, c.failures, c.successes, c.cause = false, 0, 0, ""
+	if c.reset != nil {
+		c.reset.Stop()
 	}
 	return ended
 }
 
-// State reports whether the part works, and the cause if it does not.
-func (p *Part) State() (works bool, cause string) {
-	if p == nil {
+// State reports whether the component works, and the cause if it does not.
+func (c *Component) State() (works bool, cause string) {
+	if c == nil {
 		return true, ""
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.failing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.failing {
 		return true, ""
 	}
-	return false, p.cause
+	return false, c.cause
 }
 
-// Close stops the part: it logs nothing afterwards.
-func (p *Part) Close() {
-	if p == nil {
+// Close stops the component: it logs nothing afterwards.
+func (c *Component) Close() {
+	if c == nil {
 		return
 	}
-	p.mu.Lock()
-	p.closed = true
-	for _, timer := range []*time.Timer{p.settle, p.quiet} {
+	c.mu.Lock()
+	c.closed = true
+	for _, timer := range []*time.Timer{c.settleTimer, c.reset} {
 		if timer != nil {
 			timer.Stop()
 		}
 	}
-	p.mu.Unlock()
-	p.logging.Wait()
+	c.mu.Unlock()
+	c.logging.Wait()
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/consoleql/consoleql/internal/health"
 )
 
-// TestPart plays successes (.), failures (x), and seconds (1-9) and compares the lines of the log: W for a warning, I for
-// an information.
-func TestPart(t *testing.T) {
+// TestComponent plays successes (.), failures (x), and seconds (1-9) and compares the lines of the log: W for a
+// warning, I for an information.
+func TestComponent(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		calls string
@@ -45,14 +45,14 @@ func TestPart(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var out bytes.Buffer
-				part := health.NewPart("console", health.FailuresInRow, health.Lapse, slog.New(slog.NewTextHandler(&out, nil)))
-				defer part.Close()
+				component := health.NewComponent("console", health.FailuresInRow, health.DefaultReset, slog.New(slog.NewTextHandler(&out, nil)))
+				defer component.Close()
 				for _, c := range tt.calls {
 					switch c {
 					case '.':
-						part.Succeeded()
+						component.Succeeded()
 					case 'x':
-						part.Failed("connection refused")
+						component.Failed("connection refused")
 					default:
 						time.Sleep(time.Duration(c-'0') * time.Second)
 						synctest.Wait()
@@ -63,7 +63,7 @@ func TestPart(t *testing.T) {
 					_, level, _ := strings.Cut(line, "level=")
 					lines += level[:1]
 				}
-				if works, _ := part.State(); lines != tt.lines || works != tt.works {
+				if works, _ := component.State(); lines != tt.lines || works != tt.works {
 					t.Errorf("works: %v, want %v; said\n%s", works, tt.works, &out)
 				}
 			})
@@ -71,57 +71,57 @@ func TestPart(t *testing.T) {
 	}
 }
 
-func TestLinesTellCauseDurationAndFailures(t *testing.T) {
+func TestLogLinesHaveCauseDurationAndFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		part := health.NewPart("Redis", 1, 0, slog.New(slog.NewTextHandler(&out, nil)))
-		part.Failed("connection refused")
-		part.Failed("")
-		if works, cause := part.State(); works || cause != "connection refused" {
+		component := health.NewComponent("Redis", 1, 0, slog.New(slog.NewTextHandler(&out, nil)))
+		component.Failed("connection refused")
+		component.Failed("")
+		if works, cause := component.State(); works || cause != "connection refused" {
 			t.Errorf("works: %v, cause %q", works, cause)
 		}
 		time.Sleep(7 * time.Second)
-		part.Succeeded()
+		component.Succeeded()
 		for _, want := range []string{`level=WARN msg="a part of the service is failing" part=Redis cause="connection refused"`, `level=INFO msg="a part of the service works again" part=Redis duration_ms=7000 failures=2`} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("no %s in\n%s", want, &out)
 			}
 		}
-		part.Close()
-		part.Failed("x")
+		component.Close()
+		component.Failed("x")
 		if strings.Count(out.String(), "\n") != 2 {
 			t.Errorf("it logs after Close:\n%s", &out)
 		}
 	})
 }
 
-// TestLogThatWaits verifies that a part answers and counts while a line about it is written.
-func TestLogThatWaits(t *testing.T) {
+// TestBlockedLog verifies that a component answers and counts while a line about it is written.
+func TestBlockedLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		read, written := io.Pipe()
-		part := health.NewPart("console", 1, health.Lapse, slog.New(slog.NewTextHandler(written, nil)))
-		go part.Failed("connection refused")
+		component := health.NewComponent("console", 1, health.DefaultReset, slog.New(slog.NewTextHandler(written, nil)))
+		go component.Failed("connection refused")
 		synctest.Wait()
-		if works, _ := part.State(); works {
+		if works, _ := component.State(); works {
 			t.Error("it works")
 		}
 		go func() { _, _ = io.Copy(io.Discard, read) }()
-		part.Close()
+		component.Close()
 		if err := written.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-func TestNilPart(t *testing.T) {
+func TestNilComponent(t *testing.T) {
 	t.Parallel()
-	var part *health.Part
-	part.Failed("x")
-	part.Succeeded()
-	part.Close()
-	if works, cause := part.State(); !works || cause != "" {
+	var component *health.Component
+	component.Failed("x")
+	component.Succeeded()
+	component.Close()
+	if works, cause := component.State(); !works || cause != "" {
 		t.Errorf("works: %v, cause %q", works, cause)
 	}
 }

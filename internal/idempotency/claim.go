@@ -11,29 +11,29 @@ import (
 
 // claimRecord claims the record, waits while another owner runs, and starts the run if the
 // claim succeeds.
-func (k *Executor) claimRecord(ctx context.Context, f *sharedRun, run Run) {
+func (e *Executor) claimRecord(ctx context.Context, f *sharedRun, run Run) {
 	for tries := 0; ; tries++ {
-		claim, err := k.claim(ctx, f.record)
+		claim, err := e.claim(ctx, f.record)
 		if err != nil {
-			k.failClaim(ctx, f, err)
+			e.failClaim(ctx, f, err)
 			return
 		}
 		switch claim.Status {
 		case Claimed:
-			k.start(ctx, f, run)
+			e.start(ctx, f, run)
 			return
 		case Pending:
-			if k.sleep(ctx, backoff.Exponential(firstPause, maxPause, tries)) {
+			if e.sleep(ctx, backoff.Exponential(firstPause, maxPause, tries)) {
 				continue
 			}
 			if ctx.Err() != nil {
-				k.finishWith(f, answer{retry: true})
+				e.finishWith(f, answer{retry: true})
 			} else {
-				k.finishWith(f, answer{err: shuttingDown(fault.Unknown)})
+				e.finishWith(f, answer{err: shuttingDown(fault.Unknown)})
 			}
 			return
 		default:
-			k.finishWith(f, finishedAnswer(claim))
+			e.finishWith(f, finishedAnswer(claim))
 			return
 		}
 	}
@@ -50,15 +50,15 @@ const (
 // errPaused is the error of a claim that was not sent.
 var errPaused = errors.New("idempotency: the store did not answer a moment ago")
 
-func (k *Executor) claim(ctx context.Context, r Record) (Claim, error) {
-	if !k.pause.Ended() {
+func (e *Executor) claim(ctx context.Context, r Record) (Claim, error) {
+	if !e.pause.Ended() {
 		return Claim{}, errPaused
 	}
 	bounded, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
-	c, err := k.store.Claim(bounded, r)
+	c, err := e.store.Claim(bounded, r)
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		k.pause.Start(claimPause)
+		e.pause.Start(claimPause)
 	}
 	return c, err
 }
@@ -89,26 +89,26 @@ func failure(code fault.Code, outcome fault.Outcome, text error) error {
 
 // failClaim ends a run whose claim failed. Nothing runs. The claim may have succeeded with its
 // answer lost, so it is released.
-func (k *Executor) failClaim(ctx context.Context, f *sharedRun, err error) {
+func (e *Executor) failClaim(ctx context.Context, f *sharedRun, err error) {
 	var refused *fault.Error
 	switch {
 	case errors.As(err, &refused):
-		k.finishWith(f, answer{err: err})
+		e.finishWith(f, answer{err: err})
 		return
 	case ctx.Err() != nil:
-		k.finishWith(f, answer{retry: true})
+		e.finishWith(f, answer{retry: true})
 	case errors.Is(err, errPaused):
-		k.finishWith(f, answer{err: storeAway(err)})
+		e.finishWith(f, answer{err: storeUnavailable(err)})
 		return
 	default:
-		k.opts.Logger.WarnContext(ctx, "idempotency: cannot claim a record, so nothing is run", "record", shortID(f.record), "error", err)
-		k.finishWith(f, answer{err: storeAway(err)})
+		e.opts.Logger.WarnContext(ctx, "idempotency: cannot claim a record, so nothing is run", "record", shortID(f.record), "error", err)
+		e.finishWith(f, answer{err: storeUnavailable(err)})
 	}
-	k.release(ctx, f.record)
+	e.release(ctx, f.record)
 }
 
-// storeAway is the error of a call that could not claim its record.
-func storeAway(err error) error {
+// storeUnavailable is the error of a call that could not claim its record.
+func storeUnavailable(err error) error {
 	return &fault.Error{
 		Code:       fault.UpstreamUnavailable,
 		Message:    "the store of idempotency keys cannot be reached, so nothing was started: ask again with the same idempotencyKey",

@@ -17,9 +17,9 @@ import (
 	"github.com/consoleql/consoleql/internal/idempotency"
 )
 
-// troubled is a Memory that can change the answers of claims, and that can be replaced by an
+// faultyStore is a Memory that can change the answers of claims, and that can be replaced by an
 // empty one.
-type troubled struct {
+type faultyStore struct {
 	mu       sync.Mutex
 	memory   *idempotency.Memory
 	claimed  func(idempotency.Claim, error) (idempotency.Claim, error)
@@ -27,32 +27,32 @@ type troubled struct {
 	down     atomic.Bool // Finish fails
 }
 
-func newTroubled() *troubled {
-	return &troubled{memory: idempotency.NewMemory(idempotency.MemoryOptions{})}
+func newFaultyStore() *faultyStore {
+	return &faultyStore{memory: idempotency.NewMemory(idempotency.MemoryOptions{})}
 }
 
-// lose drops every record.
-func (s *troubled) lose() {
+// clear drops every record.
+func (s *faultyStore) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.memory = idempotency.NewMemory(idempotency.MemoryOptions{})
 }
 
 // tamper changes the answers of claims.
-func (s *troubled) tamper(with func(idempotency.Claim, error) (idempotency.Claim, error)) {
+func (s *faultyStore) tamper(with func(idempotency.Claim, error) (idempotency.Claim, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.claimed = with
 }
 
-func (s *troubled) parts() (*idempotency.Memory, func(idempotency.Claim, error) (idempotency.Claim, error)) {
+func (s *faultyStore) stores() (*idempotency.Memory, func(idempotency.Claim, error) (idempotency.Claim, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.memory, s.claimed
 }
 
-func (s *troubled) Claim(ctx context.Context, r idempotency.Record) (idempotency.Claim, error) {
-	memory, tamper := s.parts()
+func (s *faultyStore) Claim(ctx context.Context, r idempotency.Record) (idempotency.Claim, error) {
+	memory, tamper := s.stores()
 	c, err := memory.Claim(ctx, r)
 	if tamper != nil {
 		return tamper(c, err)
@@ -60,27 +60,27 @@ func (s *troubled) Claim(ctx context.Context, r idempotency.Record) (idempotency
 	return c, err
 }
 
-func (s *troubled) Renew(ctx context.Context, r idempotency.Record) (bool, error) {
-	memory, _ := s.parts()
+func (s *faultyStore) Renew(ctx context.Context, r idempotency.Record) (bool, error) {
+	memory, _ := s.stores()
 	return memory.Renew(ctx, r)
 }
 
-func (s *troubled) Finish(ctx context.Context, r idempotency.Record, end idempotency.End) (bool, error) {
+func (s *faultyStore) Finish(ctx context.Context, r idempotency.Record, end idempotency.End) (bool, error) {
 	s.finishes.Add(1)
 	if s.down.Load() {
 		return false, errors.New("away")
 	}
-	memory, _ := s.parts()
+	memory, _ := s.stores()
 	return memory.Finish(ctx, r, end)
 }
 
-// TestCallerLeavesDuringTheClaim verifies that nothing starts for a caller that leaves during
+// TestCallerLeavesDuringClaim verifies that nothing starts for a caller that leaves during
 // its claim, and that the key stays free.
-func TestCallerLeavesDuringTheClaim(t *testing.T) {
+func TestCallerLeavesDuringClaim(t *testing.T) {
 	for name, failure := range map[string]error{"claimed": nil, "failed": errors.New("interrupted")} {
 		t.Run(name, func(t *testing.T) {
 			var c counter
-			store := newTroubled()
+			store := newFaultyStore()
 			k := newExecutor(t, store, idempotency.Options{})
 			ctx, cancel := context.WithCancel(t.Context())
 			store.tamper(func(c idempotency.Claim, _ error) (idempotency.Claim, error) {
@@ -101,7 +101,7 @@ func TestCallerLeavesDuringTheClaim(t *testing.T) {
 // TestFirstCallerLeaves verifies that waiting callers get the result after the first caller
 // has left.
 func TestFirstCallerLeaves(t *testing.T) {
-	store := newTroubled()
+	store := newFaultyStore()
 	a, b := newExecutor(t, store, idempotency.Options{}), newExecutor(t, store, idempotency.Options{})
 	var c counter
 	run, started, release := c.blocking()
@@ -128,7 +128,7 @@ func TestFirstCallerLeaves(t *testing.T) {
 // that it is asked again after a pause.
 func TestHangingStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newTroubled()
+		store := newFaultyStore()
 		k := newExecutor(t, store, idempotency.Options{})
 		const hang = time.Second + time.Millisecond // longer than a claim may take
 		var claims atomic.Int64
@@ -162,19 +162,19 @@ func TestHangingStore(t *testing.T) {
 	})
 }
 
-// TestStoreLosesARecord verifies that a call can start twice only if the store loses its
+// TestLostRecord verifies that a call can start twice only if the store loses its
 // record. The operator sees an error, and the two runs stay separate.
-func TestStoreLosesARecord(t *testing.T) {
+func TestLostRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		store := newTroubled()
+		store := newFaultyStore()
 		a := newExecutor(t, store, idempotency.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		b := newExecutor(t, store, idempotency.Options{})
 		var c, d counter
 		run, started, release := c.blocking()
 		first := begin(t.Context(), a, key(t), input, run)
 		<-started
-		store.lose()
+		store.clear()
 		result, err := b.Do(t.Context(), key(t), input, d.returning([]byte("b"), idempotency.Completed, nil))
 		wantResult(t, result, err, []byte("b"))
 		time.Sleep(time.Minute)
@@ -197,7 +197,7 @@ func TestStoreLosesARecord(t *testing.T) {
 func TestFailedClaimsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c counter
-		store := newTroubled()
+		store := newFaultyStore()
 		k := newExecutor(t, store, idempotency.Options{})
 		store.down.Store(true)
 		store.tamper(func(idempotency.Claim, error) (idempotency.Claim, error) {
@@ -241,15 +241,15 @@ func TestFailedClaimsAreBounded(t *testing.T) {
 	})
 }
 
-// TestStoreAnswersNonsense verifies that an invalid answer of the store starts nothing.
-func TestStoreAnswersNonsense(t *testing.T) {
-	for name, standing := range map[string]idempotency.ClaimStatus{"none": 0, "released": idempotency.Released, "unheard of": 99} {
+// TestInvalidStoreResponses verifies that an invalid answer of the store starts nothing.
+func TestInvalidStoreResponses(t *testing.T) {
+	for name, status := range map[string]idempotency.ClaimStatus{"none": 0, "released": idempotency.Released, "unheard of": 99} {
 		t.Run(name, func(t *testing.T) {
 			var c counter
-			store := newTroubled()
+			store := newFaultyStore()
 			k := newExecutor(t, store, idempotency.Options{})
 			store.tamper(func(idempotency.Claim, error) (idempotency.Claim, error) {
-				return idempotency.Claim{Status: standing}, nil
+				return idempotency.Claim{Status: status}, nil
 			})
 			result, err := k.Do(t.Context(), key(t), input, c.completing())
 			wantFault(t, result, err, fault.Internal, nil)

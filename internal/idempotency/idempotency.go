@@ -41,8 +41,8 @@ const DefaultRetention = 24 * time.Hour
 
 // The limits of a call.
 const (
-	// MaxKey is the greatest length of an idempotency key, in characters (Unicode code points).
-	MaxKey = 255
+	// maxKey is the greatest length of an idempotency key, in characters (Unicode code points).
+	maxKey = 255
 	// MaxResult is the greatest result that is kept, in bytes. Callers that wait in the same
 	// process get a larger one, and later ones get ErrTooLarge.
 	MaxResult = 1 << 20
@@ -64,7 +64,7 @@ type Key struct {
 	// Principal and Operation are the caller's identity and the mutation's name. Neither may
 	// be empty.
 	Principal, Operation string
-	// Key is the caller's idempotencyKey: 1 to MaxKey characters in UTF-8, none of them a control
+	// Key is the caller's idempotencyKey: 1 to maxKey characters in UTF-8, none of them a control
 	// character.
 	Key string
 }
@@ -86,8 +86,8 @@ func CheckKey(key string) error {
 		return fault.BadInput("idempotencyKey", "is empty")
 	case !utf8.ValidString(key):
 		return fault.BadInput("idempotencyKey", "is not UTF-8")
-	case utf8.RuneCountInString(key) > MaxKey:
-		return fault.BadInput("idempotencyKey", "has %d characters, more than %d", utf8.RuneCountInString(key), MaxKey)
+	case utf8.RuneCountInString(key) > maxKey:
+		return fault.BadInput("idempotencyKey", "has %d characters, more than %d", utf8.RuneCountInString(key), maxKey)
 	case strings.ContainsFunc(key, unicode.IsControl):
 		return fault.BadInput("idempotencyKey", "holds a control character")
 	default:
@@ -204,20 +204,20 @@ func New(store Store, o Options) *Executor {
 // and with BAD_USER_INPUT for a wrong key. It fails with UPSTREAM_UNAVAILABLE if the store does not
 // answer (this call ran nothing), or after Close. It fails with RATE_LIMITED if the store is full,
 // with INTERNAL if the run panicked, and with ctx's error.
-func (k *Executor) Do(ctx context.Context, key Key, input []byte, run Run) ([]byte, error) {
+func (e *Executor) Do(ctx context.Context, key Key, input []byte, run Run) ([]byte, error) {
 	if err := key.validate(); err != nil {
 		return nil, err
 	}
-	if err := k.enter(); err != nil {
+	if err := e.enter(); err != nil {
 		return nil, err
 	}
-	defer k.tasks.Done()
+	defer e.tasks.Done()
 	id := key.id()
 	at := runKey{id: id, input: digest(id, input)}
 	for ctx.Err() == nil {
-		f, first := k.join(at)
+		f, first := e.join(at)
 		if first {
-			k.claimRecord(ctx, f, run)
+			e.claimRecord(ctx, f, run)
 		}
 		got, ok := f.wait(ctx, first)
 		if ok && !got.retry {
@@ -236,13 +236,13 @@ func callerGone(err error) error {
 }
 
 // enter counts a call, unless the Executor is closed.
-func (k *Executor) enter() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.closed {
+func (e *Executor) enter() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
 		return shuttingDown(fault.NotSent)
 	}
-	k.tasks.Add(1)
+	e.tasks.Add(1)
 	return nil
 }
 
@@ -252,19 +252,19 @@ func shuttingDown(outcome fault.Outcome) error {
 	return &fault.Error{Code: fault.UpstreamUnavailable, Message: "the gateway is shutting down: ask again with the same idempotencyKey", Outcome: outcome}
 }
 
-// idleTimeout is how long Close waits for the news that no call is under way.
+// idleTimeout is how long Close waits for the signal that no call is running.
 const idleTimeout = 50 * time.Millisecond
 
 // Close refuses further calls. It waits for those under way until their outcomes are recorded.
 // If ctx ends first, it cancels the remaining runs and fails with ctx's error. An outcome that
 // is not recorded becomes unknown by its lease.
-func (k *Executor) Close(ctx context.Context) error {
-	k.mu.Lock()
-	k.closed = true
-	k.mu.Unlock()
+func (e *Executor) Close(ctx context.Context) error {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
 	idle := make(chan struct{})
 	go func() {
-		k.tasks.Wait()
+		e.tasks.Wait()
 		close(idle)
 	}()
 	select {
@@ -276,7 +276,7 @@ func (k *Executor) Close(ctx context.Context) error {
 			return nil // a context that had ended before is no failure
 		case <-time.After(idleTimeout):
 		}
-		k.stop()
+		e.stop()
 		return fmt.Errorf("idempotency: calls are still under way: %w", ctx.Err())
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/consoleql/consoleql/internal/idempotency"
 )
 
-func TestDefaultsLastADay(t *testing.T) {
+func TestDefaultRetention(t *testing.T) {
 	for name, c := range map[string]struct {
 		outcome idempotency.Outcome
 		err     error

@@ -30,8 +30,8 @@ type state string
 const (
 	// pending: the owner runs, according to its lease.
 	pending state = "pending"
-	// lapsed: the owner's lease ran out. The owner may still finish.
-	lapsed state = "lapsed"
+	// leaseExpired: the owner's lease ran out. The owner may still finish.
+	leaseExpired state = "lapsed"
 	// done: the owner finished with Completed.
 	done state = "done"
 	// oversized: the owner finished with Completed, and the result was too large to keep.
@@ -50,7 +50,7 @@ type Memory struct {
 
 	mu      sync.Mutex
 	entries map[string]*entry
-	expiry  expiry
+	expiry  expiryHeap
 	bytes   int
 }
 
@@ -87,18 +87,18 @@ func (m *Memory) Claim(_ context.Context, r Record) (Claim, error) {
 	case m.entries[r.ID] == nil && len(m.entries) >= m.opts.MaxEntries:
 		return Claim{}, fault.New(fault.RateLimited, "too many idempotency keys are kept: nothing was started")
 	case e == nil:
-		m.hold(r, now)
+		m.putEntry(r, now)
 		return Claim{Status: Claimed}, nil
 	case e.state == free:
 		return Claim{Status: Released}, nil
 	case e.input != r.Input:
 		return Claim{Status: Foreign}, nil
-	case e.owner == r.Owner && (e.state == pending || e.state == lapsed):
-		m.hold(r, now)
+	case e.owner == r.Owner && (e.state == pending || e.state == leaseExpired):
+		m.putEntry(r, now)
 		return Claim{Status: Claimed}, nil
 	case e.state == pending && now.After(e.lease):
-		e.state = lapsed
-		m.keep(e, now.Add(r.Retention))
+		e.state = leaseExpired
+		m.setExpiry(e, now.Add(r.Retention))
 		return Claim{Status: Lost}, nil
 	case e.state == pending:
 		return Claim{Status: Pending}, nil
@@ -116,10 +116,10 @@ func (m *Memory) Renew(_ context.Context, r Record) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.sweep()
-	if e := m.entry(r); e != nil && (e.owner != r.Owner || e.state != pending && e.state != lapsed) {
+	if e := m.entry(r); e != nil && (e.owner != r.Owner || e.state != pending && e.state != leaseExpired) {
 		return false, nil
 	}
-	m.hold(r, now)
+	m.putEntry(r, now)
 	return true, nil
 }
 
@@ -132,16 +132,16 @@ func (m *Memory) Finish(_ context.Context, r Record, end End) (bool, error) {
 	e := m.entry(r)
 	switch {
 	case e == nil:
-		e = m.hold(r, now)
+		e = m.putEntry(r, now)
 	case e.owner != r.Owner:
 		return false, nil
-	case e.state != pending && e.state != lapsed:
+	case e.state != pending && e.state != leaseExpired:
 		// A repeated message, as after a lost answer, is no error.
 		return e.state == to || e.state == oversized && to == done, nil
 	}
 	if to == free {
 		e.state = free
-		m.keep(e, now.Add(r.Lease))
+		m.setExpiry(e, now.Add(r.Lease))
 		return true, nil
 	}
 	if to == done && m.bytes+len(end.Result) > m.opts.MaxBytes {
@@ -152,7 +152,7 @@ func (m *Memory) Finish(_ context.Context, r Record, end End) (bool, error) {
 		e.result = bytes.Clone(end.Result)
 		m.bytes += len(e.result)
 	}
-	m.keep(e, now.Add(r.Retention))
+	m.setExpiry(e, now.Add(r.Retention))
 	return true, nil
 }
 
@@ -180,20 +180,20 @@ func (m *Memory) entry(r Record) *entry {
 	return e
 }
 
-// hold makes the record pending for the claimant. The caller holds m.mu.
-func (m *Memory) hold(r Record, now time.Time) *entry {
+// putEntry makes the record pending for the claimant. The caller holds m.mu.
+func (m *Memory) putEntry(r Record, now time.Time) *entry {
 	e := m.entries[r.ID]
 	if e == nil {
 		e = &entry{id: r.ID, index: -1}
 		m.entries[r.ID] = e
 	}
 	e.owner, e.input, e.state, e.lease = r.Owner, r.Input, pending, now.Add(r.Lease)
-	m.keep(e, now.Add(r.Retention))
+	m.setExpiry(e, now.Add(r.Retention))
 	return e
 }
 
-// keep sets when the entry expires. The caller holds m.mu.
-func (m *Memory) keep(e *entry, until time.Time) {
+// setExpiry sets when the entry expires. The caller holds m.mu.
+func (m *Memory) setExpiry(e *entry, until time.Time) {
 	e.expires = until
 	if e.index < 0 {
 		heap.Push(&m.expiry, e)
@@ -214,37 +214,37 @@ func (m *Memory) sweep() time.Time {
 	return now
 }
 
-// expiry is the heap of entries by the time at which they expire.
-type expiry []*entry
+// expiryHeap is the heap of entries by the time at which they expire.
+type expiryHeap []*entry
 
 // Len implements heap.Interface.
-func (x expiry) Len() int { return len(x) }
+func (h expiryHeap) Len() int { return len(h) }
 
 // Less implements heap.Interface.
-func (x expiry) Less(i, j int) bool { return x[i].expires.Before(x[j].expires) }
+func (h expiryHeap) Less(i, j int) bool { return h[i].expires.Before(h[j].expires) }
 
 // Swap implements heap.Interface.
-func (x expiry) Swap(i, j int) {
-	x[i], x[j] = x[j], x[i]
-	x[i].index, x[j].index = i, j
+func (h expiryHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
 }
 
 // Push implements heap.Interface.
-func (x *expiry) Push(v any) {
+func (h *expiryHeap) Push(v any) {
 	e, ok := v.(*entry)
 	if !ok {
 		return
 	}
-	e.index = len(*x)
-	*x = append(*x, e)
+	e.index = len(*h)
+	*h = append(*h, e)
 }
 
 // Pop implements heap.Interface.
-func (x *expiry) Pop() any {
-	last := len(*x) - 1
-	e := (*x)[last]
-	(*x)[last] = nil
-	*x = (*x)[:last]
+func (h *expiryHeap) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
 	e.index = -1
 	return e
 }

@@ -2,10 +2,10 @@ package idempotency
 
 import "testing"
 
-// TestRecordsKeepTheirNames verifies names and digests of records. Replicas of two versions
+// TestRecordNamesAreStable verifies names and digests of records. Replicas of two versions
 // share records during an upgrade, so that a changed name would start a call twice. The
 // expected values may change only if both forms are looked up.
-func TestRecordsKeepTheirNames(t *testing.T) {
+func TestRecordNamesAreStable(t *testing.T) {
 	id := Key{Principal: "principal", Operation: "executeWorkflow", Key: "invoice 4711"}.id()
 	if want := "f0845f987853d3ad5bef0a37878989032a5b76034d50dd56bc0448da1607e56d"; id != want {
 		t.Errorf("the record is called %s, not %s", id, want)

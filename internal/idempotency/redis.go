@@ -119,21 +119,21 @@ return 1
 )
 
 // Claim implements Store.
-func (s *Redis) Claim(ctx context.Context, r Record) (Claim, error) {
-	got, err := s.claim.Run(ctx, s.client, s.keys(r), arguments(r)...).StringSlice()
+func (rs *Redis) Claim(ctx context.Context, r Record) (Claim, error) {
+	got, err := rs.claim.Run(ctx, rs.client, rs.keys(r), arguments(r)...).StringSlice()
 	if err == nil && len(got) == 3 && got[0] == "claimed" {
-		got, err = s.confirm(ctx, r, got)
+		got, err = rs.confirm(ctx, r, got)
 	}
 	if err != nil {
 		return Claim{}, fmt.Errorf("idempotency: claim a record: %w", err)
 	}
-	return s.claimStatus(r, got)
+	return rs.claimStatus(r, got)
 }
 
 // claimStatus reads the script's answer.
-func (s *Redis) claimStatus(r Record, got []string) (Claim, error) {
+func (rs *Redis) claimStatus(r Record, got []string) (Claim, error) {
 	if len(got) == 0 {
-		return Claim{}, errors.New("idempotency: claim a record: no standing in the answer")
+		return Claim{}, errors.New("idempotency: claim a record: no status in the answer")
 	}
 	switch got[0] {
 	case "claimed":
@@ -147,13 +147,13 @@ func (s *Redis) claimStatus(r Record, got []string) (Claim, error) {
 	case pending:
 		return Claim{Status: Pending}, nil
 	case oversized:
-		if len(got) == 2 && s.sealer != nil {
-			if result, err := s.sealer.Open(s.keys(r)[0], []byte(got[1])); err == nil {
+		if len(got) == 2 && rs.sealer != nil {
+			if result, err := rs.sealer.Open(rs.keys(r)[0], []byte(got[1])); err == nil {
 				return Claim{Status: Done, Result: result}, nil
 			}
 		}
 		return Claim{Status: Oversized}, nil // or of a key that this process does not have
-	case lapsed, lost:
+	case leaseExpired, lost:
 		return Claim{Status: Lost}, nil
 	case done:
 		if len(got) == 2 {
@@ -161,12 +161,12 @@ func (s *Redis) claimStatus(r Record, got []string) (Claim, error) {
 		}
 	case free:
 	}
-	return Claim{}, fmt.Errorf("idempotency: claim a record: its standing %.20q is none", got[0])
+	return Claim{}, fmt.Errorf("idempotency: claim a record: its status %.20q is unknown", got[0])
 }
 
 // Renew implements Store.
-func (s *Redis) Renew(ctx context.Context, r Record) (bool, error) {
-	held, err := s.renew.Run(ctx, s.client, s.keys(r), arguments(r)...).Bool()
+func (rs *Redis) Renew(ctx context.Context, r Record) (bool, error) {
+	held, err := rs.renew.Run(ctx, rs.client, rs.keys(r), arguments(r)...).Bool()
 	if err != nil {
 		return false, fmt.Errorf("idempotency: renew a lease: %w", err)
 	}
@@ -174,12 +174,12 @@ func (s *Redis) Renew(ctx context.Context, r Record) (bool, error) {
 }
 
 // Finish implements Store.
-func (s *Redis) Finish(ctx context.Context, r Record, end End) (bool, error) {
+func (rs *Redis) Finish(ctx context.Context, r Record, end End) (bool, error) {
 	to, result, sealed := end.state(), end.Result, []byte(nil)
-	if to == done && s.sealer != nil {
-		to, result, sealed = oversized, nil, s.sealer.Seal(s.keys(r)[0], result)
+	if to == done && rs.sealer != nil {
+		to, result, sealed = oversized, nil, rs.sealer.Seal(rs.keys(r)[0], result)
 	}
-	held, err := s.finish.Run(ctx, s.client, s.keys(r), append(arguments(r), string(to), result, sealed)...).Bool()
+	held, err := rs.finish.Run(ctx, rs.client, rs.keys(r), append(arguments(r), string(to), result, sealed)...).Bool()
 	if err != nil {
 		return false, fmt.Errorf("idempotency: record an outcome: %w", err)
 	}
@@ -187,7 +187,7 @@ func (s *Redis) Finish(ctx context.Context, r Record, end End) (bool, error) {
 }
 
 // keys returns the one key of a record.
-func (s *Redis) keys(r Record) []string { return []string{s.prefix + "{" + r.ID + "}"} }
+func (rs *Redis) keys(r Record) []string { return []string{rs.prefix + "{" + r.ID + "}"} }
 
 // arguments returns the arguments of all scripts.
 func arguments(r Record) []any {

@@ -47,7 +47,7 @@ func child(url string) error {
 	return err
 }
 
-func TestReplicaDiesInTheMiddle(t *testing.T) {
+func TestReplicaDiesDuringRun(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client := redisClient(t, server)
@@ -111,7 +111,7 @@ func onlyKey(t *testing.T, client *redis.Client) string {
 	return keys[0]
 }
 
-func TestNothingReadableInRedis(t *testing.T) {
+func TestRedisContainsNoPlaintext(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client := redisClient(t, server)
@@ -168,7 +168,7 @@ func TestNothingReadableInRedis(t *testing.T) {
 	}
 }
 
-func TestRedisIsDownBefore(t *testing.T) {
+func TestRedisDownBeforeRun(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	k := newRedisExecutor(t, server, idempotency.Options{Lease: 500 * time.Millisecond})
@@ -194,9 +194,9 @@ func TestRedisIsDownBefore(t *testing.T) {
 	c.want(t, 1)
 }
 
-// TestRedisHangsBefore verifies that a claim without an answer, which may have been written,
+// TestRedisHangsBeforeRun verifies that a claim without an answer, which may have been written,
 // is removed. The key is neither unknown nor blocked.
-func TestRedisHangsBefore(t *testing.T) {
+func TestRedisHangsBeforeRun(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	o := idempotency.Options{Lease: 5 * time.Second}
@@ -216,9 +216,9 @@ func TestRedisHangsBefore(t *testing.T) {
 	c.want(t, 2)
 }
 
-// TestRedisIsDownDuring verifies that an outage within the lease does not affect the run. A
+// TestRedisDownDuringRun verifies that an outage within the lease does not affect the run. A
 // waiter that calls in that time is refused.
-func TestRedisIsDownDuring(t *testing.T) {
+func TestRedisDownDuringRun(t *testing.T) {
 	for name, outage := range map[string]time.Duration{"shorter than the lease": 200 * time.Millisecond, "longer than the lease": 1500 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -244,7 +244,7 @@ func TestRedisIsDownDuring(t *testing.T) {
 	}
 }
 
-func TestRedisComesBackEmptyDuring(t *testing.T) {
+func TestRedisEmptiedDuringRun(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client := redisClient(t, server)
@@ -272,9 +272,9 @@ func TestRedisComesBackEmptyDuring(t *testing.T) {
 	c.want(t, 1)
 }
 
-// TestRedisIsDownAfter verifies that the first caller gets the result although it cannot be
+// TestRedisDownAfterRun verifies that the first caller gets the result although it cannot be
 // recorded at first, and that others get it later.
-func TestRedisIsDownAfter(t *testing.T) {
+func TestRedisDownAfterRun(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	o := idempotency.Options{Lease: time.Minute}
@@ -303,7 +303,7 @@ func TestRedisIsDownAfter(t *testing.T) {
 	c.want(t, 1)
 }
 
-func TestRedisIsDownForTooLongAfter(t *testing.T) {
+func TestRedisDownTooLongAfterRun(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	var log bytes.Buffer

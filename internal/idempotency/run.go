@@ -33,7 +33,7 @@ type runKey struct{ id, input string }
 // them. It is no flight.Call: the claim ends with its first caller, and the run does not end with
 // any. The first caller and the others get different answers.
 type sharedRun struct {
-	at     runKey
+	key    runKey
 	record Record
 
 	answered chan struct{} // closed when own and share are set
@@ -44,10 +44,10 @@ type sharedRun struct {
 }
 
 // setAnswers sets the answers, unless they are set.
-func (f *sharedRun) setAnswers(own, share answer) {
-	f.once.Do(func() {
-		f.own, f.share = own, share
-		close(f.answered)
+func (r *sharedRun) setAnswers(own, share answer) {
+	r.once.Do(func() {
+		r.own, r.share = own, share
+		close(r.answered)
 	})
 }
 
@@ -59,34 +59,34 @@ type answer struct {
 }
 
 // join returns the run under way, or a new one, which its first caller must claim.
-func (k *Executor) join(at runKey) (_ *sharedRun, first bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if f := k.runs[at]; f != nil {
+func (e *Executor) join(at runKey) (_ *sharedRun, first bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if f := e.runs[at]; f != nil {
 		return f, false
 	}
 	f := &sharedRun{
-		at: at,
+		key: at,
 		record: Record{
 			ID: at.id, Input: at.input, Owner: newOwner(),
-			Lease: k.opts.Lease, Retention: k.opts.Retention,
+			Lease: e.opts.Lease, Retention: e.opts.Retention,
 		},
 		answered: make(chan struct{}),
 		recorded: make(chan struct{}),
 	}
-	k.runs[at] = f
+	e.runs[at] = f
 	return f, true
 }
 
 // wait returns the answer, or false if ctx ended before there was one. It waits a moment until
 // the answer is recorded, so that the next caller does not get ErrUnknown. An answer that is
 // known is returned in any case.
-func (f *sharedRun) wait(ctx context.Context, first bool) (answer, bool) {
+func (r *sharedRun) wait(ctx context.Context, first bool) (answer, bool) {
 	select {
-	case <-f.answered:
+	case <-r.answered:
 	case <-ctx.Done():
 		select {
-		case <-f.answered:
+		case <-r.answered:
 		default:
 			return answer{}, false
 		}
@@ -94,65 +94,65 @@ func (f *sharedRun) wait(ctx context.Context, first bool) (answer, bool) {
 	timer := time.NewTimer(recordWait)
 	defer timer.Stop()
 	select {
-	case <-f.recorded:
+	case <-r.recorded:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
 	if first {
-		return f.own, true
+		return r.own, true
 	}
-	return f.share, true
+	return r.share, true
 }
 
 // complete ends a run. The next caller begins another.
-func (k *Executor) complete(f *sharedRun) {
-	k.mu.Lock()
-	delete(k.runs, f.at)
-	k.mu.Unlock()
+func (e *Executor) complete(f *sharedRun) {
+	e.mu.Lock()
+	delete(e.runs, f.key)
+	e.mu.Unlock()
 	close(f.recorded)
 }
 
 // finishWith ends a run that was not started, with one answer for all.
-func (k *Executor) finishWith(f *sharedRun, a answer) {
+func (e *Executor) finishWith(f *sharedRun, a answer) {
 	f.setAnswers(a, a)
-	k.complete(f)
+	e.complete(f)
 }
 
 // release gives a record back in the background, since nothing was run for it.
-func (k *Executor) release(ctx context.Context, r Record) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.releases == maxReleases {
+func (e *Executor) release(ctx context.Context, r Record) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.releases == maxReleases {
 		return
 	}
-	k.releases++
-	k.tasks.Go(func() {
-		k.finish(ctx, r, End{Outcome: NotStarted})
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.releases--
+	e.releases++
+	e.tasks.Go(func() {
+		e.finish(ctx, r, End{Outcome: NotStarted})
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.releases--
 	})
 }
 
 // start starts a claimed run on its own goroutine. If the caller has left, it starts nothing.
-func (k *Executor) start(ctx context.Context, f *sharedRun, run Run) {
+func (e *Executor) start(ctx context.Context, f *sharedRun, run Run) {
 	if ctx.Err() != nil {
 		f.setAnswers(answer{retry: true}, answer{retry: true})
-		k.tasks.Go(func() {
-			k.finish(ctx, f.record, End{Outcome: NotStarted})
-			k.complete(f)
+		e.tasks.Go(func() {
+			e.finish(ctx, f.record, End{Outcome: NotStarted})
+			e.complete(f)
 		})
 		return
 	}
-	k.tasks.Go(func() {
-		runCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.opts.RunTimeout)
+	e.tasks.Go(func() {
+		runCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.opts.RunTimeout)
 		defer cancel()
-		k.run(runCtx, cancel, f, run)
+		e.run(runCtx, cancel, f, run)
 	})
 }
 
 // run runs, renews the lease meanwhile, and records the outcome.
-func (k *Executor) run(ctx context.Context, cancel context.CancelFunc, f *sharedRun, run Run) {
+func (e *Executor) run(ctx context.Context, cancel context.CancelFunc, f *sharedRun, run Run) {
 	ran := make(chan struct{})
 	var end End
 	go func() {
@@ -160,25 +160,25 @@ func (k *Executor) run(ctx context.Context, cancel context.CancelFunc, f *shared
 		// These answers are set also if the run ends its goroutine.
 		own, share := answer{err: unknown()}, answer{err: unknown()}
 		defer func() { f.setAnswers(own, share) }()
-		result, outcome, err := k.call(ctx, run)
+		result, outcome, err := e.call(ctx, run)
 		end, own, share = conclude(result, outcome, err)
 	}()
-	if k.renew(ctx, cancel, f.record, ran) {
-		k.finish(ctx, f.record, end)
-		k.complete(f)
+	if e.renew(ctx, cancel, f.record, ran) {
+		e.finish(ctx, f.record, end)
+		e.complete(f)
 		return
 	}
-	k.finishWith(f, answer{err: unknown()})
+	e.finishWith(f, answer{err: unknown()})
 	<-ran
-	k.finish(ctx, f.record, end)
+	e.finish(ctx, f.record, end)
 }
 
 // call runs, and turns a panic into an error. It does not tell the panic's value, which may
 // contain secrets.
-func (k *Executor) call(ctx context.Context, run Run) (result []byte, outcome Outcome, err error) {
+func (e *Executor) call(ctx context.Context, run Run) (result []byte, outcome Outcome, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			k.opts.Logger.ErrorContext(ctx, "idempotency: a run panicked", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			e.opts.Logger.ErrorContext(ctx, "idempotency: a run panicked", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
 			result, outcome, err = nil, Unknown, &fault.Error{Code: fault.Internal, Message: "the call failed half-way: its outcome is unknown", Outcome: fault.Unknown}
 		}
 	}()
@@ -208,7 +208,7 @@ func conclude(result []byte, outcome Outcome, err error) (end End, own, share an
 
 // renew renews the lease until the run is over. If a run does not end with its context, renew
 // stops, and returns false after a lease. Then the outcome counts as unknown.
-func (k *Executor) renew(ctx context.Context, cancel context.CancelFunc, r Record, ran <-chan struct{}) bool {
+func (e *Executor) renew(ctx context.Context, cancel context.CancelFunc, r Record, ran <-chan struct{}) bool {
 	interval := r.Lease / 3
 	timer := time.NewTimer(interval)
 	defer timer.Stop()
@@ -217,23 +217,23 @@ func (k *Executor) renew(ctx context.Context, cancel context.CancelFunc, r Recor
 		select {
 		case <-ran:
 			return true
-		case <-k.stopping.Done():
+		case <-e.stopping.Done():
 			cancel()
-			return k.overrun(r, ran)
+			return e.overrun(r, ran)
 		case <-ctx.Done():
-			return k.overrun(r, ran)
+			return e.overrun(r, ran)
 		case <-timer.C:
 		}
 		next := interval
-		switch held, err := k.renewOnce(ctx, r, interval); {
+		switch held, err := e.renewOnce(ctx, r, interval); {
 		case err != nil:
 			if healthy {
-				k.opts.Logger.WarnContext(ctx, "idempotency: cannot renew a lease", "record", shortID(r), "error", err)
+				e.opts.Logger.WarnContext(ctx, "idempotency: cannot renew a lease", "record", shortID(r), "error", err)
 			}
 			healthy, next = false, interval/3
 		case !held:
 			if healthy {
-				k.opts.Logger.ErrorContext(ctx, "idempotency: a record under way was lost by the store and is another's now", "record", shortID(r))
+				e.opts.Logger.ErrorContext(ctx, "idempotency: a record under way was lost by the store and is another's now", "record", shortID(r))
 			}
 			healthy = false
 		default:
@@ -244,7 +244,7 @@ func (k *Executor) renew(ctx context.Context, cancel context.CancelFunc, r Recor
 }
 
 // overrun waits a lease for a run whose context has ended.
-func (k *Executor) overrun(r Record, ran <-chan struct{}) bool {
+func (e *Executor) overrun(r Record, ran <-chan struct{}) bool {
 	timer := time.NewTimer(r.Lease)
 	defer timer.Stop()
 	select {
@@ -256,36 +256,36 @@ func (k *Executor) overrun(r Record, ran <-chan struct{}) bool {
 }
 
 // renewOnce renews within one interval.
-func (k *Executor) renewOnce(ctx context.Context, r Record, interval time.Duration) (bool, error) {
+func (e *Executor) renewOnce(ctx context.Context, r Record, interval time.Duration) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, interval)
 	defer cancel()
-	return k.store.Renew(ctx, r)
+	return e.store.Renew(ctx, r)
 }
 
 // finish records an owner's outcome. It tries again for as long as a lease.
-func (k *Executor) finish(ctx context.Context, r Record, end End) {
+func (e *Executor) finish(ctx context.Context, r Record, end End) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Lease)
 	defer cancel()
 	for tries := 1; ; tries++ {
-		held, err := k.store.Finish(ctx, r, end)
+		held, err := e.store.Finish(ctx, r, end)
 		switch {
 		case err == nil && !held && end.Outcome != NotStarted:
-			k.opts.Logger.ErrorContext(ctx, "idempotency: an outcome was not recorded, as the store lost the record and it is another's now", "record", shortID(r))
+			e.opts.Logger.ErrorContext(ctx, "idempotency: an outcome was not recorded, as the store lost the record and it is another's now", "record", shortID(r))
 			return
 		case err == nil:
 			return
-		case !k.sleep(ctx, backoff.Exponential(firstPause, maxPause, tries-1)):
-			k.opts.Logger.ErrorContext(ctx, "idempotency: an outcome was not recorded and will count as unknown", "record", shortID(r), "tries", tries, "error", err)
+		case !e.sleep(ctx, backoff.Exponential(firstPause, maxPause, tries-1)):
+			e.opts.Logger.ErrorContext(ctx, "idempotency: an outcome was not recorded and will count as unknown", "record", shortID(r), "tries", tries, "error", err)
 			return
 		}
 	}
 }
 
 // sleep pauses. It returns false if ctx ended or Close gave up.
-func (k *Executor) sleep(ctx context.Context, d time.Duration) bool {
+func (e *Executor) sleep(ctx context.Context, d time.Duration) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(k.stopping, cancel)() //nolint:contextcheck // Close ends every wait
+	defer context.AfterFunc(e.stopping, cancel)() //nolint:contextcheck // Close ends every wait
 	return backoff.Wait(ctx, d)
 }
 

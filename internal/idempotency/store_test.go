@@ -147,7 +147,7 @@ func play(t *testing.T, s idempotency.Store, id string, p step) (idempotency.Cla
 	if r.Lease == 0 {
 		r.Lease = time.Hour
 	}
-	var standing idempotency.ClaimStatus
+	var status idempotency.ClaimStatus
 	var result string
 	var held bool
 	var err error
@@ -157,7 +157,7 @@ func play(t *testing.T, s idempotency.Store, id string, p step) (idempotency.Cla
 	case "claim":
 		var c idempotency.Claim
 		c, err = s.Claim(t.Context(), r)
-		standing, result = c.Status, string(c.Result)
+		status, result = c.Status, string(c.Result)
 	case "renew":
 		held, err = s.Renew(t.Context(), r)
 	case "finish":
@@ -169,9 +169,9 @@ func play(t *testing.T, s idempotency.Store, id string, p step) (idempotency.Cla
 		t.Fatalf("%s: %v", p.op, err)
 	}
 	if held {
-		standing = yes
+		status = yes
 	}
-	return standing, result
+	return status, result
 }
 
 func TestStores(t *testing.T) {
@@ -283,8 +283,8 @@ func TestMemoryClock(t *testing.T) {
 	}
 }
 
-// TestMemoryKeepsItsResult verifies that callers cannot change stored results.
-func TestMemoryKeepsItsResult(t *testing.T) {
+// TestMemoryCopiesResult verifies that callers cannot change stored results.
+func TestMemoryCopiesResult(t *testing.T) {
 	m := idempotency.NewMemory(idempotency.MemoryOptions{})
 	r := idempotency.Record{ID: "id", Input: "i", Owner: "a", Lease: time.Minute, Retention: time.Hour}
 	given := bytes.Clone(truth)

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// stateLife is how long the replicas' common state is kept without a heartbeat. It exceeds
+	// stateTTL is how long the replicas' common state is kept without a heartbeat. It exceeds
 	// the lifetime of everything that the state could invalidate.
-	stateLife = 2 * MaxLifetime
+	stateTTL = 2 * MaxLifetime
 	// heartbeatsPerLease is the number of heartbeats in the time of one lease.
 	heartbeatsPerLease = 5
 	// republishWindow is for how long an invalidation is published again to a new epoch. A
@@ -50,7 +50,7 @@ type cluster struct {
 	scripts     scripts
 	id          string
 	keys        []string
-	news        string // the channel of invalidations
+	channel     string // the channel of invalidations
 	ackTo       string // the prefix of the members' own channels
 	lease       time.Duration
 	onlyReplica bool // no other replica exists
@@ -88,10 +88,10 @@ type progress struct {
 // invalidation is an invalidation to publish.
 type invalidation struct {
 	slots     []Slot
-	of        RefreshID
+	refreshID RefreshID
 	published chan struct{} // closed when the fields below are set
 
-	at        progress
+	progress  progress
 	made      time.Time         // when the server's answer arrived
 	unsettled bool              // leases of the epoch before may still run
 	members   map[string]uint64 // versions of the other members
@@ -100,29 +100,29 @@ type invalidation struct {
 func newCluster(o Options, log *Log, id string) *cluster {
 	return &cluster{
 		log: log, logger: o.Logger, onLease: o.OnLease, client: o.Redis, scripts: newScripts(), id: id, lease: o.Lease, onlyReplica: o.OnlyReplica,
-		keys: []string{o.Prefix + "{state}:ring", o.Prefix + "{state}:gens"},
-		news: o.Prefix + "news", ackTo: o.Prefix + "ack:",
+		keys:    []string{o.Prefix + "{state}:ring", o.Prefix + "{state}:gens"},
+		channel: o.Prefix + "news", ackTo: o.Prefix + "ack:",
 		wake:   make(chan struct{}, 1),
 		ackers: map[string]struct{}{}, acks: map[string]progress{}, acked: make(chan struct{}),
 	}
 }
 
 // leased reports whether the lease holds. It takes no lock.
-func (r *cluster) leased(now time.Time) bool {
-	t := r.leaseState.Load()
+func (c *cluster) leased(now time.Time) bool {
+	t := c.leaseState.Load()
 	return t != nil && now.Before(t.until) && now.UnixNano() < t.wall
 }
 
 // renewNow makes run send a heartbeat now.
-func (r *cluster) renewNow() {
+func (c *cluster) renewNow() {
 	select {
-	case r.wake <- struct{}{}:
+	case c.wake <- struct{}{}:
 	default:
 	}
 }
 
 // run renews the lease until ctx ends.
-func (r *cluster) run(ctx context.Context) {
+func (c *cluster) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -130,70 +130,70 @@ func (r *cluster) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-		case <-r.wake:
+		case <-c.wake:
 		}
-		err := r.publishPending(ctx)
+		err := c.publishPending(ctx)
 		// A member that lacks invalidations reads them, and asks again at once.
 		for range 4 {
 			var caughtUp bool
 			if err == nil {
-				caughtUp, err = r.heartbeat(ctx)
+				caughtUp, err = c.heartbeat(ctx)
 			}
 			if err != nil || caughtUp {
 				break
 			}
 		}
-		r.reportHealth(ctx, err)
-		timer.Reset(r.lease / heartbeatsPerLease)
+		c.reportHealth(ctx, err)
+		timer.Reset(c.lease / heartbeatsPerLease)
 	}
 }
 
 // reportHealth calls OnLease and writes to the log when the lease begins and when renewing it
 // fails.
-func (r *cluster) reportHealth(ctx context.Context, err error) {
-	before, now := r.health.Load(), healthy
+func (c *cluster) reportHealth(ctx context.Context, err error) {
+	before, now := c.health.Load(), healthy
 	if err != nil {
 		now = unhealthy
 	}
 	if ctx.Err() != nil || before == now {
 		return
 	}
-	r.health.Store(now)
-	r.onLease(err == nil)
+	c.health.Store(now)
+	c.onLease(err == nil)
 	switch {
-	case err != nil && (r.onlyReplica || r.single.Load()):
-		r.logger.InfoContext(ctx, "invalidation: no lease; entries in memory stay in use until they expire", "error", err)
+	case err != nil && (c.onlyReplica || c.single.Load()):
+		c.logger.InfoContext(ctx, "invalidation: no lease; entries in memory stay in use until they expire", "error", err)
 	case err != nil:
-		r.logger.InfoContext(ctx, "invalidation: no lease, so every read asks the console", "error", err)
+		c.logger.InfoContext(ctx, "invalidation: no lease, so every read asks the console", "error", err)
 	case before == unhealthy:
-		r.logger.InfoContext(ctx, "invalidation: the lease is back")
+		c.logger.InfoContext(ctx, "invalidation: the lease is back")
 	}
 }
 
 // arguments returns the first arguments of the scripts with scriptHead.
-func (r *cluster) arguments() []any {
+func (c *cluster) arguments() []any {
 	var epoch string
 	var version uint64
-	if log := r.log.log.Load(); log != nil {
+	if log := c.log.log.Load(); log != nil {
 		epoch, version = log.epoch, log.version.Load()
 	}
-	return []any{r.id, epoch, version, r.lease.Milliseconds(), newEpoch(), stateLife.Milliseconds()}
+	return []any{c.id, epoch, version, c.lease.Milliseconds(), newEpoch(), stateTTL.Milliseconds()}
 }
 
 // heartbeat renews the lease. It returns false if this member lacked invalidations, which it
 // has applied then.
-func (r *cluster) heartbeat(ctx context.Context) (bool, error) {
-	r.mu.Lock()
-	args := append(r.arguments(), digit(r.epoch != "" && time.Since(r.since) > r.lease), r.news)
-	ackers := slices.Collect(maps.Keys(r.ackers))
-	r.mu.Unlock()
+func (c *cluster) heartbeat(ctx context.Context) (bool, error) {
+	c.mu.Lock()
+	args := append(c.arguments(), digit(c.epoch != "" && time.Since(c.since) > c.lease), c.channel)
+	ackers := slices.Collect(maps.Keys(c.ackers))
+	c.mu.Unlock()
 	for _, channel := range ackers {
 		args = append(args, channel)
 	}
 	sent := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, r.lease/2)
+	ctx, cancel := context.WithTimeout(ctx, c.lease/2)
 	defer cancel()
-	state, err := r.call(ctx, r.scripts.heartbeat, args)
+	state, err := c.call(ctx, c.scripts.heartbeat, args)
 	if err != nil {
 		return false, fmt.Errorf("renew the lease: %w", err)
 	}
@@ -203,22 +203,22 @@ func (r *cluster) heartbeat(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		if known := args[1]; known != "" && known != state.epoch {
-			r.republish()
-			r.logger.WarnContext(ctx, "invalidation: a new epoch begins, so everything kept before is invalid")
+			c.republish()
+			c.logger.WarnContext(ctx, "invalidation: a new epoch begins, so everything kept before is invalid")
 		}
-		r.log.catchUp(state.epoch, state.version, changed, r.onlyReplica)
+		c.log.catchUp(state.epoch, state.version, changed, c.onlyReplica)
 		return false, nil
 	}
-	r.single.Store(len(state.rest) == 1 && state.rest[0] == "1")
+	c.single.Store(len(state.rest) == 1 && state.rest[0] == "1")
 	// A clock that runs a twentieth slower than the others is tolerated.
-	held := r.lease - r.lease/20
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	held := c.lease - c.lease/20
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, channel := range ackers {
-		delete(r.ackers, channel)
+		delete(c.ackers, channel)
 	}
-	if r.pending == nil && r.sending == nil {
-		r.leaseState.Store(&leaseState{until: sent.Add(held), wall: sent.UnixNano() + int64(held)})
+	if c.pending == nil && c.sending == nil {
+		c.leaseState.Store(&leaseState{until: sent.Add(held), wall: sent.UnixNano() + int64(held)})
 	}
 	return true, nil
 }
@@ -233,8 +233,8 @@ type state struct {
 }
 
 // call runs a script with scriptHead, and records the epoch.
-func (r *cluster) call(ctx context.Context, script *redis.Script, args []any) (state, error) {
-	got, err := script.Run(ctx, r.client, r.keys, args...).Slice()
+func (c *cluster) call(ctx context.Context, script *redis.Script, args []any) (state, error) {
+	got, err := script.Run(ctx, c.client, c.keys, args...).Slice()
 	if err != nil {
 		return state{}, err
 	}
@@ -256,11 +256,11 @@ func (r *cluster) call(ctx context.Context, script *redis.Script, args []any) (s
 	for _, v := range rest {
 		s.rest = append(s.rest, fmt.Sprint(v))
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.contact = time.Now()
-	if r.epoch != s.epoch {
-		r.epoch, r.since = s.epoch, r.contact
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.contact = time.Now()
+	if c.epoch != s.epoch {
+		c.epoch, c.since = s.epoch, c.contact
 	}
 	return s, nil
 }
@@ -286,10 +286,10 @@ func (s state) slotVersions() ([]slotVersion, error) {
 }
 
 // listen receives invalidations and acknowledgements until ctx ends.
-func (r *cluster) listen(ctx context.Context) {
-	own := r.ackTo + r.id
-	sub := r.client.Subscribe(ctx, r.news, own)
-	messages := sub.ChannelWithSubscriptions(redis.WithChannelSize(1024), redis.WithChannelHealthCheckInterval(r.lease))
+func (c *cluster) listen(ctx context.Context) {
+	own := c.ackTo + c.id
+	sub := c.client.Subscribe(ctx, c.channel, own)
+	messages := sub.ChannelWithSubscriptions(redis.WithChannelSize(1024), redis.WithChannelHealthCheckInterval(c.lease))
 	defer func() {
 		_ = sub.Close()      // its result has no consequence
 		for range messages { // until the sender has ended
@@ -304,12 +304,12 @@ func (r *cluster) listen(ctx context.Context) {
 		}
 		switch m := got.(type) {
 		case *redis.Subscription: // a new subscription: messages may have been missed
-			r.renewNow()
+			c.renewNow()
 		case *redis.Message:
 			if m.Channel == own {
-				r.handleAck(m.Payload)
+				c.handleAck(m.Payload)
 			} else {
-				r.handleInvalidation(m.Payload)
+				c.handleInvalidation(m.Payload)
 			}
 		case nil:
 			return
@@ -320,16 +320,16 @@ func (r *cluster) listen(ctx context.Context) {
 // refreshMark begins the field of an invalidation that names the refresh that it spares.
 const refreshMark = "~"
 
-// hello begins the message of a new member, before its id.
-const hello = "hello "
+// helloMessage begins the message of a new member, before its id.
+const helloMessage = "hello "
 
 // handleInvalidation applies another replica's invalidation. A heartbeat reads the missing
 // ones before it.
-func (r *cluster) handleInvalidation(payload string) {
-	if from, ok := strings.CutPrefix(payload, hello); ok {
-		if from != r.id {
-			r.single.Store(false)
-			r.renewNow()
+func (c *cluster) handleInvalidation(payload string) {
+	if from, ok := strings.CutPrefix(payload, helloMessage); ok {
+		if from != c.id {
+			c.single.Store(false)
+			c.renewNow()
 		}
 		return
 	}
@@ -342,39 +342,39 @@ func (r *cluster) handleInvalidation(payload string) {
 		return
 	}
 	var of uint64
-	places := words[3:]
-	if len(places) > 0 && strings.HasPrefix(places[0], refreshMark) {
-		if of, err = strconv.ParseUint(places[0][len(refreshMark):], 10, 64); err != nil {
+	slots := words[3:]
+	if len(slots) > 0 && strings.HasPrefix(slots[0], refreshMark) {
+		if of, err = strconv.ParseUint(slots[0][len(refreshMark):], 10, 64); err != nil {
 			return
 		}
-		places = places[1:]
+		slots = slots[1:]
 	}
-	at := make([]Slot, 0, len(places))
-	for _, word := range places {
+	at := make([]Slot, 0, len(slots))
+	for _, word := range slots {
 		n, err := strconv.ParseUint(word, 10, 16)
 		if err != nil {
 			return
 		}
 		at = append(at, Slot(n))
 	}
-	follows := r.log.apply(words[0], version, at, RefreshID(of))
-	if from := words[2]; from != r.id {
-		r.mu.Lock()
-		r.ackers[r.ackTo+from] = struct{}{}
-		r.mu.Unlock()
+	follows := c.log.apply(words[0], version, at, RefreshID(of))
+	if from := words[2]; from != c.id {
+		c.mu.Lock()
+		c.ackers[c.ackTo+from] = struct{}{}
+		c.mu.Unlock()
 	} else if follows {
 		return
 	}
-	r.renewNow()
+	c.renewNow()
 }
 
 // leave returns the lease.
-func (r *cluster) leave() {
-	r.leaseState.Store(nil)
-	ctx, cancel := context.WithTimeout(context.Background(), r.lease/2)
+func (c *cluster) leave() {
+	c.leaseState.Store(nil)
+	ctx, cancel := context.WithTimeout(context.Background(), c.lease/2)
 	defer cancel()
-	if err := r.scripts.leave.Run(ctx, r.client, r.keys[:1], "m:"+r.id).Err(); err != nil {
-		r.logger.WarnContext(ctx, "invalidation: cannot return the lease, so the next invalidation waits for its end", "error", err)
+	if err := c.scripts.leave.Run(ctx, c.client, c.keys[:1], "m:"+c.id).Err(); err != nil {
+		c.logger.WarnContext(ctx, "invalidation: cannot return the lease, so the next invalidation waits for its end", "error", err)
 	}
 }
 

@@ -55,7 +55,7 @@ func pair(t *testing.T, o Options) (*Invalidator, *redis.Client) {
 	s := redistest.Start(t)
 	client := newClient(t, s)
 	a, b := newReplica(t, newClient(t, s), o), newReplica(t, newClient(t, s), o)
-	waitFor(t, "each to know of the other", func() bool { return !a.Alone() && !b.Alone() })
+	waitFor(t, "each to know of the other", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
 	if err := client.HSet(t.Context(), testPrefix, "settled", 1).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -75,8 +75,8 @@ func waitFor(t *testing.T, what string, ready func() bool) {
 func TestWithoutRedis(t *testing.T) {
 	i := New(Options{})
 	defer i.Close()
-	if !i.Alone() || i.Shared() || !i.Leased(time.Now()) {
-		t.Errorf("alone %t, shared %t, leased %t", i.Alone(), i.Shared(), i.Leased(time.Now()))
+	if !i.IsOnlyReplica() || i.Shared() || !i.Leased(time.Now()) {
+		t.Errorf("alone %t, shared %t, leased %t", i.IsOnlyReplica(), i.Shared(), i.Leased(time.Now()))
 	}
 	seq := i.Log().Seq()
 	if err := i.Invalidate(t.Context(), SlotsOf("tag"), 0); err != nil {
@@ -138,7 +138,7 @@ func TestInvalidateIsQuick(t *testing.T) {
 }
 
 // The first invalidation waits for the lease of a replica that does not answer, the next does not.
-func TestInvalidateWithADeadReplica(t *testing.T) {
+func TestInvalidateWithDeadReplica(t *testing.T) {
 	t.Parallel()
 	const lease = 500 * time.Millisecond
 	a, client := pair(t, Options{Lease: lease})
@@ -157,9 +157,9 @@ func TestInvalidateWithADeadReplica(t *testing.T) {
 	}
 }
 
-// TestYoungEpoch verifies that the first invalidations of an epoch wait for leases of an
+// TestNewEpoch verifies that the first invalidations of an epoch wait for leases of an
 // unknown previous epoch.
-func TestYoungEpoch(t *testing.T) {
+func TestNewEpoch(t *testing.T) {
 	t.Parallel()
 	const lease = 500 * time.Millisecond
 	s := redistest.Start(t)

@@ -130,9 +130,9 @@ func (i *Invalidator) Trusted(now time.Time) bool {
 	return i.cluster == nil || i.cluster.onlyReplica || i.cluster.leased(now) || i.cluster.health.Load() == unhealthy && i.cluster.single.Load()
 }
 
-// Alone reports whether no other replica may keep anything: there is no Redis, or no other
+// IsOnlyReplica reports whether no other replica may keep anything: there is no Redis, or no other
 // replica was there at the last heartbeat.
-func (i *Invalidator) Alone() bool { return i.cluster == nil || i.cluster.single.Load() }
+func (i *Invalidator) IsOnlyReplica() bool { return i.cluster == nil || i.cluster.single.Load() }
 
 // EndLease ends the lease until the next heartbeat.
 func (i *Invalidator) EndLease() {

@@ -32,31 +32,31 @@ type sharedLog struct {
 // spares the entries that the refresh has loaded since the previous invalidation.
 type versions struct {
 	last, before [SlotCount]atomic.Uint64
-	of           [SlotCount]atomic.Uint64
+	refreshIDs   [SlotCount]atomic.Uint64
 }
 
 // set records an invalidation. Its callers hold a lock. A concurrent reader may see that too
 // few entries are spared, never too many.
-func (m *versions) set(s Slot, number uint64, of RefreshID) {
-	if of == 0 || m.of[s].Load() != uint64(of) {
-		m.before[s].Store(m.last[s].Load())
-		m.of[s].Store(uint64(of))
+func (v *versions) set(s Slot, number uint64, of RefreshID) {
+	if of == 0 || v.refreshIDs[s].Load() != uint64(of) {
+		v.before[s].Store(v.last[s].Load())
+		v.refreshIDs[s].Store(uint64(of))
 	}
-	m.last[s].Store(number)
+	v.last[s].Store(number)
 }
 
 // hit reports whether the slot was invalidated after a number, except for entries of the
 // refresh.
-func (m *versions) hit(s Slot, after uint64, of RefreshID) bool {
-	if m.last[s].Load() <= after {
+func (v *versions) hit(s Slot, after uint64, of RefreshID) bool {
+	if v.last[s].Load() <= after {
 		return false
 	}
-	return of == 0 || m.of[s].Load() != uint64(of) || m.before[s].Load() > after
+	return of == 0 || v.refreshIDs[s].Load() != uint64(of) || v.before[s].Load() > after
 }
 
 // outdated reports the same without the Uncertain invalidations.
-func (m *versions) outdated(s Slot, after uint64, of RefreshID) bool {
-	return m.hit(s, after, of) && m.hit(s, after, Uncertain)
+func (v *versions) outdated(s Slot, after uint64, of RefreshID) bool {
+	return v.hit(s, after, of) && v.hit(s, after, Uncertain)
 }
 
 // Snapshot is a position in the Log. Data loaded after it contains every change that had been
@@ -143,14 +143,14 @@ func (l *Log) Hit(s Slot, seq uint64, of RefreshID) bool { return l.versions.hit
 
 // HitByRefresh reports the same, if the slot's last invalidation was made for a refresh.
 func (l *Log) HitByRefresh(s Slot, seq uint64, of RefreshID) bool {
-	last := RefreshID(l.versions.of[s].Load())
+	last := RefreshID(l.versions.refreshIDs[s].Load())
 	return last != 0 && last != Uncertain && l.versions.hit(s, seq, of)
 }
 
 // MadeFor reports whether the last invalidation of each slot was made for the refresh.
 func (l *Log) MadeFor(of RefreshID, at []Slot) bool {
 	for _, s := range at {
-		if l.versions.of[s].Load() != uint64(of) {
+		if l.versions.refreshIDs[s].Load() != uint64(of) {
 			return false
 		}
 	}

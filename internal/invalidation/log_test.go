@@ -28,7 +28,7 @@ func TestSlotOf(t *testing.T) {
 
 // An invalidation for a refresh spares nothing if another one is missing before it: that may
 // concern what the refresh loaded.
-func TestARefreshKeepsNothingAcrossAGap(t *testing.T) {
+func TestRefreshAfterMissedInvalidation(t *testing.T) {
 	const of, s = RefreshID(1), Slot(7)
 	for name, rest := range map[string]func(*Log){
 		"a late word": func(l *Log) { l.apply("e", 5, []Slot{s}, 0); l.catchUp("e", 6, []slotVersion{{s, 6}}, false) },
@@ -51,7 +51,7 @@ func TestARefreshKeepsNothingAcrossAGap(t *testing.T) {
 
 // A heartbeat that was answered before an invalidation was applied brings that invalidation again. It must not end what
 // the invalidation spares, unless another one was missing before it.
-func TestALateHeartbeatEndsNothing(t *testing.T) {
+func TestLateHeartbeatInvalidatesNothing(t *testing.T) {
 	const s = Slot(7)
 	for name, tt := range map[string]struct {
 		version uint64

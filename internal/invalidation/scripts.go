@@ -50,7 +50,7 @@ if epoch ~= known or applied ~= version then
   local after = epoch == known and '(' .. applied or '(0'
   return {epoch, version, settled, 0, redis.call('ZRANGEBYSCORE', gens, after, '+inf', 'WITHSCORES')}
 end
-if redis.call('HSET', ring, 'm:' .. me, version) == 1 then redis.call('PUBLISH', ARGV[8], '` + hello + `' .. me) end
+if redis.call('HSET', ring, 'm:' .. me, version) == 1 then redis.call('PUBLISH', ARGV[8], '` + helloMessage + `' .. me) end
 redis.call('HSET', ring, 'seen', now)
 if ARGV[7] == '1' then
   redis.call('HSET', ring, 'settled', '1')

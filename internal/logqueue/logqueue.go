@@ -13,7 +13,7 @@ import (
 type Options struct {
 	// Lines is the greatest number of lines that are not written yet; default 1,024.
 	Lines int
-	// Wait is how long Write waits for a place in a full queue; 0: not at all.
+	// Wait is how long Write waits for room in a full queue; 0: not at all.
 	Wait time.Duration
 	// Delay is how long a line waits for others, which are written together with it; 0: not at all.
 	Delay time.Duration
@@ -49,8 +49,8 @@ type Queue struct {
 	progress chan struct{} // closed and replaced when a batch is written
 	closed   bool
 
-	failedAt time.Time // last call of Options.Failed; zero: the sink works
-	unsaid   int       // lines that were lost since
+	failedAt   time.Time // last call of Options.Failed; zero: the sink works
+	unreported int       // lines that were lost since
 }
 
 // New returns a queue in front of sink; Close ends it.
@@ -82,22 +82,22 @@ func (q *Queue) Write(line []byte) (int, error) {
 // WriteThrough is Write, and waits until the line is written. It waits at most wait, for both.
 func (q *Queue) WriteThrough(line []byte, wait time.Duration) {
 	begun := time.Now()
-	place, taken := q.take(line, wait)
+	position, taken := q.take(line, wait)
 	if !taken {
 		return
 	}
-	q.await(wait-time.Since(begun), func() bool { return q.written >= place })
+	q.await(wait-time.Since(begun), func() bool { return q.written >= position })
 }
 
-// take queues a line, and returns its place in the order of all lines.
-func (q *Queue) take(line []byte, wait time.Duration) (place uint64, taken bool) {
+// take queues a line, and returns its position in the order of all lines.
+func (q *Queue) take(line []byte, wait time.Duration) (position uint64, taken bool) {
 	q.mu.Lock()
-	place, taken = q.tryTake(line)
+	position, taken = q.tryTake(line)
 	full := !taken && !q.closed
 	q.mu.Unlock()
 	if full && wait > 0 {
 		q.await(wait, func() bool {
-			place, taken = q.tryTake(line)
+			position, taken = q.tryTake(line)
 			return taken || q.closed
 		})
 	}
@@ -106,11 +106,11 @@ func (q *Queue) take(line []byte, wait time.Duration) (place uint64, taken bool)
 		return 0, false
 	}
 	q.signal()
-	return place, true
+	return position, true
 }
 
-// tryTake queues a line if there is a place. The caller holds the lock.
-func (q *Queue) tryTake(line []byte) (place uint64, taken bool) {
+// tryTake queues a line if there is room. The caller holds the lock.
+func (q *Queue) tryTake(line []byte) (position uint64, taken bool) {
 	if q.closed || q.lines >= q.opts.Lines {
 		return 0, false
 	}
@@ -204,16 +204,16 @@ func (q *Queue) report(err error, lost int) {
 	if err == nil {
 		if !q.failedAt.IsZero() {
 			q.failedAt = time.Time{}
-			q.opts.Recovered(q.unsaid)
-			q.unsaid = 0
+			q.opts.Recovered(q.unreported)
+			q.unreported = 0
 		}
 		return
 	}
-	q.unsaid += lost
+	q.unreported += lost
 	if q.failedAt.IsZero() || time.Since(q.failedAt) >= failedAgain {
 		q.failedAt = time.Now()
-		q.opts.Failed(err, q.unsaid)
-		q.unsaid = 0
+		q.opts.Failed(err, q.unreported)
+		q.unreported = 0
 	}
 	q.opts.Lost(lost)
 }

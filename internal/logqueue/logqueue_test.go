@@ -75,7 +75,7 @@ func TestAllLinesAreWritten(t *testing.T) {
 	}
 }
 
-// TestStalledSink verifies the bound of the queue, the wait for a place, and the count of lost lines.
+// TestStalledSink verifies the bound of the queue, the wait for room, and the count of lost lines.
 func TestStalledSink(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -132,8 +132,8 @@ func TestWriteThrough(t *testing.T) {
 	}
 }
 
-// TestLinesComeTogether verifies that a delay saves writes.
-func TestLinesComeTogether(t *testing.T) {
+// TestLinesAreBatched verifies that a delay saves writes.
+func TestLinesAreBatched(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{}

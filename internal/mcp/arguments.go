@@ -36,14 +36,14 @@ func members(arguments jsontext.Value, each func(name string, value jsontext.Val
 }
 
 // variables returns the variables of the operation for the arguments of a call. The execution decodes them by their types.
-func (of *tool) variables(arguments jsontext.Value) (jsontext.Value, error) {
+func (t *tool) variables(arguments jsontext.Value) (jsontext.Value, error) {
 	given := make(map[string]jsontext.Value)
 	var key *string
 	err := members(arguments, func(name string, value jsontext.Value) error {
-		isVariable, known := of.arguments[name]
+		isVariable, known := t.arguments[name]
 		switch {
 		case !known:
-			return fault.BadInput(graphqlhttp.Truncate(name), "is no argument of %s", of.Name)
+			return fault.BadInput(graphqlhttp.Truncate(name), "is no argument of %s", t.Name)
 		case isVariable:
 			given[name] = value.Clone()
 			return nil
@@ -58,7 +58,7 @@ func (of *tool) variables(arguments jsontext.Value) (jsontext.Value, error) {
 		return nil, err
 	}
 	if key != nil {
-		given[of.keyed] = withKey(given[of.keyed], *key)
+		given[t.keyed] = withKey(given[t.keyed], *key)
 	}
 	return encode(given)
 }

@@ -38,11 +38,11 @@ const instructions = "The tools are reviewed operations on a console for robotic
 // Admit returns an error if the caller in ctx may not use the endpoint: it needs an API key or a session.
 func (t *Tools) Admit(ctx context.Context) error {
 	switch caller := principal.FromContext(ctx); {
-	case caller.Kind() == principal.PassThrough || graphqlhttp.RefusalOf(ctx) != nil:
+	case caller.Credential() == principal.PassThrough || graphqlhttp.RefusalOf(ctx) != nil:
 		return fault.New(fault.Unauthenticated, "this endpoint takes no token of the console: send an API key (X-Api-Key), or a session token of signIn (Authorization: Bearer)")
-	case caller.Kind() == principal.Session && t.opts.Accepted != nil:
+	case caller.Credential() == principal.Session && t.opts.Accepted != nil:
 		return t.opts.Accepted(ctx)
-	case caller.Kind() == principal.Session, caller.Key() != "":
+	case caller.Credential() == principal.Session, caller.Key() != "":
 		return nil
 	default:
 		return fault.New(fault.Unauthenticated, "this endpoint needs credentials: an API key (X-Api-Key), or a session token of signIn (Authorization: Bearer)")
@@ -89,27 +89,27 @@ func (t *Tools) Handler(runner Runner) http.Handler {
 		}
 		r = r.WithContext(ctx)
 		r.Body = io.NopCloser(bytes.NewReader(text))
-		streamable.ServeHTTP(noStore{w}, r)
+		streamable.ServeHTTP(noStoreWriter{w}, r)
 	})
 }
 
-// noStore sets Cache-Control: no-store, which the SDK replaces by directives that let caches store an answer.
-type noStore struct{ http.ResponseWriter }
+// noStoreWriter sets Cache-Control: no-store, which the SDK replaces by directives that let caches store an answer.
+type noStoreWriter struct{ http.ResponseWriter }
 
 // WriteHeader sends the header.
-func (w noStore) WriteHeader(status int) {
+func (w noStoreWriter) WriteHeader(status int) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write writes a part of the body.
-func (w noStore) Write(p []byte) (int, error) {
+func (w noStoreWriter) Write(p []byte) (int, error) {
 	w.Header().Set("Cache-Control", "no-store")
 	return w.ResponseWriter.Write(p) //nolint:wrapcheck // it is the error of the writer
 }
 
 // Unwrap returns the writer for http.ResponseController.
-func (w noStore) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w noStoreWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // requestKey is the key of the context of the HTTP request. The contexts that the SDK gives to methods have its values, and
 // do not end with it.
@@ -204,12 +204,12 @@ func (t *Tools) call(ctx context.Context, runner Runner, params *sdk.CallToolPar
 }
 
 // refused records that the tool is not run. A tool that is nil is not found, whichever code is given.
-func (of *tool) refused(ctx context.Context, runner Runner, code fault.Code) {
-	if of == nil {
+func (t *tool) refused(ctx context.Context, runner Runner, code fault.Code) {
+	if t == nil {
 		runner.Refused(ctx, operation.Summary{}, "", fault.NotFound)
 		return
 	}
-	runner.Refused(ctx, operation.Summary{Type: string(of.kind), Name: of.Name}, of.roots[0], code)
+	runner.Refused(ctx, operation.Summary{Type: string(t.operation), Name: t.Name}, t.roots[0], code)
 }
 
 // find returns the tool of that name, or nil.
@@ -223,23 +223,23 @@ func find(all []*tool, name string) *tool {
 }
 
 // run executes the operation of the tool.
-func (of *tool) run(ctx context.Context, runner Runner, arguments jsontext.Value) *sdk.CallToolResult {
-	variables, err := of.variables(arguments)
+func (t *tool) run(ctx context.Context, runner Runner, arguments jsontext.Value) *sdk.CallToolResult {
+	variables, err := t.variables(arguments)
 	if err != nil {
-		told := toldOf(err)
-		of.refused(ctx, runner, told.Code)
-		return refusal(told)
+		faultErr := publicError(err)
+		t.refused(ctx, runner, faultErr.Code)
+		return refusal(faultErr)
 	}
-	return resultOf(runner.Execute(ctx, &graphqlhttp.Parameters{DocumentID: of.document, OperationName: of.Name, Variables: variables}))
+	return resultOf(runner.Execute(ctx, &graphqlhttp.Parameters{DocumentID: t.document, OperationName: t.Name, Variables: variables}))
 }
 
-// toldOf returns the error about arguments that the caller receives.
-func toldOf(err error) *fault.Error {
-	var told *fault.Error
-	if !errors.As(err, &told) {
-		told = fault.BadInput("arguments", "is not a JSON object")
+// publicError returns the error about arguments that the caller receives.
+func publicError(err error) *fault.Error {
+	var faultErr *fault.Error
+	if !errors.As(err, &faultErr) {
+		faultErr = fault.BadInput("arguments", "is not a JSON object")
 	}
-	return told
+	return faultErr
 }
 
 // refusal is the result of a call that executes nothing.

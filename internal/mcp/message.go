@@ -39,9 +39,9 @@ func readMessage(text []byte) (*message, error) {
 	}
 	m := &message{members: make(map[string]jsontext.Value), meta: make(map[string]jsontext.Value)}
 	err := graphqlhttp.ReadMembers(text, []string{"jsonrpc", "id", "method", "params"}, m.set)
-	var told *fault.Error
+	var faultErr *fault.Error
 	switch {
-	case errors.As(err, &told) && told.Message == apierror.NotAnOperation:
+	case errors.As(err, &faultErr) && faultErr.Message == apierror.NotAnOperation:
 		return nil, fault.BadInput("", "the request body is not a JSON object of jsonrpc, id, method and params")
 	case err != nil:
 		return nil, err

@@ -46,9 +46,9 @@ func resultOf(response []byte) *sdk.CallToolResult {
 	// response.
 	const hint = "The data have %d bytes, of which only the first %d follow: they end in the middle, and are no valid JSON. " +
 		"Ask for less at a time: a smaller page with first, the next ones with after or offset, or a filter."
-	kept := cut(response, room-len(hint)-32)
+	cached := cut(response, room-len(hint)-32)
 	result.Content = []sdk.Content{
-		&sdk.TextContent{Text: notice}, &sdk.TextContent{Text: fmt.Sprintf(hint, len(response), len(kept))}, &sdk.TextContent{Text: kept},
+		&sdk.TextContent{Text: notice}, &sdk.TextContent{Text: fmt.Sprintf(hint, len(response), len(cached))}, &sdk.TextContent{Text: cached},
 	}
 	return result
 }

@@ -27,7 +27,7 @@ var errUpload = errors.New("it takes a file")
 // the operation has exactly one, and no variable of that name. The schema then has an argument for it.
 func inputSchema(graph *ast.Schema, operation *ast.OperationDefinition) (text json.RawMessage, keyed string, err error) {
 	s := schemas{graph, make(map[string]jsonSchema)}
-	told := descriptionsOf(operation)
+	got := descriptionsOf(operation)
 	properties := make(map[string]jsonSchema)
 	var required []string
 	for _, v := range operation.VariableDefinitions {
@@ -37,8 +37,8 @@ func inputSchema(graph *ast.Schema, operation *ast.OperationDefinition) (text js
 		}
 		if description := v.Description; description != "" {
 			of["description"] = description
-		} else if told[v.Variable] != "" {
-			of["description"] = told[v.Variable]
+		} else if got[v.Variable] != "" {
+			of["description"] = got[v.Variable]
 		}
 		if v.DefaultValue != nil {
 			if of["default"], err = v.DefaultValue.Value(nil); err != nil {
@@ -135,13 +135,13 @@ func (s schemas) named(name string) (jsonSchema, error) {
 	}
 }
 
-// unknown is the value of an enum for values that the gateway does not know. It is no valid input.
-const unknown = "UNKNOWN"
+// unknownValue is the value of an enum for values that the gateway does not know. It is no valid input.
+const unknownValue = "UNKNOWN"
 
 func enum(def *ast.Definition) jsonSchema {
 	var values []any
 	for _, v := range def.EnumValues {
-		if v.Name != unknown {
+		if v.Name != unknownValue {
 			values = append(values, v.Name)
 		}
 	}
@@ -206,37 +206,37 @@ func keyedVariable(graph *ast.Schema, operation *ast.OperationDefinition) string
 
 // descriptionsOf returns for each variable the description of the first argument or input field that it is given to.
 func descriptionsOf(operation *ast.OperationDefinition) map[string]string {
-	told := make(map[string]string)
-	describeSelections(operation.SelectionSet, told, make(map[string]bool))
-	return told
+	got := make(map[string]string)
+	describeSelections(operation.SelectionSet, got, make(map[string]bool))
+	return got
 }
 
 // describeSelections adds descriptions of variables in a selection. seen contains the fragments that were read.
-func describeSelections(set ast.SelectionSet, told map[string]string, seen map[string]bool) {
+func describeSelections(set ast.SelectionSet, got map[string]string, seen map[string]bool) {
 	for _, selection := range set {
 		switch selection := selection.(type) {
 		case *ast.Field:
 			for _, a := range selection.Arguments {
 				if def := selection.Definition.Arguments.ForName(a.Name); def != nil {
-					describeValue(a.Value, def.Description, told)
+					describeValue(a.Value, def.Description, got)
 				}
 			}
-			describeSelections(selection.SelectionSet, told, seen)
+			describeSelections(selection.SelectionSet, got, seen)
 		case *ast.InlineFragment:
-			describeSelections(selection.SelectionSet, told, seen)
+			describeSelections(selection.SelectionSet, got, seen)
 		case *ast.FragmentSpread:
 			if !seen[selection.Name] {
 				seen[selection.Name] = true
-				describeSelections(selection.Definition.SelectionSet, told, seen)
+				describeSelections(selection.Definition.SelectionSet, got, seen)
 			}
 		}
 	}
 }
 
 // describeValue adds the descriptions of the variables in the value of an argument or an input field.
-func describeValue(value *ast.Value, description string, told map[string]string) {
-	if value.Kind == ast.Variable && told[value.Raw] == "" {
-		told[value.Raw] = description
+func describeValue(value *ast.Value, description string, got map[string]string) {
+	if value.Kind == ast.Variable && got[value.Raw] == "" {
+		got[value.Raw] = description
 	}
 	for _, child := range value.Children {
 		of := description // an element of a list
@@ -246,6 +246,6 @@ func describeValue(value *ast.Value, description string, told map[string]string)
 				of = field.Description
 			}
 		}
-		describeValue(child.Value, of, told)
+		describeValue(child.Value, of, got)
 	}
 }

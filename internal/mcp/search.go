@@ -71,13 +71,13 @@ func readRun(arguments jsontext.Value) (name string, of jsontext.Value, refused 
 		err = fault.BadInput("name", "is missing")
 	}
 	if err != nil {
-		refused = toldOf(err)
+		refused = publicError(err)
 	}
 	return name, of, refused
 }
 
-// found is an operation that a search returns.
-type found struct {
+// searchResult is an operation that a search returns.
+type searchResult struct {
 	Name        string `json:"name"`
 	Type        string `json:"type"`
 	Description string `json:"description"`
@@ -93,12 +93,12 @@ func search(all []*tool, arguments jsontext.Value) (*sdk.CallToolResult, *fault.
 		}
 		return graphqlhttp.ReadString(member, value, &query)
 	}); err != nil {
-		return nil, toldOf(err)
+		return nil, publicError(err)
 	}
-	matching := ranked(all, query)
-	operations, size := []found{}, 0
+	matching := rankTools(all, query)
+	operations, size := []searchResult{}, 0
 	for _, of := range matching {
-		one := found{of.Name, string(of.kind), of.Description, of.InputSchema}
+		one := searchResult{of.Name, string(of.operation), of.Description, of.InputSchema}
 		text, err := json.Marshal(one)
 		if size += len(text); err != nil || len(operations) == maxFound || size > maxFoundBytes && len(operations) > 0 {
 			break
@@ -117,8 +117,8 @@ func search(all []*tool, arguments jsontext.Value) (*sdk.CallToolResult, *fault.
 // maxWords bounds the words of a query that count.
 const maxWords = 16
 
-// ranked returns the tools that have words of a query, those with the most first; without words all of them.
-func ranked(all []*tool, query string) []*tool {
+// rankTools returns the tools that have words of a query, those with the most first; without words all of them.
+func rankTools(all []*tool, query string) []*tool {
 	words := strings.FieldsFunc(strings.ToLower(query), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' })
 	words = words[:min(len(words), maxWords)]
 	if len(words) == 0 {

@@ -39,9 +39,9 @@ type Tools struct {
 // tool is an operation of a trusted document.
 type tool struct {
 	*sdk.Tool
-	kind     ast.Operation
-	document string   // the id of its document
-	roots    []string // its root fields
+	operation ast.Operation
+	document  string   // the id of its document
+	roots     []string // its root fields
 	// arguments maps the names of the arguments to true if they are variables of the operation.
 	arguments map[string]bool
 	keyed     string // the variable whose member idempotencyKey the argument of that name sets; empty: none
@@ -87,7 +87,7 @@ func (t *Tools) Load(operations []trusteddocuments.Operation) {
 			continue
 		}
 		all = append(all, made)
-		if made.kind == ast.Mutation {
+		if made.operation == ast.Mutation {
 			mutations++
 		}
 	}
@@ -104,7 +104,7 @@ func (t *Tools) Missing() (names []string) {
 		return nil
 	}
 	for _, name := range t.opts.Mutations {
-		if of := find(*t.current.Load(), name); of == nil || of.kind != ast.Mutation {
+		if of := find(*t.current.Load(), name); of == nil || of.operation != ast.Mutation {
 			names = append(names, name)
 		}
 	}
@@ -139,10 +139,10 @@ func (t *Tools) make(operations []trusteddocuments.Operation) (*tool, string) {
 		return nil, err.Error()
 	}
 	made := &tool{
-		Tool:     &sdk.Tool{Name: definition.Name, Description: o.Description, InputSchema: schema, Annotations: annotations(definition.Operation)},
-		kind:     definition.Operation,
-		document: o.Document,
-		roots:    roots, arguments: make(map[string]bool), keyed: keyed,
+		Tool:      &sdk.Tool{Name: definition.Name, Description: o.Description, InputSchema: schema, Annotations: annotations(definition.Operation)},
+		operation: definition.Operation,
+		document:  o.Document,
+		roots:     roots, arguments: make(map[string]bool), keyed: keyed,
 		text: strings.ToLower(definition.Name + " " + o.Description),
 	}
 	for _, v := range definition.VariableDefinitions {
@@ -187,9 +187,9 @@ func (t *Tools) visible(caller principal.Principal) []*tool {
 }
 
 // permits reports whether a caller may run the tool: for a mutation it needs an API key.
-func (of *tool) permits(caller principal.Principal) bool {
-	if of.kind == ast.Mutation && caller.Key() == "" {
+func (t *tool) permits(caller principal.Principal) bool {
+	if t.operation == ast.Mutation && caller.Key() == "" {
 		return false
 	}
-	return !slices.ContainsFunc(of.roots, func(field string) bool { return caller.Limits().CheckField(string(of.kind), field) != nil })
+	return !slices.ContainsFunc(t.roots, func(field string) bool { return caller.Limits().CheckField(string(t.operation), field) != nil })
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-func TestMemoryIsTuned(t *testing.T) {
+func TestMemoryLimit(t *testing.T) {
 	none := func(err error) memlimit.Provider { return func() (uint64, error) { return 0, err } }
 	for name, c := range map[string]struct {
 		env              map[string]string
@@ -55,9 +55,9 @@ func TestMemoryIsTuned(t *testing.T) {
 	}
 }
 
-// TestCollectionFollowsTheHeap verifies that a large heap grows by less than a small one, and that the growth is set only
+// TestCollectionFollowsHeap verifies that a large heap grows by less than a small one, and that the growth is set only
 // when it changes.
-func TestCollectionFollowsTheHeap(t *testing.T) {
+func TestCollectionFollowsHeap(t *testing.T) {
 	var collected func()
 	var live uint64
 	var set []int
@@ -77,8 +77,8 @@ func TestCollectionFollowsTheHeap(t *testing.T) {
 	}
 }
 
-// TestEachCollectionIsSeen verifies that the function is called after more than one collection.
-func TestEachCollectionIsSeen(t *testing.T) {
+// TestEveryCollectionIsObserved verifies that the function is called after more than one collection.
+func TestEveryCollectionIsObserved(t *testing.T) {
 	calls := make(chan struct{}, 1)
 	afterEachCollection(func() { // until the process ends
 		select {

@@ -65,16 +65,16 @@ const (
 
 // Batch is one batch of a dataloader.
 type Batch struct {
-	// Kind is the type's name in the schema.
-	Kind string
-	// Keys is the number of requested entities. Kept is how many of them the operation or the cache already held.
-	Keys, Kept int
+	// Type is the type's name in the schema.
+	Type string
+	// Keys is the number of requested entities. Cached is how many of them the operation or the cache already held.
+	Keys, Cached int
 }
 
 // State is the state of one operation. It is safe for concurrent use. A nil State records nothing.
 type State struct {
-	options  ReadOptions
-	patience responsecache.Patience
+	options   ReadOptions
+	staleWait responsecache.StaleWait
 
 	mu          sync.Mutex
 	begun       bool
@@ -91,25 +91,25 @@ type State struct {
 func New(w ReadOptions) *State { return &State{options: w} }
 
 // Options returns the read options of the operation.
-func (t *State) Options() ReadOptions {
-	if t == nil {
+func (st *State) Options() ReadOptions {
+	if st == nil {
 		return ReadOptions{}
 	}
-	return t.options
+	return st.options
 }
 
-// Patience is shared by all reads of the operation; nil: they wait for their loads.
-func (t *State) Patience() *responsecache.Patience {
-	if t == nil {
+// StaleWait is shared by all reads of the operation; nil: they wait for their loads.
+func (st *State) StaleWait() *responsecache.StaleWait {
+	if st == nil {
 		return nil
 	}
-	return &t.patience
+	return &st.staleWait
 }
 
 // Stale returns the age of the oldest stale answer that the operation got, and the reason. The console failed, was slow
 // or asked to wait. The reason is empty if there is no stale answer.
-func (t *State) Stale() (age time.Duration, reason StaleReason) {
-	for _, r := range t.Reads() {
+func (st *State) Stale() (age time.Duration, reason StaleReason) {
+	for _, r := range st.Reads() {
 		if r.StaleReason != "" && (reason == "" || time.Since(r.Loaded) > age) {
 			age, reason = time.Since(r.Loaded), r.StaleReason
 		}
@@ -118,101 +118,101 @@ func (t *State) Stale() (age time.Duration, reason StaleReason) {
 }
 
 // Begin reports whether the caller makes the operation's first read.
-func (t *State) Begin() bool {
-	if t == nil {
+func (st *State) Begin() bool {
+	if st == nil {
 		return false
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	first := !t.begun
-	t.begun = true
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	first := !st.begun
+	st.begun = true
 	return first
 }
 
 // ExpireTag records a tag of entries older than those that the operation has refreshed.
-func (t *State) ExpireTag(tag string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !slices.Contains(t.expiredTags, tag) {
-		t.expiredTags = append(t.expiredTags, tag)
+func (st *State) ExpireTag(tag string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !slices.Contains(st.expiredTags, tag) {
+		st.expiredTags = append(st.expiredTags, tag)
 	}
 }
 
 // ExpiredTags returns the tags that ExpireTag recorded.
-func (t *State) ExpiredTags() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.expiredTags)
+func (st *State) ExpiredTags() []string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return slices.Clone(st.expiredTags)
 }
 
 // Add records a read that has ended.
-func (t *State) Add(r Read) {
-	if t == nil {
+func (st *State) Add(r Read) {
+	if st == nil {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.reads = append(t.reads, r)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.reads = append(st.reads, r)
 }
 
 // AddBatch records a batch before it is loaded.
-func (t *State) AddBatch(b Batch) {
-	if t == nil {
+func (st *State) AddBatch(b Batch) {
+	if st == nil {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.batches = append(t.batches, b)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.batches = append(st.batches, b)
 }
 
 // SetResult records whether the operation is a query, and whether its answer is uncacheable.
-func (t *State) SetResult(query, uncacheable bool) {
-	if t == nil {
+func (st *State) SetResult(query, uncacheable bool) {
+	if st == nil {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.query, t.uncacheable = query, t.uncacheable || uncacheable
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.query, st.uncacheable = query, st.uncacheable || uncacheable
 }
 
 // Result returns what SetResult recorded. Before that, both values are false.
-func (t *State) Result() (query, uncacheable bool) {
-	if t == nil {
+func (st *State) Result() (query, uncacheable bool) {
+	if st == nil {
 		return false, false
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.query, t.uncacheable
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.query, st.uncacheable
 }
 
 // SetSummary records the description of the operation and its answer.
-func (t *State) SetSummary(s *Summary) {
-	if t == nil {
+func (st *State) SetSummary(s *Summary) {
+	if st == nil {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.summary = s
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.summary = s
 }
 
 // Summary returns what SetSummary recorded; nil before that.
-func (t *State) Summary() *Summary {
-	if t == nil {
+func (st *State) Summary() *Summary {
+	if st == nil {
 		return nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.summary
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.summary
 }
 
 // Calls returns the number of console calls that the recorded reads and changes made.
-func (t *State) Calls() int {
-	if t == nil {
+func (st *State) Calls() int {
+	if st == nil {
 		return 0
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return CountCalls(t.reads)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return CountCalls(st.reads)
 }
 
 // CountCalls returns the number of console calls that these reads made.
@@ -227,44 +227,44 @@ func CountCalls(reads []Read) int {
 }
 
 // Reads returns the recorded reads in the order in which they ended.
-func (t *State) Reads() []Read {
-	if t == nil {
+func (st *State) Reads() []Read {
+	if st == nil {
 		return nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.reads)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return slices.Clone(st.reads)
 }
 
 // Batches returns the recorded batches.
-func (t *State) Batches() []Batch {
-	if t == nil {
+func (st *State) Batches() []Batch {
+	if st == nil {
 		return nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.batches)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return slices.Clone(st.batches)
 }
 
 // Restart records that the operation is executed again from its beginning. Its answer depends on later reads only.
-func (t *State) Restart() {
-	if t == nil {
+func (st *State) Restart() {
+	if st == nil {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.restart, t.uncacheable = len(t.reads), false
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.restart, st.uncacheable = len(st.reads), false
 }
 
 // Dependency returns the combined dependency of all reads. It is invalid if there were no reads, or if the failure of a
 // read cannot be cached.
-func (t *State) Dependency() responsecache.Dependency {
-	if t == nil {
+func (st *State) Dependency() responsecache.Dependency {
+	if st == nil {
 		return responsecache.Dependency{}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	reads := t.reads[t.restart:]
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	reads := st.reads[st.restart:]
 	all := make([]responsecache.Dependency, len(reads))
 	for i, r := range reads {
 		all[i] = r.Dependency

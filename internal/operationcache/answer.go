@@ -37,12 +37,12 @@ type answer struct {
 	begun, expires time.Time
 	etag           string
 	maxAge         []string // value of Cache-Control
-	forms          [encodings]codedBody
+	forms          [encodings]encodedBody
 }
 
-// constantLife is the lifetime of an answer that depends only on the program. Clients cache it
+// constantTTL is the lifetime of an answer that depends only on the program. Clients cache it
 // as long, and may then meet a new version.
-const constantLife = time.Minute
+const constantTTL = time.Minute
 
 // parsedBody is the body in gqlgen's form, computed at its first use.
 type parsedBody struct {
@@ -50,21 +50,21 @@ type parsedBody struct {
 	response graphql.Response
 }
 
-// codedBody is the body in an encoding, computed at its first use.
-type codedBody struct {
+// encodedBody is the body in an encoding, computed at its first use.
+type encodedBody struct {
 	once sync.Once
 	body []byte
 }
 
-// keepable computes the headers that each response of a cached answer has.
-func (a *answer) keepable() {
+// setCacheHeaders computes the headers that each response of a cached answer has.
+func (a *answer) setCacheHeaders() {
 	a.cached = true
 	sum := sha256.Sum256(a.body)
 	a.etag = `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	a.begun, a.expires = a.dependency.Begun(), a.dependency.Expires()
 	if a.constant {
 		a.begun = time.Now()
-		a.expires = a.begun.Add(constantLife)
+		a.expires = a.begun.Add(constantTTL)
 	}
 	a.maxAge = []string{"private, max-age=" + strconv.Itoa(max(0, int(a.expires.Sub(a.begun).Seconds())))}
 }

@@ -39,7 +39,7 @@ type cacheRequest struct {
 
 // cacheRequest returns the cache request of a request. It depends on the media type, and not
 // on the transport. Unusual requests bypass the cache.
-func (a *Cache) cacheRequest(ctx context.Context, p *graphqlhttp.Parameters, h http.Header, media string) *cacheRequest {
+func (c *Cache) cacheRequest(ctx context.Context, p *graphqlhttp.Parameters, h http.Header, media string) *cacheRequest {
 	if directives := p.CacheControl(); directives != "" {
 		h = http.Header{"Cache-Control": append(slices.Clone(h.Values("Cache-Control")), directives)}
 	}
@@ -49,7 +49,7 @@ func (a *Cache) cacheRequest(ctx context.Context, p *graphqlhttp.Parameters, h h
 		return e
 	}
 	e.document, e.text = p.Document(hash), p.Query
-	e.key = a.keyOf(ctx, p, e.document, media)
+	e.key = c.keyOf(ctx, p, e.document, media)
 	e.bypass = operation.TraceModeOf(ctx) != operation.Untraced || noStore(h)
 	if persisted && p.Query != "" {
 		e.persist, e.hash = p.Query, hex.EncodeToString(hash[:])
@@ -58,7 +58,7 @@ func (a *Cache) cacheRequest(ctx context.Context, p *graphqlhttp.Parameters, h h
 }
 
 // keyOf returns the key: a hash over each part with its length.
-func (a *Cache) keyOf(ctx context.Context, p *graphqlhttp.Parameters, document graphqlhttp.DocumentKey, media string) answerKey {
+func (c *Cache) keyOf(ctx context.Context, p *graphqlhttp.Parameters, document graphqlhttp.DocumentKey, media string) answerKey {
 	who := principal.FromContext(ctx)
 	sc, _ := scope.FromContext(ctx)
 	variables := p.Variables
@@ -76,7 +76,7 @@ func (a *Cache) keyOf(ctx context.Context, p *graphqlhttp.Parameters, document g
 		text = append(text, part...)
 	}
 	text = append(text, document[:]...)
-	text = append(text, a.schema[:]...)
+	text = append(text, c.schema[:]...)
 	return answerKey{sum: sha256.Sum256(text), limits: who.Limits()}
 }
 
@@ -85,14 +85,14 @@ func noCache(h http.Header) bool {
 	if len(h.Values("Cache-Control")) == 0 {
 		return strings.EqualFold(h.Get("Pragma"), "no-cache")
 	}
-	return directs(h, "no-cache") || directs(h, "max-age=0")
+	return hasDirective(h, "no-cache") || hasDirective(h, "max-age=0")
 }
 
 // noStore reports whether the answer must not be stored (RFC 9111, section 5.2.1.5).
-func noStore(h http.Header) bool { return directs(h, "no-store") }
+func noStore(h http.Header) bool { return hasDirective(h, "no-store") }
 
-// directs reports whether Cache-Control has the directive.
-func directs(h http.Header, directive string) bool {
+// hasDirective reports whether Cache-Control has the directive.
+func hasDirective(h http.Header, directive string) bool {
 	for _, value := range h.Values("Cache-Control") {
 		for d := range strings.SplitSeq(value, ",") {
 			if strings.EqualFold(strings.TrimSpace(d), directive) {

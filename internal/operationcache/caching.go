@@ -28,8 +28,8 @@ type cachingExecutor struct {
 
 // Executor returns exec with the operation cache in front. request returns the parameters and
 // the header of the operation in ctx.
-func (a *Cache) Executor(exec graphql.GraphExecutor, request func(ctx context.Context) (*graphqlhttp.Parameters, http.Header)) graphql.GraphExecutor {
-	return cachingExecutor{exec, a, request}
+func (c *Cache) Executor(exec graphql.GraphExecutor, request func(ctx context.Context) (*graphqlhttp.Parameters, http.Header)) graphql.GraphExecutor {
+	return cachingExecutor{exec, c, request}
 }
 
 // statsCacheRequest is the key of the cache request in an operation's statistics, where gqlgen
@@ -104,17 +104,17 @@ func parse(body []byte) (r graphql.Response) {
 }
 
 // Compress returns t with compressed answers.
-func (a *Cache) Compress(t graphql.Transport) graphql.Transport {
-	return compressing{t, a.encoder}
+func (c *Cache) Compress(t graphql.Transport) graphql.Transport {
+	return compressing{t, c.encoder}
 }
 
 // WriteBody writes a body that is not cached. A nil cache does not compress it.
-func (a *Cache) WriteBody(w http.ResponseWriter, r *http.Request, header http.Header, body graphqlhttp.Encoded) {
+func (c *Cache) WriteBody(w http.ResponseWriter, r *http.Request, header http.Header, body graphqlhttp.Encoded) {
 	maps.Copy(w.Header(), header)
 	w.Header().Set("Cache-Control", "no-store")
-	if a != nil {
+	if c != nil {
 		if e := encodingFor(r.Header.Values("Accept-Encoding"), body.Len()); e != identity {
-			if coded := a.encoder.encode(r.Context(), e, body); coded != nil {
+			if coded := c.encoder.encode(r.Context(), e, body); coded != nil {
 				w.Header().Set("Content-Encoding", e.name())
 				body = graphqlhttp.Encoded{coded}
 			}

@@ -16,9 +16,9 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
-// worthCompressing is the minimum length of a compressed body, in bytes. Compressing a shorter
+// minCompressBytes is the minimum length of a compressed body, in bytes. Compressing a shorter
 // one saves no packet.
-const worthCompressing = 1200
+const minCompressBytes = 1200
 
 // encoding is a content coding (RFC 9110, section 8.4.1).
 type encoding int
@@ -93,7 +93,7 @@ func (e *encoder) encode(ctx context.Context, as encoding, body graphqlhttp.Enco
 
 // encodingFor returns the encoding for a body of that many bytes.
 func encodingFor(header []string, length int) encoding {
-	worth := length >= worthCompressing
+	worth := length >= minCompressBytes
 	if !worth && !slices.ContainsFunc(header, func(value string) bool { return strings.Contains(value, "=0") }) {
 		return identity
 	}

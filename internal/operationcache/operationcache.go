@@ -52,9 +52,9 @@ type Validity interface {
 	Valid(d responsecache.Dependency) bool
 	// Current reports the same for requests that came while the answer was made.
 	Current(d responsecache.Dependency) bool
-	// Overtaking returns a function that reports whether a refresh has ended something that an
+	// ExpiredSince returns a function that reports whether a refresh has ended something that an
 	// answer depends on, since the call. Somebody may have been told newer data then.
-	Overtaking() (overtaken func(responsecache.Dependency) bool)
+	ExpiredSince() (expired func(responsecache.Dependency) bool)
 	// Expire expires entries with the tags on all replicas, except those loaded for the
 	// refresh.
 	Expire(ctx context.Context, of responsecache.RefreshID, tags ...string) error
@@ -101,7 +101,7 @@ func New(o Options) (*Cache, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	onCaller := func(task func()) { task() } // no goroutine outlives the cache
-	kept, err := otter.New(&otter.Options[answerKey, *answer]{
+	cached, err := otter.New(&otter.Options[answerKey, *answer]{
 		MaximumWeight: o.MaxBytes,
 		Weigher:       func(_ answerKey, a *answer) uint32 { return a.weight() },
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[answerKey, *answer]) time.Duration {
@@ -121,29 +121,29 @@ func New(o Options) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cache{opts: o, schema: sha256.Sum256([]byte(o.Schema)), entries: kept, queries: queries, encoder: encoder}, nil
+	return &Cache{opts: o, schema: sha256.Sum256([]byte(o.Schema)), entries: cached, queries: queries, encoder: encoder}, nil
 }
 
 // Close waits for the executions under way, which end with their clients, and frees the
 // memory.
-func (a *Cache) Close() {
-	a.flights.Wait()
-	a.entries.StopAllGoroutines()
-	a.queries.StopAllGoroutines()
-	a.entries.InvalidateAll()
+func (c *Cache) Close() {
+	c.flights.Wait()
+	c.entries.StopAllGoroutines()
+	c.queries.StopAllGoroutines()
+	c.entries.InvalidateAll()
 }
 
-// Overtaking is called before an execution. It returns a function that reports whether a refresh
+// ExpiredSince is called before an execution. It returns a function that reports whether a refresh
 // has ended something that its answer depends on.
-func (a *Cache) Overtaking() (overtaken func(responsecache.Dependency) bool) {
-	return a.opts.Validity.Overtaking()
+func (c *Cache) ExpiredSince() (expired func(responsecache.Dependency) bool) {
+	return c.opts.Validity.ExpiredSince()
 }
 
 // Before returns a transport that answers from the cache, and otherwise by t. persisted has
 // the texts of automatic persisted queries. A query with its hash is registered there even if
 // the cache answers it.
-func (a *Cache) Before(t graphql.Transport, persisted graphqlhttp.PersistedTexts) graphql.Transport {
-	return cachingTransport{a, t, persisted}
+func (c *Cache) Before(t graphql.Transport, persisted graphqlhttp.PersistedTexts) graphql.Transport {
+	return cachingTransport{c, t, persisted}
 }
 
 // cachingTransport is a transport with a cache in front.
@@ -154,40 +154,40 @@ type cachingTransport struct {
 }
 
 // Do answers the request.
-func (k cachingTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+func (t cachingTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx := r.Context()
 	p, ok := graphqlhttp.ParametersOf(ctx)
 	if !ok {
-		k.Transport.Do(w, r, exec) // it answers with the error
+		t.Transport.Do(w, r, exec) // it answers with the error
 		return
 	}
-	e := k.cacheRequest(ctx, p, r.Header, graphqlhttp.AnswerType(r))
+	e := t.cacheRequest(ctx, p, r.Header, graphqlhttp.AnswerType(r))
 	e.asked = r.Header
-	e.execute = func(ctx context.Context, w http.ResponseWriter) { k.Transport.Do(w, r.WithContext(ctx), exec) }
+	e.execute = func(ctx context.Context, w http.ResponseWriter) { t.Transport.Do(w, r.WithContext(ctx), exec) }
 	if e.persist != "" {
-		k.persisted.Add(ctx, e.hash, e.persist)
+		t.persisted.Add(ctx, e.hash, e.persist)
 	}
-	made := k.answer(e)
+	made := t.answer(e)
 	if e.persist != "" && made.cached && made.summary != nil && made.summary.Document != "" { // it is valid and has no secrets
-		k.persisted.Share(ctx, e.hash, e.persist)
+		t.persisted.Share(ctx, e.hash, e.persist)
 	}
-	made.write(w, r, k.encoder)
+	made.write(w, r, t.encoder)
 }
 
 // answer answers from the cache, by an execution under way, or by a new one.
-func (a *Cache) answer(e *cacheRequest) *answer {
+func (c *Cache) answer(e *cacheRequest) *answer {
 	if e.noCache || e.bypass {
-		return a.run(e.ctx, e)
+		return c.run(e.ctx, e)
 	}
-	if kept, ok := a.hit(e.ctx, e.key); ok {
-		a.opts.Observe(e.ctx, accesslog.Hit, kept.summary)
-		accesslog.FromContext(e.ctx).Answered(accesslog.Hit, kept.summary, "")
-		return kept
+	if cached, ok := c.hit(e.ctx, e.key); ok {
+		c.opts.Observe(e.ctx, accesslog.Hit, cached.summary)
+		accesslog.FromContext(e.ctx).Answered(accesslog.Hit, cached.summary, "")
+		return cached
 	}
-	if _, known := a.queries.GetIfPresent(e.document); known || holdsQueriesOnly(e.text) {
-		return a.share(e)
+	if _, known := c.queries.GetIfPresent(e.document); known || holdsQueriesOnly(e.text) {
+		return c.share(e)
 	}
-	return a.run(e.ctx, e)
+	return c.run(e.ctx, e)
 }
 
 // holdsQueriesOnly reports whether a document that was never executed has no other operations than queries, if it is valid.
@@ -197,75 +197,75 @@ func holdsQueriesOnly(text string) bool {
 }
 
 // hit returns the cached answer, if it may be given.
-func (a *Cache) hit(ctx context.Context, key answerKey) (*answer, bool) {
-	found, ok := a.entries.GetIfPresent(key)
-	if !ok || !a.valid(found) {
+func (c *Cache) hit(ctx context.Context, key answerKey) (*answer, bool) {
+	found, ok := c.entries.GetIfPresent(key)
+	if !ok || !c.valid(found) {
 		return nil, false
 	}
-	if p := principal.FromContext(ctx); p.Name() != "" && p.Kind() != principal.Service && a.opts.Accepted(ctx) != nil {
+	if p := principal.FromContext(ctx); p.Name() != "" && p.Credential() != principal.Service && c.opts.Accepted(ctx) != nil {
 		return nil, false // the execution returns the error
 	}
 	return found, true
 }
 
 // valid reports whether an answer may be given to any request.
-func (a *Cache) valid(made *answer) bool {
-	return made.constant || a.opts.Validity.Valid(made.dependency)
+func (c *Cache) valid(made *answer) bool {
+	return made.constant || c.opts.Validity.Valid(made.dependency)
 }
 
 // share answers by an execution that identical requests share. A request that joined gets the
 // shared answer only if nothing it was made of was invalidated meanwhile. So no request gets
 // data from before a change that precedes the request.
-func (a *Cache) share(e *cacheRequest) *answer {
-	made, joined, err := a.flights.Do(e.ctx, flightKey{e.key, principal.Caller(e.ctx)}, func(ctx context.Context) (*answer, error) { return a.run(ctx, e), nil })
+func (c *Cache) share(e *cacheRequest) *answer {
+	made, joined, err := c.flights.Do(e.ctx, flightKey{e.key, principal.Caller(e.ctx)}, func(ctx context.Context) (*answer, error) { return c.run(ctx, e), nil })
 	switch {
 	case err != nil && e.ctx.Err() != nil:
 		return cancelled(e.media)
 	case err != nil:
-		a.opts.Logger.ErrorContext(e.ctx, "an execution ended without an answer", "error", err)
+		c.opts.Logger.ErrorContext(e.ctx, "an execution ended without an answer", "error", err)
 		return errorAnswer(e.media, http.StatusInternalServerError, "internal error")
 	case !joined:
 		return made
 	case !made.query: // its text has an error
-		return a.run(e.ctx, e)
-	case !made.constant && !a.opts.Validity.Current(made.dependency):
-		return a.run(e.ctx, e) // the response cache lets concurrent executions share their calls
+		return c.run(e.ctx, e)
+	case !made.constant && !c.opts.Validity.Current(made.dependency):
+		return c.run(e.ctx, e) // the response cache lets concurrent executions share their calls
 	}
-	a.opts.Observe(e.ctx, accesslog.Shared, made.summary)
+	c.opts.Observe(e.ctx, accesslog.Shared, made.summary)
 	accesslog.FromContext(e.ctx).Answered(accesslog.Shared, made.summary, made.requestID)
 	return made
 }
 
 // run executes the request, and caches the answer if that is allowed.
-func (a *Cache) run(ctx context.Context, e *cacheRequest) *answer {
-	wish := operation.ReadOptions{Refresh: e.noCache, Batches: operation.TraceModeOf(ctx) != operation.Untraced}
+func (c *Cache) run(ctx context.Context, e *cacheRequest) *answer {
+	options := operation.ReadOptions{Refresh: e.noCache, Batches: operation.TraceModeOf(ctx) != operation.Untraced}
 	if e.noCache {
-		wish.RefreshID = responsecache.NewRefreshID()
+		options.RefreshID = responsecache.NewRefreshID()
 	}
-	t := operation.New(wish)
-	ctx, _, release := a.opts.Memory.Begin(ctx)
+	t := operation.New(options)
+	ctx, _, release := c.opts.Memory.Begin(ctx)
 	defer release() // the answer is encoded by then
-	made := a.record(operation.NewContext(ctx, t), e)
-	made.compress(ctx, e.asked, a.encoder)
+	made := c.record(operation.NewContext(ctx, t), e)
+	made.compress(ctx, e.asked, c.encoder)
 	if e.noCache {
-		a.expire(ctx, wish.RefreshID, t.ExpiredTags())
+		c.expire(ctx, options.RefreshID, t.ExpiredTags())
 	}
 	query, uncacheable := t.Result()
 	if made.query = query; !query {
 		return made
 	}
-	a.opts.Observe(ctx, accesslog.Executed, nil)
+	c.opts.Observe(ctx, accesslog.Executed, nil)
 	made.summary, made.requestID = t.Summary(), accesslog.RequestID(ctx)
 	accesslog.FromContext(ctx).Answered(accesslog.Executed, nil, "")
 	made.dependency = t.Dependency()
 	made.stale, _ = t.Stale()
 	made.constant = len(t.Reads()) == 0 && !uncacheable
 	if e.document != (graphqlhttp.DocumentKey{}) {
-		a.queries.Set(e.document, struct{}{})
+		c.queries.Set(e.document, struct{}{})
 	}
-	if made.status == http.StatusOK && !uncacheable && !e.bypass && a.valid(made) {
-		made.keepable()
-		a.entries.Set(e.key, made)
+	if made.status == http.StatusOK && !uncacheable && !e.bypass && c.valid(made) {
+		made.setCacheHeaders()
+		c.entries.Set(e.key, made)
 	}
 	return made
 }
@@ -276,24 +276,24 @@ const expireTimeout = 1500 * time.Millisecond
 
 // expire expires entries older than the refresh, such as other pages of the same list, on all
 // replicas.
-func (a *Cache) expire(ctx context.Context, of responsecache.RefreshID, tags []string) {
+func (c *Cache) expire(ctx context.Context, of responsecache.RefreshID, tags []string) {
 	if len(tags) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, expireTimeout)
 	defer cancel()
-	if err := a.opts.Validity.Expire(ctx, of, tags...); err != nil {
-		a.opts.Logger.WarnContext(ctx, "not all replicas confirmed a refresh", "error", err)
+	if err := c.opts.Validity.Expire(ctx, of, tags...); err != nil {
+		c.opts.Logger.WarnContext(ctx, "not all replicas confirmed a refresh", "error", err)
 	}
 }
 
 // record executes the request and records the response. It recovers panics, since no other
 // function on this goroutine does.
-func (a *Cache) record(ctx context.Context, e *cacheRequest) (made *answer) {
+func (c *Cache) record(ctx context.Context, e *cacheRequest) (made *answer) {
 	rec := &responseRecorder{header: make(http.Header)}
 	defer func() {
 		if v := recover(); v != nil {
-			apierror.LogPanic(ctx, a.opts.Logger, v)
+			apierror.LogPanic(ctx, c.opts.Logger, v)
 			made = errorAnswer(e.media, http.StatusInternalServerError, "internal error")
 		}
 	}()

@@ -13,9 +13,9 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// TestTheLastCallerThatLeavesEndsTheExecution verifies that only the last caller ends the
+// TestLastLeaveCancelsExecution verifies that only the last caller ends the
 // execution, and that later callers get a new one.
-func TestTheLastCallerThatLeavesEndsTheExecution(t *testing.T) {
+func TestLastLeaveCancelsExecution(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache, err := responsecache.New(responsecache.Options{})
 		if err != nil {
@@ -74,7 +74,7 @@ func TestTheLastCallerThatLeavesEndsTheExecution(t *testing.T) {
 }
 
 // An execution that ends its goroutine answers all its clients, and the next request is executed.
-func TestAnExecutionThatEndsItsGoroutineAnswers(t *testing.T) {
+func TestGoexitDuringExecution(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, err := New(Options{})
 		if err != nil {

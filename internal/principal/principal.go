@@ -15,20 +15,20 @@ import (
 	"unicode/utf8"
 )
 
-// Kind is the credential that identified a principal.
-type Kind uint8
+// Credential is the credential that identified a principal.
+type Credential uint8
 
 // The kinds. The zero Kind is a caller without credentials.
 const (
-	Anonymous   Kind = iota
-	PassThrough      // sent its own console token
-	Session          // sent a session token from signIn
-	Service          // acts as a service account of the gateway
+	Anonymous   Credential = iota
+	PassThrough            // sent its own console token
+	Session                // sent a session token from signIn
+	Service                // acts as a service account of the gateway
 )
 
 // String returns the name of the kind for logs.
-func (k Kind) String() string {
-	switch k {
+func (c Credential) String() string {
+	switch c {
 	case PassThrough:
 		return "pass-through"
 	case Session:
@@ -69,38 +69,38 @@ func IsBearerToken(s string) bool {
 
 // Principal is the caller of an operation. It is comparable, and printing or logging it never reveals its token.
 type Principal struct {
-	kind    Kind
-	name    string
-	token   string
-	account string
-	key     string // name of the API key
-	expires time.Time
-	revoked context.Context //nolint:containedctx // its end is that of the API key
-	limits  *Limits
+	credential Credential
+	name       string
+	token      string
+	account    string
+	key        string // name of the API key
+	expires    time.Time
+	revoked    context.Context //nolint:containedctx // its end is that of the API key
+	limits     *Limits
 }
 
 // FromToken returns the principal of a console token. Its name is the token's hash, because the claims of an
 // unverified token prove nothing.
 func FromToken(token string) Principal {
-	return Principal{kind: PassThrough, name: "token:" + digest(token), token: token}
+	return Principal{credential: PassThrough, name: "token:" + digest(token), token: token}
 }
 
 // Verified returns the principal of a console token with a verified signature and claims. Its name is the userid, so
 // that all tokens of one user share a principal. It expires with the token.
 func Verified(token, userID string, expires time.Time) Principal {
-	return Principal{kind: PassThrough, name: userPrefix + userID, token: token, expires: expires.Round(0)}
+	return Principal{credential: PassThrough, name: userPrefix + userID, token: token, expires: expires.Round(0)}
 }
 
 // FromSession returns the principal of a session token. Its name is the token's hash, and the token itself is not
 // stored. The token cache decides whether the session exists.
 func FromSession(token string) Principal {
-	return Principal{kind: Session, name: "session:" + digest(token)}
+	return Principal{credential: Session, name: "session:" + digest(token)}
 }
 
 // ForAccount returns the principal of a service account with limits; nil: no limits. Principals of one account with
 // different scopes have different names, because their answers differ.
 func ForAccount(account string, limits *Limits) Principal {
-	return Principal{kind: Service, name: "service:" + account + limits.suffix(), account: account, limits: limits}
+	return Principal{credential: Service, name: "service:" + account + limits.suffix(), account: account, limits: limits}
 }
 
 // DefaultService returns the principal of the default service account.
@@ -124,8 +124,8 @@ func digest(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Kind returns the credential that identified p.
-func (p Principal) Kind() Kind { return p.kind }
+// Credential returns the credential that identified p.
+func (p Principal) Credential() Credential { return p.credential }
 
 // Name returns the unique name of p, which holds no secret. It is empty for a caller without credentials.
 func (p Principal) Name() string { return p.name }
@@ -149,7 +149,9 @@ func (p Principal) User() string {
 
 // Proven reports whether the gateway itself has verified the credentials of p. A session token is not, since only the store
 // knows whether the session exists.
-func (p Principal) Proven() bool { return p.kind == Service || p.kind == PassThrough && p.User() != "" }
+func (p Principal) Proven() bool {
+	return p.credential == Service || p.credential == PassThrough && p.User() != ""
+}
 
 // userPrefix begins the name of the user of a verified token.
 const userPrefix = "user:"
@@ -163,7 +165,7 @@ func (p Principal) Caller() string {
 	switch {
 	case p.key != "":
 		return "key:" + p.key
-	case p.kind == Anonymous || p.kind == Service && p.account == DefaultAccount:
+	case p.credential == Anonymous || p.credential == Service && p.account == DefaultAccount:
 		return AnonymousCaller
 	default:
 		return p.name

@@ -17,7 +17,7 @@ const (
 	dept, sibling  = "33333333-3333-4333-8333-3333333333cc", "44444444-4444-4444-8444-4444444444dd"
 )
 
-func TestNamesTellPrincipalsApart(t *testing.T) {
+func TestNamesAreDistinct(t *testing.T) {
 	at := time.Unix(1700000000, 0)
 	limits := func(departments ...string) *principal.Limits {
 		return &principal.Limits{Scopes: []principal.ScopeLimit{{CompanyID: company, DepartmentIDs: departments}}}
@@ -100,7 +100,7 @@ func TestExpires(t *testing.T) {
 	}
 }
 
-func TestNothingPrintsAToken(t *testing.T) {
+func TestTokensAreRedacted(t *testing.T) {
 	const secret = "s3cret"
 	for _, p := range []principal.Principal{principal.FromToken(secret), principal.Verified(secret, "u", time.Now()), principal.FromSession(secret)} {
 		text := fmt.Sprint(p) + fmt.Sprintf("%+v %#v %s", p, p, p) + p.LogValue().String()

@@ -1,14 +1,14 @@
-// Package quota shares a number of places, or an amount of memory, between callers.
+// Package quota shares a number of permits, or an amount of memory, between callers.
 package quota
 
 import "sync"
 
-// Quota counts the places that callers hold. Where more than half are taken, a caller that holds as many as are free gets no
-// more, so that others find some. It is safe for concurrent use.
+// Quota counts the permits that callers hold. Where more than half are taken, a caller that holds as many as are free
+// gets no more, so that others find some. It is safe for concurrent use.
 type Quota struct {
-	// Total is the number of places.
+	// Total is the number of permits.
 	Total int
-	// PerCaller bounds the places of one caller as well; 0: it does not.
+	// PerCaller bounds the permits of one caller as well; 0: it does not.
 	PerCaller int
 
 	mu   sync.Mutex
@@ -16,7 +16,7 @@ type Quota struct {
 	held map[string]int
 }
 
-// Take takes n places for the caller, or none. It reports whether it could.
+// Take takes n permits for the caller, or none. It reports whether it could.
 func (q *Quota) Take(caller string, n int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -36,14 +36,14 @@ func (q *Quota) Take(caller string, n int) bool {
 	return true
 }
 
-// Held returns the places of the caller.
+// Held returns the permits of the caller.
 func (q *Quota) Held(caller string) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.held[caller]
 }
 
-// Release gives back n places of the caller.
+// Release gives back n permits of the caller.
 func (q *Quota) Release(caller string, n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

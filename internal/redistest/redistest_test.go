@@ -60,7 +60,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-func TestServersAreApart(t *testing.T) {
+func TestServersAreIndependent(t *testing.T) {
 	if a, b := redistest.Start(t), redistest.Start(t); a.Addr() == b.Addr() {
 		t.Errorf("two servers at %s", a.Addr())
 	}

@@ -29,10 +29,10 @@ func dependenciesOf(principal string, tags []string, soft string) dependencies {
 }
 
 // withSlots returns the dependencies of an entry for the same read that names its slots.
-func (g dependencies) withSlots(at []invalidation.Slot) dependencies {
+func (d dependencies) withSlots(at []invalidation.Slot) dependencies {
 	hard := slices.DeleteFunc(slices.Clone(at), func(s invalidation.Slot) bool {
-		_, known := slices.BinarySearch(g.slots, s)
-		_, hard := slices.BinarySearch(g.hard, s)
+		_, known := slices.BinarySearch(d.slots, s)
+		_, hard := slices.BinarySearch(d.hard, s)
 		return known && !hard
 	})
 	return dependencies{at, hard}
@@ -42,18 +42,18 @@ func (g dependencies) withSlots(at []invalidation.Slot) dependencies {
 // something that was made from the answer is still valid. A Dependency is of use only in the
 // process that made it. The zero value is never valid.
 type Dependency struct {
-	seq     uint64              // of the oldest part
-	slots   []invalidation.Slot // of all parts
-	loads   []loadMark          // per slot, of the parts that have it; nil: seq and of
-	of      RefreshID           // for which all parts were loaded, if it is the same
-	expires time.Time
-	begun   time.Time
+	seq       uint64              // of the oldest read
+	slots     []invalidation.Slot // of all reads
+	loads     []loadMark          // per slot, of the reads that have it; nil: seq and of
+	refreshID RefreshID           // for which all were loaded, if it is the same
+	expires   time.Time
+	begun     time.Time
 }
 
 // loadMark is what decides whether an invalidation concerns an answer.
 type loadMark struct {
-	seq uint64    // when its load began
-	of  RefreshID // for which it was loaded
+	seq       uint64    // when its load began
+	refreshID RefreshID // for which it was loaded
 }
 
 // Expires is when the dependency ends at the latest.
@@ -68,18 +68,18 @@ func Combine(deps ...Dependency) Dependency {
 	if len(deps) == 0 {
 		return Dependency{}
 	}
-	all := Dependency{seq: deps[0].seq, of: deps[0].of, expires: deps[0].expires, begun: deps[0].begun}
-	// Each part has its own age and refresh: an older part does not make a newer one obsolete, and
-	// a refresh does not outdate what was loaded for it.
-	type part struct {
+	all := Dependency{seq: deps[0].seq, refreshID: deps[0].refreshID, expires: deps[0].expires, begun: deps[0].begun}
+	// Each dependency has its own age and refresh. An older one does not make a newer one obsolete. A
+	// refresh does not outdate the entries that were loaded for it.
+	type slotRefresh struct {
 		slot invalidation.Slot
 		of   RefreshID
 	}
-	oldest := make(map[part]uint64)
+	oldest := make(map[slotRefresh]uint64)
 	for _, d := range deps {
 		all.seq = min(all.seq, d.seq)
-		if d.of != all.of {
-			all.of = 0
+		if d.refreshID != all.refreshID {
+			all.refreshID = 0
 		}
 		if d.expires.Before(all.expires) {
 			all.expires = d.expires
@@ -89,8 +89,8 @@ func Combine(deps ...Dependency) Dependency {
 		}
 		for i, s := range d.slots {
 			m := d.load(i)
-			if seq, ok := oldest[part{s, m.of}]; !ok || m.seq < seq {
-				oldest[part{s, m.of}] = m.seq
+			if seq, ok := oldest[slotRefresh{s, m.refreshID}]; !ok || m.seq < seq {
+				oldest[slotRefresh{s, m.refreshID}] = m.seq
 			}
 		}
 	}
@@ -102,23 +102,23 @@ func Combine(deps ...Dependency) Dependency {
 	return all
 }
 
-// load is the load of the parts that have the i-th slot. They must not have been invalidated since.
+// load is the load of the reads that have the i-th slot. They must not have been invalidated since.
 func (d Dependency) load(i int) loadMark {
 	if d.loads == nil {
-		return loadMark{d.seq, d.of}
+		return loadMark{d.seq, d.refreshID}
 	}
 	return d.loads[i]
 }
 
 // current reports whether nothing that d depends on is known to have been invalidated.
 func (d Dependency) current(l *invalidation.Log) bool {
-	return l.Current(d.seq, nil, d.of) && !d.hit(l)
+	return l.Current(d.seq, nil, d.refreshID) && !d.hit(l)
 }
 
 // hit reports whether something that d depends on is known to have been invalidated.
 func (d Dependency) hit(l *invalidation.Log) bool {
 	for i, s := range d.slots {
-		if m := d.load(i); l.Hit(s, m.seq, m.of) {
+		if m := d.load(i); l.Hit(s, m.seq, m.refreshID) {
 			return true
 		}
 	}

@@ -22,15 +22,15 @@ const maxDecoded = 64 << 20
 // envelope is an entry in Redis. It names no principal and no tag: tags are slots, and the
 // principal is a digest that differs from entry to entry.
 type envelope struct {
-	owner   [16]byte
-	id      uint64
-	epoch   string
-	version uint64
-	of      RefreshID
-	begun   int64 // by the server's clock, in milliseconds
-	cost    time.Duration
-	slots   []invalidation.Slot
-	payload []byte // compressed
+	owner     [16]byte
+	id        uint64
+	epoch     string
+	version   uint64
+	refreshID RefreshID
+	begun     int64 // by the server's clock, in milliseconds
+	cost      time.Duration
+	slots     []invalidation.Slot
+	payload   []byte // compressed
 }
 
 // digest is the name of an entry in Redis: a hash over all fields, each with its length, so
@@ -59,7 +59,7 @@ func (e envelope) seal(value []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(e.epoch)))
 	b = append(b, e.epoch...)
 	b = binary.AppendUvarint(b, e.version)
-	b = binary.AppendUvarint(b, uint64(e.of))
+	b = binary.AppendUvarint(b, uint64(e.refreshID))
 	b = binary.AppendVarint(b, e.begun)
 	b = binary.AppendVarint(b, int64(e.cost))
 	b = binary.AppendUvarint(b, uint64(len(e.slots)))
@@ -85,7 +85,7 @@ func openEnvelope(data []byte) (envelope, error) {
 	}
 	e.epoch = string(r.bytes(r.uvarint()))
 	e.version = r.uvarint()
-	e.of = RefreshID(r.uvarint())
+	e.refreshID = RefreshID(r.uvarint())
 	e.begun = r.varint()
 	e.cost = time.Duration(r.varint())
 	n := r.uvarint()

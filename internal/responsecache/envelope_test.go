@@ -9,7 +9,7 @@ import (
 
 func TestEnvelope(t *testing.T) {
 	e := envelope{
-		owner: owner("d", "p"), id: 7, epoch: "epoch", version: 300, of: 9, begun: 1 << 41, cost: time.Second,
+		owner: owner("d", "p"), id: 7, epoch: "epoch", version: 300, refreshID: 9, begun: 1 << 41, cost: time.Second,
 		slots: []invalidation.Slot{1, 500, invalidation.SlotCount - 1},
 	}
 	sealed := e.seal([]byte("value"))
@@ -19,7 +19,7 @@ func TestEnvelope(t *testing.T) {
 	}
 	value, err := got.value()
 	if err != nil || string(value) != "value" || got.owner != e.owner || got.id != e.id || got.epoch != e.epoch ||
-		got.version != e.version || got.of != e.of || got.begun != e.begun || got.cost != e.cost || len(got.slots) != 3 || got.slots[2] != invalidation.SlotCount-1 {
+		got.version != e.version || got.refreshID != e.refreshID || got.begun != e.begun || got.cost != e.cost || len(got.slots) != 3 || got.slots[2] != invalidation.SlotCount-1 {
 		t.Errorf("got %+v, %q, %v", got, value, err)
 	}
 	for n := range sealed {

@@ -22,23 +22,23 @@ func (c *Cache) Purge(ctx context.Context, except Dependency, soft ...string) er
 	for _, tag := range soft {
 		tags = append(tags, tag, purgeTag(tag))
 	}
-	of := except.of
+	of := except.refreshID
 	if of == 0 {
-		of = NewRefreshID() // so that Overtaking does not take it for a write
+		of = NewRefreshID() // so that ExpiredSince does not take it for a write
 	} else if c.log.MadeFor(of, invalidation.SlotsOf(tags...)) {
 		return nil
 	}
 	return c.Expire(ctx, of, tags...)
 }
 
-// Overtaking returns a function that reports whether Expire or Purge has ended an entry that a
+// ExpiredSince returns a function that reports whether Expire or Purge has ended an entry that a
 // Dependency depends on. A subscriber may have received newer data then. It ignores what had ended
-// before the call of Overtaking: later reads give such an entry only if a load fails.
-func (c *Cache) Overtaking() (overtaken func(Dependency) bool) {
+// before the call of ExpiredSince: later reads give such an entry only if a load fails.
+func (c *Cache) ExpiredSince() (expired func(Dependency) bool) {
 	begun := c.log.Settled()
 	return func(d Dependency) bool {
 		for i, s := range d.slots {
-			if m := d.load(i); c.log.HitByRefresh(s, max(m.seq, begun), m.of) {
+			if m := d.load(i); c.log.HitByRefresh(s, max(m.seq, begun), m.refreshID) {
 				return true
 			}
 		}
@@ -46,15 +46,15 @@ func (c *Cache) Overtaking() (overtaken func(Dependency) bool) {
 	}
 }
 
-// Alone reports whether no other replica may keep entries: there is no Redis, or no other
+// IsOnlyReplica reports whether no other replica may keep entries: there is no Redis, or no other
 // replica was there at the last heartbeat.
-func (c *Cache) Alone() bool { return c.invalidator.Alone() }
+func (c *Cache) IsOnlyReplica() bool { return c.invalidator.IsOnlyReplica() }
 
 // Entry is an entry in this process's memory.
 type Entry[T any] struct {
-	// Call and Part are those of the entry's Key.
-	Call, Part string
-	Value      T
+	// Call and Element are those of the entry's Key.
+	Call, Element string
+	Value         T
 	// Err is the error of a negative entry, which has no value.
 	Err error
 }
@@ -65,17 +65,17 @@ type Entry[T any] struct {
 func (v *View[T]) Entries(principal, soft string, except Dependency, visit func(Entry[T]) bool) {
 	c, now, mark := v.cache, time.Now(), invalidation.SlotOf(soft)
 	for k, e := range c.memory.All() {
-		if k.kind != v.kind.Name || k.principal != principal || except.of != 0 && e.of == except.of || !now.Before(e.ends) {
+		if k.kind != v.kind.Name || k.principal != principal || except.refreshID != 0 && e.refreshID == except.refreshID || !now.Before(e.ends) {
 			continue
 		}
-		if _, carries := slices.BinarySearch(e.slots, mark); !carries || !c.log.Current(e.seq, e.hard, e.of) {
+		if _, carries := slices.BinarySearch(e.slots, mark); !carries || !c.log.Current(e.seq, e.hard, e.refreshID) {
 			continue
 		}
 		value, ok := e.value.(T)
 		if !ok && e.err == nil {
 			continue // an index
 		}
-		if !visit(Entry[T]{Call: strings.TrimSuffix(k.call, e.part), Part: e.part, Value: value, Err: e.err}) {
+		if !visit(Entry[T]{Call: strings.TrimSuffix(k.call, e.element), Element: e.element, Value: value, Err: e.err}) {
 			return
 		}
 	}

@@ -37,7 +37,7 @@ func (c *Cache) redisAccess(w *work) redisAccess {
 	if c.redis == nil || w.policy.Life == 0 || !c.redis.open() || !c.leased(time.Now()) {
 		return redisAccess{}
 	}
-	e := redisAccess{redis: c.redis, withoutRedis: w.policy.Life <= maxUnsharedLife && c.invalidator.Alone()}
+	e := redisAccess{redis: c.redis, withoutRedis: w.policy.Life <= maxUnsharedLife && c.invalidator.IsOnlyReplica()}
 	if !e.withoutRedis {
 		e.digest = digest(c.opts.Version, w.key)
 	}
@@ -59,7 +59,7 @@ func (c *Cache) load(ctx context.Context, f *sharedLoad) {
 	old := c.fallback(w, f.renews)
 	access := c.redisAccess(w)
 	if e, found := c.fromRedis(ctx, f, &access, at, c.skipLoadID(f, old, refresh), refresh); e != nil {
-		c.keep(w, e)
+		c.putInMemory(w, e)
 		c.complete(f, result{entry: e, source: Redis})
 		return
 	} else if old == nil {
@@ -77,7 +77,7 @@ func (c *Cache) load(ctx context.Context, f *sharedLoad) {
 	switch {
 	case err == nil:
 		if w.policy.Life > 0 {
-			c.keep(w, e)
+			c.putInMemory(w, e)
 		}
 		c.complete(f, result{entry: e, source: Loaded})
 	case w.negative(err):
@@ -95,7 +95,7 @@ func (c *Cache) skipLoadID(f *sharedLoad, old *entry, refresh bool) uint64 {
 		return 0
 	}
 	now := time.Now()
-	if f.renews == nil && !refresh && now.Before(old.fresh) && youngEnough(old.begun, now, f.work.maxAge) && c.log.Current(old.seq, old.slots, old.of) {
+	if f.renews == nil && !refresh && now.Before(old.fresh) && youngEnough(old.begun, now, f.work.maxAge) && c.log.Current(old.seq, old.slots, old.refreshID) {
 		return 0
 	}
 	return old.id
@@ -119,7 +119,7 @@ func (c *Cache) completeNegative(f *sharedLoad, e *entry, err error) {
 	e.ends = e.fresh
 	if w.policy.Life > 0 {
 		c.forget(w)
-		c.keep(w, e)
+		c.putInMemory(w, e)
 	}
 	c.complete(f, result{entry: e, source: Loaded})
 }
@@ -141,9 +141,9 @@ func (c *Cache) completeWithError(f *sharedLoad, old *entry, refresh bool, begun
 	}
 	until := old.fresh.Add(w.policy.StaleIfError)
 	old.failure.Store(&failure{now, err})
-	if !refresh && w.maxAge <= 0 && begun.Before(until) && c.log.Usable(old.seq, old.hard, old.of) {
+	if !refresh && w.maxAge <= 0 && begun.Before(until) && c.log.Usable(old.seq, old.hard, old.refreshID) {
 		source := Stale
-		if now.Before(old.fresh) && c.trusted(now) && c.log.Current(old.seq, old.slots, old.of) {
+		if now.Before(old.fresh) && c.trusted(now) && c.log.Current(old.seq, old.slots, old.refreshID) {
 			source = Memory
 		}
 		c.complete(f, result{entry: old, source: source, err: err, until: until})
@@ -160,7 +160,7 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 	if access.redis == nil || access.withoutRedis {
 		return nil, nil
 	}
-	limit := time.Now().Add(c.opts.LockWait)
+	limit := time.Now().Add(c.opts.lockWait)
 	token, reload := rand.Text(), refresh
 	for waits := 0; ; {
 		found, err := access.redis.getOrLock(ctx, access.digest, token, known, reload)
@@ -206,7 +206,7 @@ func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at inva
 		return nil, false
 	}
 	on := f.work.withSlots(env.slots)
-	if !c.leased(time.Now()) || !c.log.UsableShared(env.epoch, env.version, on.hard, env.of) {
+	if !c.leased(time.Now()) || !c.log.UsableShared(env.epoch, env.version, on.hard, env.refreshID) {
 		return nil, false
 	}
 	raw, err := env.value()
@@ -217,9 +217,9 @@ func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at inva
 	if err != nil {
 		return nil, false
 	}
-	current = c.log.CurrentShared(env.epoch, env.version, on.slots, env.of)
+	current = c.log.CurrentShared(env.epoch, env.version, on.slots, env.refreshID)
 	e = c.entry(f.work, value, env.id, m.local(env.begun), env.cost, at.Seq)
-	e.dependencies, e.of = on, env.of
+	e.dependencies, e.refreshID = on, env.refreshID
 	if now := time.Now(); !current && now.Before(e.fresh) {
 		e.fresh = now // its soft tag was invalidated
 	}
@@ -240,7 +240,7 @@ func (c *Cache) share(ctx context.Context, w *work, access redisAccess, e *entry
 		return
 	}
 	switch {
-	case err == nil && access.known && at.Epoch != "" && c.log.Current(e.seq, e.slots, e.of):
+	case err == nil && access.known && at.Epoch != "" && c.log.Current(e.seq, e.slots, e.refreshID):
 		raw, err := w.encode(e.value)
 		if err != nil {
 			c.opts.Logger.ErrorContext(ctx, "responsecache: cannot encode an answer", "kind", w.key.kind, "error", err)
@@ -248,10 +248,10 @@ func (c *Cache) share(ctx context.Context, w *work, access redisAccess, e *entry
 		}
 		env := envelope{
 			owner: owner(access.digest, w.key.principal), id: e.id, epoch: at.Epoch, version: at.Version,
-			begun: access.clock.server, cost: e.cost, of: e.of, slots: e.slots,
+			begun: access.clock.server, cost: e.cost, refreshID: e.refreshID, slots: e.slots,
 		}
 		sealed, now := env.seal(raw), time.Now()
-		if !access.redis.quota.take(access.digest, w.key.principal, len(sealed), now, now.Add(w.policy.lifetime())) {
+		if !access.redis.storage.take(access.digest, w.key.principal, len(sealed), now, now.Add(w.policy.lifetime())) {
 			c.observe(Event{Type: Unshared, Kind: w.key.kind})
 			access.redis.remove(ctx, access.digest, access.token) // the entry there is older
 			return

@@ -21,7 +21,7 @@ func newGate() *gate {
 	return g
 }
 
-func (g *gate) shut() {
+func (g *gate) block() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {
@@ -31,7 +31,7 @@ func (g *gate) shut() {
 	}
 }
 
-func (g *gate) reopen() {
+func (g *gate) unblock() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {
@@ -64,19 +64,19 @@ type gated struct {
 	listens atomic.Bool
 }
 
-func (c *gated) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	c.gate.pass()
-	if c.listens.Load() && c.ears.pass() {
+func (g *gated) Read(b []byte) (int, error) {
+	n, err := g.Conn.Read(b)
+	g.gate.pass()
+	if g.listens.Load() && g.ears.pass() {
 		return 0, io.ErrUnexpectedEOF // what came meanwhile is lost
 	}
 	return n, err
 }
 
-func (c *gated) Write(b []byte) (int, error) {
-	c.gate.pass()
+func (g *gated) Write(b []byte) (int, error) {
+	g.gate.pass()
 	if bytes.Contains(bytes.ToLower(b), []byte("subscribe")) {
-		c.listens.Store(true)
+		g.listens.Store(true)
 	}
-	return c.Conn.Write(b)
+	return g.Conn.Write(b)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-func TestLoadDuringAnothersInvalidation(t *testing.T) {
+func TestLoadDuringRemoteInvalidation(t *testing.T) {
 	t.Parallel()
 	_, _, b, va, vb := pair(t, Options{})
 	con := &console{}
@@ -36,9 +36,9 @@ func TestLoadDuringAnothersInvalidation(t *testing.T) {
 	}
 }
 
-// TestInvalidateWithoutTheChannel verifies that heartbeats deliver invalidations that the
+// TestInvalidateWithoutChannel verifies that heartbeats deliver invalidations that the
 // channel has lost.
-func TestInvalidateWithoutTheChannel(t *testing.T) {
+func TestInvalidateWithoutChannel(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, vb := pair(t, Options{lease: 5 * time.Second})
 	con := &console{}
@@ -61,7 +61,7 @@ func TestInvalidateWithoutTheChannel(t *testing.T) {
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	const lease = 500 * time.Millisecond
-	s, a, b, va, vb := pair(t, Options{lease: lease, RedisTimeout: 50 * time.Millisecond})
+	s, a, b, va, vb := pair(t, Options{lease: lease, redisTimeout: 50 * time.Millisecond})
 	con := &console{}
 	want(t, va, con.read("a", "tag"), 1, Loaded)
 	// Reads continue with console calls, and none waits long for Redis.
@@ -73,8 +73,8 @@ func TestOutage(t *testing.T) {
 	// later.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := a.Invalidate(ctx, "tag"); !errors.Is(err, ErrUnconfirmed) {
-		t.Errorf("got %v, want %v", err, ErrUnconfirmed)
+	if err := a.Invalidate(ctx, "tag"); !errors.Is(err, errUnconfirmed) {
+		t.Errorf("got %v, want %v", err, errUnconfirmed)
 	}
 	want(t, va, con.read("a", "tag"), 4, Loaded)
 	s.Resume()
@@ -90,9 +90,9 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// TestWithoutALease verifies that no entry is valid without a lease, and that one is used only
+// TestWithoutLease verifies that no entry is valid without a lease, and that one is used only
 // if its load fails.
-func TestWithoutALease(t *testing.T) {
+func TestWithoutLease(t *testing.T) {
 	t.Parallel()
 	s, a, _, va, _ := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})
 	con := &console{}
@@ -113,20 +113,20 @@ func TestWithoutALease(t *testing.T) {
 	wantErr(t, va, con.read("b", "tag"), errDown)
 }
 
-// TestOutageOfTheOnlyReplica verifies that a replica that was alone goes on with its entries in
+// TestOutageOfOnlyReplica verifies that a replica that was alone goes on with its entries in
 // memory while Redis is away, until they expire or are invalidated. Its changes do not wait.
-func TestOutageOfTheOnlyReplica(t *testing.T) {
+func TestOutageOfOnlyReplica(t *testing.T) {
 	for name, told := range map[string]bool{"nobody seen": false, "told": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const lease = 500 * time.Millisecond
 			s := redistest.Start(t)
-			a := newReplica(t, s, Options{Policies: Policies{"k": {Life: time.Hour}}, OnlyReplica: told, lease: lease, RedisTimeout: 50 * time.Millisecond})
+			a := newReplica(t, s, Options{Policies: Policies{"k": {Life: time.Hour}}, OnlyReplica: told, lease: lease, redisTimeout: 50 * time.Millisecond})
 			va := view(t, a, Kind[int64]{})
 			con := &console{}
 			d := want(t, va, con.read("a", "tag"), 1, Loaded).Dependency
 			want(t, va, con.read("b", "other"), 2, Loaded)
-			waitFor(t, "a heartbeat", a.Alone)
+			waitFor(t, "a heartbeat", a.IsOnlyReplica)
 			s.Pause()
 			waitFor(t, "a failed heartbeat", func() bool { return !a.leased(time.Now()) && a.trusted(time.Now()) })
 			if !a.Valid(d) {
@@ -136,7 +136,7 @@ func TestOutageOfTheOnlyReplica(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			for range 100 { // it ends ctx if each waits for the time of a lease
-				if err := a.Invalidate(ctx, "tag"); !errors.Is(err, ErrUnconfirmed) {
+				if err := a.Invalidate(ctx, "tag"); !errors.Is(err, errUnconfirmed) {
 					t.Fatalf("got %v", err)
 				}
 			}
@@ -174,10 +174,10 @@ func TestUncertain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	overtaken := a.Overtaking()
+	expired := a.ExpiredSince()
 	uncertain(a, "tag")
-	if a.Valid(d) || overtaken(d) {
-		t.Errorf("valid %t, overtaken %t", a.Valid(d), overtaken(d))
+	if a.Valid(d) || expired(d) {
+		t.Errorf("valid %t, expired %t", a.Valid(d), expired(d))
 	}
 	con.err = errDown
 	want(t, va, con.read("a", "tag", "second"), 1, Stale)
@@ -196,10 +196,10 @@ func TestUncertain(t *testing.T) {
 	want(t, va, con.read("a", "tag", "second"), con.calls.Load()+1, Loaded)
 }
 
-// TestUnpublishedInvalidationEndsTheLease verifies that a replica stops serving until Redis
+// TestUnpublishedInvalidationEndsLease verifies that a replica stops serving until Redis
 // has received its invalidation. It could otherwise read the invalidated entry from Redis
 // again.
-func TestUnpublishedInvalidationEndsTheLease(t *testing.T) {
+func TestUnpublishedInvalidationEndsLease(t *testing.T) {
 	t.Parallel()
 	s, a, _, va, _ := pair(t, Options{})
 	con := &console{}
@@ -266,7 +266,7 @@ func TestLostState(t *testing.T) {
 			want(t, vb, con.read("a", "tag"), 1, Redis)
 			epoch := a.log.Now().Epoch
 			lose(s, a)
-			if err := a.Invalidate(t.Context(), "another"); err != nil && !errors.Is(err, ErrUnconfirmed) {
+			if err := a.Invalidate(t.Context(), "another"); err != nil && !errors.Is(err, errUnconfirmed) {
 				t.Error(err)
 			}
 			for _, c := range []*Cache{a, b} {
@@ -295,14 +295,14 @@ func TestLeaving(t *testing.T) {
 	if took := time.Since(begun); took > longLease/2 {
 		t.Errorf("waited %v for a replica that has left", took)
 	}
-	if err := b.Invalidate(t.Context(), "tag"); !errors.Is(err, ErrUnconfirmed) {
+	if err := b.Invalidate(t.Context(), "tag"); !errors.Is(err, errUnconfirmed) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// TestRestartOfTheOnlyReplica verifies that the next replica uses the entries of the last one
+// TestRestartOfOnlyReplica verifies that the next replica uses the entries of the last one
 // that left.
-func TestRestartOfTheOnlyReplica(t *testing.T) {
+func TestRestartOfOnlyReplica(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	o := Options{Policies: Policies{"k": minute}, lease: 500 * time.Millisecond}

@@ -30,22 +30,22 @@ type work struct {
 	key    key
 	policy Policy
 	dependencies
-	refresh  bool
-	of       RefreshID
-	maxAge   time.Duration // 0: any
-	patience *Patience
-	reserve  func() bool // Read.HasFallback
-	load     func(ctx context.Context) (any, error)
-	encode   func(any) ([]byte, error)
-	decode   func([]byte) (any, error)
-	size     func(any) int
-	negative func(error) bool
-	final    func(error) bool
-	refused  func(error) bool
-	cached   func() *entry // returns the entry in memory; nil: there is none
-	onLoaded func(*entry)  // is called with the entry; may be nil
-	part     string        // the key's Part, whose index is index; empty: none
-	index    key
+	refresh   bool
+	refreshID RefreshID
+	maxAge    time.Duration // 0: any
+	staleWait *StaleWait
+	reserve   func() bool // Read.HasFallback
+	load      func(ctx context.Context) (any, error)
+	encode    func(any) ([]byte, error)
+	decode    func([]byte) (any, error)
+	size      func(any) int
+	negative  func(error) bool
+	final     func(error) bool
+	refused   func(error) bool
+	cached    func() *entry // returns the entry in memory; nil: there is none
+	onLoaded  func(*entry)  // is called with the entry; may be nil
+	element   string        // the key's Part, whose index is index; empty: none
+	index     key
 }
 
 // hasFallback reports whether the reader has another answer if the load takes long.
@@ -58,8 +58,8 @@ func (w *work) acceptsLoadOf(other *work) bool {
 
 // loads are the loads under way in this process.
 type loads struct {
-	mu sync.Mutex
-	of map[key]*sharedLoad // the load that a new read may join
+	mu    sync.Mutex
+	byKey map[key]*sharedLoad // the load that a new read may join
 }
 
 // sharedLoad is one load and the reads that wait for it.
@@ -95,7 +95,7 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 		c.reportServed(w, Loaded, time.Since(begun), err)
 		return value, Info{Source: Loaded, Age: time.Since(begun), Expires: begun}, err
 	}
-	if e, slow := c.awaitPatiently(ctx, f, w); slow && e == nil {
+	if e, slow := c.awaitOrStale(ctx, f, w); slow && e == nil {
 		return nil, Info{}, ErrSlow
 	} else if slow {
 		c.reportServed(w, Stale, 0, nil)
@@ -152,12 +152,12 @@ func (c *Cache) join(ctx context.Context, w *work) (_ *sharedLoad, own bool) {
 	if c.off.Load() {
 		return nil, false
 	}
-	f := c.loads.of[w.key]
+	f := c.loads.byKey[w.key]
 	if f != nil && f.Abandoned() {
 		f = nil
 	}
 	sure := c.trusted(time.Now())
-	if f != nil && w.acceptsLoadOf(f.work) && (!f.begun || !w.refresh && sure && c.log.Current(f.snapshot.Seq, w.slots, f.work.of)) && f.Join() {
+	if f != nil && w.acceptsLoadOf(f.work) && (!f.begun || !w.refresh && sure && c.log.Current(f.snapshot.Seq, w.slots, f.work.refreshID)) && f.Join() {
 		f.refresh = f.refresh || w.refresh
 		return f, false
 	}
@@ -178,7 +178,7 @@ func (c *Cache) startLoad(ctx context.Context, f *sharedLoad) {
 	} else {
 		f.Call = flight.New[result](ctx)
 	}
-	c.loads.of[f.work.key] = f
+	c.loads.byKey[f.work.key] = f
 	c.tasks.Go(func() {
 		defer release()
 		if f.background {
@@ -210,7 +210,7 @@ func (c *Cache) renew(ctx context.Context, w *work, e *entry) {
 func (c *Cache) startInBackground(ctx context.Context, f *sharedLoad) {
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
-	if c.loads.of[f.work.key] != nil || c.off.Load() {
+	if c.loads.byKey[f.work.key] != nil || c.off.Load() {
 		<-c.slots
 		return
 	}
@@ -228,8 +228,8 @@ func (c *Cache) removeAbandoned(f *sharedLoad) {
 
 // remove closes a load to further readers. The caller holds mu.
 func (l *loads) remove(f *sharedLoad) {
-	if l.of[f.work.key] == f {
-		delete(l.of, f.work.key)
+	if l.byKey[f.work.key] == f {
+		delete(l.byKey, f.work.key)
 	}
 }
 
@@ -268,35 +268,35 @@ func (c *Cache) call(ctx context.Context, w *work) (value any, err error) {
 // entry makes an entry of a loaded value.
 func (c *Cache) entry(w *work, value any, id uint64, begun time.Time, cost time.Duration, seq uint64) *entry {
 	return &entry{
-		value: value, id: id, begun: begun, cost: cost, seq: seq, of: w.of, dependencies: w.dependencies,
-		fresh: begun.Add(w.policy.Life), ends: begun.Add(w.policy.lifetime()), part: w.part,
+		value: value, id: id, begun: begun, cost: cost, seq: seq, refreshID: w.refreshID, dependencies: w.dependencies,
+		fresh: begun.Add(w.policy.Life), ends: begun.Add(w.policy.lifetime()), element: w.element,
 	}
 }
 
-// keep puts an entry into memory if it is current.
-func (c *Cache) keep(w *work, e *entry) {
-	if !time.Now().Before(e.ends) || !c.log.Current(e.seq, e.slots, e.of) {
+// putInMemory puts an entry into memory if it is current.
+func (c *Cache) putInMemory(w *work, e *entry) {
+	if !time.Now().Before(e.ends) || !c.log.Current(e.seq, e.slots, e.refreshID) {
 		return
 	}
 	if e.err == nil {
 		e.size = w.size(e.value)
 	}
 	c.memory.Set(w.key, e)
-	if w.part != "" {
-		c.addIndex(w.index, w.dependencies, e, Part{wholePart, w.part})
+	if w.element != "" {
+		c.addIndex(w.index, w.dependencies, e, Element{notElement, w.element})
 	}
 	if e.err == nil && w.onLoaded != nil {
 		w.onLoaded(e)
 	}
 }
 
-// forget removes the entry of a key from memory, and with it its parts.
+// forget removes the entry of a key from memory, and with it its elements.
 func (c *Cache) forget(w *work) {
 	if e, ok := c.memory.Invalidate(w.key); ok {
-		e.gone.Store(true)
+		e.withdrawn.Store(true)
 	}
-	if w.part != "" {
-		c.removeIndex(w.index, w.part)
+	if w.element != "" {
+		c.removeIndex(w.index, w.element)
 	}
 }
 

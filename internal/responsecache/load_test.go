@@ -128,7 +128,7 @@ func TestCoalescing(t *testing.T) {
 	})
 }
 
-func TestLoadsThatBreak(t *testing.T) {
+func TestPanickingLoads(t *testing.T) {
 	for name, load := range map[string]func(context.Context) (int64, error){
 		"panic":  func(context.Context) (int64, error) { panic("swordfish") }, //nolint:forbidigo // what a Cache must survive
 		"Goexit": func(context.Context) (int64, error) { runtime.Goexit(); return 0, nil },
@@ -164,7 +164,7 @@ func TestEarlyRefresh(t *testing.T) {
 }
 
 func TestEarlyRefreshIsBounded(t *testing.T) {
-	o := Options{Policies: Policies{"k": {Life: 10 * time.Second, StaleWhileRevalidate: time.Hour}}, Refreshes: 3}
+	o := Options{Policies: Policies{"k": {Life: 10 * time.Second, StaleWhileRevalidate: time.Hour}}, refreshes: 3}
 	bubbleWith(t, o, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
 		for i := range 10 {
 			want(t, v, con.read(fmt.Sprint(i)), int64(i+1), Loaded)

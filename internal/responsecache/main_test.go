@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 
 var (
 	errDown    = errors.New("the console is down")
-	errMissing = errors.New("no such thing")
+	errMissing = errors.New("no such entity")
 	errDenied  = errors.New("denied")
 )
 
@@ -81,8 +81,8 @@ func newReplica(t testing.TB, s *redistest.Server, o Options) *Cache {
 	if o.lease == 0 {
 		o.lease = longLease
 	}
-	if o.RedisTimeout == 0 {
-		o.RedisTimeout = 10 * time.Second
+	if o.redisTimeout == 0 {
+		o.redisTimeout = 10 * time.Second
 	}
 	c := newCache(t, o)
 	waitLeased(t, c)

@@ -174,7 +174,7 @@ func TestLifetimes(t *testing.T) {
 		})
 	})
 	t.Run("off", func(t *testing.T) {
-		bubbleWith(t, Options{Off: true, Policies: Policies{"k": minute}}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		bubbleWith(t, Options{off: true, Policies: Policies{"k": minute}}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 			var reads sync.WaitGroup
 			for range 10 {
 				reads.Go(func() { _, _, _ = v.Get(t.Context(), con.read("a")) })
@@ -197,7 +197,7 @@ func TestKeysDoNotCollide(t *testing.T) {
 		want(t, v, bob, 3, Loaded)
 		want(t, v, con.read("a"), 1, Memory)
 		bob.Principal = ""
-		wantErr(t, v, bob, ErrPrincipal)
+		wantErr(t, v, bob, errPrincipal)
 	})
 }
 
@@ -238,7 +238,7 @@ func TestForget(t *testing.T) {
 		}
 		want(t, v, con.read("a"), 3, Loaded)
 		want(t, v, bob, 2, Memory)
-		if err := c.Forget(t.Context(), ""); !errors.Is(err, ErrPrincipal) {
+		if err := c.Forget(t.Context(), ""); !errors.Is(err, errPrincipal) {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -49,8 +49,8 @@ type truth struct {
 	loads     atomic.Int64
 }
 
-// fact is an answer of the model's console.
-type fact struct {
+// modelValue is an answer of the model's console.
+type modelValue struct {
 	Principal string
 	Entity    int
 	Version   int64
@@ -67,7 +67,7 @@ func (t *truth) refreshedAt(kind, principal string) *atomic.Int64 {
 // modelReplica is a replica with its views and its connection to Redis.
 type modelReplica struct {
 	cache *Cache
-	views map[string]*View[*fact]
+	views map[string]*View[*modelValue]
 	gate  *gate // all of its way to Redis
 	ears  *gate // its channel's
 	// own are the versions below which this replica must not answer, confirmed or not.
@@ -91,7 +91,7 @@ type model struct {
 }
 
 func (m *model) newReplica() *modelReplica {
-	r := &modelReplica{gate: newGate(), ears: newGate(), views: map[string]*View[*fact]{}}
+	r := &modelReplica{gate: newGate(), ears: newGate(), views: map[string]*View[*modelValue]{}}
 	o := clientOptions(m.t, m.server)
 	dialer := o.NewDialer()
 	o.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -102,17 +102,17 @@ func (m *model) newReplica() *modelReplica {
 		return &gated{Conn: conn, gate: r.gate, ears: r.ears}, nil
 	}
 	client := redis.NewClient(o)
-	c, err := New(Options{Redis: client, Policies: modelPolicies(), LockWait: 100 * time.Millisecond, lease: modelLease})
+	c, err := New(Options{Redis: client, Policies: modelPolicies(), lockWait: 100 * time.Millisecond, lease: modelLease})
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	r.cache = c
 	for name := range modelPolicies() {
-		r.views[name] = view(m.t, c, Kind[*fact]{Name: name})
+		r.views[name] = view(m.t, c, Kind[*modelValue]{Name: name})
 	}
 	r.close = func() {
-		r.gate.reopen()
-		r.ears.reopen()
+		r.gate.unblock()
+		r.ears.unblock()
 		c.Close()
 		_ = client.Close()
 	}
@@ -138,14 +138,14 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 	if rng.IntN(50) == 0 {
 		delay *= 100
 	}
-	got, info, err := r.views[kind].Get(ctx, Read[*fact]{
+	got, info, err := r.views[kind].Get(ctx, Read[*modelValue]{
 		Key:       Key{Principal: principal, Call: fmt.Sprint(entity)},
 		Tags:      []string{fmt.Sprint("entity:", entity), "everything"},
 		SoftTag:   soft,
 		Refresh:   renewal != 0,
 		RefreshID: renewal,
-		Load: func(ctx context.Context) (*fact, error) {
-			f := &fact{Principal: principal, Entity: entity, Begun: int64(time.Since(m.start))}
+		Load: func(ctx context.Context) (*modelValue, error) {
+			f := &modelValue{Principal: principal, Entity: entity, Begun: int64(time.Since(m.start))}
 			f.Version = m.truth.versions[entity].Load()
 			m.truth.loads.Add(1)
 			select {
@@ -206,7 +206,7 @@ func (m *model) write(r *modelReplica, rng *rand.Rand) error {
 	case err == nil:
 		m.confirmed.Add(1)
 		storeMax(&m.truth.confirmed[entity], version)
-	case errors.Is(err, ErrUnconfirmed):
+	case errors.Is(err, errUnconfirmed):
 		m.unconfirmed.Add(1)
 	default:
 		return err
@@ -252,8 +252,8 @@ func (m *model) work(stop <-chan struct{}, rng *rand.Rand, writer bool) {
 	}
 }
 
-// trouble is one fault with its begin and end.
-func (m *model) trouble(rng *rand.Rand) {
+// injectFault is one fault with its begin and end.
+func (m *model) injectFault(rng *rand.Rand) {
 	nap := func(most time.Duration) { time.Sleep(time.Duration(rng.Int64N(int64(most)))) }
 	client := newClient(m.t, m.server)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -275,9 +275,9 @@ func (m *model) trouble(rng *rand.Rand) {
 	case 6:
 		client.FlushAll(ctx)
 	case 7, 8: // a replica hangs, or its network does
-		some.gate.shut()
+		some.gate.block()
 		nap(4 * modelLease)
-		some.gate.reopen()
+		some.gate.unblock()
 	case 9: // the console is down
 		m.truth.fail.Store(true)
 		nap(modelLease)
@@ -292,18 +292,18 @@ func (m *model) trouble(rng *rand.Rand) {
 		old.close()
 	case 11: // a key is evicted
 		client.Del(ctx, stateKeys(some.cache)[rng.IntN(2)])
-	case 12, 13: // a replica hears no news, and does not know
-		some.ears.shut()
+	case 12, 13: // a replica misses messages, and does not know
+		some.ears.block()
 		nap(4 * modelLease)
-		some.ears.reopen()
+		some.ears.unblock()
 	case 14, 15: // the state is lost while a replica hangs
-		some.gate.shut()
-		some.ears.shut()
+		some.gate.block()
+		some.ears.block()
 		nap(4 * modelLease)
 		client.FlushAll(ctx)
 		nap(modelLease / 10)
-		some.gate.reopen()
-		some.ears.reopen()
+		some.gate.unblock()
+		some.ears.unblock()
 	}
 	nap(2 * modelLease)
 }
@@ -334,7 +334,7 @@ func TestModel(t *testing.T) {
 	time.Sleep(2 * modelLease)
 	rng := rand.New(rand.NewPCG(seed, 1<<32))
 	for end := time.Now().Add(*modelTime); time.Now().Before(end) && !t.Failed(); {
-		m.trouble(rng)
+		m.injectFault(rng)
 	}
 	close(stop)
 	workers.Wait()

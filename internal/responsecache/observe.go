@@ -16,7 +16,7 @@ const (
 	// Evicted: an entry left the memory to keep it within its bound.
 	Evicted EventType = "evicted"
 	// Unshared: an entry was not written to Redis, since the replica or the principal has
-	// reached its quota.
+	// reached its storage limit.
 	Unshared EventType = "unshared"
 	// Invalidated: an invalidation ended. Took is how long the caller waited for the other
 	// replicas, and Failed says that it is unconfirmed.

@@ -25,16 +25,16 @@ type Policy struct {
 	Negative time.Duration
 }
 
-// maxKept bounds how long an entry is kept, so that the replicas' invalidations outlive it.
-const maxKept = invalidation.MaxLifetime
+// maxTTL bounds how long an entry is kept, so that the replicas' invalidations outlive it.
+const maxTTL = invalidation.MaxLifetime
 
 // Validate returns an error if a time is negative, or if Life and its windows exceed 12 h.
 func (p Policy) Validate() error {
 	switch {
 	case p.Life < 0 || p.StaleWhileRevalidate < 0 || p.StaleIfError < 0 || p.Negative < 0:
 		return errors.New("a time is negative")
-	case p.lifetime() > maxKept || p.Negative > maxKept:
-		return fmt.Errorf("kept for longer than %v", maxKept)
+	case p.lifetime() > maxTTL || p.Negative > maxTTL:
+		return fmt.Errorf("kept for longer than %v", maxTTL)
 	}
 	return nil
 }

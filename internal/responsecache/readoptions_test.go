@@ -45,7 +45,7 @@ func TestMaxAge(t *testing.T) {
 			}()
 		}
 		if a, b := <-results, <-results; a != b || con.calls.Load() != before+1 {
-			t.Errorf("two of one wish were given %d and %d by %d loads", a, b, con.calls.Load()-before)
+			t.Errorf("two of one refresh were given %d and %d by %d loads", a, b, con.calls.Load()-before)
 		}
 	})
 }
@@ -53,9 +53,9 @@ func TestMaxAge(t *testing.T) {
 // TestPeek verifies that Peek also finds single entities.
 func TestPeek(t *testing.T) {
 	bubble(t, Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
-		read := func(part string) Read[int64] {
+		read := func(element string) Read[int64] {
 			r := con.read("of ", "tag")
-			r.Part = part
+			r.Element = element
 			return r
 		}
 		peek := func(principal string, n int) Info {
@@ -88,9 +88,9 @@ func TestPeek(t *testing.T) {
 func TestPeekStale(t *testing.T) {
 	failed := errors.New("the console failed")
 	bubble(t, Policy{Life: 10 * time.Second, StaleIfError: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
-		for _, part := range []string{"a", "b"} {
-			r := con.read("of ", "tag "+part)
-			r.Part = part
+		for _, element := range []string{"a", "b"} {
+			r := con.read("of ", "tag "+element)
+			r.Element = element
 			if _, _, err := v.Get(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
@@ -113,14 +113,14 @@ func TestPeekStale(t *testing.T) {
 		peek("alice", 0, errMissing)
 		peek("alice", 0, errDenied)
 		peek("another", 0, failed)
-		if err := c.Invalidate(t.Context(), "tag a"); err != nil { // the tags of the first part are those of all
+		if err := c.Invalidate(t.Context(), "tag a"); err != nil { // the tags of the first element are those of all
 			t.Fatal(err)
 		}
 		peek("alice", 0, failed)
 	})
 	bubble(t, Policy{Life: 10 * time.Second, StaleIfError: time.Minute}, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
 		r := con.read("of ", "tag")
-		r.Part = "a"
+		r.Element = "a"
 		want(t, v, r, 1, Loaded)
 		time.Sleep(70 * time.Second)
 		if found, _, _ := v.PeekStale(Key{Principal: "alice", Call: "of "}, []string{"a"}, failed); len(found) > 0 {
@@ -173,16 +173,16 @@ func TestDependenciesOfDifferentAges(t *testing.T) {
 	})
 }
 
-// TestADependencyIsAsOldAsItsOldestPart also verifies that a refresh spares a combination only
-// if it spares each part.
-func TestADependencyIsAsOldAsItsOldestPart(t *testing.T) {
+// TestDependencyHasOldestAge also verifies that a refresh spares a combination only
+// if it spares each element.
+func TestDependencyHasOldestAge(t *testing.T) {
 	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		of := NewRefreshID()
 		old := want(t, v, softRead(con, "old"), 1, Loaded).Dependency
 		time.Sleep(time.Second)
 		renewed := want(t, v, refresh(con, "renewed", of), 2, Loaded).Dependency
-		parts := [][]Dependency{{old, renewed}, {renewed, old}}
-		for i, deps := range parts {
+		elements := [][]Dependency{{old, renewed}, {renewed, old}}
+		for i, deps := range elements {
 			if d := Combine(deps...); !d.Begun().Equal(old.Begun()) || !c.Valid(d) {
 				t.Errorf("%d: begun %v after its oldest part, valid: %t", i, d.Begun().Sub(old.Begun()), c.Valid(d))
 			}
@@ -193,7 +193,7 @@ func TestADependencyIsAsOldAsItsOldestPart(t *testing.T) {
 		if !c.Valid(renewed) || !c.Valid(Combine(renewed, renewed)) {
 			t.Error("what was read for the renewal is not spared")
 		}
-		for i, deps := range parts {
+		for i, deps := range elements {
 			if c.Valid(Combine(deps...)) {
 				t.Errorf("%d: what is made of something older, too, is spared", i)
 			}
@@ -201,16 +201,16 @@ func TestADependencyIsAsOldAsItsOldestPart(t *testing.T) {
 	})
 }
 
-// TestEachPartOfADependencyHasItsOwnRefresh verifies that parts loaded for different refreshes, or for none, do not
+// TestDependencyRefreshesAreIndependent verifies that elements loaded for different refreshes, or for none, do not
 // outdate each other. Such a query would be executed again and again.
-func TestEachPartOfADependencyHasItsOwnRefresh(t *testing.T) {
+func TestDependencyRefreshesAreIndependent(t *testing.T) {
 	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		soft := func(call, tag string, of RefreshID) Read[int64] {
 			r := con.read(call, "company")
 			r.SoftTag, r.Refresh, r.RefreshID = tag, of != 0, of
 			return r
 		}
-		overtaken := c.Overtaking()
+		expired := c.ExpiredSince()
 		first, second := NewRefreshID(), NewRefreshID()
 		a := want(t, v, soft("a", "A", first), 1, Loaded).Dependency
 		b := want(t, v, soft("b", "B", second), 2, Loaded).Dependency
@@ -226,20 +226,20 @@ func TestEachPartOfADependencyHasItsOwnRefresh(t *testing.T) {
 			"all":             {other, b, a},
 			"nested":          {Combine(a, b), other},
 		} {
-			if d := Combine(deps...); !c.Valid(d) || !c.Current(d) || c.Ended(d) || overtaken(d) {
-				t.Errorf("%s: valid %t, current %t, ended %t, overtaken %t", name, c.Valid(d), c.Current(d), c.Ended(d), overtaken(d))
+			if d := Combine(deps...); !c.Valid(d) || !c.Current(d) || c.Ended(d) || expired(d) {
+				t.Errorf("%s: valid %t, current %t, ended %t, expired %t", name, c.Valid(d), c.Current(d), c.Ended(d), expired(d))
 			}
 		}
 		// The failure of a read has no dependency. It makes an answer invalid, but not outdated.
-		if d := Combine(a, Dependency{}); c.Valid(d) || c.Current(d) || overtaken(d) {
-			t.Errorf("with a failure: valid %t, current %t, overtaken %t", c.Valid(d), c.Current(d), overtaken(d))
+		if d := Combine(a, Dependency{}); c.Valid(d) || c.Current(d) || expired(d) {
+			t.Errorf("with a failure: valid %t, current %t, expired %t", c.Valid(d), c.Current(d), expired(d))
 		}
 		if err := c.Expire(t.Context(), NewRefreshID(), "B"); err != nil {
 			t.Fatal(err)
 		}
 		for name, d := range map[string]Dependency{"": Combine(a, b), " with a failure": Combine(Dependency{}, b), " nested": Combine(Combine(b, a), other)} {
-			if c.Valid(d) || !overtaken(d) || c.Overtaking()(d) {
-				t.Errorf("after a later refresh%s: valid %t, overtaken %t, later %t", name, c.Valid(d), overtaken(d), c.Overtaking()(d))
+			if c.Valid(d) || !expired(d) || c.ExpiredSince()(d) {
+				t.Errorf("after a later refresh%s: valid %t, expired %t, later %t", name, c.Valid(d), expired(d), c.ExpiredSince()(d))
 			}
 		}
 	})

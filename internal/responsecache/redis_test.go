@@ -26,7 +26,7 @@ func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *Vi
 	}
 	a, b = newReplica(t, s, o), newReplica(t, s, o)
 	waitIdle(t, a)
-	waitFor(t, "each to know of the other", func() bool { return !a.Alone() && !b.Alone() })
+	waitFor(t, "each to know of the other", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
 	return s, a, b, view(t, a, Kind[int64]{}), view(t, b, Kind[int64]{})
 }
 
@@ -77,9 +77,9 @@ func TestReplicasShareAnswers(t *testing.T) {
 	want(t, vb, con.read("a", "tag"), 5, Loaded)
 }
 
-// TestInvalidationOfADemotedPrimary verifies that an invalidation that a former master
+// TestInvalidationOfDemotedPrimary verifies that an invalidation that a former master
 // received is published again to replicas that have switched to the new one.
-func TestInvalidationOfADemotedPrimary(t *testing.T) {
+func TestInvalidationOfDemotedPrimary(t *testing.T) {
 	t.Parallel()
 	old, now := redistest.Start(t), redistest.Start(t)
 	var master atomic.Pointer[redistest.Server]
@@ -91,7 +91,7 @@ func TestInvalidationOfADemotedPrimary(t *testing.T) {
 		},
 	})
 	t.Cleanup(func() { _ = late.Close() })
-	o := Options{Policies: Policies{"k": minute}, Eagerness: -1, RedisTimeout: 10 * time.Second, lease: time.Second}
+	o := Options{Policies: Policies{"k": minute}, Eagerness: -1, redisTimeout: 10 * time.Second, lease: time.Second}
 	b := newReplica(t, now, o)
 	o.Redis = late
 	a := newCache(t, o)
@@ -111,7 +111,7 @@ func TestInvalidationOfADemotedPrimary(t *testing.T) {
 	})
 }
 
-func TestOtherVersionsShareInvalidationsOnly(t *testing.T) {
+func TestVersionsShareOnlyInvalidations(t *testing.T) {
 	t.Parallel()
 	s, a, _, va, _ := pair(t, Options{})
 	next := newReplica(t, s, Options{Policies: Policies{"k": minute}, Version: "2"})
@@ -126,7 +126,7 @@ func TestOtherVersionsShareInvalidationsOnly(t *testing.T) {
 	want(t, v, con.read("a", "tag"), 3, Loaded)
 }
 
-func TestRedisHoldsNoPrincipalNames(t *testing.T) {
+func TestRedisContainsNoPrincipalNames(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, _ := pair(t, Options{})
 	client := a.opts.Redis
@@ -181,7 +181,7 @@ func TestEntriesAreBoundToTheirPrincipal(t *testing.T) {
 func TestThousandReadsOnTwoReplicas(t *testing.T) {
 	t.Parallel()
 	const life = 3 * time.Second
-	_, _, _, va, vb := pair(t, Options{LockWait: 20 * time.Second, Policies: Policies{"k": {Life: life, StaleIfError: time.Minute}}})
+	_, _, _, va, vb := pair(t, Options{lockWait: 20 * time.Second, Policies: Policies{"k": {Life: life, StaleIfError: time.Minute}}})
 	con := &console{}
 	want(t, va, con.read("a"), 1, Loaded)
 	time.Sleep(life)
@@ -203,7 +203,7 @@ func TestThousandReadsOnTwoReplicas(t *testing.T) {
 func TestReplicasShareRefreshes(t *testing.T) {
 	t.Parallel()
 	const life = 3 * time.Second
-	_, a, _, va, vb := pair(t, Options{LockWait: 20 * time.Second, Policies: Policies{"k": {Life: life, StaleWhileRevalidate: time.Minute}}})
+	_, a, _, va, vb := pair(t, Options{lockWait: 20 * time.Second, Policies: Policies{"k": {Life: life, StaleWhileRevalidate: time.Minute}}})
 	con := &console{}
 	want(t, va, con.read("a"), 1, Loaded)
 	shared(t, a, 1)
@@ -221,9 +221,9 @@ func TestReplicasShareRefreshes(t *testing.T) {
 	wantCalls(t, con, 2)
 }
 
-func TestLockOfADeadReplica(t *testing.T) {
+func TestLockOfDeadReplica(t *testing.T) {
 	t.Parallel()
-	_, a, _, _, vb := pair(t, Options{LockWait: 200 * time.Millisecond})
+	_, a, _, _, vb := pair(t, Options{lockWait: 200 * time.Millisecond})
 	con := &console{}
 	name := digest("", key{"k", "alice", "a"})
 	if found, err := a.redis.getOrLock(t.Context(), name, "a replica that died", 0, true); !found.locked || err != nil {
@@ -270,7 +270,7 @@ func TestNoStampedeWithoutRedis(t *testing.T) {
 // do not.
 func TestSlowRedis(t *testing.T) {
 	t.Parallel()
-	s, _, _, va, _ := pair(t, Options{RedisTimeout: 50 * time.Millisecond})
+	s, _, _, va, _ := pair(t, Options{redisTimeout: 50 * time.Millisecond})
 	con := &console{}
 	want(t, va, con.read("warm up"), 1, Loaded)
 	s.Pause()
@@ -296,7 +296,7 @@ func TestStaleFromRedis(t *testing.T) {
 	wantErr(t, vb, con.read("a", "tag"), errDown)
 }
 
-func TestClientsThatIgnoreContexts(t *testing.T) {
+func TestClientsIgnoringContexts(t *testing.T) {
 	for _, client := range []redis.UniversalClient{
 		redis.NewClient(&redis.Options{}), redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}}),
 	} {
@@ -308,22 +308,22 @@ func TestClientsThatIgnoreContexts(t *testing.T) {
 	}
 }
 
-// TestAlone verifies that a single replica makes no unnecessary reads from Redis and removes
+// TestOnlyReplica verifies that a single replica makes no unnecessary reads from Redis and removes
 // wrong entries. It shares entries as soon as there is another replica.
-func TestAlone(t *testing.T) {
+func TestOnlyReplica(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	o := Options{Policies: Policies{"k": {Life: maxUnsharedLife}, "long": minute}, Eagerness: -1}
 	a := newReplica(t, s, o)
 	waitIdle(t, a)
-	waitFor(t, "being alone", a.Alone)
+	waitFor(t, "being alone", a.IsOnlyReplica)
 	va, long, con := view(t, a, Kind[int64]{}), view(t, a, Kind[int64]{Name: "long"}), &console{}
 	want(t, va, con.read("a", "tag"), 1, Loaded)
 	want(t, long, con.read("a", "tag"), 2, Loaded)
 	shared(t, a, 1)
 
 	b := newReplica(t, s, o)
-	waitFor(t, "company", func() bool { return !a.Alone() && !b.Alone() })
+	waitFor(t, "company", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
 	vb := view(t, b, Kind[int64]{})
 	want(t, vb, con.read("a", "tag"), 3, Loaded)
 	shared(t, a, 2)
@@ -336,7 +336,7 @@ func TestAlone(t *testing.T) {
 
 	b.Close()
 	a.invalidator.Renew()
-	waitFor(t, "being alone", a.Alone)
+	waitFor(t, "being alone", a.IsOnlyReplica)
 	refresh := con.read("a", "tag")
 	refresh.Refresh = true
 	want(t, va, refresh, 5, Loaded)

@@ -30,21 +30,21 @@ var errPaused = errors.New("responsecache: Redis is paused after a failure")
 
 // redisStore keeps entries in Redis. Its callers treat every error as a miss.
 type redisStore struct {
-	client  redis.UniversalClient
-	scripts scripts
-	prefix  string
-	timeout time.Duration
-	lock    time.Duration
-	places  chan struct{}
-	pause   backoff.Pause
-	quota   *quota
-	failed  func(ctx context.Context, err error)
+	client    redis.UniversalClient
+	scripts   scripts
+	prefix    string
+	timeout   time.Duration
+	lock      time.Duration
+	semaphore chan struct{}
+	pause     backoff.Pause
+	storage   *storageLimit
+	failed    func(ctx context.Context, err error)
 }
 
 func newRedisStore(o Options, s scripts) *redisStore {
 	return &redisStore{
-		client: o.Redis, scripts: s, prefix: o.Prefix, timeout: o.RedisTimeout, lock: o.LockWait,
-		places: make(chan struct{}, maxCommands), quota: newQuota(o.MaxBytes, time.Now()),
+		client: o.Redis, scripts: s, prefix: o.Prefix, timeout: o.redisTimeout, lock: o.lockWait,
+		semaphore: make(chan struct{}, maxCommands), storage: newStorageLimit(o.MaxBytes, time.Now()),
 		failed: func(ctx context.Context, err error) {
 			if o.Observe != nil {
 				o.Observe(Event{Type: RedisFailed})
@@ -69,12 +69,12 @@ func (s *redisStore) note(ctx context.Context, err error) {
 // acquire waits until another command may be sent. leave must be called after it.
 func (s *redisStore) acquire(ctx context.Context) (leave func(), err error) {
 	select {
-	case s.places <- struct{}{}:
+	case s.semaphore <- struct{}{}:
 	default:
 		timer := time.NewTimer(acquireTimeout)
 		defer timer.Stop()
 		select {
-		case s.places <- struct{}{}:
+		case s.semaphore <- struct{}{}:
 		case <-timer.C:
 			return nil, errPaused
 		case <-ctx.Done():
@@ -82,10 +82,10 @@ func (s *redisStore) acquire(ctx context.Context) (leave func(), err error) {
 		}
 	}
 	if !s.open() {
-		<-s.places
+		<-s.semaphore
 		return nil, errPaused
 	}
-	return func() { <-s.places }, nil
+	return func() { <-s.semaphore }, nil
 }
 
 // keys returns the keys of an entry and of its load's lock, in one slot of Redis Cluster.
@@ -101,8 +101,8 @@ type serverTime struct {
 
 // local converts a time of the server's clock (milliseconds) to this process's clock. It is
 // rather too early than too late.
-func (m serverTime) local(begun int64) time.Time {
-	return m.sent.Add(-time.Duration(m.server-begun+1) * time.Millisecond)
+func (t serverTime) local(begun int64) time.Time {
+	return t.sent.Add(-time.Duration(t.server-begun+1) * time.Millisecond)
 }
 
 // lookup is the result of getOrLock.
@@ -155,7 +155,7 @@ func (s *redisStore) put(ctx context.Context, digest, token string, data []byte,
 
 // remove removes an entry, and releases token's lock, if there is one.
 func (s *redisStore) remove(ctx context.Context, digest, token string) {
-	s.quota.free(digest)
+	s.storage.free(digest)
 	s.share(ctx, digest, token, "remove")
 }
 

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestAPauseHoldsNoQuota verifies that reads during a pause of Redis hold no quota afterwards.
-func TestAPauseHoldsNoQuota(t *testing.T) {
+// TestPauseReleasesStorage verifies that reads during a pause of Redis hold no storage afterwards.
+func TestPauseReleasesStorage(t *testing.T) {
 	s := newRedisStore(Options{}.withDefaults(), newScripts())
 	s.pause.Start(time.Hour)
 	for range maxCommands {

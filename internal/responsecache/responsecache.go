@@ -36,11 +36,11 @@ import (
 )
 
 var (
-	// ErrPrincipal is the error of a read without a principal.
-	ErrPrincipal = errors.New("responsecache: no principal")
-	// ErrUnconfirmed says that an invalidation holds in this process, but perhaps not yet on
-	// another replica (invalidation.ErrUnconfirmed).
-	ErrUnconfirmed = invalidation.ErrUnconfirmed
+	// errPrincipal is the error of a read without a principal.
+	errPrincipal = errors.New("responsecache: no principal")
+	// errUnconfirmed says that an invalidation holds in this process, but perhaps not yet on
+	// another replica (invalidation.errUnconfirmed).
+	errUnconfirmed = invalidation.ErrUnconfirmed
 )
 
 // DefaultPrefix begins the names of everything in Redis.
@@ -51,8 +51,8 @@ const DefaultMaxBytes = 256 << 20
 
 // Options are the parameters of a Cache.
 type Options struct {
-	// Off disables the cache: each read loads for itself.
-	Off bool
+	// off disables the cache: each read loads for itself.
+	off bool
 	// Policies is the table of lifetimes. A View needs a row for its kind.
 	Policies Policies
 	// MaxBytes bounds the memory by the sizes that the kinds estimate; default DefaultMaxBytes. It also
@@ -70,20 +70,20 @@ type Options struct {
 	// Version names the form of the encoded values. Replicas of different versions share
 	// invalidations, but no entries.
 	Version string
-	// RedisTimeout bounds a Redis command that a read waits for; default 100 ms. After one
+	// redisTimeout bounds a Redis command that a read waits for; default 100 ms. After one
 	// that failed, reads do not use Redis for a second.
-	RedisTimeout time.Duration
-	// LockWait is how long a read waits for another replica's load before it loads itself;
+	redisTimeout time.Duration
+	// lockWait is how long a read waits for another replica's load before it loads itself;
 	// default 1 s.
-	LockWait time.Duration
-	// Refreshes bounds the loads in the background; default 64. Beyond it, a later read loads.
-	Refreshes int
+	lockWait time.Duration
+	// refreshes bounds the loads in the background; default 64. Beyond it, a later read loads.
+	refreshes int
 	// Eagerness scales how early popular entries are renewed, in loads; default 1; negative:
 	// never.
 	Eagerness float64
-	// Patience bounds how long an operation waits for loads if it may get old entries instead;
+	// StaleWait bounds how long an operation waits for loads if it may get old entries instead;
 	// default: it waits until they end.
-	Patience time.Duration
+	StaleWait time.Duration
 	// Observe is called with events of reads.
 	Observe func(Event)
 	// Logger receives failures, without principals, keys and tags; default: discarded.
@@ -101,14 +101,14 @@ func (o Options) withDefaults() Options {
 	if o.Prefix == "" {
 		o.Prefix = DefaultPrefix
 	}
-	if o.RedisTimeout == 0 {
-		o.RedisTimeout = 100 * time.Millisecond
+	if o.redisTimeout == 0 {
+		o.redisTimeout = 100 * time.Millisecond
 	}
-	if o.LockWait == 0 {
-		o.LockWait = time.Second
+	if o.lockWait == 0 {
+		o.lockWait = time.Second
 	}
-	if o.Refreshes == 0 {
-		o.Refreshes = 64
+	if o.refreshes == 0 {
+		o.refreshes = 64
 	}
 	if o.Eagerness == 0 {
 		o.Eagerness = 1
@@ -125,9 +125,9 @@ func (o Options) Validate() error {
 		return err
 	}
 	switch {
-	case o.RedisTimeout < 0 || o.LockWait < 0 || o.Patience < 0:
+	case o.redisTimeout < 0 || o.lockWait < 0 || o.StaleWait < 0:
 		return errors.New("a time is negative")
-	case o.Refreshes < 0:
+	case o.refreshes < 0:
 		return errors.New("the number of refreshes is negative")
 	case !honoursContexts(o.Redis):
 		return errors.New("the Redis client does not honour contexts: set ContextTimeoutEnabled")
@@ -153,7 +153,7 @@ type Cache struct {
 	opts        Options
 	log         *invalidation.Log
 	memory      *otter.Cache[key, *entry]
-	seed        maphash.Seed // hashes the names of parts
+	seed        maphash.Seed // hashes the names of elements
 	invalidator *invalidation.Invalidator
 	redis       *redisStore // nil without Redis
 	loads       loads
@@ -172,9 +172,9 @@ func New(o Options) (*Cache, error) {
 		return nil, fmt.Errorf("responsecache: %w", err)
 	}
 	c := &Cache{opts: o.withDefaults(), seed: maphash.MakeSeed()}
-	c.slots = make(chan struct{}, c.opts.Refreshes)
-	c.loads.of = map[key]*sharedLoad{}
-	c.off.Store(o.Off)
+	c.slots = make(chan struct{}, c.opts.refreshes)
+	c.loads.byKey = map[key]*sharedLoad{}
+	c.off.Store(o.off)
 	c.ctx, c.end = context.WithCancel(context.Background())
 	memory, err := otter.New(&otter.Options[key, *entry]{
 		MaximumWeight: c.opts.MaxBytes,
@@ -200,7 +200,7 @@ func New(o Options) (*Cache, error) {
 		Prefix: c.opts.Prefix, OnlyReplica: c.opts.OnlyReplica, Lease: c.opts.lease, Logger: c.opts.Logger,
 		OnLease: func(held bool) { c.observe(Event{Type: Leased, Failed: !held}) },
 	}
-	if c.opts.Redis != nil && !o.Off {
+	if c.opts.Redis != nil && !o.off {
 		c.redis = newRedisStore(c.opts, newScripts())
 		shared.Redis = c.opts.Redis
 	}
@@ -263,12 +263,12 @@ func NewRefreshID() RefreshID { return invalidation.NewRefreshID() }
 
 // Expire is Invalidate for soft tags (Read.SoftTag), after all reads of a refresh, whose
 // entries it spares. Without a lease, as in an outage of Redis, it waits for the other
-// replicas no longer than RedisTimeout, and returns nil. They receive it as soon as possible.
+// replicas no longer than redisTimeout, and returns nil. They receive it as soon as possible.
 func (c *Cache) Expire(ctx context.Context, of RefreshID, tags ...string) error {
 	if c.leased(time.Now()) {
 		return c.invalidate(ctx, invalidation.SlotsOf(tags...), of)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.opts.RedisTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.opts.redisTimeout)
 	defer cancel()
 	_ = c.invalidate(ctx, invalidation.SlotsOf(tags...), of) // it goes on without confirmation
 	return nil
@@ -278,7 +278,7 @@ func (c *Cache) Expire(ctx context.Context, of RefreshID, tags ...string) error 
 // of them. Entries in Redis expire.
 func (c *Cache) Forget(ctx context.Context, principal string) error {
 	if principal == "" {
-		return ErrPrincipal
+		return errPrincipal
 	}
 	err := c.Invalidate(ctx, principalTag(principal))
 	for k := range c.memory.Keys() {
@@ -304,25 +304,25 @@ type key struct{ kind, principal, call string }
 
 // entry is an entry in memory. It is not changed, except for its atomic fields.
 type entry struct {
-	value any
-	err   error     // of a negative entry
-	id    uint64    // of the load, on whichever replica
-	begun time.Time // of the load
-	fresh time.Time // until then it is fresh
-	ends  time.Time // from then on it is of no use
-	cost  time.Duration
-	seq   uint64 // of the invalidation log, when the load, or the read from Redis, began
-	of    RefreshID
+	value     any
+	err       error     // of a negative entry
+	id        uint64    // of the load, on whichever replica
+	begun     time.Time // of the load
+	fresh     time.Time // until then it is fresh
+	ends      time.Time // from then on it is of no use
+	cost      time.Duration
+	seq       uint64 // of the invalidation log, when the load, or the read from Redis, began
+	refreshID RefreshID
 	dependencies
-	size int
-	part string // its name, if it is a part (Key.Part)
+	size    int
+	element string // its name, if it is an element (Key.Element)
 
-	renewing atomic.Bool             // an early renewal has begun
-	failure  atomic.Pointer[failure] // of the last load to replace it; nil: none failed
-	gone     atomic.Bool             // no part may be taken from it
+	renewing  atomic.Bool             // an early renewal has begun
+	failure   atomic.Pointer[failure] // of the last load to replace it; nil: none failed
+	withdrawn atomic.Bool             // no element may be taken from it
 }
 
-// failure is a load that failed, or that took longer than the patience of its readers.
+// failure is a load that failed, or that took longer than the stale wait of its readers.
 type failure struct {
 	at  time.Time
 	err error
@@ -347,5 +347,5 @@ func (e *entry) weight(k key) uint32 {
 
 // dependency is what an answer depends on that is made from this entry.
 func (e *entry) dependency() Dependency {
-	return Dependency{seq: e.seq, slots: e.slots, of: e.of, expires: e.fresh, begun: e.begun}
+	return Dependency{seq: e.seq, slots: e.slots, refreshID: e.refreshID, expires: e.fresh, begun: e.begun}
 }

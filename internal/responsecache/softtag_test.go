@@ -12,8 +12,8 @@ func softRead(con *console, call string) Read[int64] {
 	return r
 }
 
-// TestASoftTagEndsTheLife verifies that an expired entry is used only if the console fails.
-func TestASoftTagEndsTheLife(t *testing.T) {
+// TestSoftTagExpiresEntries verifies that an expired entry is used only if the console fails.
+func TestSoftTagExpiresEntries(t *testing.T) {
 	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute}
 	bubble(t, windows, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		invalidate := func(tag string) {
@@ -56,9 +56,9 @@ func TestASoftTagEndsTheLife(t *testing.T) {
 	})
 }
 
-// TestASoftTagReachesOtherReplicas verifies the same for other replicas, entries in Redis, and
-// parts.
-func TestASoftTagReachesOtherReplicas(t *testing.T) {
+// TestSoftTagReachesReplicas verifies the same for other replicas, entries in Redis, and
+// elements.
+func TestSoftTagReachesReplicas(t *testing.T) {
 	t.Parallel()
 	_, a, b, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Minute}}})
 	con := &console{}
@@ -81,13 +81,13 @@ func TestASoftTagReachesOtherReplicas(t *testing.T) {
 	wantErr(t, vb, softRead(down, "a"), errDown)
 }
 
-// TestASoftTagEndsPartsToo verifies that parts of an expired list are not used.
-func TestASoftTagEndsPartsToo(t *testing.T) {
+// TestSoftTagExpiresElements verifies that elements of an expired list are not used.
+func TestSoftTagExpiresElements(t *testing.T) {
 	c := newCache(t, Options{Policies: Policies{"k": minute}})
 	v := view(t, c, Kind[int64]{})
 	con := &console{}
 	r := softRead(con, "of ")
-	r.Part = "a"
+	r.Element = "a"
 	want(t, v, r, 1, Loaded)
 	at := Key{Principal: "alice", Call: "of "}
 	if found, _, _ := v.Peek(at, []string{"a"}, 0); len(found) != 1 {
@@ -108,10 +108,10 @@ func refresh(con *console, call string, of RefreshID) Read[int64] {
 	return r
 }
 
-// TestARefreshKeepsItsOwnEntries verifies that a refresh spares its own entries on both
+// TestRefreshKeepsItsEntries verifies that a refresh spares its own entries on both
 // replicas. It spares no older ones, none that others have loaded meanwhile, and none that
 // another refresh or a change has ended.
-func TestARefreshKeepsItsOwnEntries(t *testing.T) {
+func TestRefreshKeepsItsEntries(t *testing.T) {
 	t.Parallel()
 	_, a, b, va, vb := pair(t, Options{})
 	con := &console{}
@@ -180,11 +180,11 @@ func TestARefreshKeepsItsOwnEntries(t *testing.T) {
 	both("e", now+1, false)
 }
 
-// TestExpireWithoutALease verifies that Expire does not wait long, and that other replicas
+// TestExpireWithoutLease verifies that Expire does not wait long, and that other replicas
 // receive it later.
-func TestExpireWithoutALease(t *testing.T) {
+func TestExpireWithoutLease(t *testing.T) {
 	t.Parallel()
-	server, a, _, va, vb := pair(t, Options{RedisTimeout: 2 * time.Second})
+	server, a, _, va, vb := pair(t, Options{redisTimeout: 2 * time.Second})
 	con := &console{}
 	want(t, va, softRead(con, "a"), 1, Loaded)
 	shared(t, a, 1)

@@ -30,9 +30,9 @@ type Kind[T any] struct {
 	// Refused reports whether an error concerns one load only; default: none. No stale answer
 	// is returned then, and the entry stays.
 	Refused func(error) bool
-	// Part returns the n-th part of a larger answer with its name, for a kind with indexes
-	// (View.Index). ok is false if there is no such part.
-	Part func(whole any, n int) (value T, name string, ok bool)
+	// Element returns the n-th element of a larger answer with its name, for a kind with indexes
+	// (View.Index). ok is false if there is no such element.
+	Element func(whole any, n int) (value T, name string, ok bool)
 }
 
 // Key names an entry.
@@ -42,9 +42,9 @@ type Key struct {
 	// Call is the request: the operation, the scope and the parameters, in any form that
 	// differs for different requests.
 	Call string
-	// Part, if not empty, continues Call. It names one of many answers that may also come as
-	// parts of larger ones (View.Index).
-	Part string
+	// Element, if not empty, continues Call. It names one of many answers that may also come as
+	// elements of larger ones (View.Index).
+	Element string
 }
 
 // Read is one read.
@@ -68,10 +68,10 @@ type Read[T any] struct {
 	Refresh bool
 	// RefreshID is the refresh, if Cache.Expire follows.
 	RefreshID RefreshID
-	// Patience is shared by the reads of an operation; nil: the read waits for its load.
-	Patience *Patience
+	// StaleWait is shared by the reads of an operation; nil: the read waits for its load.
+	StaleWait *StaleWait
 	// HasFallback reports whether the reader has another answer, such as that of View.PeekStale.
-	// The read then fails with ErrSlow if its load takes longer than Patience. It may be nil.
+	// The read then fails with ErrSlow if its load takes longer than StaleWait. It may be nil.
 	HasFallback func() bool
 	// MaxAge, if positive, excludes stale entries, and entries whose load began longer ago.
 	// Polls use it, so that they share loads with each other.
@@ -118,12 +118,12 @@ func Of[T any](c *Cache, k Kind[T]) (*View[T], error) {
 }
 
 // Get returns the value of r, from an entry or by its load. The value is shared and must not
-// be changed. The error is ErrPrincipal, ctx's, or the load's, also that of a negative entry.
+// be changed. The error is errPrincipal, ctx's, or the load's, also that of a negative entry.
 // A load that panics is an error.
 func (v *View[T]) Get(ctx context.Context, r Read[T]) (T, Info, error) {
 	var none T
 	if r.Principal == "" {
-		return none, Info{}, ErrPrincipal
+		return none, Info{}, errPrincipal
 	}
 	c := v.cache
 	if v.policy.Life > 0 && !r.Refresh {
@@ -174,7 +174,7 @@ func (v *View[T]) usability(e *entry, now time.Time, r Read[T]) usability {
 	if c.off.Load() || !youngEnough(e.begun, now, r.MaxAge) || !c.trusted(now) {
 		return unusable
 	}
-	age, current := now.Sub(e.fresh), c.log.Current(e.seq, e.slots, e.of)
+	age, current := now.Sub(e.fresh), c.log.Current(e.seq, e.slots, e.refreshID)
 	switch {
 	case current && age < 0:
 		return fresh
@@ -182,7 +182,7 @@ func (v *View[T]) usability(e *entry, now time.Time, r Read[T]) usability {
 		return unusable
 	case current && age < v.policy.StaleWhileRevalidate:
 		return revalidating
-	case age < v.policy.StaleIfError && (current || c.log.Usable(e.seq, e.slots, e.of)) && c.failing(e, v.key(r.Key), now):
+	case age < v.policy.StaleIfError && (current || c.log.Usable(e.seq, e.slots, e.refreshID)) && c.failing(e, v.key(r.Key), now):
 		return failing
 	default:
 		return unusable
@@ -225,7 +225,7 @@ func (c *Cache) failing(e *entry, k key, now time.Time) bool {
 	}
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
-	f := c.loads.of[k]
+	f := c.loads.byKey[k]
 	return f != nil && (f.background || f.detached)
 }
 
@@ -243,16 +243,16 @@ func (c *Cache) early(e *entry, left time.Duration) bool {
 }
 
 // key returns the name of an entry in memory.
-func (v *View[T]) key(k Key) key { return key{v.kind.Name, k.Principal, k.Call + k.Part} }
+func (v *View[T]) key(k Key) key { return key{v.kind.Name, k.Principal, k.Call + k.Element} }
 
-// lookup returns the entry of a key in memory, usable or not; nil: there is none. Of a part, it
+// lookup returns the entry of a key in memory, usable or not; nil: there is none. Of an element, it
 // returns the newest.
 func (v *View[T]) lookup(k Key) *entry {
 	e, _ := v.cache.memory.GetIfPresent(v.key(k))
-	if k.Part == "" {
+	if k.Element == "" {
 		return e
 	}
-	if p := v.partOf(k); p != nil && (e == nil || p.begun.After(e.begun)) {
+	if p := v.elementOf(k); p != nil && (e == nil || p.begun.After(e.begun)) {
 		return p
 	}
 	return e
@@ -265,9 +265,9 @@ func (v *View[T]) work(r Read[T]) *work {
 		policy:       v.policy,
 		dependencies: dependenciesOf(r.Principal, r.Tags, r.SoftTag),
 		refresh:      r.Refresh,
-		of:           r.RefreshID,
+		refreshID:    r.RefreshID,
 		maxAge:       r.MaxAge,
-		patience:     r.Patience,
+		staleWait:    r.StaleWait,
 		reserve:      r.HasFallback,
 		load:         func(ctx context.Context) (any, error) { return r.Load(ctx) },
 		encode: func(value any) ([]byte, error) {
@@ -297,8 +297,8 @@ func (v *View[T]) work(r Read[T]) *work {
 			}
 		}
 	}
-	if r.Part != "" {
-		w.part, w.index = r.Part, v.indexKey(r.Key)
+	if r.Element != "" {
+		w.element, w.index = r.Element, v.indexKey(r.Key)
 	}
 	return w
 }

@@ -53,8 +53,8 @@ func TestParseID(t *testing.T) {
 	}
 }
 
-// TestParseIDReadsEachByte verifies each byte in each place of a GUID.
-func TestParseIDReadsEachByte(t *testing.T) {
+// TestParseIDChecksEachByte verifies each byte in each place of a GUID.
+func TestParseIDChecksEachByte(t *testing.T) {
 	guid := regexp.MustCompile(`(?i)\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\z`)
 	for _, id := range []string{lower, upper, other} {
 		for at := range id {
@@ -79,7 +79,7 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
-func TestParseIDQuotesLittle(t *testing.T) {
+func TestParseIDTruncatesQuotes(t *testing.T) {
 	_, err := scope.ParseID(strings.Repeat("云", 1000) + "\n")
 	if err == nil {
 		t.Fatal("accepted")

@@ -13,10 +13,10 @@ import (
 
 // Proxy copies bytes between its clients and a target. Its faults can be changed while it runs.
 type Proxy struct {
-	address string // its own
-	target  string
-	delay   atomic.Int64 // time.Duration before each chunk is passed on
-	lossy   atomic.Bool  // new connections are silent
+	address   string // its own
+	target    string
+	delay     atomic.Int64 // time.Duration before each chunk is passed on
+	blackhole atomic.Bool  // new connections are silent
 
 	mu       sync.Mutex
 	listener net.Listener // nil while connections are refused
@@ -85,7 +85,7 @@ func (p *Proxy) serve(client net.Conn) {
 		return
 	}
 	c := &connection{client: client, server: server}
-	c.dead.Store(p.lossy.Load())
+	c.dead.Store(p.blackhole.Load())
 	p.mu.Lock()
 	p.conns = append(p.conns, c)
 	p.mu.Unlock()
@@ -139,10 +139,10 @@ func (p *Proxy) Silence() (silenced int) {
 	return silenced
 }
 
-// Lose swallows all data, of the open connections and of new ones, until Pass is called. Swallowed data
+// Blackhole swallows all data, of the open connections and of new ones, until Restore is called. Swallowed data
 // are lost, so connections of that time stay silent.
-func (p *Proxy) Lose() {
-	p.lossy.Store(true)
+func (p *Proxy) Blackhole() {
+	p.blackhole.Store(true)
 	p.Silence()
 }
 
@@ -163,7 +163,7 @@ func (p *Proxy) Reset() (reset int) {
 	return reset
 }
 
-// Refuse resets the open connections and refuses new ones until Pass is called.
+// Refuse resets the open connections and refuses new ones until Restore is called.
 func (p *Proxy) Refuse() {
 	p.mu.Lock()
 	l := p.listener
@@ -175,9 +175,9 @@ func (p *Proxy) Refuse() {
 	p.Reset()
 }
 
-// Pass ends Lose, Delay and Refuse.
-func (p *Proxy) Pass() error {
-	p.lossy.Store(false)
+// Restore ends Blackhole, Delay and Refuse.
+func (p *Proxy) Restore() error {
+	p.blackhole.Store(false)
 	p.delay.Store(0)
 	p.mu.Lock()
 	closed := p.listener == nil

@@ -23,22 +23,22 @@ type ConnectionLog struct {
 	log  *slog.Logger
 	peer string
 
-	failing atomic.Int64   // hosts in outages
-	logging sync.WaitGroup // lines that are written without the lock, because a log may wait for its reader
-	mu      sync.Mutex
-	closed  bool
-	outages map[string]*outage // by host
-	warned  map[outageKind]time.Time
+	failing  atomic.Int64   // hosts in outages
+	logging  sync.WaitGroup // lines that are written without the lock, because a log may wait for its reader
+	mu       sync.Mutex
+	closed   bool
+	outages  map[string]*outage // by host
+	warnedAt map[outageKey]time.Time
 }
 
 // outage holds the failures since the last successful connection to a host.
 type outage struct {
 	began    time.Time
 	failures int
-	kinds    map[string]bool // that were logged; at most maxOutages
+	causes   map[string]bool // that were logged; at most maxOutages
 }
 
-type outageKind struct{ host, kind string }
+type outageKey struct{ host, cause string }
 
 const (
 	// maxOutages bounds the hosts that are tracked. The console chooses the storage's host.
@@ -49,7 +49,7 @@ const (
 
 // NewConnectionLog returns a ConnectionLog for connections to peer, such as "console" or "Redis".
 func NewConnectionLog(log *slog.Logger, peer string) *ConnectionLog {
-	return &ConnectionLog{log: log, peer: peer, outages: make(map[string]*outage), warned: make(map[outageKind]time.Time)}
+	return &ConnectionLog{log: log, peer: peer, outages: make(map[string]*outage), warnedAt: make(map[outageKey]time.Time)}
 }
 
 // Failed records a connection to host that could not be opened or was lost. err must hold no secret.
@@ -78,21 +78,21 @@ func (c *ConnectionLog) fail(host, kind string) (first, logged bool) {
 		return false, false
 	}
 	if o == nil {
-		o = &outage{began: now, kinds: make(map[string]bool)}
+		o = &outage{began: now, causes: make(map[string]bool)}
 		c.outages[host] = o
 		c.failing.Add(1)
 	}
 	o.failures++
-	key := outageKind{host, kind}
-	if last, ok := c.warned[key]; ok && now.Sub(last) < logAgainAfter {
+	key := outageKey{host, kind}
+	if last, ok := c.warnedAt[key]; ok && now.Sub(last) < logAgainAfter {
 		return false, false
 	}
-	if len(c.warned) >= 4*maxOutages {
-		clear(c.warned)
+	if len(c.warnedAt) >= 4*maxOutages {
+		clear(c.warnedAt)
 	}
-	c.warned[key] = now
-	if first = !o.kinds[kind] && len(o.kinds) < maxOutages; first {
-		o.kinds[kind] = true
+	c.warnedAt[key] = now
+	if first = !o.causes[kind] && len(o.causes) < maxOutages; first {
+		o.causes[kind] = true
 	}
 	c.logging.Add(1)
 	return first, true
@@ -114,7 +114,7 @@ func (c *ConnectionLog) Connected(host string) {
 	c.logging.Add(1)
 	c.mu.Unlock()
 	defer c.logging.Done()
-	if len(o.kinds) > 0 {
+	if len(o.causes) > 0 {
 		c.log.Info("connection works again", "peer", c.peer, "host", host, "failures", o.failures, "duration_ms", time.Since(o.began).Milliseconds())
 	}
 }

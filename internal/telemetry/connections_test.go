@@ -39,8 +39,8 @@ func TestFailedConnections(t *testing.T) {
 	})
 }
 
-// TestConnectionLogThatWaits verifies that failures are counted while a line is written.
-func TestConnectionLogThatWaits(t *testing.T) {
+// TestBlockedConnectionLog verifies that failures are counted while a line is written.
+func TestBlockedConnectionLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		read, written := io.Pipe()

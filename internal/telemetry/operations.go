@@ -23,15 +23,15 @@ const (
 
 // operationMetrics holds the metrics of requests and operations.
 type operationMetrics struct {
-	named     func(operation string) bool
-	requests  limitedHistogram
-	durations limitedHistogram
-	answered  limitedCounter
-	failures  limitedCounter
-	seconds   limitedCounter
-	calls     prometheus.Histogram
-	spent     prometheus.Counter
-	unplanned prometheus.Counter
+	named          func(operation string) bool
+	requests       limitedHistogram
+	durations      limitedHistogram
+	answered       limitedCounter
+	failures       limitedCounter
+	seconds        limitedCounter
+	calls          prometheus.Histogram
+	budgetExceeded prometheus.Counter
+	unplanned      prometheus.Counter
 }
 
 // The range of durations covers cached answers and timeouts of the console.
@@ -70,7 +70,7 @@ func (m *operationMetrics) register(r prometheus.Registerer, named func(string) 
 		Help:    "Calls of the console that an executed query or mutation made.",
 		Buckets: []float64{0, 1, 5, 20, 100, 500, 2000},
 	})
-	m.spent = prometheus.NewCounter(prometheus.CounterOpts{
+	m.budgetExceeded = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "consoleql_operation_budget_spent_total",
 		Help: "Operations and events that needed more calls or reads than they may make (CONSOLEQL_MAX_CONSOLE_CALLS, maxConsoleCalls of an API key).",
 	})
@@ -78,7 +78,7 @@ func (m *operationMetrics) register(r prometheus.Registerer, named func(string) 
 		Name: "consoleql_unplanned_loads_total",
 		Help: "Loads that look-ahead did not plan.",
 	})
-	r.MustRegister(m.requests.vec, m.durations.vec, m.answered.vec, m.failures.vec, m.seconds.vec, m.calls, m.spent, m.unplanned)
+	r.MustRegister(m.requests.vec, m.durations.vec, m.answered.vec, m.failures.vec, m.seconds.vec, m.calls, m.budgetExceeded, m.unplanned)
 }
 
 // Request counts an HTTP request. route is a pattern, never a path.
@@ -134,8 +134,8 @@ func (m *Metrics) Operation(o Operation) {
 	}
 }
 
-// BudgetSpent counts an operation that needed more than its budget.
-func (m *Metrics) BudgetSpent() { m.operations.spent.Inc() }
+// BudgetExceeded counts an operation that needed more than its budget.
+func (m *Metrics) BudgetExceeded() { m.operations.budgetExceeded.Inc() }
 
 // Unplanned counts loads that the look-ahead missed.
 func (m *Metrics) Unplanned(n int64) { m.operations.unplanned.Add(float64(n)) }

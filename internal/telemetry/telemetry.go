@@ -28,7 +28,7 @@ type Stream struct {
 	text  bool // the format of lines is text instead of JSON
 }
 
-// The queue of loggers. Lines that it has no place for are lost.
+// The queue of loggers. Lines beyond its capacity are lost.
 const (
 	logLines = 4096
 	logClose = time.Second // bounds the wait for a log that is not read
@@ -122,8 +122,8 @@ func NewMetrics(named func(operation string) bool) *Metrics {
 	return m
 }
 
-// Part registers a gauge that tells whether a part of the service works.
-func (m *Metrics) Part(name string, works func() bool) {
+// Component registers a gauge that tells whether a part of the service works.
+func (m *Metrics) Component(name string, works func() bool) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name:        "consoleql_part_up",
 		Help:        "Whether a part that the gateway needs works (1) or its latest calls failed (0): console, SSO, Redis.",

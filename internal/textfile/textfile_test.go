@@ -108,8 +108,8 @@ func TestChangesAreLoaded(t *testing.T) {
 	})
 }
 
-// TestWhatCannotBeLoaded: a failed load is logged once and repeated until it succeeds.
-func TestWhatCannotBeLoaded(t *testing.T) {
+// TestUnloadableFiles: a failed load is logged once and repeated until it succeeds.
+func TestUnloadableFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	write(t, path, "good")
 	var bad atomic.Pointer[error]

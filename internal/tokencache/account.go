@@ -70,7 +70,7 @@ func (c *Cache) login(ctx context.Context, e *entry, refresh string, spent bool,
 	if l := e.account.Load(); refresh != "" && !l.changed {
 		l.accepted.Store(true)
 	}
-	if refresh == e.dead {
+	if refresh == e.invalidRefresh {
 		refresh = ""
 	}
 	var failed error // error of the refresh token, if its outcome is unknown
@@ -111,7 +111,7 @@ func (c *Cache) refreshAccount(ctx context.Context, e *entry, refresh string) (T
 	if err != nil {
 		g := grantError(err)
 		if g.Reason == Refused {
-			e.dead = refresh
+			e.invalidRefresh = refresh
 		}
 		c.opts.Logger.InfoContext(ctx, "a service account's token was not refreshed", "account", e.name, "reason", string(g.Reason))
 	}
@@ -131,10 +131,10 @@ func (c *Cache) logIn(ctx context.Context, e *entry, failures int) (Token, error
 	}
 	try := c.password
 	switch {
-	case failures%fullProbe != 0:
+	case failures%fullTimeoutEvery != 0:
 		try = c.probe
 	case l.accepted.Load():
-		try = c.hedged
+		try = c.hedgedLogin
 	}
 	token, err := try(ctx, l.Username, l.Password)
 	if err == nil {
@@ -142,7 +142,7 @@ func (c *Cache) logIn(ctx context.Context, e *entry, failures int) (Token, error
 	}
 	if err != nil && grantError(err).Reason == Refused {
 		l.refusedUntil.Store(c.opts.Now().Add(refusedPause).UnixNano())
-		c.fail(context.WithoutCancel(ctx), key, "", Failure{Reason: Refused, First: refusedPause, Most: refusedPause})
+		c.fail(context.WithoutCancel(ctx), key, "", Failure{Reason: Refused, InitialPause: refusedPause, MaxPause: refusedPause})
 	}
 	return token, err
 }
@@ -154,10 +154,10 @@ func (c *Cache) probe(ctx context.Context, username, password string) (Token, er
 	return c.password(ctx, username, password)
 }
 
-// hedged is the password grant with the full timeout. If it takes long, probes run beside it,
+// hedgedLogin is the password grant with the full timeout. If it takes long, probes run beside it,
 // so that a hanging grant does not outlast the outage of the SSO. It is used only for a
 // password that the SSO has accepted: cancelled grants may count as attempts.
-func (c *Cache) hedged(ctx context.Context, username, password string) (Token, error) {
+func (c *Cache) hedgedLogin(ctx context.Context, username, password string) (Token, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	type outcome struct {
 		token Token
@@ -196,7 +196,7 @@ func (c *Cache) refusedUntil(ctx context.Context, l *login, key string) time.Tim
 		return until
 	}
 	var r Record
-	if err := c.ask(ctx, func(ctx context.Context) (err error) {
+	if err := c.callStore(ctx, func(ctx context.Context) (err error) {
 		r, err = c.opts.Store.Load(ctx, key)
 		return err
 	}); err != nil || r.Failures == 0 {
@@ -215,19 +215,19 @@ func (c *Cache) accountFailure(e *entry, err error) Failure {
 	}
 	f := failure(g, probePause)
 	if g.Reason == Refused {
-		f.Most = f.First
+		f.MaxPause = f.InitialPause
 	}
 	return f
 }
 
 // failure returns the effect of a failed grant on later attempts.
 func failure(g *GrantError, most time.Duration) Failure {
-	f := Failure{Reason: g.Reason, First: firstPause, Most: maxPause, Least: min(g.RetryAfter, maxPause)}
+	f := Failure{Reason: g.Reason, InitialPause: firstPause, MaxPause: maxPause, MinPause: min(g.RetryAfter, maxPause)}
 	switch g.Reason {
 	case Unavailable:
-		f.First, f.Most = backoff.Jitter(shortPause, 0.5), backoff.Jitter(most, 0.5)
+		f.InitialPause, f.MaxPause = backoff.Jitter(shortPause, 0.5), backoff.Jitter(most, 0.5)
 	case Locked:
-		f.First = maxPause
+		f.InitialPause = maxPause
 	case Refused:
 	}
 	return f

@@ -24,12 +24,12 @@ type entry struct {
 	retryAt     time.Time            // there is no renewal before
 	failed      error                // the error of the last renewal
 	discards    int                  // refused tokens discarded in a row
-	keptRefused string               // the young token that was refused last, and kept
+	lastRefused string               // the young token that was refused last, and kept
 	discardedAt time.Time            // when the last one was discarded
 
 	// Only the renewal under way uses these fields:
-	failures int    // failed logins without the store, in a row
-	dead     string // the refresh token that the SSO has refused
+	failures       int    // failed logins without the store, in a row
+	invalidRefresh string // the refresh token that the SSO has refused
 }
 
 func (e *entry) session() bool { return e.account.Load() == nil }
@@ -62,12 +62,12 @@ func newCachedToken(t Token, generation string, shared bool, ends, now time.Time
 	return h
 }
 
-// revoked tells what is known of the session's end since it was last read from the store.
-func (h *cachedToken) revoked() Revocation {
-	if h.revocation == nil {
+// revocationState tells what is known of the session's end since it was last read from the store.
+func (t *cachedToken) revocationState() Revocation {
+	if t.revocation == nil {
 		return NotRevoked
 	}
-	return h.revocation()
+	return t.revocation()
 }
 
 // watch begins to watch a session.
@@ -79,26 +79,26 @@ func (c *Cache) watch(e *entry) func() Revocation {
 }
 
 // confirmed returns h as the store has confirmed it.
-func (h *cachedToken) confirmed(now time.Time) *cachedToken {
-	next := h.extended(now)
+func (t *cachedToken) confirmed(now time.Time) *cachedToken {
+	next := t.extended(now)
 	next.revocation = nil // the caller watches from before its read of the store
 	return next
 }
 
 // extended returns h for another while, without confirmation.
-func (h *cachedToken) extended(now time.Time) *cachedToken {
-	next := newCachedToken(h.token, h.generation, h.shared, h.ends, now)
-	next.revocation = h.revocation
-	if h.refused {
-		next.refused, next.dueAt, next.goodUntil = true, h.dueAt, h.goodUntil
+func (t *cachedToken) extended(now time.Time) *cachedToken {
+	next := newCachedToken(t.token, t.generation, t.shared, t.ends, now)
+	next.revocation = t.revocation
+	if t.refused {
+		next.refused, next.dueAt, next.goodUntil = true, t.dueAt, t.goodUntil
 	}
 	return next
 }
 
 // usable reports whether the token may be returned while it is renewed, however long ago the
 // store was asked.
-func (h *cachedToken) usable(now time.Time) bool {
-	return h != nil && !h.refused && now.Before(h.token.goodUntil()) && (h.ends.IsZero() || now.Before(h.ends))
+func (t *cachedToken) usable(now time.Time) bool {
+	return t != nil && !t.refused && now.Before(t.token.goodUntil()) && (t.ends.IsZero() || now.Before(t.ends))
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -108,8 +108,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// errUnsureWait ends the wait for a renewal if the caller has a token that may still be good.
-var errUnsureWait = errors.New("tokencache: the renewal takes too long to wait for")
+// errRenewalWait ends the wait for a renewal if the caller has a token that may still be good.
+var errRenewalWait = errors.New("tokencache: the renewal takes too long to wait for")
 
 // waitForRefresh renews a token that must not be returned as it is. It waits only if the token
 // must not be returned meanwhile.
@@ -120,13 +120,13 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 	e.mu.Lock()
 	h := e.cached.Load()
 	good := h != nil && now.Before(h.goodUntil)
-	news := NotRevoked
+	revocation := NotRevoked
 	if good {
-		news = h.revoked()
+		revocation = h.revocationState()
 	}
 	joined := e.call != nil
 	switch {
-	case good && news == NotRevoked && now.Before(h.dueAt), good && !joined && now.Before(e.retryAt) && (news == NotRevoked || news == RevocationUnknown && c.storeIsDown(now)):
+	case good && revocation == NotRevoked && now.Before(h.dueAt), good && !joined && now.Before(e.retryAt) && (revocation == NotRevoked || revocation == RevocationUnknown && c.storeIsDown(now)):
 		defer e.mu.Unlock()
 		return h.token.Access, nil
 	case !good && !joined && e.failed != nil && now.Before(e.retryAt):
@@ -141,20 +141,20 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 	call, begun := e.call, e.begun
 	call.Join()
 	e.mu.Unlock()
-	if good && news == NotRevoked {
+	if good && revocation == NotRevoked {
 		return h.token.Access, nil
 	}
 	waitCtx := ctx
-	if good && news == RevocationUnknown { // perhaps the store is away: then the token is used
+	if good && revocation == RevocationUnknown { // perhaps the store is away: then the token is used
 		var cancel context.CancelFunc
-		waitCtx, cancel = context.WithTimeoutCause(ctx, unsureWait-now.Sub(begun), errUnsureWait)
+		waitCtx, cancel = context.WithTimeoutCause(ctx, revocationWait-now.Sub(begun), errRenewalWait)
 		defer cancel()
 	}
 	access, err := call.Wait(waitCtx)
-	if errors.Is(err, errUnsureWait) {
+	if errors.Is(err, errRenewalWait) {
 		return h.token.Access, nil
 	}
-	if next := e.cached.Load(); joined && err == nil && next != nil && (next.revoked() == Revoked || next.refused) {
+	if next := e.cached.Load(); joined && err == nil && next != nil && (next.revocationState() == Revoked || next.refused) {
 		return c.waitForRefresh(ctx, e, c.opts.Now()) // the renewal began before that was known
 	}
 	return access, err
@@ -193,26 +193,26 @@ func (e *entry) endCall() {
 func (c *Cache) runRenewal(ctx context.Context, e *entry) (access string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, grantTimeout)
 	defer cancel()
-	news := c.watch(e)
+	revocation := c.watch(e)
 	next, again, err := c.renew(ctx, e, e.cached.Load())
 	if next != nil && next.revocation == nil {
-		next.revocation = news
+		next.revocation = revocation
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.session() && c.signOuts.has(e.name) {
 		next, err = nil, errSession()
 	}
-	c.keepOutcome(e, next, again, err)
+	c.setOutcome(e, next, again, err)
 	if next != nil {
 		return next.token.Access, nil
 	}
 	return "", retryAfter(err, e.retryAt.Sub(c.opts.Now()))
 }
 
-// keepOutcome keeps the outcome of a renewal: a token, an error, or both, if the old token is
+// setOutcome keeps the outcome of a renewal: a token, an error, or both, if the old token is
 // still good. The caller holds e.mu.
-func (c *Cache) keepOutcome(e *entry, next *cachedToken, again time.Time, err error) {
+func (c *Cache) setOutcome(e *entry, next *cachedToken, again time.Time, err error) {
 	now, current := c.opts.Now(), e.cached.Load()
 	if next != nil && !now.Before(next.dueAt) {
 		again = later(again, now.Add(shortPause)) // a token that stays due is not renewed all the time

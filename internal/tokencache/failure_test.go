@@ -42,12 +42,12 @@ func signIn(t *testing.T, c *tokencache.Cache) context.Context {
 	return asSession(t, s.Token)
 }
 
-func TestReplicasRenewOnce(t *testing.T) {
+func TestReplicasRefreshOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		var caches []*tokencache.Cache
 		for range 4 {
-			caches = append(caches, newCache(t, s, sharing(store)))
+			caches = append(caches, newCache(t, s, withStore(store)))
 		}
 		var wait sync.WaitGroup
 		for i := range 200 {
@@ -86,7 +86,7 @@ func TestAccountsShareNoTokens(t *testing.T) {
 func TestSlowSSO(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{delay: 20 * time.Second}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		var wait sync.WaitGroup
 		for _, c := range []*tokencache.Cache{a, b, a, b} {
 			wait.Go(func() { wantToken(t, c, service(t), "access-1") })
@@ -96,9 +96,9 @@ func TestSlowSSO(t *testing.T) {
 	})
 }
 
-// TestCallersLearnWhenToTryAgain verifies that a caller without a token is told when the SSO is
+// TestRetryAfterReachesCallers verifies that a caller without a token is told when the SSO is
 // asked next, unless the account is the reason.
-func TestCallersLearnWhenToTryAgain(t *testing.T) {
+func TestRetryAfterReachesCallers(t *testing.T) {
 	unavailable := &tokencache.GrantError{Reason: tokencache.Unavailable, RetryAfter: 20 * time.Second, Err: fault.New(fault.RateLimited, "")}
 	for name, tt := range map[string]struct {
 		err         error
@@ -112,7 +112,7 @@ func TestCallersLearnWhenToTryAgain(t *testing.T) {
 				s := &sso{}
 				s.setFailure(func(string) error { return tt.err })
 				c := newCache(t, s)
-				told := func() time.Duration {
+				got := func() time.Duration {
 					t.Helper()
 					_, err := c.Token(service(t))
 					var f *fault.Error
@@ -121,11 +121,11 @@ func TestCallersLearnWhenToTryAgain(t *testing.T) {
 					}
 					return f.RetryAfter
 				}
-				if first := told(); first != tt.first {
+				if first := got(); first != tt.first {
 					t.Errorf("the first caller is told %v, want %v", first, tt.first)
 				}
 				time.Sleep(5 * time.Second)
-				if next := told(); next != tt.next {
+				if next := got(); next != tt.next {
 					t.Errorf("after 5 s, a caller is told %v, want %v", next, tt.next)
 				}
 			})
@@ -139,7 +139,7 @@ func TestLostClaim(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{delay: 5 * time.Second}, newFlaky()
 		store.noExtend.Store(true)
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		var wait sync.WaitGroup
 		wait.Go(func() {
 			if _, err := a.Token(service(t)); err != nil {
@@ -154,7 +154,7 @@ func TestLostClaim(t *testing.T) {
 		})
 		wait.Wait()
 		s.want(t, 2, 0)
-		c := newCache(t, s, sharing(store))
+		c := newCache(t, s, withStore(store))
 		token, err := c.Token(service(t))
 		if err != nil {
 			t.Fatal(err)
@@ -167,12 +167,12 @@ func TestLostClaim(t *testing.T) {
 	})
 }
 
-// TestHolderDies tests a replica that dies between the SSO's answer and the store.
-func TestHolderDies(t *testing.T) {
+// TestClaimHolderDies tests a replica that dies between the SSO's answer and the store.
+func TestClaimHolderDies(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		dying := &flaky{Store: store}
-		a, b := newCache(t, s, sharing(dying)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(dying)), newCache(t, s, withStore(store))
 		wantToken(t, a, service(t), "access-1")
 		session := signIn(t, a)
 		wantToken(t, b, service(t), "access-1")
@@ -200,11 +200,11 @@ func TestHolderDies(t *testing.T) {
 	})
 }
 
-// TestRefusedByTheConsole verifies that many refused calls with one token cost one grant.
-func TestRefusedByTheConsole(t *testing.T) {
+// TestConsoleRefusesToken verifies that many refused calls with one token cost one grant.
+func TestConsoleRefusesToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		wantToken(t, b, session, "access-1")
 		time.Sleep(5 * time.Second)
@@ -223,8 +223,8 @@ func TestRefusedByTheConsole(t *testing.T) {
 	})
 }
 
-// TestConsoleThatRefusesEverything verifies that grants are limited then.
-func TestConsoleThatRefusesEverything(t *testing.T) {
+// TestConsoleRefusesAllTokens verifies that grants are limited then.
+func TestConsoleRefusesAllTokens(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{life: 24 * time.Hour}
 		c := newCache(t, s)
@@ -243,10 +243,10 @@ func TestConsoleThatRefusesEverything(t *testing.T) {
 	})
 }
 
-func TestStoreAway(t *testing.T) {
+func TestStoreUnavailable(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		wantToken(t, a, service(t), "access-1")
 		session := signIn(t, a)
 		wantToken(t, b, service(t), "access-1")
@@ -304,7 +304,7 @@ func TestStoreAway(t *testing.T) {
 func TestStoreEmptied(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		wantToken(t, a, service(t), "access-1")
 		session, unused := signIn(t, a), signIn(t, a)
 		wantToken(t, b, session, "access-2")
@@ -312,7 +312,7 @@ func TestStoreEmptied(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		wantToken(t, b, session, "access-2") // looked up, not found, given back
 		synctest.Wait()
-		fresh := newCache(t, s, sharing(store))
+		fresh := newCache(t, s, withStore(store))
 		wantToken(t, fresh, session, "access-2")
 		wantCode(t, fresh, unused, fault.Unauthenticated)
 		for range 300 {

@@ -10,9 +10,9 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// TestServiceAccountIsBackSoonAfterGrantsHang verifies a quick recovery after an SSO that gave
+// TestServiceAccountRecoversAfterHangingGrants verifies a quick recovery after an SSO that gave
 // no answers, in every state of the account.
-func TestServiceAccountIsBackSoonAfterGrantsHang(t *testing.T) {
+func TestServiceAccountRecoversAfterHangingGrants(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		for away := 5 * time.Second; away < 100*time.Second; away += 7 * time.Second {
 			t.Run(fmt.Sprintf("store %v, %v", shared, away), func(t *testing.T) {
@@ -21,7 +21,7 @@ func TestServiceAccountIsBackSoonAfterGrantsHang(t *testing.T) {
 					hanging := &hangingSSO{sso: s}
 					var options []func(*tokencache.Options)
 					if shared {
-						options = append(options, sharing(newFlaky()))
+						options = append(options, withStore(newFlaky()))
 					}
 					c := newCache(t, hanging, options...)
 					ask := func() error {
@@ -80,9 +80,9 @@ func (h *hangingSSO) hang(ctx context.Context) (tokencache.Token, error) {
 	return tokencache.Token{}, ctx.Err()
 }
 
-// TestTokensThatEndEarlyAreRenewed verifies that a token that the console rejects before its
+// TestEarlyExpiredTokensAreRefreshed verifies that a token that the console rejects before its
 // stated expiry is refreshed each time.
-func TestTokensThatEndEarlyAreRenewed(t *testing.T) {
+func TestEarlyExpiredTokensAreRefreshed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{life: time.Hour}
 		c := newCache(t, s)

@@ -50,7 +50,7 @@ func NewKeyring(text string) (*Keyring, error) {
 }
 
 // Replace gives r the keys of another Keyring.
-func (r *Keyring) Replace(other *Keyring) { r.keys.Store(other.keys.Load()) }
+func (k *Keyring) Replace(other *Keyring) { k.keys.Store(other.keys.Load()) }
 
 func newKeyringKey(word string) (keyringKey, error) {
 	var raw []byte
@@ -78,21 +78,21 @@ func newKeyringKey(word string) (keyringKey, error) {
 }
 
 // MAC returns a hash of a text that only holders of the newest key can compute.
-func (r *Keyring) MAC(text string) string { return mac((*r.keys.Load())[0].mac, text) }
+func (k *Keyring) MAC(text string) string { return mac((*k.keys.Load())[0].mac, text) }
 
 // String keeps the keys out of printed values.
-func (*Keyring) String() string { return hidden }
+func (*Keyring) String() string { return redacted }
 
 // GoString keeps the keys out of %#v.
-func (*Keyring) GoString() string { return hidden }
+func (*Keyring) GoString() string { return redacted }
 
 // LogValue keeps the keys out of logs.
-func (*Keyring) LogValue() slog.Value { return slog.StringValue(hidden) }
+func (*Keyring) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // Seal encrypts plain for a record. The result is the version, the key's ID, the nonce and the
 // ciphertext.
-func (r *Keyring) Seal(record string, plain []byte) []byte {
-	key := (*r.keys.Load())[0]
+func (k *Keyring) Seal(record string, plain []byte) []byte {
+	key := (*k.keys.Load())[0]
 	out := append([]byte{sealVersion}, key.id[:]...)
 	nonce := make([]byte, key.aead.NonceSize())
 	_, _ = rand.Read(nonce) // never fails
@@ -103,12 +103,12 @@ func (r *Keyring) Seal(record string, plain []byte) []byte {
 var errSealed = errors.New("tokencache: what is stored cannot be decrypted: it is of a key that is not in the ring, or was changed")
 
 // Open decrypts what Seal has encrypted for the same record.
-func (r *Keyring) Open(record string, sealed []byte) ([]byte, error) {
+func (k *Keyring) Open(record string, sealed []byte) ([]byte, error) {
 	if len(sealed) < 1+keyIDBytes || sealed[0] != sealVersion {
 		return nil, errSealed
 	}
 	id, rest := [keyIDBytes]byte(sealed[1:1+keyIDBytes]), sealed[1+keyIDBytes:]
-	for _, key := range *r.keys.Load() {
+	for _, key := range *k.keys.Load() {
 		if key.id != id || len(rest) < key.aead.NonceSize() {
 			continue
 		}

@@ -154,12 +154,12 @@ type flaky struct {
 	noPut, noExtend atomic.Bool
 }
 
-var errAway = errors.New("the store is away")
+var errUnavailable = errors.New("the store is away")
 
 func (f *flaky) up() error {
 	f.calls.Add(1)
 	if f.away.Load() {
-		return errAway
+		return errUnavailable
 	}
 	return nil
 }
@@ -190,7 +190,7 @@ func (f *flaky) Put(ctx context.Context, key, owner string, p tokencache.Put) (b
 		return false, err
 	}
 	if f.noPut.Load() {
-		return false, errAway
+		return false, errUnavailable
 	}
 	return f.Store.Put(ctx, key, owner, p)
 }
@@ -238,8 +238,8 @@ func newCache(t testing.TB, s tokencache.Grants, adjust ...func(*tokencache.Opti
 	return c
 }
 
-// sharing sets the store of a cache.
-func sharing(s tokencache.Store) func(*tokencache.Options) {
+// withStore sets the store of a cache.
+func withStore(s tokencache.Store) func(*tokencache.Options) {
 	return func(o *tokencache.Options) { o.Store = s }
 }
 

@@ -22,9 +22,9 @@ type Memory struct {
 
 type memoryRecord struct {
 	Record
-	owner  string
-	lease  time.Time
-	forget time.Time
+	owner   string
+	lease   time.Time
+	expires time.Time
 }
 
 // NewMemory returns an empty Store. now is its clock; nil: time.Now.
@@ -38,7 +38,7 @@ func NewMemory(now func() time.Time) *Memory {
 // get returns a record that has not expired, or nil. The caller holds m.mu.
 func (m *Memory) get(key string, now time.Time) *memoryRecord {
 	r := m.records[key]
-	if r != nil && !now.Before(r.forget) {
+	if r != nil && !now.Before(r.expires) {
 		delete(m.records, key)
 		return nil
 	}
@@ -87,7 +87,7 @@ func (m *Memory) Claim(_ context.Context, key string, c Claim) (ClaimStatus, Rec
 		return Busy, r.view(now), nil
 	}
 	r.owner, r.lease = c.Owner, now.Add(c.Lease)
-	r.forget = later(r.forget, now.Add(c.Lease+keepFailure))
+	r.expires = later(r.expires, now.Add(c.Lease+failureTTL))
 	v := r.view(now)
 	if !c.Session {
 		r.Spent = r.Token.Refresh != ""
@@ -121,8 +121,8 @@ func (m *Memory) Put(_ context.Context, key, owner string, p Put) (bool, error) 
 		return r != nil && r.Generation == p.Generation, nil
 	}
 	m.records[key] = &memoryRecord{
-		Record: Record{Token: p.Token, Generation: p.Generation, Ends: p.Ends},
-		forget: now.Add(p.Keep),
+		Record:  Record{Token: p.Token, Generation: p.Generation, Ends: p.Ends},
+		expires: now.Add(p.TTL),
 	}
 	return true, nil
 }
@@ -148,7 +148,7 @@ func (m *Memory) Fail(_ context.Context, key, owner string, f Failure) (bool, er
 	if f.Unspent {
 		r.Spent = false
 	}
-	r.forget = later(r.forget, r.Until.Add(keepFailure))
+	r.expires = later(r.expires, r.Until.Add(failureTTL))
 	return true, nil
 }
 
@@ -164,8 +164,8 @@ func (m *Memory) Create(_ context.Context, key string, p Put) (bool, error) {
 		return false, err
 	}
 	m.records[key] = &memoryRecord{
-		Record: Record{Token: p.Token, Generation: p.Generation, Ends: p.Ends},
-		forget: now.Add(p.Keep),
+		Record:  Record{Token: p.Token, Generation: p.Generation, Ends: p.Ends},
+		expires: now.Add(p.TTL),
 	}
 	return true, nil
 }
@@ -178,7 +178,7 @@ func (m *Memory) End(_ context.Context, key string, keep time.Duration) error {
 		delete(m.records, key)
 		return nil
 	}
-	m.records[key] = &memoryRecord{Record: Record{Ended: true}, forget: m.now().Add(keep)}
+	m.records[key] = &memoryRecord{Record: Record{Ended: true}, expires: m.now().Add(keep)}
 	return nil
 }
 
@@ -188,7 +188,7 @@ func (m *Memory) room(now time.Time) error {
 		return nil
 	}
 	for key, r := range m.records {
-		if !now.Before(r.forget) {
+		if !now.Before(r.expires) {
 			delete(m.records, key)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // A renewal that breaks off fails for all its callers, and the next caller starts another one.
-func TestRenewalsThatBreakOff(t *testing.T) {
+func TestPanickingRefreshes(t *testing.T) {
 	for name, breakOff := range map[string]func(string) error{
 		"panic":  func(string) error { panic("hunter2") }, //nolint:forbidigo // the subject of the test
 		"goexit": func(string) error { runtime.Goexit(); return nil },

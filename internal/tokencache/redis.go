@@ -22,8 +22,8 @@ type RedisOptions struct {
 	Client redis.UniversalClient
 	// Keyring encrypts the tokens; required.
 	Keyring *Keyring
-	// Prefix begins the names of all records; default DefaultPrefix.
-	Prefix string
+	// prefix begins the names of all records; default DefaultPrefix.
+	prefix string
 	// Now is the clock of the returned records; default time.Now.
 	Now func() time.Time
 	// Logger receives undecryptable records; default: discarded.
@@ -41,8 +41,8 @@ type Redis struct {
 
 // NewRedis returns a Store in the client's Redis (version 7, or a compatible server).
 func NewRedis(o RedisOptions) *Redis {
-	if o.Prefix == "" {
-		o.Prefix = DefaultPrefix
+	if o.prefix == "" {
+		o.prefix = DefaultPrefix
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -73,9 +73,9 @@ local function read()
   return r
 end
 local function ago(t) return t and tostring(t - now) or '' end
-local function view(r, standing)
+local function view(r, status)
   local busy = r.owner and r.lease and math.max(0, r.lease - now) or 0
-  return {standing, r.gen or '', r.sealed or '', ago(r.at), ago(r.exp), r.spent or '', ago(r['end']), r.ended or '',
+  return {status, r.gen or '', r.sealed or '', ago(r.at), ago(r.exp), r.spent or '', ago(r['end']), r.ended or '',
     tostring(r.fails or 0), r.why or '', ago(r['until']), tostring(busy)}
 end
 local function keep(ms)
@@ -149,27 +149,27 @@ return 1
 )
 
 // Load implements Store.
-func (s *Redis) Load(ctx context.Context, key string) (Record, error) {
-	_, r, err := s.view(ctx, s.load, key)
+func (rs *Redis) Load(ctx context.Context, key string) (Record, error) {
+	_, r, err := rs.view(ctx, rs.load, key)
 	if errors.Is(err, errSealed) {
 		err = nil // there is a record without a token
 	}
-	return r, wrapped("load a record", err)
+	return r, wrapError("load a record", err)
 }
 
 // Claim implements Store.
-func (s *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error) {
+func (rs *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error) {
 	if c.Session {
 		// Renewing a session needs its refresh token. A replica that cannot decrypt it must
 		// leave the claim to others that can.
-		if _, _, err := s.view(ctx, s.load, key); err != nil {
-			return Absent, Record{}, wrapped("claim a record", err)
+		if _, _, err := rs.view(ctx, rs.load, key); err != nil {
+			return Absent, Record{}, wrapError("claim a record", err)
 		}
 	}
-	word, r, err := s.view(ctx, s.claim, key,
-		c.Owner, milliseconds(c.Lease), c.Seen, flag(c.Session), milliseconds(expiryMargin), milliseconds(keepFailure))
+	word, r, err := rs.view(ctx, rs.claim, key,
+		c.Owner, milliseconds(c.Lease), c.Seen, formatBool(c.Session), milliseconds(expiryMargin), milliseconds(failureTTL))
 	if err != nil && (c.Session || !errors.Is(err, errSealed)) {
-		return Absent, Record{}, wrapped("claim a record", err)
+		return Absent, Record{}, wrapError("claim a record", err)
 	}
 	switch word {
 	case "absent":
@@ -180,7 +180,7 @@ func (s *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, Re
 		if r.Generation == "" {
 			// The token cannot be decrypted, so it is useless here. The next claim is one for
 			// which only this generation is too old.
-			return s.claimUnreadable(ctx, key, c)
+			return rs.claimUnreadable(ctx, key, c)
 		}
 		return Fresh, r, nil
 	case "paused":
@@ -190,67 +190,67 @@ func (s *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, Re
 	case "claimed":
 		return Claimed, r, nil
 	}
-	return Absent, Record{}, fmt.Errorf("tokencache: claim a record: its standing %.20q is none", word)
+	return Absent, Record{}, fmt.Errorf("tokencache: claim a record: its status %.20q is unknown", word)
 }
 
 // claimUnreadable claims a record with a good token that cannot be decrypted here.
-func (s *Redis) claimUnreadable(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error) {
-	gen, err := s.opts.Client.HGet(ctx, s.name(key), "gen").Result()
+func (rs *Redis) claimUnreadable(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error) {
+	gen, err := rs.opts.Client.HGet(ctx, rs.name(key), "gen").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return Absent, Record{}, wrapped("claim a record", err)
+		return Absent, Record{}, wrapError("claim a record", err)
 	}
 	if gen == c.Seen {
 		return Absent, Record{}, errors.New("tokencache: claim a record: its token cannot be decrypted")
 	}
 	c.Seen = gen
-	return s.Claim(ctx, key, c)
+	return rs.Claim(ctx, key, c)
 }
 
 // Extend implements Store.
-func (s *Redis) Extend(ctx context.Context, key, owner string, lease time.Duration) (bool, error) {
-	held, err := s.extend.Run(ctx, s.opts.Client, []string{s.name(key)}, owner, milliseconds(lease)).Bool()
-	return held, wrapped("extend a claim", err)
+func (rs *Redis) Extend(ctx context.Context, key, owner string, lease time.Duration) (bool, error) {
+	held, err := rs.extend.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, milliseconds(lease)).Bool()
+	return held, wrapError("extend a claim", err)
 }
 
 // Put implements Store.
-func (s *Redis) Put(ctx context.Context, key, owner string, p Put) (bool, error) {
-	return s.write(ctx, s.put, key, owner, p)
+func (rs *Redis) Put(ctx context.Context, key, owner string, p Put) (bool, error) {
+	return rs.write(ctx, rs.put, key, owner, p)
 }
 
 // Create implements Store.
-func (s *Redis) Create(ctx context.Context, key string, p Put) (bool, error) {
-	return s.write(ctx, s.create, key, "", p)
+func (rs *Redis) Create(ctx context.Context, key string, p Put) (bool, error) {
+	return rs.write(ctx, rs.create, key, "", p)
 }
 
-func (s *Redis) write(ctx context.Context, script *redis.Script, key, owner string, p Put) (bool, error) {
-	now := s.opts.Now()
+func (rs *Redis) write(ctx context.Context, script *redis.Script, key, owner string, p Put) (bool, error) {
+	now := rs.opts.Now()
 	plain, err := json.Marshal(sealedToken{p.Token.Access, p.Token.Refresh})
 	if err != nil {
-		return false, wrapped("keep a token", err)
+		return false, wrapError("keep a token", err)
 	}
 	ends := ""
 	if !p.Ends.IsZero() {
 		ends = strconv.FormatInt(p.Ends.Sub(now).Milliseconds(), 10)
 	}
-	held, err := script.Run(ctx, s.opts.Client, []string{s.name(key)}, owner, p.Generation, s.opts.Keyring.Seal(s.name(key), plain),
-		now.Sub(p.Token.Obtained).Milliseconds(), p.Token.Expires.Sub(now).Milliseconds(), flag(p.Token.Refresh != ""),
-		milliseconds(p.Keep), ends).Bool()
-	return held, wrapped("keep a token", err)
+	held, err := script.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, p.Generation, rs.opts.Keyring.Seal(rs.name(key), plain),
+		now.Sub(p.Token.Obtained).Milliseconds(), p.Token.Expires.Sub(now).Milliseconds(), formatBool(p.Token.Refresh != ""),
+		milliseconds(p.TTL), ends).Bool()
+	return held, wrapError("keep a token", err)
 }
 
 // Fail implements Store.
-func (s *Redis) Fail(ctx context.Context, key, owner string, f Failure) (bool, error) {
-	held, err := s.fail.Run(ctx, s.opts.Client, []string{s.name(key)}, owner, string(f.Reason), flag(f.Unspent),
-		f.First.Milliseconds(), f.Most.Milliseconds(), f.Least.Milliseconds(), f.Free, milliseconds(keepFailure)).Bool()
-	return held, wrapped("keep a failure", err)
+func (rs *Redis) Fail(ctx context.Context, key, owner string, f Failure) (bool, error) {
+	held, err := rs.fail.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, string(f.Reason), formatBool(f.Unspent),
+		f.InitialPause.Milliseconds(), f.MaxPause.Milliseconds(), f.MinPause.Milliseconds(), f.FreeFailures, milliseconds(failureTTL)).Bool()
+	return held, wrapError("keep a failure", err)
 }
 
 // End implements Store.
-func (s *Redis) End(ctx context.Context, key string, keep time.Duration) error {
-	return wrapped("end a session", s.end.Run(ctx, s.opts.Client, []string{s.name(key)}, max(0, keep.Milliseconds())).Err())
+func (rs *Redis) End(ctx context.Context, key string, keep time.Duration) error {
+	return wrapError("end a session", rs.end.Run(ctx, rs.opts.Client, []string{rs.name(key)}, max(0, keep.Milliseconds())).Err())
 }
 
-func (s *Redis) name(key string) string { return s.opts.Prefix + "{" + key + "}" }
+func (rs *Redis) name(key string) string { return rs.opts.prefix + "{" + key + "}" }
 
 // sealedToken is the encrypted part of a token.
 type sealedToken struct {
@@ -276,8 +276,8 @@ const (
 
 // view runs a script that returns a record. The error is errSealed, beside the record, if its
 // token cannot be decrypted. A service account logs in then, as without a token.
-func (s *Redis) view(ctx context.Context, script *redis.Script, key string, args ...any) (string, Record, error) {
-	got, err := script.Run(ctx, s.opts.Client, []string{s.name(key)}, args...).StringSlice()
+func (rs *Redis) view(ctx context.Context, script *redis.Script, key string, args ...any) (string, Record, error) {
+	got, err := script.Run(ctx, rs.opts.Client, []string{rs.name(key)}, args...).StringSlice()
 	if err != nil {
 		return "", Record{}, err
 	}
@@ -287,7 +287,7 @@ func (s *Redis) view(ctx context.Context, script *redis.Script, key string, args
 	if len(got) != viewLength {
 		return "", Record{}, errors.New("the answer is no record")
 	}
-	now := s.opts.Now()
+	now := rs.opts.Now()
 	at := func(i int) time.Time {
 		ms, err := strconv.ParseFloat(got[i], 64)
 		if err != nil {
@@ -303,10 +303,10 @@ func (s *Redis) view(ctx context.Context, script *redis.Script, key string, args
 	if got[viewGeneration] == "" {
 		return got[0], r, nil
 	}
-	plain, err := s.opts.Keyring.Open(s.name(key), []byte(got[viewSealed]))
+	plain, err := rs.opts.Keyring.Open(rs.name(key), []byte(got[viewSealed]))
 	var token sealedToken
 	if err != nil || json.Unmarshal(plain, &token) != nil {
-		s.opts.Logger.ErrorContext(ctx, "a stored token cannot be decrypted: its key is not in CONSOLEQL_TOKEN_KEYS, or it was changed")
+		rs.opts.Logger.ErrorContext(ctx, "a stored token cannot be decrypted: its key is not in CONSOLEQL_TOKEN_KEYS, or it was changed")
 		return got[0], r, errSealed
 	}
 	r.Generation = got[viewGeneration]
@@ -314,7 +314,7 @@ func (s *Redis) view(ctx context.Context, script *redis.Script, key string, args
 	return got[0], r, nil
 }
 
-func flag(b bool) string {
+func formatBool(b bool) string {
 	if b {
 		return "1"
 	}
@@ -326,7 +326,7 @@ func milliseconds(d time.Duration) int64 {
 	return max(1, int64((d+time.Millisecond-1)/time.Millisecond))
 }
 
-func wrapped(what string, err error) error {
+func wrapError(what string, err error) error {
 	if err == nil {
 		return nil
 	}

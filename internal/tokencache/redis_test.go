@@ -42,7 +42,7 @@ func TestClockSkew(t *testing.T) {
 	for _, by := range []time.Duration{0, 10 * time.Minute, -10 * time.Minute, 3 * time.Hour} {
 		now := func() time.Time { return time.Now().Add(by) }
 		store := redisStore(t, server, func(o *tokencache.RedisOptions) { o.Now = now })
-		caches = append(caches, newCache(t, skewed{s, by}, sharing(store), func(o *tokencache.Options) {
+		caches = append(caches, newCache(t, skewed{s, by}, withStore(store), func(o *tokencache.Options) {
 			o.Now, o.Lease = now, time.Minute // nobody dies here, however slow the machine is
 		}))
 	}
@@ -74,20 +74,20 @@ func TestClockSkew(t *testing.T) {
 	s.once(t)
 }
 
-// TestRedisGoesAndComesBack stops and restarts the server of running caches.
-func TestRedisGoesAndComesBack(t *testing.T) {
+// TestRedisRecovers stops and restarts the server of running caches.
+func TestRedisRecovers(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := &sso{life: time.Hour, delay: time.Millisecond}
-	a := newCache(t, s, sharing(redisStore(t, server)))
-	b := newCache(t, s, sharing(redisStore(t, server)))
+	a := newCache(t, s, withStore(redisStore(t, server)))
+	b := newCache(t, s, withStore(redisStore(t, server)))
 	wantToken(t, a, service(t), "access-1")
 	wantToken(t, b, service(t), "access-1")
 	session := signIn(t, a)
 	wantToken(t, b, session, "access-2")
 
 	server.Stop()
-	fresh := newCache(t, s, sharing(redisStore(t, server)))
+	fresh := newCache(t, s, withStore(redisStore(t, server)))
 	wantToken(t, a, service(t), "access-1")
 	wantToken(t, b, session, "access-2")
 	wantToken(t, fresh, service(t), "access-3") // logs in for itself
@@ -99,7 +99,7 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 		return err == nil && got == "access-2"
 	})
 	server.RestartEmpty()
-	newest := newCache(t, s, sharing(redisStore(t, server)))
+	newest := newCache(t, s, withStore(redisStore(t, server)))
 	eventually(t, "the session in the emptied Redis", func() bool {
 		wantToken(t, a, session, "access-2")
 		got, err := newest.Token(session)
@@ -128,13 +128,13 @@ func TestOneKeyPerScript(t *testing.T) {
 	s := tokencache.NewRedis(tokencache.RedisOptions{Client: narrow, Keyring: testKeyring(t, keyringKey)})
 	claim(t, s, "only", tokencache.Claim{Owner: "one"}, tokencache.Claimed)
 	ok, err := s.Extend(t.Context(), "only", "one", time.Minute)
-	says(t, "extend", ok, err, true)
+	expectBool(t, "extend", ok, err, true)
 	ok, err = s.Put(t.Context(), "only", "one", tokenOf("g1", time.Hour))
-	says(t, "put", ok, err, true)
+	expectBool(t, "put", ok, err, true)
 	ok, err = s.Create(t.Context(), "only", tokenOf("g2", time.Hour))
-	says(t, "create", ok, err, false)
+	expectBool(t, "create", ok, err, false)
 	ok, err = s.Fail(t.Context(), "only", "", tokencache.Failure{})
-	says(t, "failure", ok, err, true)
+	expectBool(t, "failure", ok, err, true)
 	if err := s.End(t.Context(), "only", time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestOneKeyPerScript(t *testing.T) {
 // BenchmarkToken measures a valid token in memory. It must not call the store.
 func BenchmarkToken(b *testing.B) {
 	store := newFlaky()
-	c := newCache(b, &sso{life: time.Hour, delay: time.Millisecond}, sharing(store))
+	c := newCache(b, &sso{life: time.Hour, delay: time.Millisecond}, withStore(store))
 	session, err := c.SignIn(b.Context(), "user", "password")
 	if err != nil {
 		b.Fatal(err)
@@ -184,7 +184,7 @@ func BenchmarkToken(b *testing.B) {
 func TestHotPathMakesNoCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newFlaky()
-		c := newCache(t, &sso{}, sharing(store))
+		c := newCache(t, &sso{}, withStore(store))
 		session := signIn(t, c)
 		wantToken(t, c, service(t), "access-2")
 		asked := store.calls.Load()

@@ -12,32 +12,32 @@ import (
 
 var errStoreDown = errors.New("tokencache: the store gave no answer a moment ago")
 
-// ask makes one call to the store, unless the last one failed a moment ago.
-func (c *Cache) ask(ctx context.Context, question func(ctx context.Context) error) error {
-	return c.askWithin(ctx, storeTimeout, false, question)
+// callStore makes one call to the store, unless the last one failed a moment ago.
+func (c *Cache) callStore(ctx context.Context, question func(ctx context.Context) error) error {
+	return c.callStoreWithin(ctx, storeTimeout, false, question)
 }
 
-// askOf is ask about a session or account. If its session is known to be revoked, it asks the
+// callStoreFor is ask about a session or account. If its session is known to be revoked, it asks the
 // store even after a failure, but with a short timeout.
-func (c *Cache) askOf(ctx context.Context, h *cachedToken, question func(ctx context.Context) error) error {
-	if h != nil && h.revoked() == Revoked {
-		return c.askWithin(ctx, unsureWait, true, question)
+func (c *Cache) callStoreFor(ctx context.Context, h *cachedToken, question func(ctx context.Context) error) error {
+	if h != nil && h.revocationState() == Revoked {
+		return c.callStoreWithin(ctx, revocationWait, true, question)
 	}
-	return c.ask(ctx, question)
+	return c.callStore(ctx, question)
 }
 
 // storeIsDown reports whether the store is not asked now, since it failed a moment ago.
 func (c *Cache) storeIsDown(now time.Time) bool { return now.UnixNano() < c.down.Load() }
 
-func (c *Cache) askWithin(ctx context.Context, limit time.Duration, force bool, question func(ctx context.Context) error) error {
+func (c *Cache) callStoreWithin(ctx context.Context, limit time.Duration, force bool, question func(ctx context.Context) error) error {
 	if !force && c.storeIsDown(c.opts.Now()) {
 		return errStoreDown
 	}
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := question(bounded)
-	var told *fault.Error
-	if err != nil && !errors.As(err, &told) && ctx.Err() == nil {
+	var faultErr *fault.Error
+	if err != nil && !errors.As(err, &faultErr) && ctx.Err() == nil {
 		c.down.Store(c.opts.Now().Add(storePause).UnixNano())
 		c.opts.Logger.WarnContext(ctx, "the store of tokens gives no answer", "error", err)
 	}
@@ -59,7 +59,7 @@ func (c *Cache) renew(ctx context.Context, e *entry, h *cachedToken) (next *cach
 	for polls := 0; ; polls++ {
 		var status ClaimStatus
 		var r Record
-		err := c.askOf(ctx, h, func(ctx context.Context) (err error) {
+		err := c.callStoreFor(ctx, h, func(ctx context.Context) (err error) {
 			status, r, err = c.opts.Store.Claim(ctx, e.key, Claim{Owner: owner, Lease: c.opts.Lease, Seen: seen, Session: e.session()})
 			return err
 		})
@@ -71,12 +71,12 @@ func (c *Cache) renew(ctx context.Context, e *entry, h *cachedToken) (next *cach
 		case Fresh:
 			return newCachedToken(r.Token, r.Generation, true, r.Ends, now), time.Time{}, nil
 		case Paused:
-			return c.keep(e, h, r.Until, c.refused(e, r.Reason, nil))
+			return c.fallback(e, h, r.Until, c.refused(e, r.Reason, nil))
 		case Absent:
 			if restored, err := c.restore(ctx, e, h); restored != nil || err != nil {
 				return restored, time.Time{}, err
 			}
-			return c.keep(e, h, now.Add(storePause), errSession())
+			return c.fallback(e, h, now.Add(storePause), errSession())
 		case Ended:
 			return nil, time.Time{}, errSession()
 		case Claimed:
@@ -84,7 +84,7 @@ func (c *Cache) renew(ctx context.Context, e *entry, h *cachedToken) (next *cach
 		case Busy:
 		}
 		if !backoff.Wait(ctx, min(backoff.Exponential(minClaimPoll, maxClaimPoll, polls), max(r.Busy, time.Millisecond))) {
-			return c.keep(e, h, now.Add(storePause), fault.New(fault.UpstreamTimeout, "the console's SSO did not answer in time"))
+			return c.fallback(e, h, now.Add(storePause), fault.New(fault.UpstreamTimeout, "the console's SSO did not answer in time"))
 		}
 	}
 }
@@ -92,7 +92,7 @@ func (c *Cache) renew(ctx context.Context, e *entry, h *cachedToken) (next *cach
 // check reads a session again whose token is good.
 func (c *Cache) check(ctx context.Context, e *entry, h *cachedToken) (*cachedToken, time.Time, error) {
 	var r Record
-	err := c.askOf(ctx, h, func(ctx context.Context) (err error) {
+	err := c.callStoreFor(ctx, h, func(ctx context.Context) (err error) {
 		r, err = c.opts.Store.Load(ctx, e.key)
 		return err
 	})
@@ -122,13 +122,13 @@ func (c *Cache) restore(ctx context.Context, e *entry, h *cachedToken) (*cachedT
 	if !e.session() || h == nil {
 		return nil, nil //nolint:nilnil // nothing to give back
 	}
-	if h.revoked() == Revoked {
+	if h.revocationState() == Revoked {
 		return nil, errSession()
 	}
 	if !h.usable(now) || !now.Before(h.token.renewAt()) {
 		return nil, nil //nolint:nilnil // nothing to give back
 	}
-	err := c.ask(ctx, func(ctx context.Context) error {
+	err := c.callStore(ctx, func(ctx context.Context) error {
 		_, err := c.opts.Store.Create(ctx, e.key, c.put(h.token, h.generation, h.ends))
 		return err // if there is one by now, another replica was faster
 	})
@@ -140,15 +140,15 @@ func (c *Cache) restore(ctx context.Context, e *entry, h *cachedToken) (*cachedT
 }
 
 func (c *Cache) put(t Token, generation string, ends time.Time) Put {
-	p := Put{Token: t, Generation: generation, Keep: keepAccount, Ends: ends}
+	p := Put{Token: t, Generation: generation, TTL: accountTTL, Ends: ends}
 	if !ends.IsZero() {
-		p.Keep = max(time.Second, ends.Sub(c.opts.Now()))
+		p.TTL = max(time.Second, ends.Sub(c.opts.Now()))
 	}
 	return p
 }
 
-// keep returns the old token while that is usable, and the error otherwise.
-func (c *Cache) keep(e *entry, h *cachedToken, again time.Time, err error) (*cachedToken, time.Time, error) {
+// fallback returns the old token while that is usable, and the error otherwise.
+func (c *Cache) fallback(e *entry, h *cachedToken, again time.Time, err error) (*cachedToken, time.Time, error) {
 	if h.usable(c.opts.Now()) {
 		return h.confirmed(c.opts.Now()), again, err
 	}
@@ -181,7 +181,7 @@ func (c *Cache) withoutStore(ctx context.Context, e *entry, h *cachedToken) (*ca
 		defer e.mu.Unlock()
 		e.spend(h)
 		g := grantError(err)
-		return c.keep(e, e.cached.Load(), again, c.refused(e, g.Reason, g.Err))
+		return c.fallback(e, e.cached.Load(), again, c.refused(e, g.Reason, g.Err))
 	}
 	e.failures = 0
 	return newCachedToken(token, rand.Text(), false, time.Time{}, c.opts.Now()), time.Time{}, nil
@@ -207,14 +207,14 @@ func (c *Cache) obtain(ctx context.Context, e *entry, h *cachedToken, owner stri
 		e.mu.Unlock()
 		c.fail(ctx, e.key, owner, f)
 		g := grantError(err)
-		return c.keep(e, h, again, c.refused(e, g.Reason, g.Err))
+		return c.fallback(e, h, again, c.refused(e, g.Reason, g.Err))
 	}
 	generation := rand.Text()
-	kept, err := c.store(ctx, e, owner, c.put(token, generation, time.Time{}))
+	cached, err := c.store(ctx, e, owner, c.put(token, generation, time.Time{}))
 	switch {
 	case err != nil: // the token may be stored, so it may be shared
 		return newCachedToken(token, generation, true, time.Time{}, c.opts.Now()), time.Time{}, nil
-	case kept:
+	case cached:
 		return newCachedToken(token, generation, true, time.Time{}, c.opts.Now()), time.Time{}, nil
 	default:
 		// The claim was lost, and the record is another replica's. The next renewal reads its
@@ -264,7 +264,7 @@ func (c *Cache) obtainSession(ctx context.Context, e *entry, h *cachedToken, own
 		// It cannot be renewed: the session ends with its token.
 		if current.usable(now) {
 			left := current.token.goodUntil()
-			c.fail(ctx, e.key, owner, Failure{Reason: Refused, Least: left.Sub(now)})
+			c.fail(ctx, e.key, owner, Failure{Reason: Refused, MinPause: left.Sub(now)})
 			return current.confirmed(now), time.Time{}, nil
 		}
 		return nil, time.Time{}, c.end(ctx, e)
@@ -279,11 +279,11 @@ func (c *Cache) obtainSession(ctx context.Context, e *entry, h *cachedToken, own
 		f := failure(g, sessionPause)
 		f.Unspent = true
 		c.fail(ctx, e.key, owner, f)
-		return c.keep(e, current, c.opts.Now().Add(f.pause(r.Failures+1)), c.refused(e, g.Reason, g.Err))
+		return c.fallback(e, current, c.opts.Now().Add(f.pause(r.Failures+1)), c.refused(e, g.Reason, g.Err))
 	}
 	generation := rand.Text()
-	kept, err := c.store(ctx, e, owner, c.put(token, generation, r.Ends))
-	if err == nil && !kept {
+	cached, err := c.store(ctx, e, owner, c.put(token, generation, r.Ends))
+	if err == nil && !cached {
 		// The session was signed out, or the claim was lost.
 		return nil, time.Time{}, errSession()
 	}
@@ -308,7 +308,7 @@ func (c *Cache) refreshSession(ctx context.Context, refreshToken string, again b
 // taken over the claim and renewed it.
 func (c *Cache) refreshRefused(ctx context.Context, e *entry, claimed Record) (*cachedToken, time.Time, error) {
 	var r Record
-	err := c.ask(ctx, func(ctx context.Context) (err error) {
+	err := c.callStore(ctx, func(ctx context.Context) (err error) {
 		r, err = c.opts.Store.Load(ctx, e.key)
 		return err
 	})
@@ -320,29 +320,29 @@ func (c *Cache) refreshRefused(ctx context.Context, e *entry, claimed Record) (*
 
 // end ends a session that cannot be renewed.
 func (c *Cache) end(ctx context.Context, e *entry) error {
-	if err := c.ask(ctx, func(ctx context.Context) error { return c.opts.Store.End(ctx, e.key, c.opts.SessionLifetime) }); err != nil {
+	if err := c.callStore(ctx, func(ctx context.Context) error { return c.opts.Store.End(ctx, e.key, c.opts.SessionLifetime) }); err != nil {
 		c.opts.Logger.WarnContext(ctx, "a session that has ended is not yet forgotten", "error", err)
 	}
 	return errSession()
 }
 
 // store stores new tokens. It tries for a while, since no other goroutine has them.
-func (c *Cache) store(ctx context.Context, e *entry, owner string, p Put) (kept bool, err error) {
+func (c *Cache) store(ctx context.Context, e *entry, owner string, p Put) (cached bool, err error) {
 	const firstPause = 20 * time.Millisecond
 	until := c.opts.Now().Add(c.opts.Lease)
 	for tries := 0; ; tries++ {
-		err = c.ask(ctx, func(ctx context.Context) (err error) {
-			kept, err = c.opts.Store.Put(ctx, e.key, owner, p)
+		err = c.callStore(ctx, func(ctx context.Context) (err error) {
+			cached, err = c.opts.Store.Put(ctx, e.key, owner, p)
 			return err
 		})
 		if err == nil || !c.opts.Now().Before(until) || !backoff.Wait(ctx, backoff.Exponential(firstPause, c.opts.Lease, tries)) {
-			return kept, err
+			return cached, err
 		}
 	}
 }
 
 func (c *Cache) fail(ctx context.Context, key, owner string, f Failure) {
-	if err := c.ask(ctx, func(ctx context.Context) error {
+	if err := c.callStore(ctx, func(ctx context.Context) error {
 		_, err := c.opts.Store.Fail(ctx, key, owner, f)
 		return err
 	}); err != nil {

@@ -8,12 +8,12 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// TestAHiccupOfTheStore tests a failure while a session's new tokens are stored. No other
+// TestBriefStoreFailure tests a failure while a session's new tokens are stored. No other
 // replica has them, and the old refresh token is used.
-func TestAHiccupOfTheStore(t *testing.T) {
+func TestBriefStoreFailure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		time.Sleep(50 * time.Second)
 		store.noPut.Store(true)
@@ -28,12 +28,12 @@ func TestAHiccupOfTheStore(t *testing.T) {
 	})
 }
 
-// TestASessionThatEndsAtOneReplica verifies that a session ends on all replicas although its
+// TestSessionEndsOnOneReplica verifies that a session ends on all replicas although its
 // token is valid.
-func TestASessionThatEndsAtOneReplica(t *testing.T) {
+func TestSessionEndsOnOneReplica(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		time.Sleep(49 * time.Second)
 		s.fail.Store(true)

@@ -15,9 +15,9 @@ import (
 const (
 	// sessionBytes is the length of a session token's random part.
 	sessionBytes = 32
-	// freeGuesses is the number of wrong passwords of a user before further attempts have to
+	// freeAttempts is the number of wrong passwords of a user before further attempts have to
 	// wait.
-	freeGuesses = 3
+	freeAttempts = 3
 )
 
 // Session is the result of signIn.
@@ -29,13 +29,13 @@ type Session struct {
 }
 
 // LogValue keeps the token out of logs.
-func (Session) LogValue() slog.Value { return slog.StringValue(hidden) }
+func (Session) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // String keeps the token out of printed values.
-func (Session) String() string { return hidden }
+func (Session) String() string { return redacted }
 
 // GoString keeps the token out of %#v.
-func (Session) GoString() string { return hidden }
+func (Session) GoString() string { return redacted }
 
 // SignIn begins a session with a user's name and password (document, section Authentication:
 // get token). A wrong password is UNAUTHENTICATED, a locked account FORBIDDEN. After some
@@ -49,7 +49,7 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 	}
 	defer done()
 	var r Record
-	if err := c.ask(ctx, func(ctx context.Context) (err error) {
+	if err := c.callStore(ctx, func(ctx context.Context) (err error) {
 		r, err = c.opts.Store.Load(ctx, guesses)
 		return err
 	}); err != nil {
@@ -70,22 +70,22 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 		if ctx.Err() != nil {
 			return Session{}, context.Cause(ctx)
 		}
-		return Session{}, c.wrongGuess(ctx, guesses, grantError(err))
+		return Session{}, c.recordFailedSignIn(ctx, guesses, grantError(err))
 	}
 	if r.Failures > 0 {
-		if err := c.ask(ctx, func(ctx context.Context) error { return c.opts.Store.End(ctx, guesses, 0) }); err != nil {
+		if err := c.callStore(ctx, func(ctx context.Context) error { return c.opts.Store.End(ctx, guesses, 0) }); err != nil {
 			c.opts.Logger.WarnContext(ctx, "failed attempts to sign in are not yet forgotten", "error", err)
 		}
 	}
 	return c.beginSession(ctx, token)
 }
 
-// wrongGuess counts a failed sign-in.
-func (c *Cache) wrongGuess(ctx context.Context, guesses string, g *GrantError) error {
+// recordFailedSignIn counts a failed sign-in.
+func (c *Cache) recordFailedSignIn(ctx context.Context, guesses string, g *GrantError) error {
 	if g.Reason != Unavailable {
 		f := failure(g, maxPause)
 		if g.Reason == Refused {
-			f.Free = freeGuesses
+			f.FreeFailures = freeAttempts
 		}
 		c.fail(ctx, guesses, "", f)
 	}
@@ -100,7 +100,7 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 	text := principal.SessionPrefix + base64.RawURLEncoding.EncodeToString(random)
 	name := principal.FromSession(text).Name()
 	e := &entry{key: c.sessionKey(name), name: name}
-	news := c.watch(e)
+	revocation := c.watch(e)
 	now := c.opts.Now()
 	ends := now.Add(c.opts.SessionLifetime)
 	if token.Refresh == "" {
@@ -109,7 +109,7 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 	ends = ends.Truncate(time.Second)
 	generation := rand.Text()
 	created := false
-	if err := c.ask(ctx, func(ctx context.Context) (err error) {
+	if err := c.callStore(ctx, func(ctx context.Context) (err error) {
 		created, err = c.opts.Store.Create(ctx, e.key, c.put(token, generation, ends))
 		return err
 	}); err != nil {
@@ -119,7 +119,7 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 		return Session{}, fault.New(fault.Internal, "no session could be made")
 	}
 	h := newCachedToken(token, generation, true, ends, now)
-	h.revocation = news
+	h.revocation = revocation
 	e.cached.Store(h)
 	c.sweep()
 	c.sessions.Store(name, e)

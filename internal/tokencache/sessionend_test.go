@@ -9,9 +9,9 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// TestASessionEndsInTime verifies that a session in use ends on time although its token is
+// TestSessionEndIsNoticed verifies that a session in use ends on time although its token is
 // valid.
-func TestASessionEndsInTime(t *testing.T) {
+func TestSessionEndIsNoticed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{}
 		c := newCache(t, s, func(o *tokencache.Options) { o.SessionLifetime = 5 * time.Second })
@@ -30,12 +30,12 @@ func TestASessionEndsInTime(t *testing.T) {
 	})
 }
 
-// TestASignOutDuringARenewal verifies that a token granted to another replica during a
+// TestSignOutDuringRefresh verifies that a token granted to another replica during a
 // sign-out is not used.
-func TestASignOutDuringARenewal(t *testing.T) {
+func TestSignOutDuringRefresh(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{delay: 5 * time.Second}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		time.Sleep(time.Minute) // its token has ended
 		var wait sync.WaitGroup

@@ -19,7 +19,7 @@ func TestSessions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		lasting := func(o *tokencache.Options) { o.SessionLifetime = time.Hour }
-		a, b := newCache(t, s, sharing(store), lasting), newCache(t, s, sharing(store), lasting)
+		a, b := newCache(t, s, withStore(store), lasting), newCache(t, s, withStore(store), lasting)
 		began := time.Now()
 		first, err := a.SignIn(t.Context(), "user", "password")
 		if err != nil {
@@ -68,7 +68,7 @@ func TestSessions(t *testing.T) {
 func TestSignOutReachesEveryReplica(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{life: time.Hour}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		wantToken(t, b, session, "access-1")
 		if err := a.SignOut(session); err != nil {
@@ -79,7 +79,7 @@ func TestSignOutReachesEveryReplica(t *testing.T) {
 	})
 }
 
-func TestSessionsThatCannotBeRenewed(t *testing.T) {
+func TestUnrefreshableSessions(t *testing.T) {
 	unavailable := func(err error) func(string) error {
 		return func(string) error { return &tokencache.GrantError{Reason: tokencache.Unavailable, Err: err} }
 	}
@@ -121,7 +121,7 @@ func TestSessionsThatCannotBeRenewed(t *testing.T) {
 func TestFailedSignInsAreLimited(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{password: "right"}, newFlaky()
-		caches := []*tokencache.Cache{newCache(t, s, sharing(store)), newCache(t, s, sharing(store))}
+		caches := []*tokencache.Cache{newCache(t, s, withStore(store)), newCache(t, s, withStore(store))}
 		codes := map[fault.Code]int{}
 		for i := range 600 { // a minute of a client that does not give up
 			_, err := caches[i%2].SignIn(t.Context(), []string{"User", "uSer"}[i/2%2], "wrong")
@@ -150,7 +150,7 @@ func TestLockedAccounts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		s.setFailure(func(string) error { return &tokencache.GrantError{Reason: tokencache.Locked} })
-		caches := []*tokencache.Cache{newCache(t, s, sharing(store)), newCache(t, s, sharing(store))}
+		caches := []*tokencache.Cache{newCache(t, s, withStore(store)), newCache(t, s, withStore(store))}
 		for i := range 50 {
 			for _, err := range []error{
 				func() error { _, err := caches[i%2].Token(service(t)); return err }(),
@@ -177,7 +177,7 @@ func TestWrongPasswordAcrossReplicas(t *testing.T) {
 		s.fail.Store(true)
 		var caches []*tokencache.Cache
 		for range 4 {
-			caches = append(caches, newCache(t, s, sharing(store)))
+			caches = append(caches, newCache(t, s, withStore(store)))
 		}
 		for i := range 600 {
 			wantCode(t, caches[i%4], service(t), fault.Unauthenticated)
@@ -189,12 +189,12 @@ func TestWrongPasswordAcrossReplicas(t *testing.T) {
 	})
 }
 
-func TestWithoutAStore(t *testing.T) {
+func TestWithoutStore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		store.away.Store(true)
 		s.fail.Store(true)
-		c := newCache(t, s, sharing(store))
+		c := newCache(t, s, withStore(store))
 		for range 600 {
 			wantCode(t, c, service(t), fault.Unauthenticated)
 			time.Sleep(100 * time.Millisecond)
@@ -209,7 +209,7 @@ func TestWithoutAStore(t *testing.T) {
 	})
 }
 
-func TestCloseLetsARenewalEnd(t *testing.T) {
+func TestCloseWaitsForRefresh(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{delay: time.Second}, newFlaky()
 		a := tokencache.New(tokencache.Options{Grants: s, Store: store})
@@ -219,7 +219,7 @@ func TestCloseLetsARenewalEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.Close()
-		wantToken(t, newCache(t, s, sharing(store)), session, "access-2")
+		wantToken(t, newCache(t, s, withStore(store)), session, "access-2")
 		if _, err := a.Token(session); err == nil {
 			time.Sleep(time.Minute)
 			wantCode(t, a, session, fault.UpstreamUnavailable)
@@ -242,12 +242,12 @@ func TestCancellationIsPerCaller(t *testing.T) {
 	})
 }
 
-// TestLogsHoldNoSecret searches the logs of a run with failures of all kinds.
-func TestLogsHoldNoSecret(t *testing.T) {
+// TestLogsContainNoSecret searches the logs of a run with failures of all kinds.
+func TestLogsContainNoSecret(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var logs bytes.Buffer
 		s, store := &sso{password: "the-password"}, newFlaky()
-		c := newCache(t, s, sharing(store), func(o *tokencache.Options) {
+		c := newCache(t, s, withStore(store), func(o *tokencache.Options) {
 			o.Accounts[principal.DefaultAccount] = tokencache.Account{Username: "u", Password: "the-password"}
 			o.Logger = slog.New(slog.NewJSONHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		})

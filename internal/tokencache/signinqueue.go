@@ -25,27 +25,27 @@ type signInQueue struct {
 }
 
 // acquire waits until no other sign-in of the user is under way. done ends this one.
-func (t *signInQueue) acquire(ctx context.Context, user string) (done func(), err error) {
+func (q *signInQueue) acquire(ctx context.Context, user string) (done func(), err error) {
 	limit := time.NewTimer(signInWait)
 	defer limit.Stop()
 	for {
-		t.mu.Lock()
-		before, taken := t.active[user]
+		q.mu.Lock()
+		before, taken := q.active[user]
 		if !taken {
-			if t.active == nil {
-				t.active = make(map[string]chan struct{})
+			if q.active == nil {
+				q.active = make(map[string]chan struct{})
 			}
 			mine := make(chan struct{})
-			t.active[user] = mine
-			t.mu.Unlock()
+			q.active[user] = mine
+			q.mu.Unlock()
 			return func() {
-				t.mu.Lock()
-				delete(t.active, user)
-				t.mu.Unlock()
+				q.mu.Lock()
+				delete(q.active, user)
+				q.mu.Unlock()
 				close(mine)
 			}, nil
 		}
-		t.mu.Unlock()
+		q.mu.Unlock()
 		select {
 		case <-before:
 		case <-limit.C:
@@ -57,18 +57,18 @@ func (t *signInQueue) acquire(ctx context.Context, user string) (done func(), er
 }
 
 // enter returns false if too many sign-ins are under way. Otherwise, leave must be called.
-func (t *signInQueue) enter() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.busy == maxSignIns {
+func (q *signInQueue) enter() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.busy == maxSignIns {
 		return false
 	}
-	t.busy++
+	q.busy++
 	return true
 }
 
-func (t *signInQueue) leave() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.busy--
+func (q *signInQueue) leave() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.busy--
 }

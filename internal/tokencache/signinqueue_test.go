@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// TestGuessesAreSequential verifies that concurrent guesses do not exceed the limit.
-func TestGuessesAreSequential(t *testing.T) {
+// TestSignInAttemptsAreSequential verifies that concurrent guesses do not exceed the limit.
+func TestSignInAttemptsAreSequential(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{delay: 300 * time.Millisecond}
 		s.setFailure(func(string) error { return errRefused })
@@ -33,9 +33,9 @@ func TestGuessesAreSequential(t *testing.T) {
 	})
 }
 
-// TestSignInsAreFew verifies the bound on concurrent sign-ins, which need no credentials and
+// TestSignInsAreLimited verifies the bound on concurrent sign-ins, which need no credentials and
 // may hang.
-func TestSignInsAreFew(t *testing.T) {
+func TestSignInsAreLimited(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{delay: 30 * time.Second}
 		c := newCache(t, s)
@@ -58,9 +58,9 @@ func TestSignInsAreFew(t *testing.T) {
 	})
 }
 
-// TestFailedSignInsTakeNoSessionsPlace verifies that failed sign-ins do not displace sessions
+// TestFailedSignInsEvictNoSession verifies that failed sign-ins do not displace sessions
 // from a full memory.
-func TestFailedSignInsTakeNoSessionsPlace(t *testing.T) {
+func TestFailedSignInsEvictNoSession(t *testing.T) {
 	m := tokencache.NewMemory(nil)
 	for i := range 100_001 {
 		if _, err := m.Fail(t.Context(), fmt.Sprint("guesses:", i), "", tokencache.Failure{Reason: tokencache.Refused}); err != nil {

@@ -96,7 +96,7 @@ func (p *pendingSignOuts) failed() map[string]time.Time {
 // without a session get UNAUTHENTICATED.
 func (c *Cache) SignOut(ctx context.Context) error {
 	p := principal.FromContext(ctx)
-	if p.Kind() != principal.Session {
+	if p.Credential() != principal.Session {
 		return fault.New(fault.Unauthenticated, "there is no session to end: send its token as Authorization: Bearer")
 	}
 	ends := c.signOuts.begin(p.Name(), c.drop(p.Name()))
@@ -118,7 +118,7 @@ func (c *Cache) SignOut(ctx context.Context) error {
 
 // signOut ends a session in the store, and reports whether there was one. ends is its end, if it was in memory.
 func (c *Cache) signOut(ctx context.Context, name string, ends time.Time) (ended bool, err error) {
-	err = c.ask(ctx, func(ctx context.Context) error {
+	err = c.callStore(ctx, func(ctx context.Context) error {
 		r, err := c.opts.Store.Load(ctx, c.sessionKey(name))
 		if err != nil || r.Ended {
 			return err

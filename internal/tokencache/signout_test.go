@@ -26,13 +26,13 @@ func TestASignOutIsRepeatedUntilTheStoreAnswers(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				s, store, word := &sso{life: time.Hour}, newFlaky(), &publishedSignOuts{}
 				var announced atomic.Value
-				a := newCache(t, s, sharing(store), word.option, func(o *tokencache.Options) {
+				a := newCache(t, s, withStore(store), word.option, func(o *tokencache.Options) {
 					o.SignedOut = func(_ context.Context, name string) {
 						announced.Store(name)
-						word.words.Add(1)
+						word.checks.Add(1)
 					}
 				})
-				b, started := newCache(t, s, sharing(store), word.option), newCache(t, s, sharing(store))
+				b, started := newCache(t, s, withStore(store), word.option), newCache(t, s, withStore(store))
 				session := signIn(t, started)
 				if tt.usedHere {
 					wantToken(t, a, session, "access-1")
@@ -75,7 +75,7 @@ func TestASignOutIsRepeatedUntilTheStoreAnswers(t *testing.T) {
 func TestPendingSignOutsAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{life: time.Hour}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		store.away.Store(true)
 		for i := range 10_100 {

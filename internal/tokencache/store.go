@@ -92,8 +92,8 @@ const (
 type Put struct {
 	Token      Token
 	Generation string
-	// Keep is how long an unused record is kept.
-	Keep time.Duration
+	// TTL is how long an unused record is kept.
+	TTL time.Duration
 	// Ends is the latest end of a session; zero for a service account.
 	Ends time.Time
 }
@@ -103,17 +103,17 @@ type Failure struct {
 	Reason Reason
 	// Unspent says that the refresh token may be tried again.
 	Unspent bool
-	// First is the pause after the first failure beyond Free ones. Each further failure
-	// doubles it, up to Most. Least is the shortest pause in any case.
-	First, Most, Least time.Duration
-	Free               int
+	// InitialPause is the pause after the first failure beyond FreeFailures ones. Each further failure
+	// doubles it, up to MaxPause. MinPause is the shortest pause in any case.
+	InitialPause, MaxPause, MinPause time.Duration
+	FreeFailures                     int
 }
 
 // pause is the pause after so many failures.
 func (f Failure) pause(failures int) time.Duration {
-	pause := f.Least
-	if n := failures - f.Free; n > 0 {
-		pause = max(pause, backoff.Exponential(f.First, f.Most, n-1))
+	pause := f.MinPause
+	if n := failures - f.FreeFailures; n > 0 {
+		pause = max(pause, backoff.Exponential(f.InitialPause, f.MaxPause, n-1))
 	}
 	return pause
 }

@@ -22,14 +22,14 @@ func claim(t *testing.T, s tokencache.Store, key string, c tokencache.Claim, wan
 	if c.Lease == 0 {
 		c.Lease = time.Minute
 	}
-	standing, r, err := s.Claim(t.Context(), key, c)
-	if err != nil || standing != want {
-		t.Fatalf("claim by %s: standing %d, %v; want %d", c.Owner, standing, err, want)
+	status, r, err := s.Claim(t.Context(), key, c)
+	if err != nil || status != want {
+		t.Fatalf("claim by %s: status %d, %v; want %d", c.Owner, status, err, want)
 	}
 	return r
 }
 
-func says(t *testing.T, what string, got bool, err error, want bool) {
+func expectBool(t *testing.T, what string, got bool, err error, want bool) {
 	t.Helper()
 	if err != nil || got != want {
 		t.Fatalf("%s: %v, %v; want %v", what, got, err, want)
@@ -40,11 +40,11 @@ func tokenOf(name string, life time.Duration) tokencache.Put {
 	now := time.Now()
 	return tokencache.Put{
 		Token:      tokencache.Token{Access: "access-" + name, Refresh: "refresh-" + name, Obtained: now, Expires: now.Add(life)},
-		Generation: name, Keep: time.Hour,
+		Generation: name, TTL: time.Hour,
 	}
 }
 
-func near(t *testing.T, what string, got, want time.Time) {
+func expectTime(t *testing.T, what string, got, want time.Time) {
 	t.Helper()
 	if d := got.Sub(want).Abs(); d > 5*time.Second {
 		t.Errorf("%s is %v off", what, d)
@@ -63,38 +63,38 @@ func TestRotation(t *testing.T) {
 		}
 		put := tokenOf("g1", time.Hour)
 		ok, err := s.Put(ctx, "a", "two", put)
-		says(t, "put by somebody else", ok, err, false)
+		expectBool(t, "put by somebody else", ok, err, false)
 		ok, err = s.Put(ctx, "a", "one", put)
-		says(t, "put", ok, err, true)
+		expectBool(t, "put", ok, err, true)
 		ok, err = s.Put(ctx, "a", "one", put)
-		says(t, "put again, the answer having been lost", ok, err, true)
+		expectBool(t, "put again, the answer having been lost", ok, err, true)
 		ok, err = s.Put(ctx, "a", "one", tokenOf("g9", time.Hour))
-		says(t, "put after the claim has ended", ok, err, false)
+		expectBool(t, "put after the claim has ended", ok, err, false)
 
 		r := claim(t, s, "a", tokencache.Claim{Owner: "two"}, tokencache.Fresh)
 		if r.Token.Access != "access-g1" || r.Token.Refresh != "refresh-g1" || r.Generation != "g1" || !r.Ends.IsZero() {
 			t.Errorf("read %+v", r)
 		}
-		near(t, "expiry", r.Token.Expires, put.Token.Expires)
-		near(t, "when it was obtained", r.Token.Obtained, put.Token.Obtained)
+		expectTime(t, "expiry", r.Token.Expires, put.Token.Expires)
+		expectTime(t, "when it was obtained", r.Token.Obtained, put.Token.Obtained)
 
 		if r := claim(t, s, "a", tokencache.Claim{Owner: "two", Seen: "g1", Lease: time.Millisecond}, tokencache.Claimed); r.Spent || r.Token.Refresh != "refresh-g1" {
 			t.Errorf("the first to renew gets %+v", r)
 		}
 		eventually(t, "the end of a lease", func() bool {
-			standing, r, err := s.Claim(ctx, "a", tokencache.Claim{Owner: "three", Seen: "g1", Lease: time.Minute})
-			return err == nil && standing == tokencache.Claimed && r.Spent
+			status, r, err := s.Claim(ctx, "a", tokencache.Claim{Owner: "three", Seen: "g1", Lease: time.Minute})
+			return err == nil && status == tokencache.Claimed && r.Spent
 		})
 		ok, err = s.Put(ctx, "a", "two", tokenOf("g2", time.Hour))
-		says(t, "put by a holder who lost its claim", ok, err, false)
+		expectBool(t, "put by a holder who lost its claim", ok, err, false)
 		ok, err = s.Extend(ctx, "a", "two", time.Minute)
-		says(t, "extend by a holder who lost its claim", ok, err, false)
-		ok, err = s.Fail(ctx, "a", "two", tokencache.Failure{Reason: tokencache.Refused, Least: time.Hour})
-		says(t, "failure of a holder who lost its claim", ok, err, false)
+		expectBool(t, "extend by a holder who lost its claim", ok, err, false)
+		ok, err = s.Fail(ctx, "a", "two", tokencache.Failure{Reason: tokencache.Refused, MinPause: time.Hour})
+		expectBool(t, "failure of a holder who lost its claim", ok, err, false)
 		ok, err = s.Extend(ctx, "a", "three", time.Minute)
-		says(t, "extend", ok, err, true)
+		expectBool(t, "extend", ok, err, true)
 		ok, err = s.Put(ctx, "a", "three", tokenOf("g3", time.Hour))
-		says(t, "put", ok, err, true)
+		expectBool(t, "put", ok, err, true)
 		if r, err := s.Load(ctx, "a"); err != nil || r.Generation != "g3" || r.Spent || r.Busy != 0 {
 			t.Errorf("loaded %+v, %v", r, err)
 		}
@@ -111,14 +111,14 @@ func TestExpiredTokensAreNotFresh(t *testing.T) {
 		put.Token.Obtained = put.Token.Obtained.Add(-2 * time.Hour)
 		put.Token.Expires = put.Token.Obtained.Add(time.Hour)
 		ok, err := s.Create(t.Context(), "a", put)
-		says(t, "create", ok, err, true)
+		expectBool(t, "create", ok, err, true)
 		claim(t, s, "a", tokencache.Claim{Owner: "one"}, tokencache.Claimed)
 
 		put = tokenOf("g1", time.Hour)
 		put.Token.Obtained = put.Token.Obtained.Add(-59*time.Minute - 58*time.Second)
 		put.Token.Expires = put.Token.Obtained.Add(time.Hour)
 		ok, err = s.Create(t.Context(), "within the margin", put)
-		says(t, "create", ok, err, true)
+		expectBool(t, "create", ok, err, true)
 		claim(t, s, "within the margin", tokencache.Claim{Owner: "one"}, tokencache.Claimed)
 	})
 }
@@ -128,34 +128,34 @@ func TestFailures(t *testing.T) {
 	stores(t, func(t *testing.T, s tokencache.Store) {
 		ctx := t.Context()
 		ok, err := s.Create(ctx, "a", tokenOf("g1", time.Hour))
-		says(t, "create", ok, err, true)
-		f := tokencache.Failure{Reason: tokencache.Locked, First: time.Minute, Most: 3 * time.Minute}
+		expectBool(t, "create", ok, err, true)
+		f := tokencache.Failure{Reason: tokencache.Locked, InitialPause: time.Minute, MaxPause: 3 * time.Minute}
 		for i, want := range []time.Duration{time.Minute, 2 * time.Minute, 3 * time.Minute, 3 * time.Minute} {
 			ok, err = s.Fail(ctx, "a", "", f)
-			says(t, "failure", ok, err, true)
+			expectBool(t, "failure", ok, err, true)
 			r := claim(t, s, "a", tokencache.Claim{Owner: "one", Seen: "g1"}, tokencache.Paused)
 			if r.Reason != tokencache.Locked || r.Failures != i+1 {
 				t.Errorf("paused as %+v", r)
 			}
-			near(t, "the pause", r.Until, time.Now().Add(want))
+			expectTime(t, "the pause", r.Until, time.Now().Add(want))
 		}
 		// A valid token of another generation is returned in any case.
 		claim(t, s, "a", tokencache.Claim{Owner: "one", Seen: "g0"}, tokencache.Fresh)
 
-		free := tokencache.Failure{Reason: tokencache.Refused, First: time.Minute, Most: time.Hour, Free: 2}
+		free := tokencache.Failure{Reason: tokencache.Refused, InitialPause: time.Minute, MaxPause: time.Hour, FreeFailures: 2}
 		for i, paused := range []bool{false, false, true} {
 			ok, err = s.Fail(ctx, "guesses", "", free)
-			says(t, "failure", ok, err, true)
+			expectBool(t, "failure", ok, err, true)
 			if r, err := s.Load(ctx, "guesses"); err != nil || r.Until.After(time.Now().Add(time.Second)) != paused {
 				t.Errorf("guess %d: %+v, %v", i+1, r, err)
 			}
 		}
-		ok, err = s.Fail(ctx, "least", "", tokencache.Failure{Reason: tokencache.Unavailable, Least: time.Hour, First: time.Second, Most: time.Minute})
-		says(t, "failure", ok, err, true)
+		ok, err = s.Fail(ctx, "least", "", tokencache.Failure{Reason: tokencache.Unavailable, MinPause: time.Hour, InitialPause: time.Second, MaxPause: time.Minute})
+		expectBool(t, "failure", ok, err, true)
 		if r, err := s.Load(ctx, "least"); err != nil {
 			t.Error(err)
 		} else {
-			near(t, "the least pause", r.Until, time.Now().Add(time.Hour))
+			expectTime(t, "the least pause", r.Until, time.Now().Add(time.Hour))
 		}
 	})
 }
@@ -165,10 +165,10 @@ func TestUnspentRefreshTokens(t *testing.T) {
 	stores(t, func(t *testing.T, s tokencache.Store) {
 		for name, unspent := range map[string]bool{"spent": false, "unspent": true} {
 			ok, err := s.Create(t.Context(), name, tokenOf("g1", time.Hour))
-			says(t, "create", ok, err, true)
+			expectBool(t, "create", ok, err, true)
 			claim(t, s, name, tokencache.Claim{Owner: "one", Seen: "g1"}, tokencache.Claimed)
 			ok, err = s.Fail(t.Context(), name, "one", tokencache.Failure{Reason: tokencache.Unavailable, Unspent: unspent})
-			says(t, "failure", ok, err, true)
+			expectBool(t, "failure", ok, err, true)
 			if r := claim(t, s, name, tokencache.Claim{Owner: "two", Seen: "g1"}, tokencache.Claimed); r.Spent == unspent {
 				t.Errorf("%s: %+v", name, r)
 			}
@@ -176,7 +176,7 @@ func TestUnspentRefreshTokens(t *testing.T) {
 	})
 }
 
-func TestSessionsInAStore(t *testing.T) {
+func TestSessionsInStore(t *testing.T) {
 	t.Parallel()
 	stores(t, func(t *testing.T, s tokencache.Store) {
 		ctx := t.Context()
@@ -184,17 +184,17 @@ func TestSessionsInAStore(t *testing.T) {
 		put := tokenOf("g1", time.Hour)
 		put.Ends = time.Now().Add(2 * time.Hour)
 		ok, err := s.Put(ctx, "s", "one", put)
-		says(t, "put into a session that is not there", ok, err, false)
+		expectBool(t, "put into a session that is not there", ok, err, false)
 		ok, err = s.Create(ctx, "s", put)
-		says(t, "create", ok, err, true)
+		expectBool(t, "create", ok, err, true)
 		ok, err = s.Create(ctx, "s", put)
-		says(t, "create once more, as after an answer that was lost", ok, err, true)
+		expectBool(t, "create once more, as after an answer that was lost", ok, err, true)
 		other := put
 		other.Generation = "g0"
 		ok, err = s.Create(ctx, "s", other)
-		says(t, "create what is there", ok, err, false)
+		expectBool(t, "create what is there", ok, err, false)
 		r := claim(t, s, "s", tokencache.Claim{Owner: "one", Session: true, Seen: "g1"}, tokencache.Claimed)
-		near(t, "the session's end", r.Ends, put.Ends)
+		expectTime(t, "the session's end", r.Ends, put.Ends)
 		if err := s.End(ctx, "s", time.Hour); err != nil {
 			t.Fatal(err)
 		}
@@ -203,11 +203,11 @@ func TestSessionsInAStore(t *testing.T) {
 		}
 		put.Generation = "g2"
 		ok, err = s.Put(ctx, "s", "one", put)
-		says(t, "put after the end", ok, err, false)
+		expectBool(t, "put after the end", ok, err, false)
 		ok, err = s.Create(ctx, "s", put)
-		says(t, "create after the end", ok, err, false)
+		expectBool(t, "create after the end", ok, err, false)
 		ok, err = s.Fail(ctx, "s", "one", tokencache.Failure{})
-		says(t, "failure after the end", ok, err, false)
+		expectBool(t, "failure after the end", ok, err, false)
 		claim(t, s, "s", tokencache.Claim{Owner: "two", Session: true}, tokencache.Ended)
 		if err := s.End(ctx, "s", 0); err != nil {
 			t.Fatal(err)
@@ -220,9 +220,9 @@ func TestRecordsAreForgotten(t *testing.T) {
 	t.Parallel()
 	stores(t, func(t *testing.T, s tokencache.Store) {
 		put := tokenOf("g1", time.Hour)
-		put.Keep = 30 * time.Millisecond
+		put.TTL = 30 * time.Millisecond
 		ok, err := s.Create(t.Context(), "a", put)
-		says(t, "create", ok, err, true)
+		expectBool(t, "create", ok, err, true)
 		eventually(t, "forgetting", func() bool {
 			r, err := s.Load(t.Context(), "a")
 			return err == nil && r.Generation == ""
@@ -242,9 +242,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestNothingReadableInRedis verifies that keys and values contain no token, that every record
+// TestRedisContainsNoPlaintext verifies that keys and values contain no token, that every record
 // expires, and that records cannot be swapped.
-func TestNothingReadableInRedis(t *testing.T) {
+func TestRedisContainsNoPlaintext(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client := redisClient(t, server)
@@ -253,11 +253,11 @@ func TestNothingReadableInRedis(t *testing.T) {
 	ctx := t.Context()
 	for _, name := range []string{"a", "b"} {
 		ok, err := s.Create(ctx, name, tokenOf(name, time.Hour))
-		says(t, "create", ok, err, true)
+		expectBool(t, "create", ok, err, true)
 	}
 	claim(t, s, "claimed", tokencache.Claim{Owner: "one"}, tokencache.Claimed)
 	ok, err := s.Fail(ctx, "failed", "", tokencache.Failure{Reason: tokencache.Refused})
-	says(t, "failure", ok, err, true)
+	expectBool(t, "failure", ok, err, true)
 	if err := s.End(ctx, "ended", time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -308,9 +308,9 @@ func TestKeyringRotation(t *testing.T) {
 	newer := strings.Repeat("ab", 32)
 	before, during, after := with(keyringKey), with(newer+","+keyringKey), with(newer)
 	ok, err := before.Create(t.Context(), "a", tokenOf("g1", time.Hour))
-	says(t, "create", ok, err, true)
+	expectBool(t, "create", ok, err, true)
 	ok, err = during.Create(t.Context(), "b", tokenOf("g2", time.Hour))
-	says(t, "create", ok, err, true)
+	expectBool(t, "create", ok, err, true)
 	for name, tt := range map[string]struct {
 		store *tokencache.Redis
 		key   string
@@ -329,10 +329,10 @@ func TestKeyringRotation(t *testing.T) {
 	put := tokenOf("g3", time.Hour)
 	put.Token.Expires, put.Ends = put.Token.Obtained.Add(time.Second), time.Now().Add(time.Hour)
 	ok, err = during.Create(t.Context(), "s", put)
-	says(t, "create", ok, err, true)
+	expectBool(t, "create", ok, err, true)
 	for range 2 {
-		if standing, _, err := before.Claim(t.Context(), "s", tokencache.Claim{Owner: "one", Lease: time.Minute, Session: true}); err == nil {
-			t.Errorf("a session that cannot be read is claimed: %v", standing)
+		if status, _, err := before.Claim(t.Context(), "s", tokencache.Claim{Owner: "one", Lease: time.Minute, Session: true}); err == nil {
+			t.Errorf("a session that cannot be read is claimed: %v", status)
 		}
 		time.Sleep(time.Second)
 	}

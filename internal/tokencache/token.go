@@ -21,15 +21,15 @@ type Token struct {
 }
 
 // LogValue keeps the token out of logs.
-func (Token) LogValue() slog.Value { return slog.StringValue(hidden) }
+func (Token) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // String keeps the token out of printed values.
-func (Token) String() string { return hidden }
+func (Token) String() string { return redacted }
 
 // GoString keeps the token out of %#v.
-func (Token) GoString() string { return hidden }
+func (Token) GoString() string { return redacted }
 
-const hidden = "[redacted]"
+const redacted = "[redacted]"
 
 // life is the token's lifetime.
 func (t Token) life() time.Duration { return t.Expires.Sub(t.Obtained) }
@@ -48,7 +48,7 @@ type Account struct{ Username, Password string }
 func (a Account) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
 // String keeps the password out of printed values.
-func (a Account) String() string { return a.Username + ":" + hidden }
+func (a Account) String() string { return a.Username + ":" + redacted }
 
 // GoString keeps the password out of %#v.
 func (a Account) GoString() string { return a.String() }
@@ -128,9 +128,9 @@ func retryAfter(err error, left time.Duration) error {
 	if left <= 0 || !errors.As(err, &f) || f.Code == fault.Unauthenticated || f.Code == fault.Forbidden {
 		return err
 	}
-	told := *f
-	told.RetryAfter = left
-	return &told
+	faultErr := *f
+	faultErr.RetryAfter = left
+	return &faultErr
 }
 
 // errSession is the error for callers whose session does not exist or has ended.

@@ -48,7 +48,7 @@ type Options struct {
 	// Watch begins to watch a session, by its principal's name. The function that it returns
 	// reports whether the session has ended since, through any replica. It must be quick. A nil
 	// Watch watches nothing.
-	Watch func(name string) (news func() Revocation)
+	Watch func(name string) (revocation func() Revocation)
 	// SignedOut announces to other replicas that a session has ended, after a sign-out that the store could not confirm
 	// at first. It gets the name of the session's principal, and may be nil.
 	SignedOut func(ctx context.Context, name string)
@@ -92,31 +92,31 @@ const (
 	probePause   = 2 * time.Second
 	sessionPause = 5 * time.Second
 	// probeTimeout bounds the logins of a service account after a failure, so that a hanging
-	// login does not outlast the outage of the SSO. Each fullProbe-th login has the full
+	// login does not outlast the outage of the SSO. Each fullTimeoutEvery-th login has the full
 	// timeout, for an SSO that has become slow.
 	probeTimeout = 2500 * time.Millisecond
 	// hedgeDelay is how long a service account waits for a refresh before it uses its
 	// password, and for a login before it probes beside it.
-	hedgeDelay = 4500 * time.Millisecond
-	fullProbe  = 8
-	// servedFor is the age after which a token counts as accepted by the console, unless it
+	hedgeDelay       = 4500 * time.Millisecond
+	fullTimeoutEvery = 8
+	// acceptedAfter is the age after which a token counts as accepted by the console, unless it
 	// was refused.
-	servedFor = 5 * time.Second
+	acceptedAfter = 5 * time.Second
 	// storeTimeout bounds one call to the store. After a failure the store is not called for
 	// storePause.
 	storeTimeout = time.Second
 	storePause   = time.Second
-	// keepAccount is how long an unused record of an account is kept. keepFailure is how long
+	// accountTTL is how long an unused record of an account is kept. failureTTL is how long
 	// failures are remembered beyond their pause.
-	keepAccount = 7 * 24 * time.Hour
-	keepFailure = 10 * time.Minute
+	accountTTL = 7 * 24 * time.Hour
+	failureTTL = 10 * time.Minute
 	// checkAfter is the age after which a session is read again in the background. After
 	// mustCheckAfter it is read before it is used. In between, a session that was signed out
 	// at another replica is still used if Options.Watch tells nothing.
 	checkAfter     = 2 * time.Second
 	mustCheckAfter = 10 * time.Second
-	// unsureWait is how long a session waits for the store if it may have been ended unheard.
-	unsureWait = 100 * time.Millisecond
+	// revocationWait is how long a session waits for the store if it may have been ended unheard.
+	revocationWait = 100 * time.Millisecond
 	// forgetAfter is how long an unused session stays in memory.
 	forgetAfter = 15 * time.Minute
 	// closeGrace is how long Close waits for renewals, since their refresh tokens are spent.
@@ -208,7 +208,7 @@ func (c *Cache) Token(ctx context.Context) (string, error) {
 		}
 		return p.Token(), nil
 	}
-	if h := e.cached.Load(); h != nil && now.Before(h.dueAt) && h.revoked() == NotRevoked {
+	if h := e.cached.Load(); h != nil && now.Before(h.dueAt) && h.revocationState() == NotRevoked {
 		return h.token.Access, nil
 	}
 	return c.waitForRefresh(ctx, e, now)
@@ -216,7 +216,7 @@ func (c *Cache) Token(ctx context.Context) (string, error) {
 
 // entryOf returns the entry of a principal; nil for a caller's own token.
 func (c *Cache) entryOf(p principal.Principal) (*entry, error) {
-	switch p.Kind() {
+	switch p.Credential() {
 	case principal.PassThrough:
 		return nil, nil
 	case principal.Service:
@@ -254,11 +254,11 @@ func (c *Cache) Refused(ctx context.Context, token string) {
 		return
 	}
 	age := now.Sub(h.token.Obtained)
-	if now.Sub(e.discardedAt) > 2*maxPause || e.keptRefused != token && age >= servedFor {
+	if now.Sub(e.discardedAt) > 2*maxPause || e.lastRefused != token && age >= acceptedAfter {
 		e.discards = 0
 	}
 	if young := backoff.Exponential(firstPause, maxPause, e.discards); e.discards > 0 && age < min(young, h.token.life()/2) {
-		e.keptRefused = token
+		e.lastRefused = token
 		return
 	}
 	e.discards, e.discardedAt = e.discards+1, now

@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-func TestOneLoginForAll(t *testing.T) {
+func TestLoginIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sso{}
 		c := newCache(t, s)
@@ -52,9 +52,9 @@ func TestTokenIsRefreshedWhileInUse(t *testing.T) {
 	})
 }
 
-// TestTokenOfASlowSSO verifies that a token's lifetime counts from its request, so that it is
+// TestTokenOfSlowSSO verifies that a token's lifetime counts from its request, so that it is
 // refreshed on time.
-func TestTokenOfASlowSSO(t *testing.T) {
+func TestTokenOfSlowSSO(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sso{delay: 30 * time.Second}
 		c := newCache(t, s)
@@ -66,12 +66,12 @@ func TestTokenOfASlowSSO(t *testing.T) {
 	})
 }
 
-// TestTokenAtItsEnd verifies that a replica does not delay the refresh of a token that expires
+// TestExpiringToken verifies that a replica does not delay the refresh of a token that expires
 // soon.
-func TestTokenAtItsEnd(t *testing.T) {
+func TestExpiringToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, store := &sso{life: time.Second, delay: time.Millisecond}, newFlaky()
-		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
 		wantToken(t, a, service(t), "access-1")
 		time.Sleep(850 * time.Millisecond)
 		wantToken(t, b, service(t), "access-1")
@@ -122,8 +122,8 @@ func TestRefusedTokenIsRenewed(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		c.Refused(principal.NewContext(t.Context(), principal.FromToken(first)), first)
-		if kept, err := c.Token(service(t)); err != nil || kept != first {
-			t.Errorf("a caller talked the account out of its token: %q, %v", kept, err)
+		if cached, err := c.Token(service(t)); err != nil || cached != first {
+			t.Errorf("a caller talked the account out of its token: %q, %v", cached, err)
 		}
 		var wait sync.WaitGroup
 		for range 20 {
@@ -165,7 +165,7 @@ func TestTokenOfPrincipal(t *testing.T) {
 	}
 }
 
-func TestNothingPrintsAToken(t *testing.T) {
+func TestTokensAreRedacted(t *testing.T) {
 	const secret = "s3cret"
 	token := tokencache.Token{Access: secret, Refresh: secret}
 	account := tokencache.Account{Username: "u", Password: secret}

@@ -19,9 +19,9 @@ func unavailable(string) error {
 	return &tokencache.GrantError{Reason: tokencache.Unavailable, Err: errors.New("status 502")}
 }
 
-// TestSessionOutlivesTroubleOfTheSSO verifies that the refresh token is retried at a limited
+// TestSessionSurvivesSSOFailure verifies that the refresh token is retried at a limited
 // rate while the SSO is down, and that the session continues afterwards.
-func TestSessionOutlivesTroubleOfTheSSO(t *testing.T) {
+func TestSessionSurvivesSSOFailure(t *testing.T) {
 	for name, tt := range map[string]struct {
 		idle, away time.Duration
 		most       int64 // attempts
@@ -34,7 +34,7 @@ func TestSessionOutlivesTroubleOfTheSSO(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				s, store := &sso{}, newFlaky()
-				caches := []*tokencache.Cache{newCache(t, s, sharing(store)), newCache(t, s, sharing(store))}
+				caches := []*tokencache.Cache{newCache(t, s, withStore(store)), newCache(t, s, withStore(store))}
 				session := signIn(t, caches[0])
 				time.Sleep(tt.idle)
 				s.setFailure(unavailable)
@@ -61,8 +61,8 @@ func TestSessionOutlivesTroubleOfTheSSO(t *testing.T) {
 	}
 }
 
-// TestOneFailureOfTheSSO verifies that callers do not notice a single failure.
-func TestOneFailureOfTheSSO(t *testing.T) {
+// TestSingleSSOFailure verifies that callers do not notice a single failure.
+func TestSingleSSOFailure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{}
 		c := newCache(t, s)
@@ -84,13 +84,13 @@ func TestOneFailureOfTheSSO(t *testing.T) {
 	})
 }
 
-// TestReplicaDiesDuringARefresh verifies that another replica continues the session if the SSO
+// TestReplicaDiesDuringRefresh verifies that another replica continues the session if the SSO
 // never received the refresh.
-func TestReplicaDiesDuringARefresh(t *testing.T) {
+func TestReplicaDiesDuringRefresh(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		dying := &flaky{Store: store}
-		a, b := newCache(t, s, sharing(dying)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(dying)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		time.Sleep(time.Minute)
 		s.delay = time.Second
@@ -103,14 +103,14 @@ func TestReplicaDiesDuringARefresh(t *testing.T) {
 	})
 }
 
-// TestRefreshOfALapsedClaim tests a replica that has lost its claim and whose refresh is
+// TestRefreshWithExpiredClaim tests a replica that has lost its claim and whose refresh is
 // refused. It continues with the token of the next owner.
-func TestRefreshOfALapsedClaim(t *testing.T) {
+func TestRefreshWithExpiredClaim(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
 		stalled := &flaky{Store: store}
 		stalled.noExtend.Store(true)
-		a, b := newCache(t, s, sharing(stalled)), newCache(t, s, sharing(store))
+		a, b := newCache(t, s, withStore(stalled)), newCache(t, s, withStore(store))
 		session := signIn(t, a)
 		wantToken(t, b, session, "access-1")
 		time.Sleep(time.Minute)
@@ -137,12 +137,12 @@ func TestRefreshOfALapsedClaim(t *testing.T) {
 	})
 }
 
-// TestRefreshWithoutARefreshToken verifies that the old refresh token stays valid (RFC 6749,
+// TestRefreshWithoutRefreshToken verifies that the old refresh token stays valid (RFC 6749,
 // section 6).
-func TestRefreshWithoutARefreshToken(t *testing.T) {
+func TestRefreshWithoutRefreshToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{noRefresh: true}, newFlaky()
-		caches := []*tokencache.Cache{newCache(t, s, sharing(store)), newCache(t, s, sharing(store))}
+		caches := []*tokencache.Cache{newCache(t, s, withStore(store)), newCache(t, s, withStore(store))}
 		session := signIn(t, caches[0])
 		for i := range 60 * 60 { // through all of an hour's expiries
 			for _, ctx := range []context.Context{session, service(t)} {
@@ -158,12 +158,12 @@ func TestRefreshWithoutARefreshToken(t *testing.T) {
 	})
 }
 
-// TestRefusalDuringACheck refuses a session's token during a check of the store. The session
+// TestRefusalDuringCheck refuses a session's token during a check of the store. The session
 // gets a new token, and not the refused one.
-func TestRefusalDuringACheck(t *testing.T) {
+func TestRefusalDuringCheck(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, &slowLoad{Store: tokencache.NewMemory(nil)}
-		c := newCache(t, s, sharing(store))
+		c := newCache(t, s, withStore(store))
 		session := signIn(t, c)
 		store.takes.Store(int64(500 * time.Millisecond))
 		time.Sleep(2500 * time.Millisecond) // longer than a session goes unchecked
@@ -196,9 +196,9 @@ func (s *slowLoad) Load(ctx context.Context, key string) (tokencache.Record, err
 	return r, err
 }
 
-// TestServiceAccountIsBackSoon verifies a quick recovery after failures of the SSO of all
+// TestServiceAccountRecovers verifies a quick recovery after failures of the SSO of all
 // kinds and lengths, with a limited rate of attempts.
-func TestServiceAccountIsBackSoon(t *testing.T) {
+func TestServiceAccountRecovers(t *testing.T) {
 	for _, away := range []time.Duration{31 * time.Second, 40 * time.Second, 45 * time.Second, 3 * time.Minute} {
 		for _, kind := range []string{"fails", "hangs"} {
 			if kind == "hangs" && away > time.Minute {
@@ -208,7 +208,7 @@ func TestServiceAccountIsBackSoon(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					s, store := &sso{}, newFlaky()
 					hanging := &hangingSSO{sso: s}
-					caches := []*tokencache.Cache{newCache(t, hanging, sharing(store)), newCache(t, hanging, sharing(store))}
+					caches := []*tokencache.Cache{newCache(t, hanging, withStore(store)), newCache(t, hanging, withStore(store))}
 					s.setFailure(unavailable)
 					hanging.hangs.Store(kind == "hangs")
 					ask := func(c *tokencache.Cache) error {
@@ -263,7 +263,7 @@ func TestRefusedPasswordIsTriedOnce(t *testing.T) {
 				}
 				var caches []*tokencache.Cache
 				for range replicas {
-					caches = append(caches, newCache(t, s, sharing(store)))
+					caches = append(caches, newCache(t, s, withStore(store)))
 				}
 				use := func(d time.Duration) {
 					for began := time.Now(); time.Since(began) < d; time.Sleep(100 * time.Millisecond) {
@@ -274,7 +274,7 @@ func TestRefusedPasswordIsTriedOnce(t *testing.T) {
 				}
 				use(10 * time.Minute)
 				if name == "shared" {
-					caches[0] = newCache(t, s, sharing(store)) // it was restarted
+					caches[0] = newCache(t, s, withStore(store)) // it was restarted
 				}
 				use(49 * time.Minute)
 				if n := s.passwords.Load(); n != 1 {
@@ -299,9 +299,9 @@ func TestRefusedPasswordIsTriedOnce(t *testing.T) {
 	}
 }
 
-// TestRefusedPasswordBesideARefreshToken verifies that an account with a refused password
+// TestRefusedPasswordWithRefreshToken verifies that an account with a refused password
 // continues by refreshes, also after one failure of the SSO.
-func TestRefusedPasswordBesideARefreshToken(t *testing.T) {
+func TestRefusedPasswordWithRefreshToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{}
 		c := newCache(t, s)

@@ -13,19 +13,19 @@ import (
 
 // publishedSignOuts notifies a replica of ended sessions by a counter.
 type publishedSignOuts struct {
-	words  atomic.Int64
-	unsure atomic.Bool
-	name   atomic.Value // of the session that was watched last
+	checks  atomic.Int64
+	unknown atomic.Bool
+	name    atomic.Value // of the session that was watched last
 }
 
-func (w *publishedSignOuts) watch(name string) func() tokencache.Revocation {
-	w.name.Store(name)
-	since := w.words.Load()
+func (p *publishedSignOuts) watch(name string) func() tokencache.Revocation {
+	p.name.Store(name)
+	since := p.checks.Load()
 	return func() tokencache.Revocation {
 		switch {
-		case w.words.Load() != since:
+		case p.checks.Load() != since:
 			return tokencache.Revoked
-		case w.unsure.Load():
+		case p.unknown.Load():
 			return tokencache.RevocationUnknown
 		default:
 			return tokencache.NotRevoked
@@ -33,13 +33,13 @@ func (w *publishedSignOuts) watch(name string) func() tokencache.Revocation {
 	}
 }
 
-func (w *publishedSignOuts) option(o *tokencache.Options) { o.Watch = w.watch }
+func (p *publishedSignOuts) option(o *tokencache.Options) { o.Watch = p.watch }
 
 // TestPublishedSignOut verifies that the session ends at once, wherever it was just used.
 func TestPublishedSignOut(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store, console, word := newFlaky(), &sso{}, &publishedSignOuts{}
-		a, b := newCache(t, console, sharing(store)), newCache(t, console, sharing(store), word.option)
+		a, b := newCache(t, console, withStore(store)), newCache(t, console, withStore(store), word.option)
 		session := signIn(t, a)
 		use := func() error {
 			_, err := b.Token(session)
@@ -56,7 +56,7 @@ func TestPublishedSignOut(t *testing.T) {
 			t.Errorf("%v, and the store was asked", err)
 		}
 		// After a notification without this session, the session is loaded once more.
-		word.words.Add(1)
+		word.checks.Add(1)
 		for range 3 {
 			if err := use(); err != nil {
 				t.Fatal(err)
@@ -71,7 +71,7 @@ func TestPublishedSignOut(t *testing.T) {
 		if err := use(); err != nil {
 			t.Errorf("before the word: %v", err)
 		}
-		word.words.Add(1)
+		word.checks.Add(1)
 		if err := use(); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("after the word: %v", err)
 		}
@@ -84,7 +84,7 @@ func separateStores(t *testing.T) (a, b *tokencache.Cache, far *flaky, word *pub
 	t.Helper()
 	here, console, word := tokencache.NewMemory(nil), &sso{}, &publishedSignOuts{}
 	far = &flaky{Store: here}
-	return newCache(t, console, sharing(here)), newCache(t, console, sharing(far), word.option), far, word
+	return newCache(t, console, withStore(here)), newCache(t, console, withStore(far), word.option), far, word
 }
 
 // known returns a session that the first replica began and the second has used.
@@ -97,9 +97,9 @@ func known(t *testing.T, a, b *tokencache.Cache) context.Context {
 	return session
 }
 
-// TestPublishedSignOutWhileTheStoreIsDown verifies that the session continues, like all
+// TestPublishedSignOutDuringStoreOutage verifies that the session continues, like all
 // others, and ends as soon as the store can confirm that.
-func TestPublishedSignOutWhileTheStoreIsDown(t *testing.T) {
+func TestPublishedSignOutDuringStoreOutage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b, far, word := separateStores(t)
 		session := known(t, a, b)
@@ -107,7 +107,7 @@ func TestPublishedSignOutWhileTheStoreIsDown(t *testing.T) {
 		if err := a.SignOut(session); err != nil {
 			t.Fatal(err)
 		}
-		word.words.Add(1)
+		word.checks.Add(1)
 		for range 5 {
 			if _, err := b.Token(session); err != nil {
 				t.Errorf("while the store is away: %v", err)
@@ -120,9 +120,9 @@ func TestPublishedSignOutWhileTheStoreIsDown(t *testing.T) {
 	})
 }
 
-// TestASignOutDuringTroubleOfTheSSO verifies that a session ends in spite of a pause after a
+// TestSignOutDuringSSOFailure verifies that a session ends in spite of a pause after a
 // failed refresh, or of a running refresh.
-func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
+func TestSignOutDuringSSOFailure(t *testing.T) {
 	unavailable := func(string) error {
 		return &tokencache.GrantError{Reason: tokencache.Unavailable}
 	}
@@ -150,7 +150,7 @@ func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				store, console, word := newFlaky(), &sso{}, &publishedSignOuts{}
-				a, b := newCache(t, console, sharing(store), word.option), newCache(t, console, sharing(store), word.option)
+				a, b := newCache(t, console, withStore(store), word.option), newCache(t, console, withStore(store), word.option)
 				session := signIn(t, a)
 				use := func() error {
 					_, err := b.Token(session)
@@ -169,9 +169,9 @@ func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 					t.Fatal(err)
 				}
 				if tt.unsure {
-					word.unsure.Store(true)
+					word.unknown.Store(true)
 				} else {
-					word.words.Add(1)
+					word.checks.Add(1)
 				}
 				for range 3 {
 					if err := use(); fault.CodeOf(err) != fault.Unauthenticated {
@@ -183,9 +183,9 @@ func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 	}
 }
 
-// TestPublishedSignOutAfterAFailedCheck verifies that a notification is obeyed during the
+// TestPublishedSignOutAfterFailedCheck verifies that a notification is obeyed during the
 // pause of a failed store.
-func TestPublishedSignOutAfterAFailedCheck(t *testing.T) {
+func TestPublishedSignOutAfterFailedCheck(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b, far, word := separateStores(t)
 		session := known(t, a, b)
@@ -197,18 +197,18 @@ func TestPublishedSignOutAfterAFailedCheck(t *testing.T) {
 		if err := a.SignOut(session); err != nil {
 			t.Fatal(err)
 		}
-		word.words.Add(1)
+		word.checks.Add(1)
 		wantCode(t, b, session, fault.Unauthenticated)
 	})
 }
 
-// TestAnEndedSessionStaysEnded verifies that it stays ended when the store loses its records,
+// TestEndedSessionStaysEnded verifies that it stays ended when the store loses its records,
 // before or after the sign-out.
-func TestAnEndedSessionStaysEnded(t *testing.T) {
+func TestEndedSessionStaysEnded(t *testing.T) {
 	for _, before := range []bool{true, false} {
 		bubble(t, func(t *testing.T) {
 			store, console, word := newFlaky(), &sso{}, &publishedSignOuts{}
-			a, b := newCache(t, console, sharing(store), word.option), newCache(t, console, sharing(store), word.option)
+			a, b := newCache(t, console, withStore(store), word.option), newCache(t, console, withStore(store), word.option)
 			session := known(t, a, b)
 			if before {
 				store.Store = tokencache.NewMemory(nil)
@@ -216,7 +216,7 @@ func TestAnEndedSessionStaysEnded(t *testing.T) {
 			if err := a.SignOut(session); err != nil {
 				t.Errorf("lost before %t: %v", before, err)
 			}
-			word.words.Add(1)
+			word.checks.Add(1)
 			if !before {
 				store.Store = tokencache.NewMemory(nil)
 			}
@@ -243,12 +243,12 @@ func (s *slowEnd) End(ctx context.Context, key string, keep time.Duration) error
 	return s.flaky.End(ctx, key, keep)
 }
 
-// TestASignOutEndsWhatIsLookedUpMeanwhile verifies that a sign-out takes effect at once in the
+// TestSignOutDuringLookup verifies that a sign-out takes effect at once in the
 // same process, without a notification.
-func TestASignOutEndsWhatIsLookedUpMeanwhile(t *testing.T) {
+func TestSignOutDuringLookup(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store, console := &slowEnd{newFlaky(), make(chan chan struct{})}, &sso{}
-		a := newCache(t, console, sharing(store))
+		a := newCache(t, console, withStore(store))
 		session := signIn(t, a)
 		ended := make(chan error, 1)
 		go func() { ended <- a.SignOut(session) }()
@@ -262,18 +262,18 @@ func TestASignOutEndsWhatIsLookedUpMeanwhile(t *testing.T) {
 	})
 }
 
-// TestAnUnsureSessionWaitsForTheStore verifies that it waits only briefly, since the store may
+// TestUnknownRevocationWaitsForStore verifies that it waits only briefly, since the store may
 // be down.
-func TestAnUnsureSessionWaitsForTheStore(t *testing.T) {
+func TestUnknownRevocationWaitsForStore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		here, console, word := tokencache.NewMemory(nil), &sso{}, &publishedSignOuts{}
 		hung := &hanging{Store: here}
-		a, b := newCache(t, console, sharing(here)), newCache(t, console, sharing(hung), word.option)
+		a, b := newCache(t, console, withStore(here)), newCache(t, console, withStore(hung), word.option)
 		session := signIn(t, a)
 		if _, err := b.Token(session); err != nil {
 			t.Fatal(err)
 		}
-		word.unsure.Store(true)
+		word.unknown.Store(true)
 		hung.hangs.Store(true)
 		begun := time.Now()
 		for range 20 {

@@ -26,8 +26,8 @@ func (Extension) ExtensionName() string { return "TrustedDocuments" }
 func (Extension) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationContext logs the document of an operation, once an hour. In the mode Only, Resolve has refused it before.
-func (x Extension) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
-	l := x.List
+func (e Extension) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	l := e.List
 	if l == nil || l.trusts(op.RawQuery) {
 		return nil
 	}
@@ -39,9 +39,9 @@ func (x Extension) MutateOperationContext(ctx context.Context, op *graphql.Opera
 	switch l.logged.first(key, time.Now()) {
 	case firstTime:
 		l.opts.Logger.WarnContext(ctx, "a document ran that is not trusted", "document", of.Document, "type", of.Type, "name", of.Name)
-	case full:
+	case setFull:
 		l.opts.Logger.WarnContext(ctx, "more documents ran that are not trusted; they are not listed")
-	case again:
+	case repeated:
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ const (
 // logged remembers the documents of the last hour. The zero value is ready for use.
 type logged struct {
 	mu        sync.Mutex
-	at        map[string]time.Time
+	loggedAt  map[string]time.Time
 	fullUntil time.Time
 }
 
@@ -64,35 +64,35 @@ type logged struct {
 type occurrence int
 
 const (
-	again     occurrence = iota
+	repeated  occurrence = iota
 	firstTime            // of the document
-	full                 // of the state in which documents are not remembered
+	setFull              // of the state in which documents are not remembered
 )
 
 // first records a document, and tells whether a line is due.
 func (l *logged) first(document string, now time.Time) occurrence {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at, known := l.at[document]; known && now.Sub(at) < logEvery {
-		return again
+	if at, known := l.loggedAt[document]; known && now.Sub(at) < logEvery {
+		return repeated
 	}
-	if len(l.at) >= maxLogged {
+	if len(l.loggedAt) >= maxLogged {
 		if now.Before(l.fullUntil) {
-			return again
+			return repeated
 		}
-		for other, at := range l.at {
+		for other, at := range l.loggedAt {
 			if now.Sub(at) >= logEvery {
-				delete(l.at, other)
+				delete(l.loggedAt, other)
 			}
 		}
-		if len(l.at) >= maxLogged {
+		if len(l.loggedAt) >= maxLogged {
 			l.fullUntil = now.Add(logEvery)
-			return full
+			return setFull
 		}
 	}
-	if l.at == nil {
-		l.at = make(map[string]time.Time)
+	if l.loggedAt == nil {
+		l.loggedAt = make(map[string]time.Time)
 	}
-	l.at[document] = now
+	l.loggedAt[document] = now
 	return firstTime
 }

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// TestOneLineAnHour verifies that a document is logged once an hour, and that the memory for
+// TestLogRateIsLimited verifies that a document is logged once an hour, and that the memory for
 // documents is bounded.
-func TestOneLineAnHour(t *testing.T) {
+func TestLogRateIsLimited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var l logged
@@ -21,26 +21,26 @@ func TestOneLineAnHour(t *testing.T) {
 		}
 		want("a", firstTime)
 		time.Sleep(time.Hour - time.Second)
-		want("a", again)
+		want("a", repeated)
 		want("b", firstTime)
 		time.Sleep(time.Second)
 		want("a", firstTime)
-		want("b", again)
+		want("b", repeated)
 		time.Sleep(time.Hour)
-		for i := len(l.at); i < maxLogged; i++ {
+		for i := len(l.loggedAt); i < maxLogged; i++ {
 			want(fmt.Sprint(i), firstTime)
 		}
 		want("c", firstTime) // a and b were logged an hour ago
 		want("d", firstTime)
-		want("e", full)
-		want("f", again)
-		if len(l.at) != maxLogged {
-			t.Errorf("%d documents in memory", len(l.at))
+		want("e", setFull)
+		want("f", repeated)
+		if len(l.loggedAt) != maxLogged {
+			t.Errorf("%d documents in memory", len(l.loggedAt))
 		}
 		time.Sleep(time.Hour)
 		want("f", firstTime)
-		if len(l.at) != 1 {
-			t.Errorf("%d documents in memory after an hour", len(l.at))
+		if len(l.loggedAt) != 1 {
+			t.Errorf("%d documents in memory after an hour", len(l.loggedAt))
 		}
 	})
 }

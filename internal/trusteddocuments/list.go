@@ -86,7 +86,7 @@ func (l *List) Paths() []string {
 		return all
 	}
 	for _, manifest := range slices.Clone(all) {
-		all = append(all, DescriptionsFile(manifest))
+		all = append(all, descriptionsFile(manifest))
 	}
 	return all
 }

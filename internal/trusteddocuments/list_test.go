@@ -223,8 +223,8 @@ func TestFolders(t *testing.T) {
 	}
 }
 
-// TestParsedWhenLoaded verifies that a trusted document needs no parse when it runs.
-func TestParsedWhenLoaded(t *testing.T) {
+// TestDocumentsAreParsedOnLoad verifies that a trusted document needs no parse when it runs.
+func TestDocumentsAreParsedOnLoad(t *testing.T) {
 	t.Parallel()
 	s, err := schema.Load()
 	if err != nil {

@@ -37,8 +37,9 @@ type Entry struct {
 // variables by the name of their operation.
 func VariablesFile(manifest string) string { return strings.TrimSuffix(manifest, ".json") + variables }
 
-// besides returns the path of the manifest that a file describes by its name; false: the file may be a manifest itself.
-func besides(path string) (manifest string, ok bool) {
+// companionOf returns the path of the manifest that a file describes by its name; false: the file may be a manifest
+// itself.
+func companionOf(path string) (manifest string, ok bool) {
 	for _, end := range []string{descriptions, variables} {
 		if name, ok := strings.CutSuffix(path, end); ok {
 			return name + ".json", true
@@ -62,7 +63,7 @@ func Manifests(paths ...string) (all []string, err error) {
 			all = append(all, of...)
 			continue
 		}
-		manifest, ok := besides(path)
+		manifest, ok := companionOf(path)
 		switch {
 		case !ok:
 			all = append(all, path)
@@ -80,7 +81,7 @@ func manifestsIn(folder string) ([]string, error) {
 		return nil, fmt.Errorf("%s: %w", folder, err)
 	}
 	all = slices.DeleteFunc(all, func(file string) bool {
-		_, ok := besides(file)
+		_, ok := companionOf(file)
 		return ok
 	})
 	if len(all) == 0 {

@@ -29,15 +29,15 @@ type Operation struct {
 	File string
 }
 
-// DescriptionsFile returns the path of the descriptions beside a manifest. It is a JSON object of texts by the name of their
-// operation.
-func DescriptionsFile(manifest string) string {
+// descriptionsFile returns the path of the descriptions beside a manifest. It is a JSON object of texts by the name of
+// their operation.
+func descriptionsFile(manifest string) string {
 	return strings.TrimSuffix(manifest, ".json") + descriptions
 }
 
 // readDescriptions returns the descriptions beside a manifest; nil: there are none. Its errors name the file.
 func readDescriptions(manifest string) (map[string]string, error) {
-	path := DescriptionsFile(manifest)
+	path := descriptionsFile(manifest)
 	text, err := textfile.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // a manifest needs no descriptions
@@ -67,7 +67,7 @@ func logUnused(log *slog.Logger, entries []Entry, parsed map[string]*ast.QueryDo
 	}
 	for _, file := range slices.Sorted(maps.Keys(unused)) {
 		for _, name := range slices.Sorted(maps.Keys(unused[file])) {
-			log.Warn("a description names no trusted operation of its manifest", "name", name, "file", DescriptionsFile(file))
+			log.Warn("a description names no trusted operation of its manifest", "name", name, "file", descriptionsFile(file))
 		}
 	}
 }

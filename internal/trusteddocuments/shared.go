@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// DefaultPrefix begins the names of the texts in Redis.
-	DefaultPrefix = "consoleql:apq:"
+	// defaultPrefix begins the names of the texts in Redis.
+	defaultPrefix = "consoleql:apq:"
 	// sharedLife is how long Redis holds a text.
 	sharedLife = 24 * time.Hour
 	// maxSharedText bounds a shared text, in bytes.
@@ -56,7 +56,7 @@ func (s *SharedTexts) Get(ctx context.Context, hash string) (string, bool) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sharedTimeout)
 	defer cancel()
-	text, err := s.client.Get(ctx, DefaultPrefix+hash).Result()
+	text, err := s.client.Get(ctx, defaultPrefix+hash).Result()
 	if errors.Is(err, redis.Nil) || s.failed(ctx, err) {
 		return "", false
 	}
@@ -71,7 +71,7 @@ func (s *SharedTexts) Add(ctx context.Context, hash, text string) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedTimeout)
 	defer cancel()
-	if s.failed(ctx, s.client.Set(ctx, DefaultPrefix+hash, text, sharedLife).Err()) {
+	if s.failed(ctx, s.client.Set(ctx, defaultPrefix+hash, text, sharedLife).Err()) {
 		s.mu.Lock()
 		delete(s.sent, hash)
 		s.mu.Unlock()

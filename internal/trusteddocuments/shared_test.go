@@ -35,7 +35,7 @@ func TestTextsAreShared(t *testing.T) {
 	if got, ok := two.Get(t.Context(), hash); !ok || got != text {
 		t.Errorf("%q, %v", got, ok)
 	}
-	if left := client.TTL(t.Context(), DefaultPrefix+hash).Val(); left <= 0 || left > sharedLife {
+	if left := client.TTL(t.Context(), defaultPrefix+hash).Val(); left <= 0 || left > sharedLife {
 		t.Errorf("it lasts %v", left)
 	}
 	long := strings.Repeat("x", maxSharedText+1)
@@ -44,7 +44,7 @@ func TestTextsAreShared(t *testing.T) {
 		t.Error("a long text is shared")
 	}
 	other := hashOf("other")
-	if err := client.Set(t.Context(), DefaultPrefix+other, text, 0).Err(); err != nil {
+	if err := client.Set(t.Context(), defaultPrefix+other, text, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := two.Get(t.Context(), other); ok {
@@ -55,9 +55,9 @@ func TestTextsAreShared(t *testing.T) {
 	}
 }
 
-// TestRedisAway verifies that Redis is not asked again at once after a failure, and that the text
+// TestRedisUnavailable verifies that Redis is not asked again at once after a failure, and that the text
 // is sent later.
-func TestRedisAway(t *testing.T) {
+func TestRedisUnavailable(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s, _ := texts(t, server)
@@ -72,8 +72,8 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
-// TestBoundOfTexts verifies that callers cannot fill Redis.
-func TestBoundOfTexts(t *testing.T) {
+// TestTextSizeIsBounded verifies that callers cannot fill Redis.
+func TestTextSizeIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSharedTexts(nil, nil)

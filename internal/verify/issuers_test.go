@@ -11,9 +11,9 @@ import (
 	"github.com/consoleql/consoleql/internal/verify"
 )
 
-// TestAnSSOByAnInnerAddress: behind an inner address, the SSO's tokens and discovery document name outer addresses.
+// TestInternalSSOAddress: behind an inner address, the SSO's tokens and discovery document name outer addresses.
 // Its keys have unusual certificate forms. Settings override issuers and addresses.
-func TestAnSSOByAnInnerAddress(t *testing.T) {
+func TestInternalSSOAddress(t *testing.T) {
 	s := newSigner(t, "k")
 	raw, err := json.Marshal(s.public())
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 )
 
 func TestKeysRotate(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	if err := b.verify(t, b.token(t, nil)); err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +42,8 @@ func TestKeysRotate(t *testing.T) {
 }
 
 // The first token causes the first fetch, which must not delay the fetch for the next key.
-func TestKeysRotateTwiceAtOnce(t *testing.T) {
-	b := newBench(t)
+func TestConcurrentKeyRotations(t *testing.T) {
+	b := newFixture(t)
 	for _, id := range []string{"k1", "k2", "k3", "k3"} {
 		next := newSigner(t, id)
 		b.publish(next)
@@ -54,9 +54,9 @@ func TestKeysRotateTwiceAtOnce(t *testing.T) {
 }
 
 // A failed fetch delays the next by only two seconds, so that callers wait little after an outage.
-func TestKeysAreKnownSoonAfterAnOutage(t *testing.T) {
+func TestKeysRecoverAfterOutage(t *testing.T) {
 	var log bytes.Buffer
-	b := newBench(t)
+	b := newFixture(t)
 	carrier := &http.Transport{}
 	defer carrier.CloseIdleConnections()
 	v, err := verify.New(verify.Options{SSOURL: b.URL, Now: b.now, Transport: carrier, Logger: slog.New(slog.NewTextHandler(&log, nil))})
@@ -82,8 +82,8 @@ func TestKeysAreKnownSoonAfterAnOutage(t *testing.T) {
 }
 
 // The id of a published key is optional; the signature decides.
-func TestAKeyWithoutAName(t *testing.T) {
-	b := newBench(t)
+func TestKeyWithoutID(t *testing.T) {
+	b := newFixture(t)
 	b.publish(signer{b.key, ""})
 	for _, id := range []string{"", "k1"} {
 		if err := b.verify(t, sign(t, jose.RS256, b.key, id, b.claims(nil))); err != nil {
@@ -96,8 +96,8 @@ func TestAKeyWithoutAName(t *testing.T) {
 }
 
 // A restored SSO may sign with another key of the same id.
-func TestANewKeyByAnOldName(t *testing.T) {
-	b := newBench(t)
+func TestReusedKeyID(t *testing.T) {
+	b := newFixture(t)
 	if err := b.verify(t, b.token(t, nil)); err != nil {
 		t.Fatal(err)
 	}
@@ -124,14 +124,14 @@ func TestANewKeyByAnOldName(t *testing.T) {
 	}
 }
 
-func TestUnknownKeysAreNotAskedForAllTheTime(t *testing.T) {
-	b := newBench(t)
-	stranger := sign(t, jose.RS256, newSigner(t, "x").key, "x", b.claims(nil))
+func TestUnknownKeyFetchesAreLimited(t *testing.T) {
+	b := newFixture(t)
+	foreignToken := sign(t, jose.RS256, newSigner(t, "x").key, "x", b.claims(nil))
 	var wait sync.WaitGroup
 	for range 50 {
 		wait.Go(func() {
 			for range 20 {
-				if err := b.verify(t, stranger); fault.CodeOf(err) != fault.Unauthenticated {
+				if err := b.verify(t, foreignToken); fault.CodeOf(err) != fault.Unauthenticated {
 					t.Errorf("got %v", err)
 				}
 			}
@@ -139,16 +139,16 @@ func TestUnknownKeysAreNotAskedForAllTheTime(t *testing.T) {
 	}
 	wait.Wait()
 	if n := b.fetches.Load(); n != 1 {
-		t.Errorf("1000 strangers cost %d looks", n)
+		t.Errorf("1000 foreign tokens cost %d fetches", n)
 	}
 	b.move(11 * time.Second)
-	if _ = b.verify(t, stranger); b.fetches.Load() != 2 {
+	if _ = b.verify(t, foreignToken); b.fetches.Load() != 2 {
 		t.Errorf("%d looks after a pause, want 2", b.fetches.Load())
 	}
 }
 
-func TestTheSSOMayBeAway(t *testing.T) {
-	b := newBench(t)
+func TestSSOUnavailable(t *testing.T) {
+	b := newFixture(t)
 	b.away.Store(true)
 	if err := b.verify(t, b.token(t, nil)); fault.CodeOf(err) != fault.UpstreamUnavailable {
 		t.Errorf("without any keys: %v", err)
@@ -167,8 +167,8 @@ func TestTheSSOMayBeAway(t *testing.T) {
 	}
 }
 
-func TestACallerMayGiveUp(t *testing.T) {
-	b := newBench(t)
+func TestCallerCancels(t *testing.T) {
+	b := newFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	// Either the keys arrived in time or the call failed with another code. The token must not be rejected.

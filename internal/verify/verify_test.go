@@ -112,16 +112,16 @@ type clock struct{ at atomic.Int64 }
 func (c *clock) now() time.Time       { return time.Unix(0, c.at.Load()) }
 func (c *clock) move(d time.Duration) { c.at.Add(int64(d)) }
 
-type bench struct {
+type fixture struct {
 	*sso
 	*clock
 	signer
 	verifier *verify.Verifier
 }
 
-func newBench(t *testing.T) *bench {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	b := &bench{sso: newSSO(t), clock: &clock{}, signer: newSigner(t, "k1")}
+	b := &fixture{sso: newSSO(t), clock: &clock{}, signer: newSigner(t, "k1")}
 	b.at.Store(time.Now().UnixNano())
 	b.publish(b.signer)
 	carrier := &http.Transport{}
@@ -135,10 +135,10 @@ func newBench(t *testing.T) *bench {
 }
 
 // claims returns valid claims with changes; a nil value removes a claim.
-func (b *bench) claims(changes map[string]any) map[string]any {
+func (f *fixture) claims(changes map[string]any) map[string]any {
 	c := map[string]any{
-		"iss": b.issuer, "aud": "apigateway", "userid": "u-1", "sub": "u-1",
-		"nbf": b.now().Unix(), "iat": b.now().Unix(), "exp": b.now().Add(time.Hour).Unix(),
+		"iss": f.issuer, "aud": "apigateway", "userid": "u-1", "sub": "u-1",
+		"nbf": f.now().Unix(), "iat": f.now().Unix(), "exp": f.now().Add(time.Hour).Unix(),
 	}
 	for name, value := range changes {
 		if c[name] = value; value == nil {
@@ -148,13 +148,13 @@ func (b *bench) claims(changes map[string]any) map[string]any {
 	return c
 }
 
-func (b *bench) token(t *testing.T, changes map[string]any) string {
+func (f *fixture) token(t *testing.T, changes map[string]any) string {
 	t.Helper()
-	return sign(t, jose.RS256, b.key, b.id, b.claims(changes))
+	return sign(t, jose.RS256, f.key, f.id, f.claims(changes))
 }
 
 func TestGoodTokens(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	for name, changes := range map[string]map[string]any{
 		"plain":                  nil,
 		"several audiences":      {"aud": []string{"x", "apigateway"}},
@@ -169,8 +169,8 @@ func TestGoodTokens(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if p.Kind() != principal.PassThrough || p.Name() != "user:u-1" || p.Token() != token {
-				t.Errorf("got %v, %s", p, p.Kind())
+			if p.Credential() != principal.PassThrough || p.Name() != "user:u-1" || p.Token() != token {
+				t.Errorf("got %v, %s", p, p.Credential())
 			}
 			if at, ok := p.Expires(); !ok || at.Before(b.now()) || at.After(b.now().Add(time.Hour+time.Minute)) {
 				t.Errorf("expires at %v, %v", at, ok)
@@ -180,7 +180,7 @@ func TestGoodTokens(t *testing.T) {
 }
 
 func TestBadTokens(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	other := newSigner(t, "k1")
 	good := b.token(t, nil)
 	parts := strings.Split(good, ".")
@@ -252,8 +252,8 @@ func embedded(t *testing.T, s signer, claims map[string]any) string {
 	return token
 }
 
-func (b *bench) verify(t *testing.T, token string) error {
+func (f *fixture) verify(t *testing.T, token string) error {
 	t.Helper()
-	_, err := b.verifier.Verify(t.Context(), token)
+	_, err := f.verifier.Verify(t.Context(), token)
 	return err
 }

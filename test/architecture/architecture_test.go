@@ -31,9 +31,9 @@ const (
 var layers = [][]string{
 	{
 		"graph", "graph/schema", "graph/selection", "internal/backoff", "internal/binarytest", "internal/buildinfo", "internal/consoleclient/generate",
-		"internal/consolesim", "internal/edge/graphiql/browsertest", "internal/edge/drain", "internal/edge/slowreader", "internal/edge/staticfiles", "internal/fault",
+		"internal/consolesim", "internal/edge/graphiql/browsertest", "internal/edge/drain", "internal/edge/slowreader", "internal/edge/staticfiles", "internal/fairqueue", "internal/fault",
 		"internal/flight", "internal/health", "internal/invalidation", "internal/jsonobject", "internal/listenaddress", "internal/logqueue", "internal/memorytuning", "internal/processsignals", "internal/quota", "internal/redistest", "internal/scope", "internal/slab", "internal/tcpproxy",
-		"internal/textfile", "internal/turns",
+		"internal/textfile",
 	},
 	{
 		"examples/dashboard", "internal/edge/certificate", "internal/edge/graphiql",
@@ -46,7 +46,7 @@ var layers = [][]string{
 	{"graph/batch", "graph/listing", "internal/apierror", "internal/cachedconsole", "internal/verify"},
 	{"graph/entity", "internal/bench", "internal/compatibility", "internal/explain"},
 	{"cmd/bench", "graph/loader", "internal/edge/graphqlhttp"},
-	{"graph/survey", "internal/edge/querylimit", "internal/operationcache"},
+	{"graph/fanout", "internal/edge/querylimit", "internal/operationcache"},
 	{"graph/mutation", "graph/subscription"},
 	{"graph/generated", "graph/relation", "internal/edge/transport", "internal/trusteddocuments"},
 	{"graph/resolver", "internal/mcp"},

@@ -62,10 +62,10 @@ func filesWith(texts map[string]string, pattern string) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(texts)), func(path string) bool { return !p.MatchString(texts[path]) })
 }
 
-// TestFilesOfAListedKind counts the files that name a listed kind. Relations, changes and
+// TestListedKindFiles counts the files that name a listed kind. Relations, changes and
 // subscriptions name most kinds in other files, too. So the names of WorkflowLayout count
 // as a whole, and of the other kinds those that make them listed kinds.
-func TestFilesOfAListedKind(t *testing.T) {
+func TestListedKindFiles(t *testing.T) {
 	t.Parallel()
 	texts := readSources(t)
 	for _, kind := range []string{"Package", "Queue", "Robot", "Workflow", "WorkflowLayout"} {
@@ -77,8 +77,8 @@ func TestFilesOfAListedKind(t *testing.T) {
 	documented(t, texts, "A new listed kind", filesWith(texts, `\b([wW]orkflowLayouts?|WorkflowLayout(Node|Filter|Connection|Edge|Order|OrderField)|Layouts)\b`))
 }
 
-// TestFilesOfAMutation counts the files that name a mutation.
-func TestFilesOfAMutation(t *testing.T) {
+// TestMutationFiles counts the files that name a mutation.
+func TestMutationFiles(t *testing.T) {
 	t.Parallel()
 	special := []string{ // a file, an ETag or a session takes more than one call of the console
 		"uploadPackage", "createPackageUpload", "completePackageUpload", "updatePackage", "signIn", "signOut",

@@ -11,9 +11,9 @@ import (
 type wait string
 
 const (
-	noWait   wait = ""
-	patience wait = "patience" // the time after which stale data is served
-	timeout  wait = "timeout"  // that of the console
+	noWait    wait = ""
+	staleWait wait = "patience" // the time after which stale data is served
+	timeout   wait = "timeout"  // that of the console
 )
 
 // The bounds of waits. A cell that waits for the timeout has a short one. Any other has a long one, so that an operation
@@ -27,7 +27,7 @@ const (
 // least returns the least time that an operation with the wait takes.
 func (w wait) least() time.Duration {
 	switch w {
-	case patience:
+	case staleWait:
 		return leastWait
 	case timeout:
 		return shortTimeout

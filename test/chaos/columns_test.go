@@ -28,7 +28,7 @@ const (
 func columns() []column {
 	return []column{
 		{name: "list, cold", read: true, run: (*world).listCold, of: func(c *cells) cell { return c.list }},
-		{name: "list, cached", read: true, run: (*world).listWarm, of: func(c *cells) cell { return c.kept }},
+		{name: "list, cached", read: true, run: (*world).listWarm, of: func(c *cells) cell { return c.cached }},
 		{name: "join", read: true, spared: "/openapi/workflows", run: (*world).join, of: func(c *cells) cell { return c.join }},
 		{name: "mutation", run: (*world).mutation, of: func(c *cells) cell { return c.mutation }},
 		{name: "mutation with key", run: (*world).keyed, of: func(c *cells) cell { return c.keyed }},
@@ -84,7 +84,7 @@ func (w *world) listCold() cell {
 	return w.ask(listQuery)
 }
 
-// usualTime is how long the console takes for a cached list. The patience of the next read is twice that time, so that
+// usualTime is how long the console takes for a cached list. The stale wait of the next read is twice that time, so that
 // a busy machine does not exhaust it.
 const usualTime = 1500 * time.Millisecond
 

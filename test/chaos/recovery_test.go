@@ -21,15 +21,15 @@ var (
 )
 
 const (
-	recoveryRate   = 120              // operations a second
-	recoveryWindow = 10 * time.Second // in which calls are compared with operations; a shorter run is one window
-	callsPerTen    = 11               // calls of the console for ten operations
-	callsMore      = 10               // calls beside, in each window
-	promptly       = time.Second      // within which an operation is answered in full service
+	recoveryRate       = 120              // operations a second
+	recoveryWindow     = 10 * time.Second // in which calls are compared with operations; a shorter run is one window
+	callsPerTen        = 11               // calls of the console for ten operations
+	callsMore          = 10               // calls beside, in each window
+	fullServiceLatency = time.Second      // within which an operation is answered in full service
 )
 
-// asked is one operation of TestRecovery.
-type asked struct {
+// operationSample is one operation of TestRecovery.
+type operationSample struct {
 	began time.Time
 	took  time.Duration
 	ok    bool
@@ -42,7 +42,7 @@ func TestRecovery(t *testing.T) {
 		lasts time.Duration
 		fails func(*tcpproxy.Proxy)
 	}{
-		"lost packets": {*lostTime, (*tcpproxy.Proxy).Lose},
+		"lost packets": {*lostTime, (*tcpproxy.Proxy).Blackhole},
 		"refused":      {*downTime, (*tcpproxy.Proxy).Refuse},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestRecovery(t *testing.T) {
 			_ = e2e.Sleep(ctx, 2*time.Second)
 			tt.fails(proxy)
 			_ = e2e.Sleep(ctx, tt.lasts)
-			if err := proxy.Pass(); err != nil {
+			if err := proxy.Restore(); err != nil {
 				t.Error(err)
 			}
 			healed := time.Now()
@@ -70,7 +70,7 @@ func TestRecovery(t *testing.T) {
 			_ = e2e.Sleep(ctx, 2*time.Second)
 			stop()
 			load.Wait()
-			l.judge(healed)
+			l.evaluate(healed)
 		})
 	}
 }
@@ -78,9 +78,9 @@ func TestRecovery(t *testing.T) {
 // recovery is the load of TestRecovery.
 type recovery struct {
 	*world
-	mu      sync.Mutex
-	asked   []asked
-	samples []sample
+	mu         sync.Mutex
+	operations []operationSample
+	samples    []sample
 }
 
 // sample is how many operations had begun, and how many calls the console had received, at a time.
@@ -90,31 +90,31 @@ type sample struct {
 }
 
 // send sends operations until ctx ends.
-func (l *recovery) send(ctx context.Context) {
+func (r *recovery) send(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for next := time.Now(); e2e.Sleep(ctx, time.Until(next)) == nil; next = next.Add(time.Second / recoveryRate) {
 		began := time.Now()
-		l.mu.Lock()
-		n := len(l.asked)
-		l.asked = append(l.asked, asked{began: began})
-		l.mu.Unlock()
+		r.mu.Lock()
+		n := len(r.operations)
+		r.operations = append(r.operations, operationSample{began: began})
+		r.mu.Unlock()
 		running.Go(func() {
-			a := l.post(`{ queues { totalCount } }`)
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.asked[n].took, l.asked[n].ok = time.Since(began), a != nil && len(a.Errors) == 0
+			a := r.post(`{ queues { totalCount } }`)
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.operations[n].took, r.operations[n].ok = time.Since(began), a != nil && len(a.Errors) == 0
 		})
 	}
 }
 
 // sample counts each second, until ctx ends.
-func (l *recovery) sample(ctx context.Context) {
+func (r *recovery) sample(ctx context.Context) {
 	for {
-		calls := l.calls()
-		l.mu.Lock()
-		l.samples = append(l.samples, sample{time.Now(), len(l.asked), calls})
-		l.mu.Unlock()
+		calls := r.calls()
+		r.mu.Lock()
+		r.samples = append(r.samples, sample{time.Now(), len(r.operations), calls})
+		r.mu.Unlock()
 		if e2e.Sleep(ctx, time.Second) != nil {
 			return
 		}
@@ -122,11 +122,11 @@ func (l *recovery) sample(ctx context.Context) {
 }
 
 // served reports whether all operations were answered that began in the second after from.
-func (l *recovery) served(from time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (r *recovery) served(from time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	n := 0
-	for _, a := range l.asked {
+	for _, a := range r.operations {
 		if a.began.After(from) && a.began.Before(from.Add(time.Second)) {
 			n++
 			if !a.ok {
@@ -137,16 +137,16 @@ func (l *recovery) served(from time.Time) bool {
 	return n > 0
 }
 
-// judge compares calls with operations, and tells when the outage was over for callers.
-func (l *recovery) judge(healed time.Time) {
-	t := l.t
+// evaluate compares calls with operations, and tells when the outage was over for callers.
+func (r *recovery) evaluate(healed time.Time) {
+	t := r.t
 	failed := 0
 	last, first := healed, time.Time{} // when the last operation began that was not answered promptly; when the first answer came
-	for _, a := range l.asked {
+	for _, a := range r.operations {
 		if !a.ok {
 			failed++
 		}
-		if (!a.ok || a.took > promptly) && a.began.After(last) {
+		if (!a.ok || a.took > fullServiceLatency) && a.began.After(last) {
 			last = a.began
 		}
 		if end := a.began.Add(a.took); a.ok && end.After(healed) && (first.IsZero() || end.Before(first)) {
@@ -154,9 +154,9 @@ func (l *recovery) judge(healed time.Time) {
 		}
 	}
 	most := 0.0
-	for i, from := range l.samples {
+	for i, from := range r.samples {
 		to := from
-		for _, s := range l.samples[i:] {
+		for _, s := range r.samples[i:] {
 			if s.at.Sub(from.at) < recoveryWindow+time.Second/2 {
 				to = s
 			}
@@ -171,7 +171,7 @@ func (l *recovery) judge(healed time.Time) {
 		most = max(most, float64(calls-callsMore)/float64(max(1, operations)))
 	}
 	t.Logf("%d operations, %d failed; after the outage the first answer came after %v, and all were answered promptly after %v; at most %.2f calls per operation",
-		len(l.asked), failed, first.Sub(healed).Round(time.Millisecond), last.Sub(healed).Round(time.Millisecond), most)
+		len(r.operations), failed, first.Sub(healed).Round(time.Millisecond), last.Sub(healed).Round(time.Millisecond), most)
 	if *afterTime > 0 && (first.IsZero() || first.Sub(healed) > *afterTime || last.Sub(healed) > *afterTime) {
 		t.Errorf("service is full later than %v after the outage", *afterTime)
 	}

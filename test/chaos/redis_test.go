@@ -24,12 +24,12 @@ func redisRows() []row {
 	unclaimed := works()
 	unclaimed.keyed = cell{code: unavailable, outcome: notSent, executed: 1}
 	return []row{
-		inShort(with("killed", unclaimed, func(w *world) { w.redis.Stop(); w.onHeal(w.redis.Restart) })),
+		withOrdinaryTests(with("killed", unclaimed, func(w *world) { w.redis.Stop(); w.onHeal(w.redis.Restart) })),
 		with("frozen", unclaimed, func(w *world) { w.redis.Pause(); w.onHeal(w.redis.Resume) }),
 		with("unreachable", unclaimed, func(w *world) {
 			w.store.Refuse()
 			w.onHeal(func() {
-				if err := w.store.Pass(); err != nil {
+				if err := w.store.Restore(); err != nil {
 					w.t.Error(err)
 				}
 			})

@@ -20,7 +20,7 @@ type row struct {
 }
 
 // cells are what callers see of a fault, by column.
-type cells struct{ list, kept, join, mutation, keyed, stream, upload cell }
+type cells struct{ list, cached, join, mutation, keyed, stream, upload cell }
 
 // titles returns the titles of the document's columns.
 func titles() []string {
@@ -29,7 +29,7 @@ func titles() []string {
 
 // columns returns the cells in the order of titles.
 func (c *cells) columns() []cell {
-	return []cell{c.list, c.kept, c.join, c.mutation, c.keyed, c.stream, c.upload}
+	return []cell{c.list, c.cached, c.join, c.mutation, c.keyed, c.stream, c.upload}
 }
 
 const (
@@ -48,7 +48,7 @@ const (
 // works returns the cells of a fault that callers do not see.
 func works() cells {
 	done := cell{calls: 1, executed: 1}
-	return cells{list: cell{calls: 1}, kept: cell{calls: 1}, join: cell{calls: 2}, mutation: done, keyed: done, upload: cell{calls: 2, executed: 1}}
+	return cells{list: cell{calls: 1}, cached: cell{calls: 1}, join: cell{calls: 2}, mutation: done, keyed: done, upload: cell{calls: 2, executed: 1}}
 }
 
 // fails returns the cells of a console that cannot answer, and takes so many calls for a read. It may have executed.
@@ -57,7 +57,7 @@ func fails(code string, calls int) cells {
 	again := change
 	again.again = conflict
 	return cells{
-		list: cell{code: code, calls: calls}, kept: cell{stale: "ERROR", calls: calls}, join: cell{code: code, calls: 1 + calls},
+		list: cell{code: code, calls: calls}, cached: cell{stale: "ERROR", calls: calls}, join: cell{code: code, calls: 1 + calls},
 		mutation: change, keyed: again, upload: change,
 	}
 }
@@ -68,7 +68,7 @@ func hangs() cells {
 	for _, waits := range []*cell{&c.list, &c.join, &c.mutation, &c.keyed, &c.upload} {
 		waits.wait = timeout
 	}
-	c.kept = cell{stale: "SLOW", wait: patience, calls: 1}
+	c.cached = cell{stale: "SLOW", wait: staleWait, calls: 1}
 	return c
 }
 
@@ -78,7 +78,7 @@ func refuses(code string) cells {
 	again := change
 	again.executed = 1
 	return cells{
-		list: cell{code: code, calls: 1}, kept: cell{code: code, calls: 1}, join: cell{code: code, calls: 2},
+		list: cell{code: code, calls: 1}, cached: cell{code: code, calls: 1}, join: cell{code: code, calls: 2},
 		mutation: change, keyed: again, upload: change, stream: cell{code: code, ended: true},
 	}
 }
@@ -86,7 +86,7 @@ func refuses(code string) cells {
 // renews returns the cells of a token that the console refuses and that is renewed.
 func renews() cells {
 	return works().with(func(c *cells) {
-		c.list.calls, c.kept.calls, c.join.calls, c.mutation.calls, c.keyed.calls = 2, 2, 3, 2, 2
+		c.list.calls, c.cached.calls, c.join.calls, c.mutation.calls, c.keyed.calls = 2, 2, 3, 2, 2
 		c.upload = refuses(unauthenticated).upload // a file cannot be sent again
 	})
 }
@@ -102,8 +102,8 @@ func console(name string, f consolesim.Fault, want cells) row {
 	return row{name: "console: " + name, begin: func(w *world) { w.failConsole(f) }, want: want}
 }
 
-// inShort makes rows run with the ordinary tests.
-func inShort(r row) row {
+// withOrdinaryTests makes rows run with the ordinary tests.
+func withOrdinaryTests(r row) row {
 	r.short = true
 	return r
 }
@@ -111,20 +111,20 @@ func inShort(r row) row {
 func consoleRows() []row {
 	retryAfter := http.Header{"Retry-After": {"3"}}
 	return []row{
-		inShort(console("slow", consolesim.Fault{Delay: 300 * time.Millisecond}, works())),
-		inShort(console("hangs", consolesim.Fault{Delay: time.Hour}, hangs())),
+		withOrdinaryTests(console("slow", consolesim.Fault{Delay: 300 * time.Millisecond}, works())),
+		withOrdinaryTests(console("hangs", consolesim.Fault{Delay: time.Hour}, hangs())),
 		console("resets before it executes", consolesim.Fault{Drop: true}, fails(unavailable, 3)),
-		inShort(console("executes, then resets", consolesim.Fault{Drop: true, After: true}, fails(unavailable, 3))),
+		withOrdinaryTests(console("executes, then resets", consolesim.Fault{Drop: true, After: true}, fails(unavailable, 3))),
 		console("cuts its answer", consolesim.Fault{Truncate: true}, fails(unavailable, 3)),
 		console("answers garbage", consolesim.Fault{Body: []byte("\x00\xff{]"), ContentType: "application/octet-stream"}, fails(invalid, 1)),
-		inShort(console("answers no HTTP", consolesim.Fault{Raw: "SSH-2.0-OpenSSH_9.9\r\n"}, fails(invalid, 1))),
+		withOrdinaryTests(console("answers no HTTP", consolesim.Fault{Raw: "SSH-2.0-OpenSSH_9.9\r\n"}, fails(invalid, 1))),
 		console("executes, then sends a malformed chunk", consolesim.Fault{After: true, Raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nlength\r\n"}, fails(invalid, 1)),
-		inShort(console("101 Switching Protocols", consolesim.Fault{Raw: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"}, fails(invalid, 1))),
-		inShort(console("answers without end", consolesim.Fault{Endless: true}, fails(invalid, 1))),
+		withOrdinaryTests(console("101 Switching Protocols", consolesim.Fault{Raw: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"}, fails(invalid, 1))),
+		withOrdinaryTests(console("answers without end", consolesim.Fault{Endless: true}, fails(invalid, 1))),
 		console("answers byte by byte", consolesim.Fault{Drip: 100 * time.Millisecond}, hangs()),
 		console("401 once", consolesim.Fault{Status: http.StatusUnauthorized, Times: 1}, renews()),
-		inShort(console("401", consolesim.Fault{Status: http.StatusUnauthorized}, refuses(unauthenticated).with(func(c *cells) {
-			c.list.calls, c.kept.calls, c.join.calls, c.mutation.calls, c.keyed.calls = 2, 2, 3, 2, 2
+		withOrdinaryTests(console("401", consolesim.Fault{Status: http.StatusUnauthorized}, refuses(unauthenticated).with(func(c *cells) {
+			c.list.calls, c.cached.calls, c.join.calls, c.mutation.calls, c.keyed.calls = 2, 2, 3, 2, 2
 		}))),
 		console("403", consolesim.Fault{Status: http.StatusForbidden}, refuses("FORBIDDEN").with(func(c *cells) {
 			c.join.calls = 7 // a list that is refused says nothing of its entities
@@ -133,22 +133,22 @@ func consoleRows() []row {
 			c.join = cell{calls: 8} // what does not exist is null
 		})),
 		console("409", consolesim.Fault{Status: http.StatusConflict}, refuses(conflict).with(func(c *cells) {
-			c.kept, c.stream = cell{stale: "ERROR", calls: 1}, cell{}
+			c.cached, c.stream = cell{stale: "ERROR", calls: 1}, cell{}
 		})),
 		console("429", consolesim.Fault{Status: http.StatusTooManyRequests}, refuses(limited).with(func(c *cells) {
-			c.kept, c.stream = cell{stale: "ERROR", calls: 1}, cell{}
+			c.cached, c.stream = cell{stale: "ERROR", calls: 1}, cell{}
 		})),
-		inShort(console("429 with Retry-After", consolesim.Fault{Status: http.StatusTooManyRequests, Header: retryAfter}, refuses(limited).with(func(c *cells) {
-			c.kept, c.stream = cell{stale: "PAUSED", calls: 1}, cell{}
+		withOrdinaryTests(console("429 with Retry-After", consolesim.Fault{Status: http.StatusTooManyRequests, Header: retryAfter}, refuses(limited).with(func(c *cells) {
+			c.cached, c.stream = cell{stale: "PAUSED", calls: 1}, cell{}
 			c.keyed.executed = 1
 		}))),
-		inShort(console("500", consolesim.Fault{Status: http.StatusInternalServerError}, fails(unavailable, 1).with(func(c *cells) {
+		withOrdinaryTests(console("500", consolesim.Fault{Status: http.StatusInternalServerError}, fails(unavailable, 1).with(func(c *cells) {
 			c.join.calls = 3 // it may not know the parameter Ids
 		}))),
 		console("502", consolesim.Fault{Status: http.StatusBadGateway}, fails(unavailable, 3)),
-		inShort(console("503", consolesim.Fault{Status: http.StatusServiceUnavailable}, fails(unavailable, 3))),
+		withOrdinaryTests(console("503", consolesim.Fault{Status: http.StatusServiceUnavailable}, fails(unavailable, 3))),
 		console("503 with Retry-After", consolesim.Fault{Status: http.StatusServiceUnavailable, Header: retryAfter}, fails(unavailable, 1).with(func(c *cells) {
-			c.kept.stale = "PAUSED"
+			c.cached.stale = "PAUSED"
 		})),
 		console("504", consolesim.Fault{Status: http.StatusGatewayTimeout}, fails(timedOut, 3)),
 	}

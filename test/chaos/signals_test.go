@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// underWay is how long the console takes for each call, so that the signal finds the operation there.
-	underWay = 500 * time.Millisecond
+	// callLatency is how long the console takes for each call, so that the signal finds the operation there.
+	callLatency = 500 * time.Millisecond
 	// stopped is how long SIGSTOP lasts.
 	stopped = time.Second
 )
@@ -25,7 +25,7 @@ func (w *world) startProcess(sim *consolesim.Server) {
 // send sends signals to the gateway while the console is asked.
 func (w *world) send(signals ...syscall.Signal) {
 	process := w.process.Cmd.Process
-	w.failConsole(consolesim.Fault{Delay: underWay})
+	w.failConsole(consolesim.Fault{Delay: callLatency})
 	go func() {
 		for w.met() == 0 && w.t.Context().Err() == nil {
 			time.Sleep(10 * time.Millisecond)
@@ -51,7 +51,7 @@ func signalRows() []row {
 		}}
 	}
 	gone := cell{lost: true, calls: 1, executed: 1}
-	killed := cells{list: gone, kept: gone, join: cell{lost: true, calls: 2}, mutation: gone, keyed: gone, upload: gone, stream: cell{lost: true, ended: true}}
+	killed := cells{list: gone, cached: gone, join: cell{lost: true, calls: 2}, mutation: gone, keyed: gone, upload: gone, stream: cell{lost: true, ended: true}}
 	killed.keyed.again = conflict
 	drained := works()
 	drained.stream = killed.stream

@@ -243,7 +243,7 @@ func (s *soak) execute(ctx context.Context) {
 // playFaults plays the faults of the table, one in each period, and returns their number.
 func (s *soak) playFaults(ctx context.Context) (played int) {
 	faults := slices.DeleteFunc(rows(), func(r row) bool {
-		refusal := r.want.kept.code != "" // the console's word, which is no fault
+		refusal := r.want.cached.code != "" // the console's word, which is no fault
 		return refusal || r.want.stream.lost || r.needs.sentinel || r.needs.http2
 	})
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })

@@ -17,7 +17,7 @@ func sso(name string, f consolesim.Fault, want cells) row {
 // withoutToken returns the cells of calls whose token is refused and cannot be renewed. The console has done nothing.
 func withoutToken(code string) cells {
 	c := refuses(code)
-	c.kept, c.join, c.stream = cell{stale: "ERROR", calls: 1}, cell{code: code, calls: 1}, cell{}
+	c.cached, c.join, c.stream = cell{stale: "ERROR", calls: 1}, cell{code: code, calls: 1}, cell{}
 	c.upload.code = unauthenticated // a file cannot be sent again
 	return c
 }
@@ -32,7 +32,7 @@ func ssoRows() []row {
 			for _, waits := range []*cell{&c.list, &c.join, &c.mutation, &c.keyed} {
 				waits.wait = timeout
 			}
-			c.kept = cell{stale: "SLOW", wait: patience, calls: 1}
+			c.cached = cell{stale: "SLOW", wait: staleWait, calls: 1}
 		})),
 		sso("resets", consolesim.Fault{Drop: true}, withoutToken(unavailable)),
 		sso("cuts its answer", consolesim.Fault{Truncate: true}, withoutToken(unavailable)),
@@ -41,7 +41,7 @@ func ssoRows() []row {
 			c.keyed.again, c.keyed.outcome = unauthenticated, refused // a refused password is not tried again at once
 		})),
 		sso("429", consolesim.Fault{Status: http.StatusTooManyRequests}, withoutToken(limited)),
-		inShort(sso("500", consolesim.Fault{Status: http.StatusInternalServerError}, withoutToken(unavailable))),
+		withOrdinaryTests(sso("500", consolesim.Fault{Status: http.StatusInternalServerError}, withoutToken(unavailable))),
 		sso("503", consolesim.Fault{Status: http.StatusServiceUnavailable}, withoutToken(unavailable)),
 		page(http.StatusOK, invalid), page(http.StatusUnauthorized, invalid), page(http.StatusForbidden, invalid), page(http.StatusBadGateway, unavailable),
 	}
@@ -53,7 +53,7 @@ func connectionRows() []row {
 		return row{name: "network: " + name, needs: needs{proxy: true}, want: want, begin: func(w *world) {
 			w.openConnection()
 			w.onHeal(func() {
-				if err := w.proxy.Pass(); err != nil {
+				if err := w.proxy.Restore(); err != nil {
 					w.t.Error(err)
 				}
 			})
@@ -66,7 +66,7 @@ func connectionRows() []row {
 	silent.adjust, silent.short = func(s *gateway.Settings) { s.Silence = 200 * time.Millisecond }, true
 	http2 := silent
 	http2.name, http2.needs, http2.short = "network: the open connection of HTTP/2 goes silent", needs{http2: true}, false
-	http2.want.kept = cell{stale: "SLOW", wait: patience} // pings find the dead connection later
+	http2.want.cached = cell{stale: "SLOW", wait: staleWait} // pings find the dead connection later
 	return []row{
 		over("slow", works(), func(w *world) { w.proxy.Delay(200 * time.Millisecond) }),
 		silent,
@@ -78,7 +78,7 @@ func connectionRows() []row {
 			}
 			c.keyed.executed = 1
 		}), func(w *world) { w.proxy.Refuse() }),
-		over("all packets are lost", hangs(), func(w *world) { w.proxy.Lose() }),
+		over("all packets are lost", hangs(), func(w *world) { w.proxy.Blackhole() }),
 	}
 }
 

@@ -19,11 +19,11 @@ type world struct {
 	*e2e.World
 	t      *testing.T
 	column column
-	proxy  *tcpproxy.Proxy    // between the gateway and the console; nil: none
-	redis  *redistest.Server  // nil: none
-	group  *redistest.Several // nil: none
-	store  *tcpproxy.Proxy    // between the gateway and Redis; nil: none
-	begin  func(*world)       // starts the fault
+	proxy  *tcpproxy.Proxy     // between the gateway and the console; nil: none
+	redis  *redistest.Server   // nil: none
+	group  *redistest.Topology // nil: none
+	store  *tcpproxy.Proxy     // between the gateway and Redis; nil: none
+	begin  func(*world)        // starts the fault
 
 	process *e2e.Process // the gateway, where it is a process of its own
 	ends    bool         // the fault ends a subscription

@@ -27,4 +27,4 @@ func (w *World) CallsOf(f func()) Counts {
 }
 
 // Clients is the number of concurrent clients in tests of shared work.
-var Clients = flag.Int("crowd", 100, "how many clients ask or listen at once in tests of what they share")
+var Clients = flag.Int("clients", 100, "number of concurrent clients in tests of shared requests")

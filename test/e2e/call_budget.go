@@ -8,8 +8,8 @@ import (
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
-// Budget limits the console calls of an operation.
-func Budget(n int) func(*gateway.Settings, *consolesim.Server) {
+// MaxConsoleCalls limits the console calls of an operation.
+func MaxConsoleCalls(n int) func(*gateway.Settings, *consolesim.Server) {
 	return func(s *gateway.Settings, _ *consolesim.Server) { s.MaxConsoleCalls = n }
 }
 

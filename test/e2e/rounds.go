@@ -23,65 +23,65 @@ type RoundCounter struct {
 // counts as complete.
 const quietPeriod = 200 * time.Millisecond
 
-func (g *RoundCounter) OnRequest(*http.Request) {
+func (rc *RoundCounter) OnRequest(*http.Request) {
 	pass := make(chan struct{})
-	g.mu.Lock()
-	if g.open {
-		g.waiting++
-		g.mu.Unlock()
+	rc.mu.Lock()
+	if rc.open {
+		rc.waiting++
+		rc.mu.Unlock()
 		return
 	}
-	g.blocked = append(g.blocked, pass)
-	g.restartTimer()
-	g.mu.Unlock()
+	rc.blocked = append(rc.blocked, pass)
+	rc.restartTimer()
+	rc.mu.Unlock()
 	<-pass
 }
 
 // Open lets all later calls pass, or blocks them. No operation may be under way.
-func (g *RoundCounter) Open(open bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.open = open
+func (rc *RoundCounter) Open(open bool) {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	rc.open = open
 }
 
 // OnAnswer counts an answer of the console.
-func (g *RoundCounter) OnAnswer(_ *http.Request, body string) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.waiting--
-	g.restartTimer()
+func (rc *RoundCounter) OnAnswer(_ *http.Request, body string) string {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	rc.waiting--
+	rc.restartTimer()
 	return body
 }
 
 // restartTimer restarts the quiet period. The caller holds g.mu.
-func (g *RoundCounter) restartTimer() {
-	if g.timer != nil {
-		g.timer.Stop()
+func (rc *RoundCounter) restartTimer() {
+	if rc.timer != nil {
+		rc.timer.Stop()
 	}
-	if len(g.blocked) > 0 && g.waiting == 0 {
-		g.timer = time.AfterFunc(quietPeriod, g.release)
+	if len(rc.blocked) > 0 && rc.waiting == 0 {
+		rc.timer = time.AfterFunc(quietPeriod, rc.release)
 	}
 }
 
-func (g *RoundCounter) release() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.blocked) == 0 || g.waiting > 0 {
+func (rc *RoundCounter) release() {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	if len(rc.blocked) == 0 || rc.waiting > 0 {
 		return // the timer was late
 	}
-	g.opened++
-	g.waiting = len(g.blocked)
-	for _, c := range g.blocked {
+	rc.opened++
+	rc.waiting = len(rc.blocked)
+	for _, c := range rc.blocked {
 		close(c)
 	}
-	g.blocked = nil
+	rc.blocked = nil
 }
 
 // Rounds returns the number of rounds.
-func (g *RoundCounter) Rounds() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.opened
+func (rc *RoundCounter) Rounds() int {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	return rc.opened
 }
 
 // CheckRounds fails the test if every count exceeds most. A stalled machine can split a round

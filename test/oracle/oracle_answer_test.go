@@ -37,19 +37,19 @@ type pair struct {
 }
 
 // Answer returns the expected data of the operation, and records its failures.
-func (q *execution) Answer(op *ast.OperationDefinition, given map[string]any) any {
-	q.variables = maps.Clone(given)
+func (ex *execution) Answer(op *ast.OperationDefinition, given map[string]any) any {
+	ex.variables = maps.Clone(given)
 	for _, v := range op.VariableDefinitions {
 		if _, ok := given[v.Variable]; !ok && v.DefaultValue != nil {
-			q.variables[v.Variable], _ = q.value(v.DefaultValue)
+			ex.variables[v.Variable], _ = ex.value(v.DefaultValue)
 		}
 	}
-	root := q.schema.Query
+	root := ex.schema.Query
 	if op.Operation == ast.Mutation {
-		root = q.schema.Mutation
+		root = ex.schema.Mutation
 	}
-	data, ok := q.object(root, consoleObject{}, []ast.SelectionSet{op.SelectionSet}, "")
-	slices.Sort(q.failures)
+	data, ok := ex.object(root, consoleObject{}, []ast.SelectionSet{op.SelectionSet}, "")
+	slices.Sort(ex.failures)
 	if !ok {
 		return nil
 	}
@@ -57,10 +57,10 @@ func (q *execution) Answer(op *ast.OperationDefinition, given map[string]any) an
 }
 
 // value returns a value of the document; false for a variable without a value.
-func (q *execution) value(v *ast.Value) (any, bool) {
+func (ex *execution) value(v *ast.Value) (any, bool) {
 	switch v.Kind {
 	case ast.Variable:
-		x, ok := q.variables[v.Raw]
+		x, ok := ex.variables[v.Raw]
 		return x, ok
 	case ast.IntValue:
 		n, err := strconv.Atoi(v.Raw)
@@ -72,13 +72,13 @@ func (q *execution) value(v *ast.Value) (any, bool) {
 	case ast.ListValue:
 		list := make([]any, len(v.Children))
 		for i, child := range v.Children {
-			list[i], _ = q.value(child.Value)
+			list[i], _ = ex.value(child.Value)
 		}
 		return list, true
 	case ast.ObjectValue:
 		fields := make(map[string]any)
 		for _, child := range v.Children {
-			if x, ok := q.value(child.Value); ok {
+			if x, ok := ex.value(child.Value); ok {
 				fields[child.Name] = x
 			}
 		}
@@ -88,25 +88,25 @@ func (q *execution) value(v *ast.Value) (any, bool) {
 	}
 }
 
-func (q *execution) arguments(f *ast.Field) map[string]any {
+func (ex *execution) arguments(f *ast.Field) map[string]any {
 	args := make(map[string]any)
 	for _, def := range f.Definition.Arguments {
 		if given := f.Arguments.ForName(def.Name); given != nil {
-			if x, ok := q.value(given.Value); ok {
+			if x, ok := ex.value(given.Value); ok {
 				args[def.Name] = x
 				continue
 			}
 		}
 		if def.DefaultValue != nil {
-			args[def.Name], _ = q.value(def.DefaultValue)
+			args[def.Name], _ = ex.value(def.DefaultValue)
 		}
 	}
 	return args
 }
 
-func (q *execution) included(directives ast.DirectiveList) bool {
+func (ex *execution) included(directives ast.DirectiveList) bool {
 	for _, d := range directives {
-		if on, _ := q.value(d.Arguments.ForName("if").Value); on != (d.Name == "include") {
+		if on, _ := ex.value(d.Arguments.ForName("if").Value); on != (d.Name == "include") {
 			return false
 		}
 	}
@@ -117,11 +117,11 @@ func (q *execution) included(directives ast.DirectiveList) bool {
 func applies(on, typ string) bool { return on == "" || on == typ || on == "Node" }
 
 // collect collects the fields of a selection on objects of typ by response key, in order.
-func (q *execution) collect(typ string, set ast.SelectionSet, keys *[]string, fields map[string][]*ast.Field) {
+func (ex *execution) collect(typ string, set ast.SelectionSet, keys *[]string, fields map[string][]*ast.Field) {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
-			if !q.included(s.Directives) {
+			if !ex.included(s.Directives) {
 				continue
 			}
 			if fields[s.Alias] == nil {
@@ -129,23 +129,23 @@ func (q *execution) collect(typ string, set ast.SelectionSet, keys *[]string, fi
 			}
 			fields[s.Alias] = append(fields[s.Alias], s)
 		case *ast.InlineFragment:
-			if q.included(s.Directives) && applies(s.TypeCondition, typ) {
-				q.collect(typ, s.SelectionSet, keys, fields)
+			if ex.included(s.Directives) && applies(s.TypeCondition, typ) {
+				ex.collect(typ, s.SelectionSet, keys, fields)
 			}
 		case *ast.FragmentSpread:
-			if f := q.fragments.ForName(s.Name); q.included(s.Directives) && applies(f.TypeCondition, typ) {
-				q.collect(typ, f.SelectionSet, keys, fields)
+			if f := ex.fragments.ForName(s.Name); ex.included(s.Directives) && applies(f.TypeCondition, typ) {
+				ex.collect(typ, f.SelectionSet, keys, fields)
 			}
 		}
 	}
 }
 
 // object executes the selections of an object; false if its value must be null.
-func (q *execution) object(def *ast.Definition, of consoleObject, sets []ast.SelectionSet, path string) (record, bool) {
+func (ex *execution) object(def *ast.Definition, of consoleObject, sets []ast.SelectionSet, path string) (record, bool) {
 	var keys []string
 	fields := make(map[string][]*ast.Field)
 	for _, set := range sets {
-		q.collect(def.Name, set, &keys, fields)
+		ex.collect(def.Name, set, &keys, fields)
 	}
 	out, whole := record{}, true
 	for _, key := range keys {
@@ -155,15 +155,15 @@ func (q *execution) object(def *ast.Definition, of consoleObject, sets []ast.Sel
 			out = append(out, pair{key, def.Name})
 			continue
 		}
-		v, err := q.resolve(def, of, f)
-		if err != nil && q.unused(fields[key]) {
+		v, err := ex.resolve(def, of, f)
+		if err != nil && ex.unused(fields[key]) {
 			v, err = consoleObject{}, nil
 		}
 		if err != nil {
-			q.failures = append(q.failures, fmt.Sprint(at, " ", err))
+			ex.failures = append(ex.failures, fmt.Sprint(at, " ", err))
 			v = nil
 		}
-		v, ok := q.complete(f.Definition.Type, v, of.in, fields[key], at, err != nil)
+		v, ok := ex.complete(f.Definition.Type, v, of.in, fields[key], at, err != nil)
 		whole = whole && ok
 		out = append(out, pair{key, v})
 	}
@@ -172,24 +172,24 @@ func (q *execution) object(def *ast.Definition, of consoleObject, sets []ast.Sel
 
 // unused reports whether no field of a list is selected. The gateway then makes no call, and
 // reports no error.
-func (q *execution) unused(connections []*ast.Field) bool {
+func (ex *execution) unused(connections []*ast.Field) bool {
 	if !strings.HasSuffix(connections[0].Definition.Type.Name(), "Connection") {
 		return false
 	}
 	var keys []string
 	fields := make(map[string][]*ast.Field)
 	for _, f := range connections {
-		q.collect(f.Definition.Type.Name(), f.SelectionSet, &keys, fields)
+		ex.collect(f.Definition.Type.Name(), f.SelectionSet, &keys, fields)
 	}
 	return !slices.ContainsFunc(keys, func(key string) bool { return fields[key][0].Name != "__typename" })
 }
 
 // complete completes a value; false if null propagates to the parent. A failed field is null.
 // A field that the console has not sent need not be.
-func (q *execution) complete(t *ast.Type, v any, in requestScope, fields []*ast.Field, path string, failed bool) (any, bool) {
+func (ex *execution) complete(t *ast.Type, v any, in requestScope, fields []*ast.Field, path string, failed bool) (any, bool) {
 	if v == nil {
 		if t.NonNull && !failed {
-			return q.null(t), true
+			return ex.null(t), true
 		}
 		return nil, !t.NonNull
 	}
@@ -197,10 +197,10 @@ func (q *execution) complete(t *ast.Type, v any, in requestScope, fields []*ast.
 		list := []any{}
 		for i, element := range v.([]any) {
 			if err, failed := element.(refusal); failed {
-				q.failures = append(q.failures, fmt.Sprint(path, ".", i, " ", err))
+				ex.failures = append(ex.failures, fmt.Sprint(path, ".", i, " ", err))
 				element = nil
 			}
-			x, ok := q.complete(t.Elem, element, in, fields, fmt.Sprint(path, ".", i), false)
+			x, ok := ex.complete(t.Elem, element, in, fields, fmt.Sprint(path, ".", i), false)
 			if !ok {
 				return nil, !t.NonNull
 			}
@@ -208,13 +208,13 @@ func (q *execution) complete(t *ast.Type, v any, in requestScope, fields []*ast.
 		}
 		return list, true
 	}
-	def := q.schema.Types[t.NamedType]
+	def := ex.schema.Types[t.NamedType]
 	if def.Kind != ast.Object && def.Kind != ast.Interface {
 		return leaf(def, v), true
 	}
 	of, ok := v.(consoleObject)
 	if def.Kind == ast.Interface {
-		def = q.schema.Types[of.typ]
+		def = ex.schema.Types[of.typ]
 	}
 	if !ok {
 		of = entityOf(v.(map[string]any), in)
@@ -223,7 +223,7 @@ func (q *execution) complete(t *ast.Type, v any, in requestScope, fields []*ast.
 	for i, f := range fields {
 		sets[i] = f.SelectionSet
 	}
-	out, ok := q.object(def, of, sets, path)
+	out, ok := ex.object(def, of, sets, path)
 	if !ok {
 		return nil, !t.NonNull
 	}
@@ -231,8 +231,8 @@ func (q *execution) complete(t *ast.Type, v any, in requestScope, fields []*ast.
 }
 
 // null returns the value of a non-null field that the console has not sent.
-func (q *execution) null(t *ast.Type) any {
-	switch def := q.schema.Types[t.Name()]; {
+func (ex *execution) null(t *ast.Type) any {
+	switch def := ex.schema.Types[t.Name()]; {
 	case t.Elem != nil:
 		return []any{}
 	case def.Kind == ast.Enum:
@@ -286,18 +286,18 @@ func screaming(name string) string {
 }
 
 // defaultCompany returns the company of the request.
-func (q *execution) defaultCompany() string { return cmp.Or(q.named.company, q.fallback.company) }
+func (ex *execution) defaultCompany() string { return cmp.Or(ex.named.company, ex.fallback.company) }
 
 // scope returns the scope of the request.
-func (q *execution) scope() (requestScope, error) {
-	at := requestScope{q.defaultCompany(), q.named.department}
-	if at.department == "" && at.company == q.fallback.company {
-		at.department = q.fallback.department
+func (ex *execution) scope() (requestScope, error) {
+	at := requestScope{ex.defaultCompany(), ex.named.department}
+	if at.department == "" && at.company == ex.fallback.company {
+		at.department = ex.fallback.department
 	}
 	if at.department != "" {
 		return at, nil
 	}
-	viewer, err := q.viewer(q.user, at.company)
+	viewer, err := ex.viewer(ex.user, at.company)
 	if err != nil {
 		return at, err
 	}

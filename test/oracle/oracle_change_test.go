@@ -98,14 +98,14 @@ func (g *generator) witness(c change) operation {
 }
 
 // payloadOf returns the payload of a successful change.
-func (q *execution) payloadOf(c change, at requestScope) (any, error) {
+func (ex *execution) payloadOf(c change, at requestScope) (any, error) {
 	if strings.HasPrefix(c.field, "delete") {
 		return consoleObject{fields: map[string]any{"deletedid": c.ids[0]}}, nil
 	}
 	all := make([]any, len(c.ids))
 	for i, id := range c.ids {
 		var err error
-		if all[i], err = q.one(q.user, at, c.path, id); err != nil {
+		if all[i], err = ex.one(ex.user, at, c.path, id); err != nil {
 			return nil, err
 		}
 	}

@@ -50,8 +50,8 @@ type consoleObject struct {
 	typ    string // of a node
 }
 
-func (e consoleObject) text(field string) string {
-	s, _ := e.fields[strings.ToLower(field)].(string)
+func (o consoleObject) text(field string) string {
+	s, _ := o.fields[strings.ToLower(field)].(string)
 	return s
 }
 

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// place is a department of a list or count over several; without object it is the only one.
-type place struct {
+// departmentScope is a department of a list or count over several; without object it is the only one.
+type departmentScope struct {
 	at     requestScope
 	object *consoleObject
 	err    error // why it is not asked
 }
 
-func placeOf(d consoleObject) place { return place{at: d.in, object: &d} }
+func departmentScopeOf(d consoleObject) departmentScope { return departmentScope{at: d.in, object: &d} }
 
 // mayAsk reports whether the user has a role or permission in a department.
 func mayAsk(d consoleObject) bool {
@@ -25,26 +25,26 @@ func mayAsk(d consoleObject) bool {
 }
 
 // visible returns those of the departments that the user may ask.
-func visible(departments []any) []place {
-	var places []place
+func visible(departments []any) []departmentScope {
+	var scopes []departmentScope
 	for _, v := range departments {
 		if d := v.(consoleObject); mayAsk(d) {
-			places = append(places, placeOf(d))
+			scopes = append(scopes, departmentScopeOf(d))
 		}
 	}
-	return places
+	return scopes
 }
 
 // departmentsOf returns the departments of a company that only names; nil: those that the user may ask.
-func (q *execution) departmentsOf(company string, only any) ([]place, error) {
-	tree, err := q.departments(q.user, company)
+func (ex *execution) departmentsOf(company string, only any) ([]departmentScope, error) {
+	tree, err := ex.departments(ex.user, company)
 	if err != nil {
 		return nil, err
 	}
 	if only == nil {
 		return visible(tree), nil
 	}
-	var places []place
+	var scopes []departmentScope
 	var named []string
 	for _, id := range textsOf(only) {
 		id = strings.ToLower(id)
@@ -54,33 +54,33 @@ func (q *execution) departmentsOf(company string, only any) ([]place, error) {
 		named = append(named, id)
 		i := slices.IndexFunc(tree, func(d any) bool { return strings.EqualFold(d.(consoleObject).text("id"), id) })
 		if i < 0 {
-			p := placeOf(entityOf(map[string]any{"id": id, "companyid": strings.ToLower(company)}, requestScope{strings.ToLower(company), id}))
+			p := departmentScopeOf(entityOf(map[string]any{"id": id, "companyid": strings.ToLower(company)}, requestScope{strings.ToLower(company), id}))
 			p.err = refusal("NOT_FOUND")
-			places = append(places, p)
+			scopes = append(scopes, p)
 			continue
 		}
-		p := placeOf(tree[i].(consoleObject))
+		p := departmentScopeOf(tree[i].(consoleObject))
 		if !mayAsk(*p.object) {
 			p.err = refusal("FORBIDDEN")
 		}
-		places = append(places, p)
+		scopes = append(scopes, p)
 	}
-	return places, nil
+	return scopes, nil
 }
 
 // below returns a department and those below it that the user may ask.
-func (q *execution) below(d consoleObject) []place {
-	places := visible([]any{d})
+func (ex *execution) below(d consoleObject) []departmentScope {
+	scopes := visible([]any{d})
 	children, _ := d.fields["children"].([]any)
 	for _, child := range children {
-		places = append(places, q.below(entityOf(child.(map[string]any), d.in))...)
+		scopes = append(scopes, ex.below(entityOf(child.(map[string]any), d.in))...)
 	}
-	return places
+	return scopes
 }
 
-// survey reads a list of each department, and names those that cannot be read.
-func (q *execution) survey(places []place, read func(requestScope) ([]any, error)) (lists [][]any, missing []any, err error) {
-	for _, p := range places {
+// readDepartments reads a list of each department, and names those that cannot be read.
+func (ex *execution) readDepartments(scopes []departmentScope, read func(requestScope) ([]any, error)) (lists [][]any, missing []any, err error) {
+	for _, p := range scopes {
 		var list []any
 		err := p.err
 		if err == nil {
@@ -104,17 +104,17 @@ type anyTime struct{}
 
 // counts returns the value of a field such as `robotCounts`. It walks each list, and the lists that facts of its entities
 // depend on.
-func (q *execution) counts(field string, places []place, query url.Values) (any, error) {
+func (ex *execution) counts(field string, scopes []departmentScope, query url.Values) (any, error) {
 	path := strings.TrimSuffix(field, "Counts") + "s"
 	facts := 0
-	lists, missing, err := q.survey(places, func(at requestScope) ([]any, error) {
-		list, err := q.list(q.user, at, path, query)
+	lists, missing, err := ex.readDepartments(scopes, func(at requestScope) ([]any, error) {
+		list, err := ex.list(ex.user, at, path, query)
 		for _, v := range list {
 			if err != nil || path == "robots" {
 				break
 			}
 			var is bool
-			if is, err = q.fact(v.(consoleObject), path); is {
+			if is, err = ex.predicate(v.(consoleObject), path); is {
 				facts++
 			}
 		}
@@ -126,17 +126,17 @@ func (q *execution) counts(field string, places []place, query url.Values) (any,
 	all := slices.Concat(lists...)
 	n := json.Number(strconv.Itoa(facts))
 	counts := map[string]any{
-		"total": json.Number(strconv.Itoa(len(all))), "precision": json.Number("0"), "unavailable": missing, "asof": q.now.UTC().Format(time.RFC3339),
+		"total": json.Number(strconv.Itoa(len(all))), "precision": json.Number("0"), "unavailable": missing, "asof": ex.now.UTC().Format(time.RFC3339),
 		"outdated": n, "unused": n, "empty": n, "robots": all,
 	}
 	if len(lists) == 0 {
 		counts["asof"] = anyTime{} // nothing was asked
 	}
 	var rows []any
-	for i, status := range q.schema.Types["RobotStatus"].EnumValues {
+	for i, status := range ex.schema.Types["RobotStatus"].EnumValues {
 		has := 0
 		for _, v := range all {
-			if path == "robots" && q.status(v.(consoleObject)) == status.Name {
+			if path == "robots" && ex.status(v.(consoleObject)) == status.Name {
 				has++
 			}
 		}
@@ -147,20 +147,20 @@ func (q *execution) counts(field string, places []place, query url.Values) (any,
 }
 
 // status returns a robot's status in the schema.
-func (q *execution) status(robot consoleObject) string {
+func (ex *execution) status(robot consoleObject) string {
 	v := robot.fields["status"]
 	if v == nil {
 		return "UNKNOWN"
 	}
-	return leaf(q.schema.Types["RobotStatus"], v).(string)
+	return leaf(ex.schema.Types["RobotStatus"], v).(string)
 }
 
 // silent counts the robots whose last heartbeat is older than a number of seconds, or that never had one.
-func (q *execution) silent(robots []any, seconds int) json.Number {
+func (ex *execution) silent(robots []any, seconds int) json.Number {
 	n := 0
 	for _, v := range robots {
 		beat := v.(consoleObject).text("lastHeartbeatTime")
-		if beat == "" || moment(beat).Before(q.now.Add(-time.Duration(seconds)*time.Second)) {
+		if beat == "" || parseTime(beat).Before(ex.now.Add(-time.Duration(seconds)*time.Second)) {
 			n++
 		}
 	}

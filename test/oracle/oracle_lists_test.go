@@ -17,25 +17,25 @@ import (
 var conditions = []string{"ids", "status", "silentFor", "withoutQueue", "outdated", "tags", "triggeredBefore", "triggeredAfter", "unused", "empty"}
 
 // connection returns a range of a department's list. implied is the filter of the list's parent.
-func (q *execution) connection(at requestScope, path string, f *ast.Field, implied ...string) (any, error) {
-	args := q.arguments(f)
-	all, err := q.filtered(at, path, args, implied...)
+func (ex *execution) connection(at requestScope, path string, f *ast.Field, implied ...string) (any, error) {
+	args := ex.arguments(f)
+	all, err := ex.filtered(at, path, args, implied...)
 	if err != nil {
 		return nil, err
 	}
 	if by, ok := args["orderBy"].(map[string]any); ok {
-		all = q.sorted(all, by)
+		all = ex.sorted(all, by)
 	}
 	return rangeOf(args, all, nil), nil
 }
 
 // companyList returns a range of a list over departments.
-func (q *execution) companyList(places []place, path string, f *ast.Field) (any, error) {
-	args := q.arguments(f)
+func (ex *execution) companyList(scopes []departmentScope, path string, f *ast.Field) (any, error) {
+	args := ex.arguments(f)
 	if matchesNothing(args) {
 		return rangeOf(args, nil, []any{}), nil
 	}
-	lists, missing, err := q.survey(places, func(at requestScope) ([]any, error) { return q.filtered(at, path, args) })
+	lists, missing, err := ex.readDepartments(scopes, func(at requestScope) ([]any, error) { return ex.filtered(at, path, args) })
 	if err != nil {
 		return nil, err
 	}
@@ -46,15 +46,15 @@ func (q *execution) companyList(places []place, path string, f *ast.Field) (any,
 		if !ordered {
 			by = map[string]any{"field": "NAME"}
 		}
-		all = q.sorted(slices.Concat(lists...), by)
+		all = ex.sorted(slices.Concat(lists...), by)
 	default:
-		all = q.merged(lists, args["order"] != "ASC")
+		all = ex.merged(lists, args["order"] != "ASC")
 	}
 	return rangeOf(args, all, missing), nil
 }
 
 // filtered returns a department's list with all conditions of the argument `filter`.
-func (q *execution) filtered(at requestScope, path string, args map[string]any, implied ...string) ([]any, error) {
+func (ex *execution) filtered(at requestScope, path string, args map[string]any, implied ...string) ([]any, error) {
 	filter, _ := args["filter"].(map[string]any)
 	query := url.Values{"IsDesc": {strconv.FormatBool(args["order"] != "ASC")}}
 	for name, v := range filter {
@@ -77,28 +77,28 @@ func (q *execution) filtered(at requestScope, path string, args map[string]any, 
 	if matchesNothing(args) {
 		return nil, nil
 	}
-	all, err := q.list(q.user, at, path, query)
+	all, err := ex.list(ex.user, at, path, query)
 	if err != nil {
 		return nil, err
 	}
-	kept := []any{}
+	selected := []any{}
 	for _, v := range all {
 		ok := true
 		for name, want := range filter {
 			if want == nil || !slices.Contains(conditions, name) {
 				continue
 			}
-			is, err := q.satisfies(v.(consoleObject), path, name, want)
+			is, err := ex.satisfies(v.(consoleObject), path, name, want)
 			if err != nil {
 				return nil, err
 			}
 			ok = ok && is
 		}
 		if ok {
-			kept = append(kept, v)
+			selected = append(selected, v)
 		}
 	}
-	return kept, nil
+	return selected, nil
 }
 
 // matchesNothing reports whether a filter allows no value. The gateway then reads neither lists nor departments.
@@ -111,45 +111,45 @@ func matchesNothing(args map[string]any) bool {
 }
 
 // satisfies reports whether an entity satisfies a condition.
-func (q *execution) satisfies(v consoleObject, path, condition string, want any) (bool, error) {
+func (ex *execution) satisfies(v consoleObject, path, condition string, want any) (bool, error) {
 	switch condition {
 	case "ids":
 		return slices.ContainsFunc(textsOf(want), func(id string) bool { return strings.EqualFold(id, v.text("id")) }), nil
 	case "status":
-		return slices.Contains(textsOf(want), q.status(v)), nil
+		return slices.Contains(textsOf(want), ex.status(v)), nil
 	case "silentFor":
-		return q.silent([]any{v}, want.(int)) == "1", nil
+		return ex.silent([]any{v}, want.(int)) == "1", nil
 	case "tags":
 		tags, _ := v.fields["tags"].([]any)
 		return !slices.ContainsFunc(textsOf(want), func(tag string) bool { return !slices.Contains(tags, any(tag)) }), nil
 	case "triggeredBefore":
 		at := v.text("lastTriggeredAt")
-		return at == "" || moment(at).Before(moment(want.(string))), nil
+		return at == "" || parseTime(at).Before(parseTime(want.(string))), nil
 	case "triggeredAfter":
 		at := v.text("lastTriggeredAt")
-		return at != "" && moment(at).After(moment(want.(string))), nil
+		return at != "" && parseTime(at).After(parseTime(want.(string))), nil
 	}
-	is, err := q.fact(v, path)
+	is, err := ex.predicate(v, path)
 	return is == want, err
 }
 
-// fact returns the property of an entity that other lists tell. Unknown is false.
-func (q *execution) fact(v consoleObject, path string) (bool, error) {
+// predicate returns the property of an entity that other lists tell. Unknown is false.
+func (ex *execution) predicate(v consoleObject, path string) (bool, error) {
 	switch path {
 	case "workflows":
-		outdated, err := q.ofWorkflow(v, &ast.Field{Name: "outdated"})
+		outdated, err := ex.ofWorkflow(v, &ast.Field{Name: "outdated"})
 		if errors.Is(err, refusal("NOT_FOUND")) {
 			return false, nil
 		}
 		return outdated == true, err
 	case "packages":
-		unused, err := q.ofPackage(v, &ast.Field{Name: "unused"})
+		unused, err := ex.ofPackage(v, &ast.Field{Name: "unused"})
 		return unused == true, err
 	case "robots":
-		queues, err := q.ofRobot(v, "queues")
+		queues, err := ex.ofRobot(v, "queues")
 		return len(queues) == 0, err
 	default:
-		robots, err := q.list(q.user, v.in, "robots", url.Values{"AssociatedQueueId": {v.text("id")}})
+		robots, err := ex.list(ex.user, v.in, "robots", url.Values{"AssociatedQueueId": {v.text("id")}})
 		return len(robots) == 0, err
 	}
 }
@@ -166,7 +166,7 @@ func textsOf(v any) []string {
 	return all
 }
 
-func moment(text string) time.Time {
+func parseTime(text string) time.Time {
 	at, _ := time.Parse(time.RFC3339, text)
 	return at
 }
@@ -180,16 +180,16 @@ type sortKey struct {
 	id     string
 }
 
-func (q *execution) sortKey(v consoleObject, field string) sortKey {
+func (ex *execution) sortKey(v consoleObject, field string) sortKey {
 	k := sortKey{id: strings.ToLower(v.text("id"))}
 	switch field {
 	case "NAME":
 		k.text = v.text("name")
 	case "STATUS":
-		k.number = slices.IndexFunc(q.schema.Types["RobotStatus"].EnumValues, func(e *ast.EnumValueDefinition) bool { return e.Name == q.status(v) })
+		k.number = slices.IndexFunc(ex.schema.Types["RobotStatus"].EnumValues, func(e *ast.EnumValueDefinition) bool { return e.Name == ex.status(v) })
 	default:
 		text := v.text(strings.ReplaceAll(field, "_", ""))
-		k.null, k.time = text == "", moment(text)
+		k.null, k.time = text == "", parseTime(text)
 	}
 	return k
 }
@@ -210,21 +210,21 @@ func (k sortKey) compare(other sortKey, descending bool) int {
 }
 
 // sorted orders entities.
-func (q *execution) sorted(all []any, by map[string]any) []any {
+func (ex *execution) sorted(all []any, by map[string]any) []any {
 	field, _ := by["field"].(string)
 	return slices.SortedFunc(slices.Values(all), func(a, b any) int {
-		return q.sortKey(a.(consoleObject), field).compare(q.sortKey(b.(consoleObject), field), by["direction"] == "DESC")
+		return ex.sortKey(a.(consoleObject), field).compare(ex.sortKey(b.(consoleObject), field), by["direction"] == "DESC")
 	})
 }
 
 // merged merges lists that the console has ordered by the time of creation.
-func (q *execution) merged(lists [][]any, descending bool) []any {
+func (ex *execution) merged(lists [][]any, descending bool) []any {
 	lists = slices.DeleteFunc(slices.Clone(lists), func(list []any) bool { return len(list) == 0 })
 	var all []any
 	for len(lists) > 0 {
 		next := 0
 		for i := range lists {
-			if q.sortKey(lists[i][0].(consoleObject), "CREATED_AT").compare(q.sortKey(lists[next][0].(consoleObject), "CREATED_AT"), descending) < 0 {
+			if ex.sortKey(lists[i][0].(consoleObject), "CREATED_AT").compare(ex.sortKey(lists[next][0].(consoleObject), "CREATED_AT"), descending) < 0 {
 				next = i
 			}
 		}

@@ -27,7 +27,7 @@ func nodeID(typ string, of consoleObject) string {
 }
 
 // node returns the object of a nodeId.
-func (q *execution) node(text string) (any, error) {
+func (ex *execution) node(text string) (any, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
 		return nil, err
@@ -40,11 +40,11 @@ func (q *execution) node(text string) (any, error) {
 	var v any
 	switch typ {
 	case "Company":
-		v, err = q.company(q.user, id)
+		v, err = ex.company(ex.user, id)
 	case "Department":
-		v, err = q.department(q.user, at.company, id)
+		v, err = ex.department(ex.user, at.company, id)
 	default:
-		v, err = q.one(q.user, at, strings.ToLower(typ)+"s", id)
+		v, err = ex.one(ex.user, at, strings.ToLower(typ)+"s", id)
 	}
 	if err != nil {
 		return nil, err
@@ -55,10 +55,10 @@ func (q *execution) node(text string) (any, error) {
 }
 
 // nodes returns the objects of nodeIds, and the errors of those that cannot be read.
-func (q *execution) nodes(ids []string) []any {
+func (ex *execution) nodes(ids []string) []any {
 	all := make([]any, len(ids))
 	for i, id := range ids {
-		v, err := q.node(id)
+		v, err := ex.node(id)
 		if err != nil && !errors.Is(err, refusal("NOT_FOUND")) {
 			v = err
 		}
@@ -68,18 +68,18 @@ func (q *execution) nodes(ids []string) []any {
 }
 
 // ofRobot returns the queues of a robot, or the workflows bound to it or to one of them.
-func (q *execution) ofRobot(of consoleObject, field string) ([]any, error) {
+func (ex *execution) ofRobot(of consoleObject, field string) ([]any, error) {
 	has := func(list []any) bool {
 		return slices.ContainsFunc(list, func(r any) bool { return strings.EqualFold(r.(consoleObject).text("id"), of.text("id")) })
 	}
-	queues, err := q.list(q.user, of.in, "queues", url.Values{})
+	queues, err := ex.list(ex.user, of.in, "queues", url.Values{})
 	if err != nil {
 		return nil, err
 	}
 	in, ids := []any{}, map[string]bool{}
 	for _, v := range queues {
 		id := v.(consoleObject).text("id")
-		robots, err := q.list(q.user, of.in, "robots", url.Values{"AssociatedQueueId": {id}})
+		robots, err := ex.list(ex.user, of.in, "robots", url.Values{"AssociatedQueueId": {id}})
 		if err != nil {
 			return nil, err
 		}
@@ -90,13 +90,13 @@ func (q *execution) ofRobot(of consoleObject, field string) ([]any, error) {
 	if field == "queues" {
 		return in, nil
 	}
-	workflows, err := q.list(q.user, of.in, "workflows", url.Values{})
+	workflows, err := ex.list(ex.user, of.in, "workflows", url.Values{})
 	if err != nil {
 		return nil, err
 	}
 	found := []any{}
 	for _, v := range workflows {
-		robots, err := q.list(q.user, of.in, "workflows/"+v.(consoleObject).text("id")+"/robots", url.Values{})
+		robots, err := ex.list(ex.user, of.in, "workflows/"+v.(consoleObject).text("id")+"/robots", url.Values{})
 		if err != nil {
 			return nil, err
 		}
@@ -108,8 +108,8 @@ func (q *execution) ofRobot(of consoleObject, field string) ([]any, error) {
 }
 
 // layoutsOf returns the layouts that run a workflow.
-func (q *execution) layoutsOf(of consoleObject) ([]any, error) {
-	all, err := q.list(q.user, of.in, "workflowlayouts", url.Values{})
+func (ex *execution) layoutsOf(of consoleObject) ([]any, error) {
+	all, err := ex.list(ex.user, of.in, "workflowlayouts", url.Values{})
 	if err != nil {
 		return nil, err
 	}

@@ -25,14 +25,14 @@ import (
 )
 
 var (
-	oracleTime = flag.Duration("oracle", 0, "how long TestAnswersMatchTheOracle plays with each console; 0: some rounds")
-	oracleSeed = flag.Uint64("oracle-seed", 0, "what TestAnswersMatchTheOracle begins with; 0: something new")
+	oracleTime = flag.Duration("oracle", 0, "how long TestAnswersMatchOracle plays with each console; 0: some rounds")
+	oracleSeed = flag.Uint64("oracle-seed", 0, "what TestAnswersMatchOracle begins with; 0: something new")
 )
 
-// TestAnswersMatchTheOracle compares the gateway's answers with the oracle's. It generates
+// TestAnswersMatchOracle compares the gateway's answers with the oracle's. It generates
 // operations by different users, alone and concurrent, with and without caches, after changes,
 // for consoles of different dialects.
-func TestAnswersMatchTheOracle(t *testing.T) {
+func TestAnswersMatchOracle(t *testing.T) {
 	t.Parallel()
 	type options = consolesim.Options
 	type dialect = consolesim.Dialect
@@ -97,11 +97,11 @@ type targetDepartment struct {
 	id   string
 }
 
-func (l *targetDepartment) workflows() []string { return l.data.WorkflowIDs(l.id) }
-func (l *targetDepartment) queues() []string    { return l.data.QueueIDs(l.id) }
-func (l *targetDepartment) packages() []string  { return l.data.PackageIDs(l.id) }
-func (l *targetDepartment) robots() []string    { return l.data.RobotIDs(l.id) }
-func (l *targetDepartment) layouts() []string   { return l.data.LayoutIDs(l.id) }
+func (d *targetDepartment) workflows() []string { return d.data.WorkflowIDs(d.id) }
+func (d *targetDepartment) queues() []string    { return d.data.QueueIDs(d.id) }
+func (d *targetDepartment) packages() []string  { return d.data.PackageIDs(d.id) }
+func (d *targetDepartment) robots() []string    { return d.data.RobotIDs(d.id) }
+func (d *targetDepartment) layouts() []string   { return d.data.LayoutIDs(d.id) }
 
 func newComparison(t *testing.T, seed uint64, a arrangement) *comparison {
 	t.Helper()
@@ -340,7 +340,7 @@ func difference(want, got any, path string) string {
 			return ""
 		}
 	case anyTime:
-		if text, ok := got.(string); ok && !moment(text).IsZero() {
+		if text, ok := got.(string); ok && !parseTime(text).IsZero() {
 			return ""
 		}
 	default:

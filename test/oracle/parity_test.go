@@ -168,9 +168,9 @@ func wantDepartment(d consolesim.Department) object {
 	return o
 }
 
-// TestEveryFieldMatchesTheConsole selects every plain field of every entity, by introspection,
+// TestFieldsMatchConsole selects every plain field of every entity, by introspection,
 // and compares all entities of the main department with the console's data.
-func TestEveryFieldMatchesTheConsole(t *testing.T) {
+func TestFieldsMatchConsole(t *testing.T) {
 	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
 	w := e2e.NewWorld(t, consolesim.Options{Now: func() time.Time { return noon }}, e2e.WithoutLimits)
@@ -246,8 +246,8 @@ func all[T any](t *testing.T, ids []string, find func(string) (T, bool), f func(
 	})
 }
 
-// TestViewerMatchesTheConsole does the same for users.
-func TestViewerMatchesTheConsole(t *testing.T) {
+// TestViewerMatchesConsole does the same for users.
+func TestViewerMatchesConsole(t *testing.T) {
 	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
 	w := e2e.NewWorld(t, consolesim.Options{Now: func() time.Time { return noon }})

@@ -1,9 +1,9 @@
-// Package admission decides when a call of the console may be sent. It bounds the calls in flight, shares the places
+// Package admission decides when a call of the console may be sent. It bounds the calls in flight, shares the permits
 // fairly between callers, and spares a console that fails.
 //
 // Each class of calls has a limit that adapts (additive increase, multiplicative decrease) and a queue with round robin
 // over the callers. Each operation has a circuit breaker, so that one that hangs does not stop the others of its class.
-// All share one retry budget.
+// All share one retry limit.
 package admission
 
 import (
@@ -41,8 +41,8 @@ func (c Class) String() string {
 func (c Class) reads() bool { return c == Lists || c == Gets }
 
 const (
-	// DefaultPlaces is the default of Options.Places.
-	DefaultPlaces = 256
+	// DefaultConcurrency is the default of Options.Concurrency.
+	DefaultConcurrency = 256
 	// MaxUploads bounds the calls of Uploads in flight.
 	MaxUploads = 64
 	// MaxSSO bounds the calls of SSO in flight.
@@ -51,11 +51,11 @@ const (
 
 // Options configures New.
 type Options struct {
-	// Places bounds the calls of Lists, Gets and Writes in flight, together. 0: DefaultPlaces.
-	Places int
+	// Concurrency bounds the calls of Lists, Gets and Writes in flight, together. 0: DefaultConcurrency.
+	Concurrency int
 	// Rate bounds the calls of Lists, Gets and Writes that start per second. 0: no bound.
 	Rate float64
-	// Wait bounds how long a call waits for its place. 0: only its context bounds it.
+	// Wait bounds how long a call waits for its permit. 0: only its context bounds it.
 	Wait time.Duration
 	// Probe, if not nil, is called before a call that tests a failing operation, so that it uses a new connection.
 	Probe func(Class)
@@ -72,22 +72,22 @@ type Controller struct {
 	observe Observer
 	wait    time.Duration // 0: no bound
 
-	mu       sync.Mutex
-	places   int
-	inFlight int // calls that hold one of places
-	classes  [classes]*class
-	waiting  crowd
-	retries  window
-	rate     *rate.Limiter // nil: no bound
-	timer    *time.Timer   // dispatches again when rate allows the next call; nil: not set
+	mu          sync.Mutex
+	concurrency int
+	inFlight    int // calls that hold a permit
+	classes     [classes]*class
+	waiting     waitCounts
+	retries     window
+	rate        *rate.Limiter // nil: no bound
+	timer       *time.Timer   // dispatches again when rate allows the next call; nil: not set
 }
 
 // class is the state of one class. The lock of its controller guards it.
 type class struct {
 	name     Class
-	shared   bool // whether its calls hold Controller.places
+	shared   bool // whether its calls hold Controller.concurrency
 	inFlight int
-	held     map[string]int // calls in flight by caller
+	byCaller map[string]int // calls in flight by caller
 	queue    queue
 	limit    limit
 	breakers map[string]*breaker // by operation
@@ -97,9 +97,9 @@ type class struct {
 
 // New creates a Controller.
 func New(o Options) *Controller {
-	c := &Controller{probe: o.Probe, changed: o.Changed, observe: o.Observer, wait: o.Wait, places: o.Places}
-	if c.places <= 0 {
-		c.places = DefaultPlaces
+	c := &Controller{probe: o.Probe, changed: o.Changed, observe: o.Observer, wait: o.Wait, concurrency: o.Concurrency}
+	if c.concurrency <= 0 {
+		c.concurrency = DefaultConcurrency
 	}
 	if c.probe == nil {
 		c.probe = func(Class) {}
@@ -114,8 +114,8 @@ func New(o Options) *Controller {
 		c.rate = rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate)))
 	}
 	for i := range c.classes {
-		k := &class{name: Class(i), shared: Class(i) < Uploads, held: make(map[string]int), breakers: make(map[string]*breaker)}
-		most := c.places
+		k := &class{name: Class(i), shared: Class(i) < Uploads, byCaller: make(map[string]int), breakers: make(map[string]*breaker)}
+		most := c.concurrency
 		switch k.name {
 		case Uploads:
 			most = MaxUploads
@@ -123,7 +123,7 @@ func New(o Options) *Controller {
 			most = MaxSSO
 		case Lists, Gets, Writes, classes:
 		}
-		k.limit, k.queue.crowd = newLimit(most), &c.waiting
+		k.limit, k.queue.counts = newLimit(most), &c.waiting
 		c.classes[i] = k
 	}
 	return c
@@ -134,7 +134,7 @@ type RefusedError struct {
 	Reason Reason
 	// RetryAfter is the time after which a call may be admitted.
 	RetryAfter time.Duration
-	// Caller is the caller whose operations wait, if the reason is Crowded.
+	// Caller is the caller whose operations wait, if the reason is QueueFull.
 	Caller string
 }
 
@@ -147,10 +147,10 @@ const (
 	Open Reason = "calls of the console fail and are paused"
 	// Paused: the console asked to wait.
 	Paused Reason = "the console has asked to wait"
-	// Busy: no place became free in time.
+	// Busy: no permit became free in time.
 	Busy Reason = "too many calls of the console wait"
-	// Crowded: MaxWaiting operations of the caller wait for places.
-	Crowded Reason = "too many operations of this caller wait for the console"
+	// QueueFull: MaxWaiting operations of the caller wait for permits.
+	QueueFull Reason = "too many operations of this caller wait for the console"
 )
 
 // Name returns the reason in one word, for metrics.
@@ -167,8 +167,8 @@ func (r Reason) Name() string {
 	}
 }
 
-// MaxWaiting bounds the operations of one caller that wait for places. An operation that holds a place, or that has sent
-// a call, goes on.
+// MaxWaiting bounds the operations of one caller that wait for permits. An operation that holds a permit, or that has
+// sent a call, goes on.
 const MaxWaiting = 64
 
 // Error returns the reason.
@@ -179,21 +179,21 @@ type Call struct {
 	Class Class
 	// Operation is the name of the operation. The number of names must be bounded.
 	Operation string
-	// Caller is the name of the caller. Callers share the places of the class.
+	// Caller is the name of the caller. Callers share the permits of the class.
 	Caller string
 	// Owner is the operation of the caller that needs the call, a pointer; nil: the call serves no operation, and is not
-	// refused as Crowded.
+	// refused as QueueFull.
 	Owner any
 	// Begun reports that Owner has sent a call before.
 	Begun bool
 }
 
-// Acquire waits for a place and returns it. The caller must call Done on it once.
+// Acquire waits for a permit and returns it. The caller must call Done on it once.
 //
 // It fails with *RefusedError if the breaker of the operation is open, or the console asked to wait. It also does if too
 // many operations of the caller wait, or if the deadline of ctx or Options.Wait ends first. It fails with the error of
 // ctx if ctx is cancelled.
-func (c *Controller) Acquire(ctx context.Context, call Call) (*Place, error) {
+func (c *Controller) Acquire(ctx context.Context, call Call) (*Permit, error) {
 	begun := time.Now()
 	p, err := c.acquire(ctx, call)
 	var refused *RefusedError
@@ -206,7 +206,7 @@ func (c *Controller) Acquire(ctx context.Context, call Call) (*Place, error) {
 	return p, err
 }
 
-func (c *Controller) acquire(ctx context.Context, call Call) (*Place, error) {
+func (c *Controller) acquire(ctx context.Context, call Call) (*Permit, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("admission: %w", err)
 	}
@@ -223,22 +223,22 @@ func (c *Controller) acquire(ctx context.Context, call Call) (*Place, error) {
 		c.mu.Unlock()
 		return nil, err
 	}
-	w := &waiter{place: &Place{of: c, class: k, breaker: b, call: call}, result: make(chan error, 1)}
+	w := &waiter{permit: &Permit{controller: c, class: k, breaker: b, call: call}, result: make(chan error, 1)}
 	if hold {
-		b.held.push(w)
+		b.probeWaiters.push(w)
 	} else {
 		k.push(w)
 	}
 	c.dispatch()
 	if w.in != nil && !call.Begun && call.Owner != nil && c.waiting.of(call.Caller) > MaxWaiting {
-		c.abandon(w, &RefusedError{Reason: Crowded, RetryAfter: fault.Soon(), Caller: call.Caller})
+		c.abandon(w, &RefusedError{Reason: QueueFull, RetryAfter: fault.Soon(), Caller: call.Caller})
 	}
 	c.mu.Unlock()
 	return c.await(ctx, w)
 }
 
 // await waits until w is admitted or refused.
-func (c *Controller) await(ctx context.Context, w *waiter) (*Place, error) {
+func (c *Controller) await(ctx context.Context, w *waiter) (*Permit, error) {
 	select {
 	case err := <-w.result:
 		return w.decided(err)
@@ -257,7 +257,7 @@ func (c *Controller) await(ctx context.Context, w *waiter) (*Place, error) {
 	c.mu.Lock()
 	c.abandon(w, ctx.Err())
 	c.mu.Unlock()
-	w.place.Done(Ignored) // it may have been admitted at the same moment
+	w.permit.Done(Ignored) // it may have been admitted at the same moment
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return nil, &RefusedError{Reason: Busy, RetryAfter: time.Second}
 	}
@@ -273,16 +273,16 @@ func (c *Controller) abandon(w *waiter, err error) {
 }
 
 // breakerOf returns the breaker of an operation.
-func (k *class) breakerOf(operation string) *breaker {
-	b, ok := k.breakers[operation]
+func (c *class) breakerOf(operation string) *breaker {
+	b, ok := c.breakers[operation]
 	if !ok {
-		b = &breaker{held: queue{crowd: new(crowd)}} // they wait for no place
-		k.breakers[operation] = b
+		b = &breaker{probeWaiters: queue{counts: new(waitCounts)}} // they wait for no permit
+		c.breakers[operation] = b
 	}
 	return b
 }
 
-// dispatch admits the calls that wait, as far as there are places. c.mu is held.
+// dispatch admits the calls that wait, as far as there are permits. c.mu is held.
 func (c *Controller) dispatch() {
 	now := time.Now()
 	for _, k := range c.classes {
@@ -291,15 +291,15 @@ func (c *Controller) dispatch() {
 				c.dispatchLater()
 				break
 			}
-			w := k.queue.next(func(caller string) bool { return k.held[caller] < k.limit.perCaller() })
+			w := k.queue.next(func(caller string) bool { return k.byCaller[caller] < k.limit.perCaller() })
 			if w == nil {
 				break
 			}
-			if left := w.place.breaker.opensIn(now); left > 0 {
+			if left := w.permit.breaker.opensIn(now); left > 0 {
 				w.refuse(&RefusedError{Reason: Open, RetryAfter: left}) // it opened meanwhile
 				continue
 			}
-			c.start(w.place, now)
+			c.start(w.permit, now)
 			w.result <- nil
 		}
 	}
@@ -318,10 +318,10 @@ func (c *Controller) dispatchLater() {
 	})
 }
 
-// reserveShare is the part of the shared places that each class leaves to each of the others.
+// reserveShare is the part of the shared permits that each class leaves to each of the others.
 const reserveShare = 16
 
-// free reports whether the class has a place.
+// free reports whether the class has a permit.
 func (c *Controller) free(k *class) bool {
 	if k.inFlight >= k.limit.now() {
 		return false
@@ -332,18 +332,18 @@ func (c *Controller) free(k *class) bool {
 	taken := c.inFlight
 	for _, other := range c.classes {
 		if other.shared && other != k {
-			taken += max(0, c.places/reserveShare-other.inFlight)
+			taken += max(0, c.concurrency/reserveShare-other.inFlight)
 		}
 	}
-	return taken < c.places
+	return taken < c.concurrency
 }
 
-// start takes a place.
-func (c *Controller) start(p *Place, now time.Time) {
+// start takes a permit.
+func (c *Controller) start(p *Permit, now time.Time) {
 	k := p.class
 	p.started = now
 	k.inFlight++
-	k.held[p.call.Caller]++
+	k.byCaller[p.call.Caller]++
 	if k.shared {
 		c.inFlight++
 		if c.rate != nil {
@@ -365,14 +365,14 @@ func (c *Controller) Pause(of Class, d time.Duration) {
 			k.queue.next(anyCaller).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
 		}
 		for _, b := range k.breakers {
-			for b.held.Len() > 0 {
-				b.held.next(anyCaller).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
+			for b.probeWaiters.Len() > 0 {
+				b.probeWaiters.next(anyCaller).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
 			}
 		}
 	}
 }
 
-// Retry reports whether the retry budget allows another attempt, and counts it. In any 10 seconds there are at most 10
+// Retry reports whether the retry limit allows another attempt, and counts it. In any 10 seconds there are at most 10
 // retries more than a tenth of the calls.
 func (c *Controller) Retry() bool {
 	c.mu.Lock()

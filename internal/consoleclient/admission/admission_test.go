@@ -21,8 +21,8 @@ func call(class admission.Class, caller string) admission.Call {
 	return admission.Call{Class: class, Operation: "GET " + class.String(), Caller: caller}
 }
 
-// acquire takes a place and fails the test if it cannot.
-func acquire(t *testing.T, c *admission.Controller, of admission.Call) *admission.Place {
+// acquire takes a permit and fails the test if it cannot.
+func acquire(t *testing.T, c *admission.Controller, of admission.Call) *admission.Permit {
 	t.Helper()
 	p, err := c.Acquire(t.Context(), of)
 	if err != nil {
@@ -50,11 +50,11 @@ func do(t *testing.T, c *admission.Controller, of admission.Call, n int, r admis
 	}
 }
 
-// TestCallersTakeTurns: of 300 waiting calls of one caller and one of another, the other's is second.
-func TestCallersTakeTurns(t *testing.T) {
+// TestCallersShareFairly: of 300 waiting calls of one caller and one of another, the other's is second.
+func TestCallersShareFairly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := admission.New(admission.Options{Places: 1})
+		c := admission.New(admission.Options{Concurrency: 1})
 		first := acquire(t, c, call(admission.Lists, "flood"))
 		var mu sync.Mutex
 		var order []string
@@ -88,9 +88,9 @@ func TestCallersTakeTurns(t *testing.T) {
 	})
 }
 
-// TestOneCallerLeavesPlaces: calls of one caller that hang leave a quarter of the class to others, and the other classes
+// TestCallerShare: calls of one caller that hang leave a quarter of the class to others, and the other classes
 // their reserve.
-func TestOneCallerLeavesPlaces(t *testing.T) {
+func TestCallerShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := admission.New(admission.Options{})
@@ -131,11 +131,12 @@ func TestOneCallerLeavesPlaces(t *testing.T) {
 	})
 }
 
-// TestWaitingEnds: a call that waits ends with its context, and a place that it got at that moment is free again.
-func TestWaitingEnds(t *testing.T) {
+// TestWaitEndsWithContext: a call that waits ends with its context, and a permit that it got at that moment is free
+// again.
+func TestWaitEndsWithContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := admission.New(admission.Options{Places: 1})
+		c := admission.New(admission.Options{Concurrency: 1})
 		p := acquire(t, c, call(admission.Lists, "a"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -169,11 +170,11 @@ func TestWaitingEnds(t *testing.T) {
 	})
 }
 
-// TestWaitIsBounded: a call whose context has no deadline waits for its place no longer than Options.Wait.
+// TestWaitIsBounded: a call whose context has no deadline waits for its permit no longer than Options.Wait.
 func TestWaitIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := admission.New(admission.Options{Places: 1, Wait: time.Minute})
+		c := admission.New(admission.Options{Concurrency: 1, Wait: time.Minute})
 		held := acquire(t, c, call(admission.Writes, "a"))
 		begun := time.Now()
 		refused(t, c, call(admission.Writes, "a"), admission.Busy)
@@ -189,7 +190,7 @@ func TestWaitIsBounded(t *testing.T) {
 func TestPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := admission.New(admission.Options{Places: 1})
+		c := admission.New(admission.Options{Concurrency: 1})
 		p := acquire(t, c, call(admission.Lists, "a"))
 		waiting := make(chan error)
 		go func() {
@@ -235,8 +236,8 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// TestRetryBudget: in any 10 seconds, a tenth of the calls and 10 more are repeated.
-func TestRetryBudget(t *testing.T) {
+// TestRetryThrottling: in any 10 seconds, a tenth of the calls and 10 more are repeated.
+func TestRetryThrottling(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := admission.New(admission.Options{})

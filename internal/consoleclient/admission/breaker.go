@@ -6,10 +6,10 @@ import (
 	"github.com/consoleql/consoleql/internal/backoff"
 )
 
-// The breaker opens if at least half of at least leastCalls calls in windowLength failed. It also opens if leastCalls
+// The breaker opens if at least half of at least minCalls calls in windowLength failed. It also opens if minCalls
 // calls failed, or maxTimeouts timed out, and none has succeeded since the first of them began.
 const (
-	leastCalls  = 20
+	minCalls    = 20
 	maxTimeouts = 5
 	// lastStage is the number of successful calls that the last stage of a half-open breaker takes.
 	lastStage = 4
@@ -29,21 +29,21 @@ const (
 // closes if all of them succeed. Once the outage seems over, it holds further reads instead of refusing them. The probes of
 // reads are short, so that the reads do not wait long.
 type breaker struct {
-	state     state
-	window    window
-	success   time.Time // the last one
-	failures  int       // of calls that began after success
-	timeouts  int       // those of failures that timed out
-	openings  int       // in a row
-	opened    time.Time // the last time
-	until     time.Time // when the next probe may start
-	stage     int       // successes that the stage takes
-	inFlight  int       // probes
-	succeeded int       // probes of the stage
-	proven    bool      // a call that began after opened has succeeded: a probe, or one of another operation
-	early     bool      // the next probe starts early, because a call of another operation has succeeded
-	misled    bool      // an early probe has failed since the breaker was closed
-	held      queue     // calls that wait for the probes
+	state            state
+	window           window
+	success          time.Time // the last one
+	failures         int       // of calls that began after success
+	timeouts         int       // those of failures that timed out
+	openings         int       // in a row
+	opened           time.Time // the last time
+	until            time.Time // when the next probe may start
+	stage            int       // successes that the stage takes
+	inFlight         int       // probes
+	succeeded        int       // probes of the stage
+	verified         bool      // a call that began after opened has succeeded: a probe, or one of another operation
+	early            bool      // the next probe starts early, because a call of another operation has succeeded
+	earlyProbeFailed bool      // an early probe has failed since the breaker was closed
+	probeWaiters     queue     // calls that wait for the probes
 }
 
 // opensIn returns how long the breaker stays open; 0: it admits calls.
@@ -64,7 +64,7 @@ func (b *breaker) admit(now time.Time, may bool) (hold bool, err error) {
 	case b.state == open:
 		b.state, b.stage, b.succeeded = halfOpen, 1, 0
 	}
-	if b.full() && (!may || !b.proven) {
+	if b.full() && (!may || !b.verified) {
 		return false, &RefusedError{Reason: Open, RetryAfter: openTime}
 	}
 	return b.full(), nil
@@ -80,8 +80,8 @@ func (b *breaker) prove(now, started time.Time) {
 		return
 	}
 	earliest := b.opened.Add(openTime)
-	if !b.misled {
-		b.proven, b.early, earliest = true, true, now
+	if !b.earlyProbeFailed {
+		b.verified, b.early, earliest = true, true, now
 	}
 	if b.until.After(earliest) {
 		b.until = earliest
@@ -89,7 +89,7 @@ func (b *breaker) prove(now, started time.Time) {
 }
 
 // record records the result of a call.
-func (b *breaker) record(now time.Time, p *Place, r Result) {
+func (b *breaker) record(now time.Time, p *Permit, r Result) {
 	if p.probe {
 		b.inFlight--
 	}
@@ -121,7 +121,7 @@ func (b *breaker) record(now time.Time, p *Place, r Result) {
 // tooMany reports whether too many calls failed for a closed breaker.
 func (b *breaker) tooMany(now time.Time) bool {
 	sum := b.window.sum(now)
-	return b.timeouts >= maxTimeouts || b.failures >= leastCalls || sum.calls >= leastCalls && 2*sum.failures >= sum.calls
+	return b.timeouts >= maxTimeouts || b.failures >= minCalls || sum.calls >= minCalls && 2*sum.failures >= sum.calls
 }
 
 // failing reports whether more than a tenth of the calls fail.
@@ -132,40 +132,40 @@ func (b *breaker) failing(now time.Time) bool {
 
 func (b *breaker) open(now time.Time) {
 	b.openings++
-	b.misled = b.misled || b.early
-	b.state, b.opened, b.failures, b.timeouts, b.proven, b.early = open, now, 0, 0, false, false
+	b.earlyProbeFailed = b.earlyProbeFailed || b.early
+	b.state, b.opened, b.failures, b.timeouts, b.verified, b.early = open, now, 0, 0, false, false
 	b.until = now.Add(openTime + backoff.FullJitter(backoff.Exponential(openTime, maxOpenTime, b.openings-1)))
 }
 
 // succeed records the success of a probe.
 func (b *breaker) succeed() {
-	b.proven = true
+	b.verified = true
 	if b.succeeded++; b.succeeded < b.stage {
 		return
 	}
 	b.stage, b.succeeded = 2*b.stage, 0
 	if b.stage > lastStage {
-		b.state, b.openings, b.window, b.early, b.misled = closed, 0, window{}, false, false
+		b.state, b.openings, b.window, b.early, b.earlyProbeFailed = closed, 0, window{}, false, false
 	}
 }
 
-// push lets a call wait for a place. It is a probe if its breaker is half open.
-func (k *class) push(w *waiter) {
-	if b := w.place.breaker; b.state == halfOpen {
-		w.place.probe = true
+// push lets a call wait for a permit. It is a probe if its breaker is half open.
+func (c *class) push(w *waiter) {
+	if b := w.permit.breaker; b.state == halfOpen {
+		w.permit.probe = true
 		b.inFlight++
 	}
-	k.queue.push(w)
+	c.queue.push(w)
 }
 
 // release lets the calls that a breaker holds go on, as far as it admits them. If it is open, it refuses them.
-func (k *class) release(b *breaker, now time.Time) {
-	for b.held.Len() > 0 && !b.full() {
-		w := b.held.next(anyCaller)
+func (c *class) release(b *breaker, now time.Time) {
+	for b.probeWaiters.Len() > 0 && !b.full() {
+		w := b.probeWaiters.next(anyCaller)
 		if left := b.opensIn(now); left > 0 {
 			w.refuse(&RefusedError{Reason: Open, RetryAfter: left})
 			continue
 		}
-		k.push(w)
+		c.push(w)
 	}
 }

@@ -56,13 +56,13 @@ func TestBreakerOpens(t *testing.T) {
 	}
 }
 
-// TestTimeoutsBesideSuccesses: calls that hang for one department do not open the breaker while others succeed.
-func TestTimeoutsBesideSuccesses(t *testing.T) {
+// TestTimeoutsAmongSuccesses: calls that hang for one department do not open the breaker while others succeed.
+func TestTimeoutsAmongSuccesses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := admission.New(admission.Options{})
 		of := call(admission.Lists, "a")
-		hanging := make([]*admission.Place, 9)
+		hanging := make([]*admission.Permit, 9)
 		for i := range hanging {
 			hanging[i] = acquire(t, c, of)
 		}
@@ -84,7 +84,7 @@ func awaitProbe(t *testing.T, c *admission.Controller, of admission.Call) {
 }
 
 // TestBreakerCloses: one, two and four probes close the breaker; each uses a new connection; the class begins with few
-// places.
+// permits.
 func TestBreakerCloses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestBreakerCloses(t *testing.T) {
 		}
 		time.Sleep(refused(t, c, of, admission.Open))
 		for _, n := range []int{1, 2, 4} {
-			var probes []*admission.Place
+			var probes []*admission.Permit
 			for range n {
 				probes = append(probes, acquire(t, c, of))
 			}
@@ -139,9 +139,9 @@ func TestBreakerCloses(t *testing.T) {
 	})
 }
 
-// TestCallsThatWaitForProbes: once a probe has succeeded, further calls wait for the other probes. They are admitted as
+// TestCallsWaitForProbes: once a probe has succeeded, further calls wait for the other probes. They are admitted as
 // these succeed, and refused if one fails.
-func TestCallsThatWaitForProbes(t *testing.T) {
+func TestCallsWaitForProbes(t *testing.T) {
 	t.Parallel()
 	const calls = 11
 	for name, tt := range map[string]struct {
@@ -160,7 +160,7 @@ func TestCallsThatWaitForProbes(t *testing.T) {
 				of := call(admission.Lists, "a")
 				awaitProbe(t, c, of)
 				do(t, c, of, 1, admission.Succeeded)
-				places, errs := make(chan *admission.Place, calls), make(chan error, calls)
+				places, errs := make(chan *admission.Permit, calls), make(chan error, calls)
 				var asked sync.WaitGroup
 				ask := func(ctx context.Context) {
 					asked.Go(func() {
@@ -217,24 +217,26 @@ func TestEvidenceOfRecovery(t *testing.T) {
 	lists, other := call(admission.Lists, "a"), admission.Call{Class: admission.Lists, Operation: "other", Caller: "a"}
 	write := call(admission.Writes, "a")
 	for name, tt := range map[string]struct {
-		happens func(t *testing.T, c *admission.Controller, before *admission.Place)
+		happens func(t *testing.T, c *admission.Controller, before *admission.Permit)
 		tested  bool
 	}{
-		"nothing": {func(*testing.T, *admission.Controller, *admission.Place) {}, false},
-		"a mutation": {func(t *testing.T, c *admission.Controller, _ *admission.Place) {
+		"nothing": {func(*testing.T, *admission.Controller, *admission.Permit) {}, false},
+		"a mutation": {func(t *testing.T, c *admission.Controller, _ *admission.Permit) {
 			t.Helper()
 			do(t, c, write, 1, admission.Succeeded)
 		}, true},
-		"a mutation fails": {func(t *testing.T, c *admission.Controller, _ *admission.Place) {
+		"a mutation fails": {func(t *testing.T, c *admission.Controller, _ *admission.Permit) {
 			t.Helper()
 			do(t, c, write, 1, admission.Failed)
 		}, false},
-		"a mutation from before succeeds": {func(_ *testing.T, _ *admission.Controller, before *admission.Place) { before.Done(admission.Succeeded) }, false},
-		"another read": {func(t *testing.T, c *admission.Controller, _ *admission.Place) {
+		"a mutation from before succeeds": {func(_ *testing.T, _ *admission.Controller, before *admission.Permit) {
+			before.Done(admission.Succeeded)
+		}, false},
+		"another read": {func(t *testing.T, c *admission.Controller, _ *admission.Permit) {
 			t.Helper()
 			do(t, c, other, 30, admission.Succeeded)
 		}, false},
-		"another read recovers": {func(t *testing.T, c *admission.Controller, _ *admission.Place) {
+		"another read recovers": {func(t *testing.T, c *admission.Controller, _ *admission.Permit) {
 			t.Helper()
 			gets := call(admission.Gets, "a")
 			awaitProbe(t, c, gets)
@@ -303,7 +305,7 @@ func TestHeldCallsArePaused(t *testing.T) {
 		of := call(admission.Lists, "a")
 		awaitProbe(t, c, of)
 		do(t, c, of, 1, admission.Succeeded)
-		probes := []*admission.Place{acquire(t, c, of), acquire(t, c, of)}
+		probes := []*admission.Permit{acquire(t, c, of), acquire(t, c, of)}
 		held := make(chan error, 1)
 		go func() {
 			_, err := c.Acquire(t.Context(), of)
@@ -338,12 +340,12 @@ func TestMutationsAreNotHeld(t *testing.T) {
 	})
 }
 
-// TestProbesThatWait: a probe that waits for its place while another one fails leaves the breaker able to admit the next.
-func TestProbesThatWait(t *testing.T) {
+// TestWaitingProbes: a probe that waits for its permit while another one fails leaves the breaker able to admit the next.
+func TestWaitingProbes(t *testing.T) {
 	t.Parallel()
-	for name, refuse := range map[string]func(*admission.Controller, *admission.Place){
-		"another fails": func(_ *admission.Controller, p *admission.Place) { p.Done(admission.Failed) },
-		"a pause": func(c *admission.Controller, p *admission.Place) {
+	for name, refuse := range map[string]func(*admission.Controller, *admission.Permit){
+		"another fails": func(_ *admission.Controller, p *admission.Permit) { p.Done(admission.Failed) },
+		"a pause": func(c *admission.Controller, p *admission.Permit) {
 			c.Pause(admission.Lists, time.Second)
 			p.Done(admission.Failed)
 		},
@@ -351,7 +353,7 @@ func TestProbesThatWait(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				c := admission.New(admission.Options{Places: 1})
+				c := admission.New(admission.Options{Concurrency: 1})
 				of := call(admission.Lists, "a")
 				awaitProbe(t, c, of)
 				do(t, c, of, 1, admission.Succeeded)

@@ -2,26 +2,26 @@ package admission
 
 import "time"
 
-// leastLimit is the least value of a limit.
-const leastLimit = 4
+// minLimit is the least value of a limit.
+const minLimit = 4
 
 // limit is the number of calls of a class that may be in flight. It adapts by additive increase and multiplicative
 // decrease (Chiu and Jain, 1989). Below threshold it doubles in each round trip, as the slow start of TCP (RFC 5681,
 // section 3.1).
 type limit struct {
 	value, threshold float64
-	most             int
+	maximum          int
 	decreased        time.Time // when it was decreased last
 }
 
 func newLimit(most int) limit {
-	return limit{value: float64(most), threshold: float64(most), most: most}
+	return limit{value: float64(most), threshold: float64(most), maximum: most}
 }
 
 // now returns the limit.
 func (l *limit) now() int { return int(l.value) }
 
-// perCaller returns how many places one caller may hold: three quarters.
+// perCaller returns how many permits one caller may hold: three quarters.
 func (l *limit) perCaller() int {
 	n := l.now()
 	return n - n/4
@@ -33,7 +33,7 @@ func (l *limit) increase() {
 	if l.value >= l.threshold {
 		step = 1 / l.value
 	}
-	l.value = min(l.value+step, float64(l.most))
+	l.value = min(l.value+step, float64(l.maximum))
 }
 
 // decrease lowers the limit by a tenth, at most once for each round trip: a call that began before the last decrease
@@ -42,11 +42,11 @@ func (l *limit) decrease(started, now time.Time) {
 	if started.Before(l.decreased) {
 		return
 	}
-	l.value = max(l.value*0.9, l.least())
+	l.value = max(l.value*0.9, l.minimum())
 	l.threshold, l.decreased = l.value, now
 }
 
 // restart begins again with the least limit, so that no burst follows an outage.
-func (l *limit) restart() { l.value = l.least() }
+func (l *limit) restart() { l.value = l.minimum() }
 
-func (l *limit) least() float64 { return min(leastLimit, float64(l.most)) }
+func (l *limit) minimum() float64 { return min(minLimit, float64(l.maximum)) }

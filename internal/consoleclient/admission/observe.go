@@ -4,11 +4,11 @@ import "time"
 
 // Observer receives the calls of a Controller.
 type Observer interface {
-	// Waited is called for each admitted call with the time that it waited for its place.
+	// Waited is called for each admitted call with the time that it waited for its permit.
 	Waited(Class, time.Duration)
 	// Refused is called for each call that is refused with a *RefusedError.
 	Refused(Class, Reason)
-	// RetryRefused is called when the retry budget does not allow another attempt.
+	// RetryRefused is called when the retry limit does not allow another attempt.
 	RetryRefused()
 }
 
@@ -22,8 +22,8 @@ func (unobserved) RetryRefused()               {}
 // ClassState is the state of a class at one moment.
 type ClassState struct {
 	Class Class
-	// InFlight is the number of calls that hold a place. Limit is the present number of places. Waiting is the number of
-	// calls that wait for one, or for the probes of their operation.
+	// InFlight is the number of calls that hold a permit. Limit is the present number of permits. Waiting is the number
+	// of calls that wait for one, or for the probes of their operation.
 	InFlight, Limit, Waiting int
 	// Open is the number of operations whose breaker is open or half open.
 	Open int
@@ -37,7 +37,7 @@ func (c *Controller) State() []ClassState {
 	for _, k := range c.classes {
 		s := ClassState{Class: k.name, InFlight: k.inFlight, Limit: k.limit.now(), Waiting: k.queue.Len()}
 		for _, b := range k.breakers {
-			s.Waiting += b.held.Len()
+			s.Waiting += b.probeWaiters.Len()
 			if b.state != closed {
 				s.Open++
 			}

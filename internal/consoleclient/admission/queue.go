@@ -3,23 +3,23 @@ package admission
 import (
 	"time"
 
-	"github.com/consoleql/consoleql/internal/turns"
+	"github.com/consoleql/consoleql/internal/fairqueue"
 )
 
-// waiter is a call that waits for a place.
+// waiter is a call that waits for a permit.
 type waiter struct {
-	place  *Place
-	result chan error // buffered; nil: the place may be used
+	permit *Permit
+	result chan error // buffered; nil: the permit may be used
 	in     *queue     // nil: it does not wait any more
-	item   *turns.Item[*waiter]
+	item   *fairqueue.Item[*waiter]
 }
 
 // refuse ends the wait of a call that was removed from its queue. A probe no longer counts as in flight then.
 func (w *waiter) refuse(err error) {
-	if w.place.probe {
+	if w.permit.probe {
 		now := time.Now()
-		w.place.breaker.record(now, w.place, Ignored)
-		w.place.class.release(w.place.breaker, now)
+		w.permit.breaker.record(now, w.permit, Ignored)
+		w.permit.class.release(w.permit.breaker, now)
 	}
 	w.result <- err
 }
@@ -27,15 +27,15 @@ func (w *waiter) refuse(err error) {
 // anyCaller lets every caller have its turn.
 func anyCaller(string) bool { return true }
 
-// decided returns the place of w, or the error of its refusal.
-func (w *waiter) decided(err error) (*Place, error) {
+// decided returns the permit of w, or the error of its refusal.
+func (w *waiter) decided(err error) (*Permit, error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.place.probe {
-		w.place.of.probe(w.place.call.Class)
+	if w.permit.probe {
+		w.permit.controller.probe(w.permit.call.Class)
 	}
-	return w.place, nil
+	return w.permit, nil
 }
 
 // leave removes w from its queue; false: it does not wait any more.
@@ -45,23 +45,24 @@ func (w *waiter) leave() bool {
 		return false
 	}
 	w.in = nil
-	q.crowd.add(w.place.call, -1)
+	q.counts.add(w.permit.call, -1)
 	return true
 }
 
-// crowd counts the operations that wait, by caller, and the waiting calls of each. Calls without an operation do not count.
-type crowd map[string]map[any]int
+// waitCounts counts the operations that wait, by caller, and the waiting calls of each. Calls without an operation do
+// not count.
+type waitCounts map[string]map[any]int
 
 // of returns how many operations of the caller wait.
-func (c crowd) of(caller string) int { return len(c[caller]) }
+func (c waitCounts) of(caller string) int { return len(c[caller]) }
 
 // add counts n calls more, or fewer.
-func (c *crowd) add(call Call, n int) {
+func (c *waitCounts) add(call Call, n int) {
 	if call.Owner == nil {
 		return
 	}
 	if *c == nil {
-		*c = make(crowd)
+		*c = make(waitCounts)
 	}
 	owners := (*c)[call.Caller]
 	if owners == nil {
@@ -78,14 +79,14 @@ func (c *crowd) add(call Call, n int) {
 
 // queue holds calls that wait.
 type queue struct {
-	turns.Queue[*waiter]
-	crowd *crowd
+	fairqueue.Queue[*waiter]
+	counts *waitCounts
 }
 
 // push adds w as the last call of its caller.
 func (q *queue) push(w *waiter) {
-	w.in, w.item = q, q.Push(w.place.call.Caller, w)
-	q.crowd.add(w.place.call, 1)
+	w.in, w.item = q, q.Push(w.permit.call.Caller, w)
+	q.counts.add(w.permit.call, 1)
 }
 
 // next removes and returns the next call of a caller that may start one; nil: there is none.
@@ -93,7 +94,7 @@ func (q *queue) next(may func(caller string) bool) *waiter {
 	w, ok := q.Next(may)
 	if ok {
 		w.in = nil
-		q.crowd.add(w.place.call, -1)
+		q.counts.add(w.permit.call, -1)
 	}
 	return w
 }

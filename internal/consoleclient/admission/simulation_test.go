@@ -97,8 +97,8 @@ func load(t *testing.T, to *console, rate int) (stop func()) {
 	return func() { cancel(); group.Wait() }
 }
 
-// TestLoopsDoNotFight plays the limit, the breaker, the retries and the queue together against a console in trouble.
-func TestLoopsDoNotFight(t *testing.T) {
+// TestLimitAndBreakerAgree plays the limit, the breaker, the retries and the queue together against a console in trouble.
+func TestLimitAndBreakerAgree(t *testing.T) {
 	t.Parallel()
 	const workers, service = 40, 200 * time.Millisecond // 200 calls a second
 	play := func(name string, rate int, f func(t *testing.T, to *console)) {

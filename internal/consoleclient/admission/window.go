@@ -39,15 +39,15 @@ func (w *window) sum(now time.Time) (sum second) {
 	return sum
 }
 
-// The retry budget of a window.
+// The retry limit of a window.
 const (
 	retriesPerCalls = 10 // one retry for each of so many calls
-	retriesMore     = 10
+	extraRetries    = 10
 )
 
-// retry counts a retry if the budget allows it.
+// retry counts a retry if the limit allows it.
 func (w *window) retry(now time.Time) bool {
-	if sum := w.sum(now); sum.retries >= sum.calls/retriesPerCalls+retriesMore {
+	if sum := w.sum(now); sum.retries >= sum.calls/retriesPerCalls+extraRetries {
 		return false
 	}
 	w.slot(now).retries++

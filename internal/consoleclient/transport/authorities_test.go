@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 )
 
-// TestFilesOfAuthorities verifies which files of certificates are refused: those with a block that is broken.
-func TestFilesOfAuthorities(t *testing.T) {
+// TestAuthorityFiles verifies which files of certificates are refused: those with a block that is broken.
+func TestAuthorityFiles(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(nil)
 	t.Cleanup(server.Close)

@@ -233,8 +233,8 @@ func reserved(t *testing.T) (address string, listen func() net.Listener) {
 	}
 }
 
-// TestTheEndOfAnOutageIsLogged: the log entry holds the number of failures.
-func TestTheEndOfAnOutageIsLogged(t *testing.T) {
+// TestOutageEndIsLogged: the log entry holds the number of failures.
+func TestOutageEndIsLogged(t *testing.T) {
 	t.Parallel()
 	address, listen := reserved(t)
 	log := &lines{}

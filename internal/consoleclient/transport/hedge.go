@@ -73,11 +73,11 @@ func pingLost(err error) bool {
 }
 
 // send sends a request once. The caller must close the response body.
-func (s *hedger) send(req *http.Request) (*http.Response, *attempt, error) {
+func (h *hedger) send(req *http.Request) (*http.Response, *attempt, error) {
 	ctx, cancel := context.WithCancel(req.Context())
-	a := &attempt{hedger: s, req: req, cancel: cancel}
+	a := &attempt{hedger: h, req: req, cancel: cancel}
 	a.trace = httptrace.ClientTrace{GetConn: a.getConn, GotConn: a.gotConn, WroteRequest: a.wroteRequest, GotFirstResponseByte: a.gotFirstByte}
-	resp, err := s.base.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &a.trace)))
+	resp, err := h.base.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &a.trace)))
 	resp, err = a.end(resp, err)
 	if err != nil {
 		cancel()
@@ -126,11 +126,11 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	if a.req.Method != http.MethodGet || a.timer != nil || a.ended || a.http2 { // HTTP/2 has pings
 		return
 	}
-	patience := a.hedger.delay
+	delay := a.hedger.delay
 	if deadline, ok := a.req.Context().Deadline(); ok {
-		patience = min(patience, time.Until(deadline)/2)
+		delay = min(delay, time.Until(deadline)/2)
 	}
-	a.timer = time.AfterFunc(patience, func() { a.hedger.onDelay(a) })
+	a.timer = time.AfterFunc(delay, func() { a.hedger.onDelay(a) })
 }
 
 // end takes the result of the first request and returns the result of the attempt.
@@ -171,49 +171,49 @@ func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 }
 
 // onDelay handles a GET that has waited too long.
-func (s *hedger) onDelay(a *attempt) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (h *hedger) onDelay(a *attempt) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	a.mu.Lock()
 	ended := a.ended
 	a.mu.Unlock()
 	if ended {
 		return
 	}
-	s.waiting[a] = struct{}{}
-	if s.hedging || time.Now().Before(s.pausedUntil) {
+	h.waiting[a] = struct{}{}
+	if h.hedging || time.Now().Before(h.pausedUntil) {
 		return
 	}
-	if !s.retry() {
-		s.pause(retryPause)
+	if !h.retry() {
+		h.pause(retryPause)
 		return
 	}
 	ctx, cancel := context.WithCancel(a.req.Context())
 	a.mu.Lock()
 	a.hedgeDone, a.stopHedge = make(chan struct{}), cancel
 	a.mu.Unlock()
-	s.hedging = true
-	go s.sendHedge(ctx, a)
+	h.hedging = true
+	go h.sendHedge(ctx, a)
 }
 
 // hedgeNext handles a GET that still waits.
-func (s *hedger) hedgeNext() {
-	s.mu.Lock()
+func (h *hedger) hedgeNext() {
+	h.mu.Lock()
 	var next *attempt
-	for next = range s.waiting {
+	for next = range h.waiting {
 		break
 	}
-	s.mu.Unlock()
+	h.mu.Unlock()
 	if next != nil {
-		s.onDelay(next)
+		h.onDelay(next)
 	}
 }
 
 // sendHedge sends a GET a second time on a new connection.
-func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
-	closeIdle(s.base)
+func (h *hedger) sendHedge(ctx context.Context, a *attempt) {
+	closeIdle(h.base)
 	timeout := time.AfterFunc(hedgeTimeout, a.stopHedge)
-	resp, err := s.base.RoundTrip(a.req.WithContext(ctx))
+	resp, err := h.base.RoundTrip(a.req.WithContext(ctx))
 	timeout.Stop()
 	a.mu.Lock()
 	dead := err == nil && !a.ended
@@ -228,33 +228,33 @@ func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
 			_ = resp.Body.Close() // the first response arrived earlier
 		}
 	}
-	s.mu.Lock()
-	s.hedging = false
+	h.mu.Lock()
+	h.hedging = false
 	switch {
 	case dead:
-		delete(s.waiting, a)
-		s.resendWaiting()
+		delete(h.waiting, a)
+		h.resendWaiting()
 	case err != nil: // nothing was answered
-		s.pause(retryPause)
+		h.pause(retryPause)
 	default:
-		s.pause(hedgePause)
+		h.pause(hedgePause)
 	}
-	s.mu.Unlock()
+	h.mu.Unlock()
 	close(a.hedgeDone)
 	if dead {
-		closeIdle(s.base)
+		closeIdle(h.base)
 		a.cancel() // ends the first request
 	}
 }
 
-// resendWaiting sends the waiting GETs again, as far as retry lets it. The caller holds s.mu.
-func (s *hedger) resendWaiting() {
-	for other := range s.waiting {
-		if !s.retry() {
-			s.pause(retryPause)
+// resendWaiting sends the waiting GETs again, as far as retry lets it. The caller holds h.mu.
+func (h *hedger) resendWaiting() {
+	for other := range h.waiting {
+		if !h.retry() {
+			h.pause(retryPause)
 			return
 		}
-		delete(s.waiting, other)
+		delete(h.waiting, other)
 		other.mu.Lock()
 		other.resend = true
 		other.mu.Unlock()
@@ -262,22 +262,22 @@ func (s *hedger) resendWaiting() {
 	}
 }
 
-// pause sends no duplicate for d. The caller holds s.mu.
-func (s *hedger) pause(d time.Duration) {
-	s.pausedUntil = time.Now().Add(d)
-	time.AfterFunc(d, s.hedgeNext)
+// pause sends no duplicate for d. The caller holds h.mu.
+func (h *hedger) pause(d time.Duration) {
+	h.pausedUntil = time.Now().Add(d)
+	time.AfterFunc(d, h.hedgeNext)
 }
 
-func (s *hedger) forget(a *attempt) {
+func (h *hedger) forget(a *attempt) {
 	a.mu.Lock()
 	timed := a.timer != nil
 	a.mu.Unlock()
 	if !timed {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.waiting, a)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.waiting, a)
 }
 
 // timedOut closes the pool's idle connections if a request timed out on a reused connection, because the others may

@@ -200,8 +200,8 @@ func TestSilentHTTP1Connections(t *testing.T) {
 	})
 }
 
-// TestASlowServerIsAskedLittleMore: a slow server looks like a dead connection.
-func TestASlowServerIsAskedLittleMore(t *testing.T) {
+// TestSlowServerGetsFewHedges: a slow server looks like a dead connection.
+func TestSlowServerGetsFewHedges(t *testing.T) {
 	t.Parallel()
 	const callers = 20
 	s := newSilentServer(t, false)

@@ -10,8 +10,8 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 )
 
-// TestAnswersThatSwitchProtocols: such an answer has no body, and its connection is closed.
-func TestAnswersThatSwitchProtocols(t *testing.T) {
+// TestSwitchingProtocols: such an answer has no body, and its connection is closed.
+func TestSwitchingProtocols(t *testing.T) {
 	t.Parallel()
 	closed := make(chan struct{}, 2)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

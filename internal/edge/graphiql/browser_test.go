@@ -127,7 +127,7 @@ func pictures(t *testing.T, name string) string {
 	return filepath.Join(t.TempDir(), name)
 }
 
-func TestBrowserRunsTheFirstExample(t *testing.T) {
+func TestBrowserRunsFirstExample(t *testing.T) {
 	base, endpoint := serve(t)
 	picture := pictures(t, "light.png")
 	got := browsertest.Run(t, base, browsertest.Options{Screenshot: picture})
@@ -163,9 +163,9 @@ func TestBrowserRunsTheFirstExample(t *testing.T) {
 	}
 }
 
-// TestBrowserBringsAnExampleBack closes a tab, reloads the page, and opens the example from
+// TestBrowserRestoresExample closes a tab, reloads the page, and opens the example from
 // the side bar.
-func TestBrowserBringsAnExampleBack(t *testing.T) {
+func TestBrowserRestoresExample(t *testing.T) {
 	base, endpoint := serve(t)
 	secondTab := chromedp.CSS("#graphiql-session-tab-1")
 	got := browsertest.Run(t, base, browsertest.Options{
@@ -199,9 +199,9 @@ func TestBrowserBringsAnExampleBack(t *testing.T) {
 	}
 }
 
-// TestBrowserBelowAPath serves the gateway below a path. The page must find its assets and its
+// TestBrowserBelowPath serves the gateway below a path. The page must find its assets and its
 // endpoint, and request nothing else of the host.
-func TestBrowserBelowAPath(t *testing.T) {
+func TestBrowserBelowPath(t *testing.T) {
 	handler, endpoint := page()
 	mux := http.NewServeMux()
 	mux.Handle("/consoleql/", http.StripPrefix("/consoleql", handler))
@@ -238,7 +238,7 @@ func TestBrowserSubscribes(t *testing.T) {
 	}
 }
 
-func TestBrowserOpensTheAddressesQuery(t *testing.T) {
+func TestBrowserOpensQueryOfURL(t *testing.T) {
 	base, endpoint := serve(t)
 	address := url.Values{"query": {"query FromLink { viewer { name shoeSize } }"}}
 	got := browsertest.Run(t, base, browsertest.Options{

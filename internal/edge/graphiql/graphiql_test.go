@@ -47,7 +47,7 @@ func assetOf(t *testing.T, page, pattern string) string {
 	return "/" + found[1:]
 }
 
-func TestPageHoldsTheOptions(t *testing.T) {
+func TestPageContainsOptions(t *testing.T) {
 	t.Parallel()
 	hostile := `</script><script>alert(1)</script><!-- & ` + "\u2028"
 	want := graphiql.Options{
@@ -238,9 +238,9 @@ func TestHeadAndRanges(t *testing.T) {
 	})
 }
 
-// TestEverythingReferredToIsServed verifies that the page and its assets are served, and load
+// TestReferencedFilesAreServed verifies that the page and its assets are served, and load
 // nothing from elsewhere.
-func TestEverythingReferredToIsServed(t *testing.T) {
+func TestReferencedFilesAreServed(t *testing.T) {
 	t.Parallel()
 	handler := graphiql.Handler(graphiql.Options{})
 	reference := regexp.MustCompile(`/([\w.-]+-[0-9A-Za-z]{8,10}\.(?:js|css|svg|txt|ttf|woff2?))["')]`)

@@ -25,33 +25,33 @@ var ErrBusy = fault.New(fault.RateLimited, "the gateway holds as many requests a
 // BodyPool counts the bytes of requests that are in memory, from their reading to their answer. Each caller has a share of them.
 // Bearer tokens that only the console or the store can check have at most half of the pool together, since anybody can make
 // such tokens. The first SmallBytes of their requests do not count there.
-type BodyPool struct{ all, unproven, anonymous quota.Quota }
+type BodyPool struct{ all, unverified, anonymous quota.Quota }
 
 // Reservation is the share of one request in the pool. It is safe for concurrent use: a WebSocket outlives the handler of its
 // request.
 type Reservation struct {
 	pool *BodyPool
 
-	mu    sync.Mutex
-	parts []part
-	bytes int
+	mu      sync.Mutex
+	charges []charge
+	bytes   int
 }
 
-// part is a quota of which a reservation takes its bytes.
-type part struct {
-	of     *quota.Quota
+// charge is a quota of which a reservation takes its bytes.
+type charge struct {
+	quota  *quota.Quota
 	caller string
 	free   int // first bytes that do not count
 }
 
 // counted returns how many of a reservation's bytes count.
-func (p part) counted(bytes int) int { return max(0, bytes-p.free) }
+func (c charge) counted(bytes int) int { return max(0, bytes-c.free) }
 
 // NewBodyPool returns a pool of BodyPoolBytes, or of atLeast if that is more.
 func NewBodyPool(atLeast int64) *BodyPool {
 	most := int(max(BodyPoolBytes, atLeast))
 	return &BodyPool{
-		all: quota.Quota{Total: most}, unproven: quota.Quota{Total: most / 2},
+		all: quota.Quota{Total: most}, unverified: quota.Quota{Total: most / 2},
 		anonymous: quota.Quota{Total: most, PerCaller: AnonymousBytes},
 	}
 }
@@ -67,54 +67,54 @@ func (p *BodyPool) Begin(ctx context.Context) *Reservation {
 func IsAnonymous(ctx context.Context) bool { return principal.FromContext(ctx).Name() == "" }
 
 // Identify returns all reserved bytes, and charges the caller in ctx from now on.
-func (h *Reservation) Identify(ctx context.Context) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.release()
+func (res *Reservation) Identify(ctx context.Context) {
+	res.mu.Lock()
+	defer res.mu.Unlock()
+	res.release()
 	who, caller := principal.FromContext(ctx), principal.Caller(ctx)
 	switch {
 	case IsAnonymous(ctx):
-		h.parts = []part{{&h.pool.anonymous, caller, 0}, {&h.pool.all, caller, 0}}
+		res.charges = []charge{{&res.pool.anonymous, caller, 0}, {&res.pool.all, caller, 0}}
 	case who.Proven():
-		h.parts = []part{{&h.pool.all, caller, 0}}
+		res.charges = []charge{{&res.pool.all, caller, 0}}
 	default:
-		h.parts = []part{{&h.pool.unproven, caller, SmallBytes}, {&h.pool.all, caller, 0}}
+		res.charges = []charge{{&res.pool.unverified, caller, SmallBytes}, {&res.pool.all, caller, 0}}
 	}
 }
 
 // take reserves n more bytes, or fails with ErrBusy.
-func (h *Reservation) take(n int) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i, p := range h.parts {
-		if !p.of.Take(p.caller, p.counted(h.bytes+n)-p.counted(h.bytes)) {
-			for _, taken := range h.parts[:i] {
-				taken.of.Release(taken.caller, taken.counted(h.bytes+n)-taken.counted(h.bytes))
+func (res *Reservation) take(n int) error {
+	res.mu.Lock()
+	defer res.mu.Unlock()
+	for i, p := range res.charges {
+		if !p.quota.Take(p.caller, p.counted(res.bytes+n)-p.counted(res.bytes)) {
+			for _, taken := range res.charges[:i] {
+				taken.quota.Release(taken.caller, taken.counted(res.bytes+n)-taken.counted(res.bytes))
 			}
 			return ErrBusy
 		}
 	}
-	h.bytes += n
+	res.bytes += n
 	return nil
 }
 
 // Release returns all reserved bytes to the pool.
-func (h *Reservation) Release() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.release()
+func (res *Reservation) Release() {
+	res.mu.Lock()
+	defer res.mu.Unlock()
+	res.release()
 }
 
 // release is Release for a caller that holds mu.
-func (h *Reservation) release() {
-	for _, p := range h.parts {
-		p.of.Release(p.caller, p.counted(h.bytes))
+func (res *Reservation) release() {
+	for _, p := range res.charges {
+		p.quota.Release(p.caller, p.counted(res.bytes))
 	}
-	h.bytes = 0
+	res.bytes = 0
 }
 
 // Reader returns a reader that reserves memory for the bytes it reads from r.
-func (h *Reservation) Reader(r io.Reader) io.Reader { return reservedReader{r, h} }
+func (res *Reservation) Reader(r io.Reader) io.Reader { return reservedReader{r, res} }
 
 type reservedReader struct {
 	io.Reader

@@ -64,9 +64,9 @@ func TestBodyPool(t *testing.T) {
 	}
 }
 
-// TestManyBearersLeaveRoom verifies that a caller with any number of made-up bearer tokens leaves room for a large request of
-// a caller with proven credentials, and for small requests of other bearers.
-func TestManyBearersLeaveRoom(t *testing.T) {
+// TestUnverifiedBearersAreLimited sends requests with many made-up bearer tokens. A large request with verified
+// credentials and small requests of other bearers still find memory.
+func TestUnverifiedBearersAreLimited(t *testing.T) {
 	t.Parallel()
 	p := graphqlhttp.NewBodyPool(0)
 	refused := 0
@@ -89,9 +89,9 @@ func TestManyBearersLeaveRoom(t *testing.T) {
 	}
 }
 
-// TestReservationsAreGivenBack verifies that the bytes of requests are free after them, and that those of a WebSocket are its
-// caller's.
-func TestReservationsAreGivenBack(t *testing.T) {
+// TestReservationsAreReleased verifies that the bytes of requests are free after them, and that those of a WebSocket
+// are its caller's.
+func TestReservationsAreReleased(t *testing.T) {
 	t.Parallel()
 	p := graphqlhttp.NewBodyPool(0)
 	for _, who := range []principal.Principal{{}, principal.FromToken("a"), principal.ForAccount("robots", nil).WithKey("a")} {

@@ -18,13 +18,13 @@ func TestDocumentsAreBoundedByBytes(t *testing.T) {
 	if _, ok := d.Get(t.Context(), "large"); ok {
 		t.Error("one that is larger than all that may be kept is kept")
 	}
-	kept := 0
+	cached := 0
 	for i := range 1000 {
 		if _, ok := d.Get(t.Context(), fmt.Sprint("small ", i)); ok {
-			kept++
+			cached++
 		}
 	}
-	if kept == 0 || kept > 100_000/356 {
-		t.Errorf("%d of 1000 are kept", kept)
+	if cached == 0 || cached > 100_000/356 {
+		t.Errorf("%d of 1000 are kept", cached)
 	}
 }

@@ -13,14 +13,14 @@ import (
 
 // verdictOf returns the argument and the message of an error, or nothing.
 func verdictOf(err error) string {
-	var told *fault.Error
+	var faultErr *fault.Error
 	if err == nil {
 		return ""
 	}
-	if !errors.As(err, &told) {
+	if !errors.As(err, &faultErr) {
 		return "not told: " + err.Error()
 	}
-	return told.Error()
+	return faultErr.Error()
 }
 
 func TestParseParameters(t *testing.T) {
@@ -250,7 +250,7 @@ func TestPersistedQueriesOfExtensions(t *testing.T) {
 	}
 }
 
-func TestShort(t *testing.T) {
+func TestTruncate(t *testing.T) {
 	long := Truncate(strings.Repeat("ä", 200_000))
 	if len(long) > maxEchoed+len("…") || !json.Valid([]byte(`"`+long+`"`)) {
 		t.Errorf("%d bytes: %q", len(long), long)

@@ -204,9 +204,9 @@ func WriteErrorAs(w http.ResponseWriter, media string, status int, err error) {
 	f := &fault.Error{Code: fault.Internal, Message: "internal error"}
 	_ = errors.As(err, &f)
 	if (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) && f.RetryAfter == 0 {
-		told := *f // errors may be shared
-		told.RetryAfter = fault.Soon()
-		f = &told
+		faultErr := *f // errors may be shared
+		faultErr.RetryAfter = fault.Soon()
+		f = &faultErr
 	}
 	refusal := apierror.RefusalOf(f)
 	if seconds, ok := refusal.Extensions[apierror.ExtensionRetryAfter].(int); ok {
@@ -222,7 +222,7 @@ func WriteErrorAs(w http.ResponseWriter, media string, status int, err error) {
 func RefuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	var large *http.MaxBytesError
 	var batch *batchError
-	var told *fault.Error
+	var faultErr *fault.Error
 	switch {
 	case errors.As(err, &batch):
 		writeBatchError(w, r, batch)
@@ -230,10 +230,10 @@ func RefuseBody(w http.ResponseWriter, r *http.Request, err error) {
 		RefuseUnread(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit))
 	case errors.Is(err, ErrBusy):
 		RefuseUnread(w, r, http.StatusServiceUnavailable, ErrBusy)
-	case errors.Is(err, ErrCharset) && errors.As(err, &told):
-		WriteError(w, r, http.StatusUnsupportedMediaType, told)
-	case errors.As(err, &told):
-		WriteError(w, r, http.StatusBadRequest, told)
+	case errors.Is(err, ErrCharset) && errors.As(err, &faultErr):
+		WriteError(w, r, http.StatusUnsupportedMediaType, faultErr)
+	case errors.As(err, &faultErr):
+		WriteError(w, r, http.StatusBadRequest, faultErr)
 	default:
 		WriteError(w, r, http.StatusBadRequest, fault.BadInput("", "the request body cannot be read to its end"))
 	}

@@ -43,7 +43,7 @@ func (answerLimits) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptResponse counts the values of the response. A response that is too large has no
 // data and one error; a mutation's also has the errors of its fields.
-func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+func (l answerLimits) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	mutation := isMutation(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -51,17 +51,17 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 	if mutation {
 		exceed = nil // the following fields are executed nevertheless
 	}
-	ctx, share, release := x.memory.Begin(ctx)
+	ctx, share, release := l.memory.Begin(ctx)
 	defer release()
 	take := func(bytes int) error {
-		ctx, cancel := context.WithTimeout(ctx, x.wait)
+		ctx, cancel := context.WithTimeout(ctx, l.wait)
 		defer cancel()
 		return share.Take(ctx, bytes)
 	}
 	if err := take(documentBytes(ctx)); err != nil {
 		return refused(ctx, err)
 	}
-	answer := sequential.NewAnswer(x.limits, exceed, take)
+	answer := sequential.NewAnswer(l.limits, exceed, take)
 	errs := &errorCount{}
 	ctx = sequential.NewContext(context.WithValue(ctx, errorCountKey{}, errs), answer)
 	resp := next(ctx)
@@ -100,7 +100,7 @@ const (
 )
 
 // documentBytes estimates the memory that the operation in ctx needs besides its answer. A subscription keeps it between
-// events; its place counts instead.
+// events; its quota counts instead.
 func documentBytes(ctx context.Context) int {
 	if !graphql.HasOperationContext(ctx) || isA(ctx, ast.Subscription) {
 		return 0
@@ -122,7 +122,7 @@ func refused(ctx context.Context, err error) *graphql.Response {
 
 // InterceptRootField returns null for a mutation's field whose payload is too large. Its
 // change and those of the following fields are made.
-func (x answerLimits) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+func (l answerLimits) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 	if errs, ok := ctx.Value(errorCountKey{}).(*errorCount); ok {
 		errs.executed = true
 	}
@@ -153,19 +153,19 @@ func isA(ctx context.Context, kind ast.Operation) bool {
 // tooLarge returns the error of an answer that is too large. For a mutation, it contains the
 // outcome of the change.
 func tooLarge(err error, outcome fault.Outcome) *gqlerror.Error {
-	var told *gqlerror.Error
+	var gqlErr *gqlerror.Error
 	switch code := fault.CodeOf(err); {
 	case code != fault.QueryTooComplex && code != fault.RateLimited:
-		told = apierror.Refusal(fault.Internal, "the request was cancelled%s", apierror.Consequence(outcome))
+		gqlErr = apierror.Refusal(fault.Internal, "the request was cancelled%s", apierror.Consequence(outcome))
 	case outcome == fault.Done:
-		told = apierror.Refusal(code, "the change was made, but %s", err.Error())
+		gqlErr = apierror.Refusal(code, "the change was made, but %s", err.Error())
 	default:
-		told = apierror.Refusal(code, "%s%s", err.Error(), apierror.Consequence(outcome))
+		gqlErr = apierror.Refusal(code, "%s%s", err.Error(), apierror.Consequence(outcome))
 	}
 	if outcome != "" {
-		told.Extensions["outcome"] = outcome
+		gqlErr.Extensions["outcome"] = outcome
 	}
-	return told
+	return gqlErr
 }
 
 // maxErrors bounds the errors of an answer. One more error has the number of omitted ones.
@@ -178,9 +178,9 @@ type errorCountKey struct{}
 type errorCount struct {
 	executed bool // a root field was executed
 
-	listed int
-	left   int
-	code   fault.Code // code of the first omitted error
+	listed  int
+	omitted int
+	code    fault.Code // code of the first omitted error
 }
 
 // admit reports whether one more error is listed, and counts it otherwise.
@@ -192,7 +192,7 @@ func (c *errorCount) admit(code fault.Code) bool {
 		c.listed++
 		return true
 	}
-	c.left++
+	c.omitted++
 	if c.code == "" {
 		c.code = code
 	}
@@ -213,10 +213,10 @@ func LimitErrors(next graphql.ErrorPresenterFunc) graphql.ErrorPresenterFunc {
 
 // limit appends an error with the number of omitted errors.
 func (c *errorCount) limit(errs gqlerror.List) gqlerror.List {
-	if c.left == 0 {
+	if c.omitted == 0 {
 		return errs
 	}
-	return append(errs, leftOut(c.code, c.left))
+	return append(errs, omittedErrors(c.code, c.omitted))
 }
 
 // firstErrors returns the errors of a request that was not executed, at most maxErrors. One
@@ -226,10 +226,10 @@ func firstErrors(errs gqlerror.List) gqlerror.List {
 	if len(errs) <= maxErrors || errs[maxErrors].Rule == ruleRest {
 		return errs
 	}
-	return append(errs[:maxErrors:maxErrors], leftOut(fault.Code(apierror.ExtensionCode(errs[maxErrors])), len(errs)-maxErrors))
+	return append(errs[:maxErrors:maxErrors], omittedErrors(fault.Code(apierror.ExtensionCode(errs[maxErrors])), len(errs)-maxErrors))
 }
 
-// leftOut returns the error that reports omitted errors.
-func leftOut(code fault.Code, n int) *gqlerror.Error {
+// omittedErrors returns the error that reports omitted errors.
+func omittedErrors(code fault.Code, n int) *gqlerror.Error {
 	return apierror.Refusal(code, "%d more errors are not listed", n)
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// TestQueriesWithoutMemoryAreRefused verifies that a query that is refused memory has no data and one error, and that a
-// mutation keeps its answer: its change is made.
+// TestQueriesWithoutMemoryAreRefused verifies that a query without memory has no data and one error. A mutation keeps
+// its answer, because its change is made.
 func TestQueriesWithoutMemoryAreRefused(t *testing.T) {
 	t.Parallel()
 	memory := bytepool.New(1 << 20)
@@ -49,8 +49,8 @@ func TestQueriesWithoutMemoryAreRefused(t *testing.T) {
 	}
 }
 
-// TestEncodingWaitsForABoundedTime verifies that an answer is refused if it waits too long for memory while it is encoded.
-func TestEncodingWaitsForABoundedTime(t *testing.T) {
+// TestEncodingWaitIsBounded verifies that an answer is refused if it waits too long for memory while it is encoded.
+func TestEncodingWaitIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		memory := bytepool.New(1 << 20)

@@ -35,16 +35,16 @@ func decodeVariables(schema *ast.Schema, op *ast.OperationDefinition, text jsont
 	for _, path := range slices.Sorted(maps.Keys(files)) {
 		_, left := c.files[path]
 		if !c.takesFile(op.VariableDefinitions, path, wrong != nil) || wrong == nil && left && c.declares(op.VariableDefinitions, path) {
-			return nil, noPlace(path)
+			return nil, errUnmappedFile(path)
 		}
 	}
 	if wrong == nil {
 		return values, nil
 	}
-	argument := fault.ArgumentAt(wrong.at)
-	err := apierror.Refusal(cmp.Or(wrong.code, fault.ValidationFailed), "variable $%s: %s", argument, wrong.says)
+	argument := fault.ArgumentAt(wrong.path)
+	err := apierror.Refusal(cmp.Or(wrong.code, fault.ValidationFailed), "variable $%s: %s", argument, wrong.reason)
 	err.Extensions["argument"] = argument
-	if name, ok := wrong.at[0].(ast.PathName); ok {
+	if name, ok := wrong.path[0].(ast.PathName); ok {
 		if v := op.VariableDefinitions.ForName(string(name)); v != nil && v.Position != nil {
 			err.Locations = []gqlerror.Location{{Line: v.Position.Line, Column: v.Position.Column}}
 		}
@@ -52,8 +52,8 @@ func decodeVariables(schema *ast.Schema, op *ast.OperationDefinition, text jsont
 	return nil, err
 }
 
-// noPlace refuses a file of a multipart request that belongs to no variable.
-func noPlace(path string) *gqlerror.Error {
+// errUnmappedFile refuses a file of a multipart request that belongs to no variable.
+func errUnmappedFile(path string) *gqlerror.Error {
 	err := apierror.Refusal(fault.BadUserInput, "map: %q is no variable of type Upload", "variables."+graphqlhttp.Truncate(path))
 	err.Extensions["argument"] = "map"
 	return err
@@ -89,13 +89,13 @@ func (c *coercion) takesFile(declared ast.VariableDefinitionList, path string, s
 
 // coercionError is the error of a value that is not of its variable's type, with its path.
 type coercionError struct {
-	at   ast.Path
-	says string
-	code fault.Code // default fault.ValidationFailed
+	path   ast.Path
+	reason string
+	code   fault.Code // default fault.ValidationFailed
 }
 
 func coercionErrorf(format string, args ...any) *coercionError {
-	return &coercionError{says: fmt.Sprintf(format, args...)}
+	return &coercionError{reason: fmt.Sprintf(format, args...)}
 }
 
 // coercion decodes the variables of one operation.

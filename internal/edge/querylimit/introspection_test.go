@@ -20,9 +20,9 @@ const everyType = `fragment F on __Type { kind name description
 	inputFields { name description type { ...T } defaultValue } interfaces { ...T } enumValues { name description } possibleTypes { ...T } }
 fragment T on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } }`
 
-// TestFewFieldsReadTheSchema verifies the bound on __schema and __type. Fields with the same
+// TestIntrospectionFields verifies the bound on __schema and __type. Fields with the same
 // name count once.
-func TestFewFieldsReadTheSchema(t *testing.T) {
+func TestIntrospectionFields(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	for name, tt := range map[string]struct {
 		query   string

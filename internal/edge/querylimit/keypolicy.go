@@ -18,8 +18,8 @@ import (
 type keyPolicy struct {
 	// reads maps each object type of the schema to the entity types that it reads.
 	reads map[string][]string
-	// fields maps fields to the entity types that they read: a field of an object, such as Workflow.outdated, reads these
-	// instead; a field of a filter, such as RobotFilter.withoutQueue, reads these as well.
+	// fields maps fields to the entity types that they read. A field of an object, such as Workflow.outdated, reads only
+	// these. A field of a filter, such as RobotFilter.withoutQueue, reads these as well.
 	fields map[string][]string
 }
 
@@ -35,14 +35,14 @@ func (keyPolicy) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationContext checks the root fields of the operation, and the types of all its
 // fields if the key limits them.
-func (x keyPolicy) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
+func (p keyPolicy) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	limits := principal.FromContext(ctx).Limits()
 	if limits == nil {
 		return nil
 	}
 	err := permitted(limits, string(op.Operation.Operation), op.Operation.SelectionSet)
 	if err == nil && len(limits.Types) > 0 {
-		err = x.permittedTypes(limits, op.Operation.SelectionSet, op.Variables, make(map[string]bool))
+		err = p.permittedTypes(limits, op.Operation.SelectionSet, op.Variables, make(map[string]bool))
 	}
 	if err != nil {
 		return apierror.Refusal(fault.CodeOf(err), "%s", err.Error())
@@ -72,7 +72,7 @@ func permitted(limits *principal.Limits, operation string, set ast.SelectionSet)
 
 // permittedTypes checks the types of all fields below a selection, regardless of directives
 // and of the fields' own selections. seen contains the checked fragments.
-func (x keyPolicy) permittedTypes(limits *principal.Limits, set ast.SelectionSet, variables map[string]any, seen map[string]bool) error {
+func (p keyPolicy) permittedTypes(limits *principal.Limits, set ast.SelectionSet, variables map[string]any, seen map[string]bool) error {
 	for _, s := range set {
 		var below ast.SelectionSet
 		switch s := s.(type) {
@@ -80,7 +80,7 @@ func (x keyPolicy) permittedTypes(limits *principal.Limits, set ast.SelectionSet
 			if strings.HasPrefix(s.Name, "__") {
 				continue // the schema contains no data of the console
 			}
-			for _, name := range slices.Concat(x.readsOf(s), x.filtersOf(s, variables)) {
+			for _, name := range slices.Concat(p.readsOf(s), p.filtersOf(s, variables)) {
 				if err := limits.CheckType(name); err != nil {
 					return err
 				}
@@ -95,7 +95,7 @@ func (x keyPolicy) permittedTypes(limits *principal.Limits, set ast.SelectionSet
 			seen[s.Name] = true
 			below = s.Definition.SelectionSet
 		}
-		if err := x.permittedTypes(limits, below, variables, seen); err != nil {
+		if err := p.permittedTypes(limits, below, variables, seen); err != nil {
 			return err
 		}
 	}
@@ -103,17 +103,17 @@ func (x keyPolicy) permittedTypes(limits *principal.Limits, set ast.SelectionSet
 }
 
 // readsOf returns the entity types that a field reads.
-func (x keyPolicy) readsOf(f *ast.Field) []string {
+func (p keyPolicy) readsOf(f *ast.Field) []string {
 	if f.ObjectDefinition != nil {
-		if types, ok := x.fields[f.ObjectDefinition.Name+"."+f.Name]; ok {
+		if types, ok := p.fields[f.ObjectDefinition.Name+"."+f.Name]; ok {
 			return types
 		}
 	}
-	return x.reads[f.Definition.Type.Name()]
+	return p.reads[f.Definition.Type.Name()]
 }
 
 // filtersOf returns the entity types that the filter of a field reads.
-func (x keyPolicy) filtersOf(f *ast.Field, variables map[string]any) (types []string) {
+func (p keyPolicy) filtersOf(f *ast.Field, variables map[string]any) (types []string) {
 	a := f.Arguments.ForName("filter")
 	if a == nil || f.Definition == nil {
 		return nil
@@ -126,7 +126,7 @@ func (x keyPolicy) filtersOf(f *ast.Field, variables map[string]any) (types []st
 	}
 	for name, v := range filter {
 		if v != nil {
-			types = append(types, x.fields[def.Type.Name()+"."+name]...)
+			types = append(types, p.fields[def.Type.Name()+"."+name]...)
 		}
 	}
 	slices.Sort(types)

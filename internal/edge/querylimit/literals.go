@@ -142,7 +142,7 @@ type lexicalError struct {
 // 2.5.64, lexer/blockstring.go).
 type scanner struct {
 	text   string
-	at     int // in bytes
+	pos    int // in bytes
 	runes  int // before mark
 	mark   int // in bytes
 	blocks map[int]string
@@ -151,12 +151,12 @@ type scanner struct {
 // scan returns the values of the block strings, by the position of their tokens in runes.
 func scan(text string) (map[int]string, *lexicalError) {
 	s := &scanner{text: text, blocks: make(map[int]string)}
-	for s.at < len(text) {
+	for s.pos < len(text) {
 		var message string
-		switch c := text[s.at]; {
+		switch c := text[s.pos]; {
 		case c == '#':
 			s.comment()
-		case strings.HasPrefix(text[s.at:], `"""`):
+		case strings.HasPrefix(text[s.pos:], `"""`):
 			message = s.block()
 		case c == '"':
 			message = s.quoted()
@@ -165,7 +165,7 @@ func scan(text string) (map[int]string, *lexicalError) {
 		case isNameStart(c):
 			s.name()
 		default:
-			s.at++
+			s.pos++
 		}
 		if message != "" {
 			return nil, s.failed(message)
@@ -175,53 +175,53 @@ func scan(text string) (map[int]string, *lexicalError) {
 }
 
 func (s *scanner) failed(message string) *lexicalError {
-	before := strings.ReplaceAll(strings.ReplaceAll(s.text[:s.at], "\r\n", "\n"), "\r", "\n")
+	before := strings.ReplaceAll(strings.ReplaceAll(s.text[:s.pos], "\r\n", "\n"), "\r", "\n")
 	line := before[strings.LastIndexByte(before, '\n')+1:]
 	return &lexicalError{1 + strings.Count(before, "\n"), 1 + utf8.RuneCountInString(line), message}
 }
 
 // position returns the position of the next token in runes, as gqlparser counts it.
 func (s *scanner) position() int {
-	s.runes += utf8.RuneCountInString(s.text[s.mark:s.at])
-	s.mark = s.at
+	s.runes += utf8.RuneCountInString(s.text[s.mark:s.pos])
+	s.mark = s.pos
 	return s.runes
 }
 
 func (s *scanner) comment() {
-	if end := strings.IndexAny(s.text[s.at:], "\n\r"); end >= 0 {
-		s.at += end
+	if end := strings.IndexAny(s.text[s.pos:], "\n\r"); end >= 0 {
+		s.pos += end
 	} else {
-		s.at = len(s.text)
+		s.pos = len(s.text)
 	}
 }
 
 func (s *scanner) name() {
-	for s.at < len(s.text) && (isNameStart(s.text[s.at]) || isDigit(s.text[s.at])) {
-		s.at++
+	for s.pos < len(s.text) && (isNameStart(s.text[s.pos]) || isDigit(s.text[s.pos])) {
+		s.pos++
 	}
 }
 
 // number reads a number. No name and no dot may follow it.
 func (s *scanner) number() string {
 	digits := func() {
-		for s.at < len(s.text) && isDigit(s.text[s.at]) {
-			s.at++
+		for s.pos < len(s.text) && isDigit(s.text[s.pos]) {
+			s.pos++
 		}
 	}
-	s.at++
+	s.pos++
 	digits()
-	if strings.HasPrefix(s.text[s.at:], ".") {
-		s.at++
+	if strings.HasPrefix(s.text[s.pos:], ".") {
+		s.pos++
 		digits()
 	}
-	if s.at < len(s.text) && (s.text[s.at] == 'e' || s.text[s.at] == 'E') {
-		s.at++
-		if s.at < len(s.text) && (s.text[s.at] == '+' || s.text[s.at] == '-') {
-			s.at++
+	if s.pos < len(s.text) && (s.text[s.pos] == 'e' || s.text[s.pos] == 'E') {
+		s.pos++
+		if s.pos < len(s.text) && (s.text[s.pos] == '+' || s.text[s.pos] == '-') {
+			s.pos++
 		}
 		digits()
 	}
-	if s.at < len(s.text) && (s.text[s.at] == '.' || isNameStart(s.text[s.at])) {
+	if s.pos < len(s.text) && (s.text[s.pos] == '.' || isNameStart(s.text[s.pos])) {
 		return "Invalid number, expected digit."
 	}
 	return ""
@@ -229,25 +229,25 @@ func (s *scanner) number() string {
 
 // quoted reads a string. Its escapes must not be half of a surrogate pair.
 func (s *scanner) quoted() string {
-	for s.at++; s.at < len(s.text); s.at++ {
-		switch s.text[s.at] {
+	for s.pos++; s.pos < len(s.text); s.pos++ {
+		switch s.text[s.pos] {
 		case '"':
-			s.at++
+			s.pos++
 			return ""
 		case '\\':
-			unit, ok := s.unit(s.at)
+			unit, ok := s.unit(s.pos)
 			switch {
 			case !ok:
-				s.at++ // an escape of one letter or in braces, which the lexer has verified
+				s.pos++ // an escape of one letter or in braces, which the lexer has verified
 			case unit >= 0xDC00 && unit <= 0xDFFF:
 				return invalidEscape
 			case unit >= 0xD800 && unit <= 0xDBFF:
-				if low, ok := s.unit(s.at + 6); !ok || low < 0xDC00 || low > 0xDFFF {
+				if low, ok := s.unit(s.pos + 6); !ok || low < 0xDC00 || low > 0xDFFF {
 					return invalidEscape
 				}
-				s.at += 11
+				s.pos += 11
 			default:
-				s.at += 5
+				s.pos += 5
 			}
 		}
 	}
@@ -269,21 +269,21 @@ func (s *scanner) unit(at int) (uint64, bool) {
 func (s *scanner) block() string {
 	const quotes = `"""`
 	start := s.position()
-	s.at += len(quotes)
+	s.pos += len(quotes)
 	var raw strings.Builder
 	for {
-		i := strings.Index(s.text[s.at:], quotes)
+		i := strings.Index(s.text[s.pos:], quotes)
 		if i < 0 {
 			return "Unterminated string."
 		}
-		part := s.text[s.at : s.at+i]
-		s.at += i + len(quotes)
+		part := s.text[s.pos : s.pos+i]
+		s.pos += i + len(quotes)
 		if strings.HasSuffix(part, `\`) {
 			raw.WriteString(part[:len(part)-1] + quotes)
 			continue
 		}
 		raw.WriteString(part)
-		if strings.HasPrefix(s.text[s.at:], `"`) {
+		if strings.HasPrefix(s.text[s.pos:], `"`) {
 			return "Unterminated string." // another string, which gqlparser takes for part of this one
 		}
 		s.blocks[start] = blockValue(raw.String())

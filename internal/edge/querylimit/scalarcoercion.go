@@ -23,7 +23,7 @@ func (c *coercion) scalar(def *ast.Definition) (any, *coercionError) {
 	case def.Name == "Int" && kind == '0':
 		if n, ok := wholeNumber(c.token().String()); ok {
 			if n < math.MinInt32 || n > math.MaxInt32 {
-				return nil, &coercionError{says: notInt32, code: fault.BadUserInput}
+				return nil, &coercionError{reason: notInt32, code: fault.BadUserInput}
 			}
 			return int64(n), nil
 		}

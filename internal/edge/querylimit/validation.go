@@ -172,7 +172,7 @@ func (v *validating) reportRest(schema *ast.Schema, document *ast.QueryDocument)
 		if all >= maxCounted {
 			atLeast = "at least "
 		}
-		v.add(core.Message("%s%s", atLeast, leftOut(fault.ValidationFailed, left).Message), func(err *gqlerror.Error) { err.Rule = ruleRest })
+		v.add(core.Message("%s%s", atLeast, omittedErrors(fault.ValidationFailed, left).Message), func(err *gqlerror.Error) { err.Rule = ruleRest })
 	}
 }
 
@@ -295,13 +295,13 @@ type documentNode struct {
 }
 
 // reach returns the size of all nodes that p can reach from root.
-func (p *documentNode) reach(root *documentNode) int {
-	if p.from == root {
+func (n *documentNode) reach(root *documentNode) int {
+	if n.from == root {
 		return 0
 	}
-	p.from = root
-	size := p.size
-	for _, f := range p.leads {
+	n.from = root
+	size := n.size
+	for _, f := range n.leads {
 		size += f.reach(root)
 	}
 	return size
@@ -309,65 +309,65 @@ func (p *documentNode) reach(root *documentNode) int {
 
 // selections counts the nodes of a selection. Those below an introspection field count several
 // times, since a rule visits them from each such field.
-func (p *documentNode) selections(set ast.SelectionSet, times int) {
+func (n *documentNode) selections(set ast.SelectionSet, times int) {
 	for _, s := range set {
-		p.size += times
+		n.size += times
 		switch s := s.(type) {
 		case *ast.Field:
-			p.named(s.Name)
-			p.name = max(p.name, len(s.Alias)) // the validator suggests no other alias
-			p.arguments(s.Arguments)
-			p.directives(s.Directives)
+			n.named(s.Name)
+			n.name = max(n.name, len(s.Alias)) // the validator suggests no other alias
+			n.arguments(s.Arguments)
+			n.directives(s.Directives)
 			below := times
 			if s.Name == "__schema" || s.Name == "__type" {
 				below++
 			}
-			p.selections(s.SelectionSet, below)
+			n.selections(s.SelectionSet, below)
 		case *ast.InlineFragment:
-			p.named(s.TypeCondition)
-			p.directives(s.Directives)
-			p.selections(s.SelectionSet, times)
+			n.named(s.TypeCondition)
+			n.directives(s.Directives)
+			n.selections(s.SelectionSet, times)
 		case *ast.FragmentSpread:
-			p.directives(s.Directives)
-			p.name = max(p.name, len(s.Name))
-			p.spread = append(p.spread, s.Name)
+			n.directives(s.Directives)
+			n.name = max(n.name, len(s.Name))
+			n.spread = append(n.spread, s.Name)
 		}
 	}
 }
 
-func (p *documentNode) directives(list ast.DirectiveList) {
+func (n *documentNode) directives(list ast.DirectiveList) {
 	for _, d := range list {
-		p.size++
-		p.name = max(p.name, len(d.Name))
-		p.arguments(d.Arguments)
+		n.size++
+		n.name = max(n.name, len(d.Name))
+		n.arguments(d.Arguments)
 	}
 }
 
-func (p *documentNode) arguments(list ast.ArgumentList) {
+func (n *documentNode) arguments(list ast.ArgumentList) {
 	for _, a := range list {
-		p.named(a.Name)
-		p.value(a.Value)
+		n.named(a.Name)
+		n.value(a.Value)
 	}
 }
 
-func (p *documentNode) value(v *ast.Value) {
+func (n *documentNode) value(v *ast.Value) {
 	if v == nil {
 		return
 	}
-	p.size++
+	n.size++
 	if v.Kind == ast.EnumValue || v.Kind == ast.Variable {
-		p.named(v.Raw)
+		n.named(v.Raw)
 	}
-	p.note(v.Raw)
+	n.note(v.Raw)
 	for _, child := range v.Children {
-		p.named(child.Name)
-		p.value(child.Value)
+		n.named(child.Name)
+		n.value(child.Value)
 	}
 }
 
-func (p *documentNode) note(text string) { p.longest = max(p.longest, len(text)) }
+func (n *documentNode) note(text string) { n.longest = max(n.longest, len(text)) }
 
-func (p *documentNode) named(name string) {
-	p.note(name)
-	p.name = max(p.name, len(name))
+func (n *documentNode) named(name string) {
+	n.note(name)
+	n.name = max(n.name, len(name))
 }

@@ -45,9 +45,9 @@ func validated(t *testing.T, sdl *ast.Schema, query string) gqlerror.List {
 	return broken
 }
 
-// TestDearDocumentsAreNotWalkedOver verifies the bound on the validator's walks, which start
+// TestExpensiveDocumentsAreNotValidated verifies the bound on the validator's walks, which start
 // at each operation and each fragment.
-func TestDearDocumentsAreNotWalkedOver(t *testing.T) {
+func TestExpensiveDocumentsAreNotValidated(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	for name, query := range map[string]string{
 		"valid operations":       numbered(1200, "query a%d{...f}") + "fragment f on Query{" + strings.Repeat("__typename ", 7000) + "}",
@@ -106,9 +106,9 @@ func TestErrorsAreBounded(t *testing.T) {
 	}
 }
 
-// TestErrorsThatAreNotListedAreCounted verifies the count of omitted errors, including those
+// TestOmittedErrorsAreCounted verifies the count of omitted errors, including those
 // of literals.
-func TestErrorsThatAreNotListedAreCounted(t *testing.T) {
+func TestOmittedErrorsAreCounted(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	for name, tt := range map[string]struct {
 		query string
@@ -146,8 +146,8 @@ func TestCountOfErrorsIsBounded(t *testing.T) {
 	}
 }
 
-// TestNumberIsRefusedOnce verifies that a number out of range is one error, for every type.
-func TestNumberIsRefusedOnce(t *testing.T) {
+// TestInvalidNumberIsReportedOnce verifies that a number out of range is one error, for every type.
+func TestInvalidNumberIsReportedOnce(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	for literal, want := range map[string]string{
 		"first: 1e400":                       "first: is not an integer of 32 bits",
@@ -167,8 +167,8 @@ func TestNumberIsRefusedOnce(t *testing.T) {
 	}
 }
 
-// TestNamesAreShort verifies that a name has at most 128 characters everywhere.
-func TestNamesAreShort(t *testing.T) {
+// TestNameLengthIsLimited verifies that a name has at most 128 characters everywhere.
+func TestNameLengthIsLimited(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	for name, query := range map[string]string{
 		"an alias":               "{%s:__typename}",
@@ -200,9 +200,9 @@ func TestNamesAreShort(t *testing.T) {
 	}
 }
 
-// TestFieldsOfAnObjectAreFew verifies that an object has at most 500 fields with its fragments
+// TestObjectFieldsAreLimited verifies that an object has at most 500 fields with its fragments
 // merged.
-func TestFieldsOfAnObjectAreFew(t *testing.T) {
+func TestObjectFieldsAreLimited(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	for name, tt := range map[string]struct {
 		query string
@@ -251,9 +251,9 @@ func TestLargeDocumentsAreValid(t *testing.T) {
 	}
 }
 
-// TestErrorsLeftOutAreCounted verifies that listed and omitted errors add up, with and without
+// TestOmittedValidationErrorsAreCounted verifies that listed and omitted errors add up, with and without
 // errors of literals.
-func TestErrorsLeftOutAreCounted(t *testing.T) {
+func TestOmittedValidationErrorsAreCounted(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	large := func(n int) string { return numbered(n, "a%d:queues(first:3000000000){totalCount} ") }
 	unknown := func(n int) string { return numbered(n, "zz%d ") }

@@ -119,9 +119,9 @@ func (d parsedDocuments) decode(ctx context.Context, document *ast.QueryDocument
 	}
 }
 
-func (m *coercionError) below(e ast.PathElement) *coercionError {
-	if m != nil {
-		m.at = append(ast.Path{e}, m.at...)
+func (ce *coercionError) below(e ast.PathElement) *coercionError {
+	if ce != nil {
+		ce.path = append(ast.Path{e}, ce.path...)
 	}
-	return m
+	return ce
 }

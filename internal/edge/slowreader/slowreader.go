@@ -8,19 +8,19 @@ import (
 )
 
 const (
-	// DefaultBytes is the default bound.
-	DefaultBytes = 64 << 20
-	// minBytes is the size above which an answer counts. The buffers of a connection are as large.
-	minBytes = 4 << 10
-	// Piece bounds one write, in bytes. A kernel wakes a writer only when a good part of the buffer is free, so that a
+	// defaultBytes is the default bound.
+	defaultBytes = 64 << 20
+	// minPending is the size above which an answer counts. The buffers of a connection are as large.
+	minPending = 4 << 10
+	// MaxWriteBytes bounds one write, in bytes. A kernel wakes a writer only when a good part of the buffer is free, so that a
 	// slow client needs small pieces.
-	Piece = 1 << 20
+	MaxWriteBytes = 1 << 20
 	// slowest is the lowest rate, in bytes per second, at which a client may read after SlowStart.
 	slowest = 4 << 10
 	// SlowStart is the time that each write has.
 	SlowStart = 30 * time.Second
-	// grace is how long an answer may wait without progress, unless twice the bound is waiting.
-	grace = time.Second
+	// minStall is how long an answer may wait without progress, unless twice the bound is waiting.
+	minStall = time.Second
 )
 
 // WriteTime returns the time that the write of that many bytes may take.
@@ -28,11 +28,11 @@ func WriteTime(size int) time.Duration {
 	return SlowStart + time.Duration(size)*time.Second/slowest
 }
 
-// Budget counts the bytes of answers while they are written. Where more than its bound wait, it ends the slowest: those
-// without progress for the longest time. Answers that share their memory, such as one of a cache, count once. The zero Budget
+// Limiter counts the bytes of answers while they are written. Where more than its bound wait, it ends the slowest: those
+// without progress for the longest time. Answers that share their memory, such as one of a cache, count once. The zero Limiter
 // has the default bound. It is safe for concurrent use.
-type Budget struct {
-	// Bytes is the bound; 0: DefaultBytes.
+type Limiter struct {
+	// Bytes is the bound; 0: defaultBytes.
 	Bytes int64
 
 	mu      sync.Mutex
@@ -43,7 +43,7 @@ type Budget struct {
 // Reader is a client that reads answers one after the other: its progress is that of all that wait for it. The zero Reader is
 // ready for use.
 type Reader struct {
-	// Guarded by the budget's lock:
+	// Guarded by the limiter's lock:
 	progress time.Time
 	answers  int
 }
@@ -82,48 +82,48 @@ func (b *body) progress() time.Time {
 
 // Answer is an answer that is being written. A nil Answer is one that does not count.
 type Answer struct {
-	budget *Budget
-	key    *byte
-	reader *Reader
-	cut    func()
+	limiter *Limiter
+	key     *byte
+	reader  *Reader
+	cancel  func()
 
-	// Guarded by the budget's lock:
+	// Guarded by the limiter's lock:
 	own        body // of the first answer with this memory
 	of         *body
 	next, prev *Answer // that wait with the same memory
 	ended      bool
 }
 
-// Begin counts the answer to a client until its End. A nil Budget counts nothing. cut must end the write at once, and may be
+// Begin counts the answer to a client until its End. A nil Limiter counts nothing. cut must end the write at once, and may be
 // called from another goroutine.
-func (b *Budget) Begin(answer []byte, to *Reader, cut func()) *Answer {
-	if b == nil || len(answer) <= minBytes {
+func (l *Limiter) Begin(answer []byte, to *Reader, cut func()) *Answer {
+	if l == nil || len(answer) <= minPending {
 		return nil
 	}
 	now := time.Now()
-	a := &Answer{budget: b, key: &answer[len(answer)-1], reader: to, cut: cut}
-	b.mu.Lock()
-	b.add(a, int64(len(answer)), now)
-	ended := b.endSlowest(now, a.of)
-	b.mu.Unlock()
+	a := &Answer{limiter: l, key: &answer[len(answer)-1], reader: to, cancel: cut}
+	l.mu.Lock()
+	l.add(a, int64(len(answer)), now)
+	ended := l.endSlowest(now, a.of)
+	l.mu.Unlock()
 	for _, slow := range ended {
-		slow.cut()
+		slow.cancel()
 	}
 	return a
 }
 
 // add begins the count of an answer. The caller holds the lock.
-func (b *Budget) add(a *Answer, bytes int64, now time.Time) {
-	if b.waiting == nil {
-		b.waiting = make(map[*byte]*body)
+func (l *Limiter) add(a *Answer, bytes int64, now time.Time) {
+	if l.waiting == nil {
+		l.waiting = make(map[*byte]*body)
 	}
-	if a.of = b.waiting[a.key]; a.of == nil {
+	if a.of = l.waiting[a.key]; a.of == nil {
 		a.of = &a.own
-		b.waiting[a.key] = a.of
+		l.waiting[a.key] = a.of
 	}
 	if more := bytes - a.of.bytes; more > 0 {
 		a.of.bytes += more
-		b.held += more
+		l.held += more
 	}
 	if a.next = a.of.first; a.next != nil {
 		a.next.prev = a
@@ -136,16 +136,16 @@ func (b *Budget) add(a *Answer, bytes int64, now time.Time) {
 
 // endSlowest removes the slowest answers that do not share the memory of keep, until the rest is within the bound, and returns
 // them. The caller holds the lock.
-func (b *Budget) endSlowest(now time.Time, keep *body) []*Answer {
-	limit := b.Bytes
+func (l *Limiter) endSlowest(now time.Time, keep *body) []*Answer {
+	limit := l.Bytes
 	if limit <= 0 {
-		limit = DefaultBytes
+		limit = defaultBytes
 	}
 	var ended []*Answer
-	for b.held > limit {
+	for l.held > limit {
 		var slowest *body
 		var since time.Time
-		for _, other := range b.waiting {
+		for _, other := range l.waiting {
 			if other == keep {
 				continue
 			}
@@ -153,11 +153,11 @@ func (b *Budget) endSlowest(now time.Time, keep *body) []*Answer {
 				slowest, since = other, progress
 			}
 		}
-		if slowest == nil || b.held <= 2*limit && now.Sub(since) < grace {
+		if slowest == nil || l.held <= 2*limit && now.Sub(since) < minStall {
 			break
 		}
 		for a := slowest.first; a != nil; a = slowest.first {
-			b.remove(a)
+			l.remove(a)
 			ended = append(ended, a)
 		}
 	}
@@ -165,7 +165,7 @@ func (b *Budget) endSlowest(now time.Time, keep *body) []*Answer {
 }
 
 // remove ends the count of an answer. The caller holds the lock.
-func (b *Budget) remove(a *Answer) {
+func (l *Limiter) remove(a *Answer) {
 	if a.ended {
 		return
 	}
@@ -181,16 +181,16 @@ func (b *Budget) remove(a *Answer) {
 	}
 	a.next, a.prev = nil, nil
 	if a.of.first == nil {
-		delete(b.waiting, a.key)
-		b.held -= a.of.bytes
+		delete(l.waiting, a.key)
+		l.held -= a.of.bytes
 	}
 }
 
 // Held returns the bytes of the answers that are being written.
-func (b *Budget) Held() int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.held
+func (l *Limiter) Held() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
 }
 
 // Progress notes that the client has read a part of the answer.
@@ -198,8 +198,8 @@ func (a *Answer) Progress() {
 	if a == nil {
 		return
 	}
-	a.budget.mu.Lock()
-	defer a.budget.mu.Unlock()
+	a.limiter.mu.Lock()
+	defer a.limiter.mu.Unlock()
 	a.reader.progress = time.Now()
 }
 
@@ -208,10 +208,10 @@ func (a *Answer) End() {
 	if a == nil {
 		return
 	}
-	a.budget.mu.Lock()
-	defer a.budget.mu.Unlock()
+	a.limiter.mu.Lock()
+	defer a.limiter.mu.Unlock()
 	if !a.ended {
 		a.reader.progress = time.Now()
-		a.budget.remove(a)
+		a.limiter.remove(a)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 func TestSlowestAnswersEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &slowreader.Budget{Bytes: 100 << 10}
+		b := &slowreader.Limiter{Bytes: 100 << 10}
 		var cut []string
 		begin := func(name string, bytes int) *slowreader.Answer {
 			return b.Begin(make([]byte, bytes), &slowreader.Reader{}, func() { cut = append(cut, name) })
@@ -34,7 +34,7 @@ func TestSlowestAnswersEnd(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		fourth := begin("fourth", 50<<10)
 		if len(cut) != 1 {
-			t.Errorf("an answer ends without its grace: %v", cut)
+			t.Errorf("an answer ends without its minStall: %v", cut)
 		}
 		begin("fifth", 60<<10)
 		if len(cut) != 2 || b.Held() > 200<<10 {
@@ -51,7 +51,7 @@ func TestSlowestAnswersEnd(t *testing.T) {
 // TestSharedAnswersCountOnce verifies that answers with the same memory count once, and end together with the slowest.
 func TestSharedAnswersCountOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &slowreader.Budget{Bytes: 100 << 10}
+		b := &slowreader.Limiter{Bytes: 100 << 10}
 		cut := 0
 		begin := func(answer []byte, r *slowreader.Reader) *slowreader.Answer {
 			return b.Begin(answer, r, func() { cut++ })

@@ -9,11 +9,11 @@ import (
 
 // Streams returns a middleware that bounds the writes of answers where their connection sees only a part of them: over HTTP/2,
 // where streams share it, and over TLS. A client that does not read would hold its answer.
-func Streams(b *Budget) func(http.Handler) http.Handler {
+func Streams(l *Limiter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.ProtoMajor == 2 || r.TLS != nil {
-				w = &streamWriter{ResponseWriter: w, control: http.NewResponseController(w), budget: b}
+				w = &streamWriter{ResponseWriter: w, control: http.NewResponseController(w), limiter: l}
 			}
 			next.ServeHTTP(w, r)
 		})
@@ -24,21 +24,21 @@ func Streams(b *Budget) func(http.Handler) http.Handler {
 type streamWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
-	budget  *Budget
+	limiter *Limiter
 	reader  Reader
 
 	mu      sync.Mutex
 	writing bool // a write is in progress, so that the stream exists
-	cut     bool // the budget has ended the writes
+	cut     bool // the limiter has ended the writes
 }
 
 // Write writes p in pieces. Each may take as long as a slow client needs.
 func (w *streamWriter) Write(p []byte) (int, error) {
-	answer := w.budget.Begin(p, &w.reader, w.endWrite)
+	answer := w.limiter.Begin(p, &w.reader, w.endWrite)
 	defer answer.End()
 	for written := 0; ; {
-		n, err := w.bounded(min(Piece, len(p)-written), func() (int, error) {
-			return w.ResponseWriter.Write(p[written:min(written+Piece, len(p))])
+		n, err := w.bounded(min(MaxWriteBytes, len(p)-written), func() (int, error) {
+			return w.ResponseWriter.Write(p[written:min(written+MaxWriteBytes, len(p))])
 		})
 		if written += n; err != nil || written == len(p) {
 			return written, err
@@ -52,7 +52,7 @@ func (w *streamWriter) Flush() { _ = w.FlushError() }
 
 // FlushError sends what was written, as http.ResponseController.Flush.
 func (w *streamWriter) FlushError() error {
-	_, err := w.bounded(Piece, func() (int, error) { return 0, w.control.Flush() })
+	_, err := w.bounded(MaxWriteBytes, func() (int, error) { return 0, w.control.Flush() })
 	return err
 }
 

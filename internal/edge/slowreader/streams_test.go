@@ -11,12 +11,12 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
 )
 
-// TestSlowStreamsEnd verifies that an HTTP/2 stream whose client reads nothing ends when the budget is exceeded. Other
+// TestSlowStreamsEnd verifies that an HTTP/2 stream whose client reads nothing ends when the limit is exceeded. Other
 // streams of its connection go on.
 func TestSlowStreamsEnd(t *testing.T) {
 	t.Parallel()
 	const size = 12 << 20 // more than a client takes without being read
-	b := &slowreader.Budget{Bytes: 16 << 20}
+	b := &slowreader.Limiter{Bytes: 16 << 20}
 	ended := make(chan error, 8)
 	server := httptest.NewUnstartedServer(slowreader.Streams(b)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/small" {
@@ -55,8 +55,8 @@ func TestSlowStreamsEnd(t *testing.T) {
 	}
 }
 
-// TestQuietStreamsGoOn verifies that a deadline of a write does not end a stream afterwards.
-func TestQuietStreamsGoOn(t *testing.T) {
+// TestIdleStreamsContinue verifies that a deadline of a write does not end a stream afterwards.
+func TestIdleStreamsContinue(t *testing.T) {
 	t.Parallel()
 	proceed := make(chan struct{})
 	server := httptest.NewUnstartedServer(slowreader.Streams(nil)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -13,8 +13,8 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 )
 
-// TestFormsBeginSoon verifies the bound on the bytes before a form's first file.
-func TestFormsBeginSoon(t *testing.T) {
+// TestFormStartIsBounded verifies the bound on the bytes before a form's first file.
+func TestFormStartIsBounded(t *testing.T) {
 	const operations = "--B\r\nContent-Disposition: form-data; name=\"operations\"\r\n"
 	limits := querylimit.Limits{}.WithDefaults()
 	for name, before := range map[string]struct{ begin, again string }{
@@ -62,9 +62,9 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestNoLengthIsReachedByAnother verifies that a file of another length than declared never
+// TestFormLengthsAreDistinct verifies that a file of another length than declared never
 // yields as many bytes as declared. A receiver would take it as complete.
-func TestNoLengthIsReachedByAnother(t *testing.T) {
+func TestFormLengthsAreDistinct(t *testing.T) {
 	const text = "0123456789"
 	for name, read := range map[string]func(io.Reader) io.Reader{
 		"at once":              func(r io.Reader) io.Reader { return r },

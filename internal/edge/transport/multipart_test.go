@@ -29,9 +29,9 @@ func (gone) DispatchOperation(ctx context.Context, _ *graphql.OperationContext) 
 	return func(context.Context) *graphql.Response { return nil }, ctx
 }
 
-// TestUploadsOfClientsThatHaveGone verifies that they are answered, since the client may have
+// TestUploadsOfDisconnectedClients verifies that they are answered, since the client may have
 // closed only its sending side.
-func TestUploadsOfClientsThatHaveGone(t *testing.T) {
+func TestUploadsOfDisconnectedClients(t *testing.T) {
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	for _, part := range [][2]string{{"operations", `{"query":"{ __typename }","variables":{"file":null}}`}, {"map", `{"0":["variables.file"]}`}, {"0", "file"}} {

@@ -62,8 +62,8 @@ func TestRawTransport(t *testing.T) {
 	}
 }
 
-// TestRefusedOperationsHaveAStatus verifies the status of an operation for which there was no room.
-func TestRefusedOperationsHaveAStatus(t *testing.T) {
+// TestRefusedOperationsHaveStatus verifies the status of an operation for which there was no room.
+func TestRefusedOperationsHaveStatus(t *testing.T) {
 	limited := gqlerror.List{{Message: "busy", Extensions: map[string]any{"code": "RATE_LIMITED"}}}
 	for name, tt := range map[string]struct {
 		response graphql.Response

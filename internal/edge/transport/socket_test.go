@@ -99,8 +99,8 @@ func say(t *testing.T, conn *websocket.Conn, messages ...string) {
 	}
 }
 
-// TestASocketThatSaysNothingIsClosed verifies the timeout of connection_init.
-func TestASocketThatSaysNothingIsClosed(t *testing.T) {
+// TestSilentSocketIsClosed verifies the timeout of connection_init.
+func TestSilentSocketIsClosed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		says   string
 		closed bool
@@ -151,9 +151,9 @@ func (e responding) DispatchOperation(ctx context.Context, _ *graphql.OperationC
 
 const subscribe = `{"id":"%d","type":"subscribe","payload":{"query":"{ a }"}}`
 
-// TestMessagesOfAnOperation verifies that a response has data only if the operation was executed, and that a panic ends
+// TestOperationMessages verifies that a response has data only if the operation was executed, and that a panic ends
 // only its operation.
-func TestMessagesOfAnOperation(t *testing.T) {
+func TestOperationMessages(t *testing.T) {
 	errs := gqlerror.List{{Message: "m", Extensions: map[string]any{"requestId": "x"}}}
 	const shown = `"errors":[{"message":"m","extensions":{"requestId":"ID"}}]`
 	for name, tt := range map[string]struct {
@@ -191,7 +191,7 @@ func TestMessagesOfAnOperation(t *testing.T) {
 // TestWaitingResponses: a response counts until it is sent, and a socket that does not read is cut off.
 func TestWaitingResponses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		budget := &slowreader.Budget{Bytes: 10 << 10}
+		budget := &slowreader.Limiter{Bytes: 10 << 10}
 		conn := openSocket(t, responding{response: graphql.Response{Data: []byte(`"` + strings.Repeat("a", 8<<10) + `"`)}}, Options{SlowReaders: budget})
 		say(t, conn, `{"type":"connection_init"}`)
 		if _, _, err := conn.Read(t.Context()); err != nil {
@@ -239,9 +239,9 @@ func (slow) DispatchError(_ context.Context, errs gqlerror.List) *graphql.Respon
 	return &graphql.Response{Errors: errs}
 }
 
-// TestStoppingAnswersMutations verifies that a stopping gateway answers the operations under way before it closes a socket.
-// It refuses later queries and mutations, and leaves later subscriptions to the client's next connection.
-func TestStoppingAnswersMutations(t *testing.T) {
+// TestShutdownAnswersMutations verifies that a stopping gateway answers the operations under way before it closes a
+// socket. It refuses later queries and mutations, and leaves later subscriptions to the client's next connection.
+func TestShutdownAnswersMutations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		streams := &Streams{}
 		conn := openSocket(t, slow{}, Options{Streams: streams})

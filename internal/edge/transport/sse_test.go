@@ -15,8 +15,8 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
-// TestAPanicEndsItsStreamOnly also verifies that the panic's text is hidden.
-func TestAPanicEndsItsStreamOnly(t *testing.T) {
+// TestPanicEndsOneStream also verifies that the panic's text is hidden.
+func TestPanicEndsOneStream(t *testing.T) {
 	var logs bytes.Buffer
 	s := sse{streams: &Streams{}, keepalive: time.Minute, log: slog.New(slog.NewTextHandler(&logs, nil))}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -31,8 +31,8 @@ func TestAPanicEndsItsStreamOnly(t *testing.T) {
 	}
 }
 
-// TestStoppingSendsTheAnswer verifies that an operation with one response is answered although the server shuts down.
-func TestStoppingSendsTheAnswer(t *testing.T) {
+// TestShutdownSendsAnswer verifies that an operation with one response is answered although the server shuts down.
+func TestShutdownSendsAnswer(t *testing.T) {
 	s := sse{streams: &Streams{}, keepalive: time.Minute, log: slog.New(slog.DiscardHandler)}
 	if err := s.streams.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestNoStreamBeginsAfterTheShutdown verifies that such a stream is refused, since nothing
+// TestNoStreamStartsAfterShutdown verifies that such a stream is refused, since nothing
 // would end it.
-func TestNoStreamBeginsAfterTheShutdown(t *testing.T) {
+func TestNoStreamStartsAfterShutdown(t *testing.T) {
 	var s Streams
 	ended := make(chan struct{})
 	done, ok := s.begin(func(context.Context) { close(ended) })

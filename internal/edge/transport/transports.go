@@ -28,7 +28,7 @@ type Options struct {
 	Origins []string
 	Streams *Streams
 	// SlowReaders bounds the answers that wait for WebSocket clients to read them; nil: no bound.
-	SlowReaders *slowreader.Budget
+	SlowReaders *slowreader.Limiter
 	// Keepalive is the interval of comments on a quiet stream and of pings on a WebSocket.
 	Keepalive time.Duration
 	// OperationCache caches the answers of queries; nil: each query is executed.

@@ -19,9 +19,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestAnswersAreNotConfused verifies that requests share an answer only if they are equal in
+// TestCacheKeysAreDistinct verifies that requests share an answer only if they are equal in
 // everything that the answer depends on.
-func TestAnswersAreNotConfused(t *testing.T) {
+func TestCacheKeysAreDistinct(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	data := w.Sim.Data()
@@ -76,9 +76,9 @@ func TestAnswersAreNotConfused(t *testing.T) {
 	}
 }
 
-// TestAnswersAreOfTheirScope sends the same body in different scopes, also where the gateway
+// TestAnswersBelongToScope sends the same body in different scopes, also where the gateway
 // finds the department itself.
-func TestAnswersAreOfTheirScope(t *testing.T) {
+func TestAnswersBelongToScope(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	data := w.Sim.Data()
@@ -93,9 +93,9 @@ func TestAnswersAreOfTheirScope(t *testing.T) {
 	}
 }
 
-// TestAnswersAreAsAccepted verifies that a cached answer is used only for the accepted media
+// TestAnswersMatchAcceptHeader verifies that a cached answer is used only for the accepted media
 // type.
-func TestAnswersAreAsAccepted(t *testing.T) {
+func TestAnswersMatchAcceptHeader(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	body := fmt.Sprintf(`{"query": %s}`, e2e.Encode(t, e2e.ListQuery))
@@ -109,9 +109,9 @@ func TestAnswersAreAsAccepted(t *testing.T) {
 	}
 }
 
-// TestAKeptAnswerIsNotForEveryKey uses two API keys of one account. One may read the answer,
+// TestCachedAnswerObeysKeyPolicy uses two API keys of one account. One may read the answer,
 // cached or not, and the other is refused.
-func TestAKeptAnswerIsNotForEveryKey(t *testing.T) {
+func TestCachedAnswerObeysKeyPolicy(t *testing.T) {
 	t.Parallel()
 	var plain, limited map[string]string
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, sim *consolesim.Server) {
@@ -146,9 +146,9 @@ func TestPersistedQueriesHit(t *testing.T) {
 	if _, answer := postText(w, named); !strings.Contains(string(answer), "PERSISTED_QUERY_NOT_FOUND") {
 		t.Fatalf("%s", answer)
 	}
-	_, told := postText(w, strings.Replace(named, "{", fmt.Sprintf(`{"query": %s, `, text), 1))
+	_, got := postText(w, strings.Replace(named, "{", fmt.Sprintf(`{"query": %s, `, text), 1))
 	var answer []byte
-	if n := w.CallsOf(func() { _, answer = postText(w, named) }); len(n) > 0 || string(answer) != string(told) {
+	if n := w.CallsOf(func() { _, answer = postText(w, named) }); len(n) > 0 || string(answer) != string(got) {
 		t.Errorf("%v calls for %s", n, answer)
 	}
 	wrong := sha256.Sum256([]byte("another"))
@@ -158,9 +158,9 @@ func TestPersistedQueriesHit(t *testing.T) {
 	}
 }
 
-// TestPersistedQueriesAreRegisteredByAHit verifies that a request with document and hash
+// TestCacheHitRegistersPersistedQuery verifies that a request with document and hash
 // registers the hash, also if the answer is cached.
-func TestPersistedQueriesAreRegisteredByAHit(t *testing.T) {
+func TestCacheHitRegistersPersistedQuery(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	const query = `query($n: Int = 3) { workflows(first: $n) { nodes { name } } }`
@@ -199,8 +199,8 @@ func TestMutationsAreNeverShared(t *testing.T) {
 	}
 }
 
-// TestAClientThatLeaves verifies that other clients still get the shared answer.
-func TestAClientThatLeaves(t *testing.T) {
+// TestClientDisconnects verifies that other clients still get the shared answer.
+func TestClientDisconnects(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	w.Query(e2e.ListQuery, nil) // the document is recognised as a query

@@ -77,7 +77,7 @@ func TestNoReadIsOlderThanAWrite(t *testing.T) {
 			}
 		})
 	}
-	m.trouble(ctx)
+	m.injectFaults(ctx)
 	players.Wait()
 	t.Logf("%d reads, %d writes", m.reads.Load(), m.writes.Load())
 	if m.reads.Load() == 0 || m.writes.Load() == 0 {
@@ -91,8 +91,8 @@ func TestNoReadIsOlderThanAWrite(t *testing.T) {
 	}
 }
 
-// trouble causes each kind of failure in sequence.
-func (m *model) trouble(ctx context.Context) {
+// injectFaults causes each kind of failure in sequence.
+func (m *model) injectFaults(ctx context.Context) {
 	m.T.Helper()
 	client := redis.NewClient(&redis.Options{Addr: m.Redis.Addr(), MaxRetries: -1})
 	defer client.Close()

@@ -23,9 +23,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestAWarmAnswerAsksNobody verifies that neither the same query nor another one over the same
+// TestWarmAnswerMakesNoCalls verifies that neither the same query nor another one over the same
 // data calls the console, and that the answers are equal.
-func TestAWarmAnswerAsksNobody(t *testing.T) {
+func TestWarmAnswerMakesNoCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	cold := w.Ask(e2e.JoinQuery, e2e.Request{})
@@ -47,8 +47,8 @@ func TestAWarmAnswerAsksNobody(t *testing.T) {
 	}
 }
 
-// TestHeadersOfAKeptAnswer verifies the caching headers of a cached answer.
-func TestHeadersOfAKeptAnswer(t *testing.T) {
+// TestCachedAnswerHeaders verifies the caching headers of a cached answer.
+func TestCachedAnswerHeaders(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	get := func(header map[string]string) (*http.Response, []byte) {
@@ -94,9 +94,9 @@ func TestHeadersOfAKeptAnswer(t *testing.T) {
 	}
 }
 
-// TestHeadersOfAnAnswerThatIsNotKept verifies Vary and Cache-Control: no-store on all other
+// TestUncachedAnswerHeaders verifies Vary and Cache-Control: no-store on all other
 // answers.
-func TestHeadersOfAnAnswerThatIsNotKept(t *testing.T) {
+func TestUncachedAnswerHeaders(t *testing.T) {
 	t.Parallel()
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.WithCache, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
 		w := e2e.NewWorld(t, consolesim.Options{}, adjust)
@@ -151,8 +151,8 @@ func TestReadsAfterWrites(t *testing.T) {
 	}
 }
 
-// TestNoCacheAsksAnew verifies that no-cache reloads the data and replaces the entries.
-func TestNoCacheAsksAnew(t *testing.T) {
+// TestNoCacheReloads verifies that no-cache reloads the data and replaces the entries.
+func TestNoCacheReloads(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -177,9 +177,9 @@ func TestNoCacheAsksAnew(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce verifies that concurrent requests for an expired answer share one round of
+// TestConcurrentRequests verifies that concurrent requests for an expired answer share one round of
 // calls.
-func TestManyAtOnce(t *testing.T) {
+func TestConcurrentRequests(t *testing.T) {
 	t.Parallel()
 	many := *e2e.Clients
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
@@ -235,8 +235,8 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestSignOutForgets verifies that answers of a session are not used after its end.
-func TestSignOutForgets(t *testing.T) {
+// TestSignOutClearsCache verifies that answers of a session are not used after its end.
+func TestSignOutClearsCache(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	user, password := w.Sim.DefaultUser()
@@ -259,8 +259,8 @@ func TestSignOutForgets(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestPrincipalsShareNothingKept verifies that principals share no entries.
-func TestPrincipalsShareNothingKept(t *testing.T) {
+// TestPrincipalsShareNoEntries verifies that principals share no entries.
+func TestPrincipalsShareNoEntries(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	user, _ := w.Sim.DefaultUser()
@@ -280,8 +280,8 @@ func TestPrincipalsShareNothingKept(t *testing.T) {
 	}
 }
 
-// TestErrorsAreNotKept verifies that answers return as soon as the console does.
-func TestErrorsAreNotKept(t *testing.T) {
+// TestErrorsAreNotCached verifies that answers return as soon as the console does.
+func TestErrorsAreNotCached(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	heal := w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }, consolesim.Fault{Status: 403})
@@ -300,9 +300,9 @@ func TestErrorsAreNotKept(t *testing.T) {
 	}
 }
 
-// TestAPackageIsUpdatedAsItIs verifies that an update reads the current ETag although an older
+// TestPackageUpdateUsesCurrentETag verifies that an update reads the current ETag although an older
 // package is cached.
-func TestAPackageIsUpdatedAsItIs(t *testing.T) {
+func TestPackageUpdateUsesCurrentETag(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	var got struct {

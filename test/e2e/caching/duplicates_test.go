@@ -8,8 +8,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestNoCallTwiceAfterAChange: an operation that follows a change makes each console call once.
-func TestNoCallTwiceAfterAChange(t *testing.T) {
+// TestNoRepeatedCallAfterChange: an operation that follows a change makes each console call once.
+func TestNoRepeatedCallAfterChange(t *testing.T) {
 	t.Parallel()
 	const changes = 60
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)

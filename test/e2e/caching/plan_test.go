@@ -11,9 +11,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestPlanCountsTheCallsThatAreMade compares a plan with the calls to a console that has as
+// TestPlanMatchesCalls compares a plan with the calls to a console that has as
 // much data as the plan assumes.
-func TestPlanCountsTheCallsThatAreMade(t *testing.T) {
+func TestPlanMatchesCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -27,7 +27,7 @@ func TestPlanCountsTheCallsThatAreMade(t *testing.T) {
 		"a mutation":         fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { workflow { name queue { name } } } }`, id),
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := account(w, w.Ask(query, e2e.Request{Header: traceHeader("plan")}).Body).Extensions.Consoleql.Plan
+			p := report(w, w.Ask(query, e2e.Request{Header: traceHeader("plan")}).Body).Extensions.Consoleql.Plan
 			w.Sim.ResetCounts()
 			w.Query(query, nil)
 			made := w.Calls()
@@ -65,7 +65,7 @@ func TestPlanNamesFields(t *testing.T) {
 		fmt.Sprintf(`{ x: node(nodeId: %q) { ... on Queue { robots(first: 2) { nodes { name } } } } }`, of.Queue.NodeID): "x x.robots",
 	} {
 		var fields []string
-		for _, s := range account(w, w.Ask(query, e2e.Request{Header: traceHeader("plan")}).Body).Extensions.Consoleql.Plan.Steps {
+		for _, s := range report(w, w.Ask(query, e2e.Request{Header: traceHeader("plan")}).Body).Extensions.Consoleql.Plan.Steps {
 			fields = append(fields, s.Field)
 		}
 		slices.Sort(fields)
@@ -75,14 +75,14 @@ func TestPlanNamesFields(t *testing.T) {
 	}
 }
 
-// TestPlanOfWhatIsRefused verifies that a plan has the error with which the operation would
+// TestPlanOfRefusedOperation verifies that a plan has the error with which the operation would
 // fail.
-func TestPlanOfWhatIsRefused(t *testing.T) {
+func TestPlanOfRefusedOperation(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(4))
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(4))
 	w.Sim.ResetCounts()
 	const query = `{ queues(first: 10) { nodes { robots(first: 2) { nodes { name } } } } }`
-	p := account(w, w.Ask(query, e2e.Request{Header: traceHeader("plan")}).Body).Extensions.Consoleql.Plan
+	p := report(w, w.Ask(query, e2e.Request{Header: traceHeader("plan")}).Body).Extensions.Consoleql.Plan
 	if !p.OrMore || !strings.Contains(p.Refused, "needs 11 console calls or more, and may make 4") || p.ConsoleCalls != 1 {
 		t.Errorf("planned %+v", p)
 	}

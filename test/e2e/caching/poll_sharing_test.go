@@ -11,10 +11,10 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestReplicasShareTheirPolls verifies that two replicas with the same subscription call the
+// TestReplicasSharePolls verifies that two replicas with the same subscription call the
 // console about as often as one. Each poll reads the cache; without sharing, each would also
 // be a call.
-func TestReplicasShareTheirPolls(t *testing.T) {
+func TestReplicasSharePolls(t *testing.T) {
 	t.Parallel()
 	sim := e2e.NewSim(t, consolesim.Options{})
 	store := redistest.Start(t)

@@ -12,9 +12,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestMutationWithoutTokenKeepsAnswers: a mutation whose token the console refuses, and that cannot be renewed, changes
+// TestUnauthenticatedMutationKeepsCache: a mutation whose token the console refuses, and that cannot be renewed, changes
 // nothing. Cached answers stay.
-func TestMutationWithoutTokenKeepsAnswers(t *testing.T) {
+func TestUnauthenticatedMutationKeepsCache(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = "on" })
 	data := w.Sim.Data()
@@ -31,9 +31,9 @@ func TestMutationWithoutTokenKeepsAnswers(t *testing.T) {
 	}
 }
 
-// TestARefusingDepartmentIsAskedOnce verifies that a query is executed once if a department refuses, also after
+// TestRefusingDepartmentIsReadOnce verifies that a query is executed once if a department refuses, also after
 // a refresh of what it reads. A refresh of one list outdates those of all departments.
-func TestARefusingDepartmentIsAskedOnce(t *testing.T) {
+func TestRefusingDepartmentIsReadOnce(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	company := w.Sim.Data().MainCompanyID()
@@ -71,8 +71,9 @@ func TestARefusingDepartmentIsAskedOnce(t *testing.T) {
 	}
 }
 
-// TestAnOutageRepeatsNothing verifies that a query is executed once if an outage leaves it an answer from before a no-cache.
-func TestAnOutageRepeatsNothing(t *testing.T) {
+// TestOutageCausesNoRepetition verifies that a query is executed once if an outage leaves it an answer from before a
+// no-cache.
+func TestOutageCausesNoRepetition(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	const one, all = `{ robots(first: 1) { nodes { id } } }`, `{ robots(first: 500) { totalCount nodes { id name } } }`

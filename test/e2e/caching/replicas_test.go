@@ -15,9 +15,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestReplicasShareWhatAnOperationReads verifies that a replica uses entries of another one,
+// TestReplicasShareReads verifies that a replica uses entries of another one,
 // before it has detected the console's capabilities itself.
-func TestReplicasShareWhatAnOperationReads(t *testing.T) {
+func TestReplicasShareReads(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		console consolesim.Options
@@ -45,7 +45,7 @@ func TestReplicasShareWhatAnOperationReads(t *testing.T) {
 func whileRedisAnswers(t *testing.T, play func() (replicas []*e2e.Process, wrong string)) {
 	t.Helper()
 	for range 5 {
-		stood := standstill(t)
+		stood := measureStall(t)
 		replicas, wrong := play()
 		still, troubles := stood(), ""
 		for _, p := range replicas {
@@ -63,9 +63,9 @@ func whileRedisAnswers(t *testing.T, play func() (replicas []*e2e.Process, wrong
 	t.Error("Redis is never quick enough")
 }
 
-// standstill measures the longest time for which the machine did not schedule this process,
+// measureStall measures the longest time for which the machine did not schedule this process,
 // until longest is called. Leases of a second have been lost in much less.
-func standstill(t *testing.T) (longest func() time.Duration) {
+func measureStall(t *testing.T) (longest func() time.Duration) {
 	t.Helper()
 	stop, ended := make(chan struct{}), make(chan time.Duration, 1)
 	go func() {
@@ -116,9 +116,9 @@ func repeatedCalls(t *testing.T, sim *consolesim.Server, a, b *e2e.Process) map[
 	return again
 }
 
-// TestSignOutEndsTheSessionEverywhere verifies that a session has ended on all replicas when
+// TestSignOutEndsSessionOnAllReplicas verifies that a session has ended on all replicas when
 // signOut is answered, however recently it was used.
-func TestSignOutEndsTheSessionEverywhere(t *testing.T) {
+func TestSignOutEndsSessionOnAllReplicas(t *testing.T) {
 	t.Parallel()
 	sim, replicas := e2e.NewReplicas(t, 3, consolesim.Options{})
 	u := sim.Data().SoloUser()
@@ -148,9 +148,9 @@ func TestSignOutEndsTheSessionEverywhere(t *testing.T) {
 	}
 }
 
-// TestNoCacheIsFollowedByNothingOlder verifies that after no-cache no replica, page or entity
+// TestNoCacheExpiresOlderEntries verifies that after no-cache no replica, page or entity
 // shows older data, and that the reloaded entries are cached.
-func TestNoCacheIsFollowedByNothingOlder(t *testing.T) {
+func TestNoCacheExpiresOlderEntries(t *testing.T) {
 	t.Parallel()
 	sim, replicas := e2e.NewReplicas(t, 2, consolesim.Options{})
 	id := sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0]
@@ -212,8 +212,8 @@ func modifiedAt(t *testing.T, a e2e.Answer, id string) string {
 	return value
 }
 
-// TestNoCacheKeepsAJoin verifies that an operation caches everything that it reloads.
-func TestNoCacheKeepsAJoin(t *testing.T) {
+// TestNoCacheCachesJoin verifies that an operation caches everything that it reloads.
+func TestNoCacheCachesJoin(t *testing.T) {
 	t.Parallel()
 	whileRedisAnswers(t, func() ([]*e2e.Process, string) {
 		sim, replicas := e2e.NewReplicas(t, 2, consolesim.Options{})
@@ -275,14 +275,14 @@ func TestNoCacheOfSeveralRounds(t *testing.T) {
 	}
 }
 
-// TestStrangersEndNothing verifies that a caller whom the console rejects invalidates nothing.
-func TestStrangersEndNothing(t *testing.T) {
+// TestRejectedCallersInvalidateNothing verifies that a caller whom the console rejects invalidates nothing.
+func TestRejectedCallersInvalidateNothing(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	w.Query(e2e.JoinQuery, nil)
 	for i := range 10 {
-		stranger := e2e.MergeHeaders(e2e.Bearer(fmt.Sprint("made-up-", i)), e2e.NoCache)
-		if e := w.ExpectRefusal(e2e.ListQuery, e2e.Request{Header: stranger}); e.Extensions.Code != "UNAUTHENTICATED" {
+		unknownCaller := e2e.MergeHeaders(e2e.Bearer(fmt.Sprint("made-up-", i)), e2e.NoCache)
+		if e := w.ExpectRefusal(e2e.ListQuery, e2e.Request{Header: unknownCaller}); e.Extensions.Code != "UNAUTHENTICATED" {
 			t.Errorf("%+v", e)
 		}
 	}
@@ -294,8 +294,8 @@ func TestStrangersEndNothing(t *testing.T) {
 	}
 }
 
-// TestNoCacheOfAnOddRequest verifies no-cache for requests that bypass the operation cache.
-func TestNoCacheOfAnOddRequest(t *testing.T) {
+// TestNoCacheWithoutOperationCache verifies no-cache for requests that bypass the operation cache.
+func TestNoCacheWithoutOperationCache(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	w.Query(e2e.ListQuery, nil)
@@ -317,9 +317,9 @@ func TestNoCacheOfAnOddRequest(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestNoCacheWhileTheConsoleIsAway verifies that no-cache fails then, and that other requests
+// TestNoCacheDuringOutage verifies that no-cache fails then, and that other requests
 // still get cached answers.
-func TestNoCacheWhileTheConsoleIsAway(t *testing.T) {
+func TestNoCacheDuringOutage(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	before := w.Ask(e2e.ListQuery, e2e.Request{})

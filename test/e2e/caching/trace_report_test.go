@@ -52,16 +52,16 @@ func traceHeader(value string) map[string]string {
 func trace(w *e2e.World, query string, headers ...map[string]string) (traceReport, e2e.Answer) {
 	w.T.Helper()
 	a := w.Ask(query, e2e.Request{Header: e2e.MergeHeaders(append(headers, traceHeader("1"))...)})
-	return account(w, a.Body), a
+	return report(w, a.Body), a
 }
 
-func account(w *e2e.World, body []byte) traceReport {
+func report(w *e2e.World, body []byte) traceReport {
 	w.T.Helper()
-	told := e2e.Decode[traceReport](w.T, body)
-	if told.Extensions.Consoleql == nil {
+	got := e2e.Decode[traceReport](w.T, body)
+	if got.Extensions.Consoleql == nil {
 		w.T.Fatalf("no account: %s", body)
 	}
-	return told
+	return got
 }
 
 // sources counts the calls by operation and source.

@@ -17,7 +17,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-func TestTraceColdThenWarm(t *testing.T) {
+func TestTraceColdAndWarm(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	w.Sim.ResetCounts()
@@ -84,13 +84,13 @@ func TestTraceWithoutCache(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for range 2 {
-		told, _ := trace(w, e2e.JoinQuery)
-		x := told.Extensions.Consoleql
+		got, _ := trace(w, e2e.JoinQuery)
+		x := got.Extensions.Consoleql
 		if x.Cache != "off" || x.ConsoleCalls != 4 || len(x.Batches) != 3 {
 			t.Errorf("%+v", x)
 		}
-		if f, ok := told.Extensions.Freshness["workflows"]; !ok || f.Stale || f.AgeMs > x.DurationMs {
-			t.Errorf("%+v in %v ms", told.Extensions.Freshness, x.DurationMs)
+		if f, ok := got.Extensions.Freshness["workflows"]; !ok || f.Stale || f.AgeMs > x.DurationMs {
+			t.Errorf("%+v in %v ms", got.Extensions.Freshness, x.DurationMs)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestTraceByEveryTransport(t *testing.T) {
 			token := strings.TrimPrefix(who["Authorization"], "Bearer ")
 
 			_, body := w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(e2e.ListQuery), "", e2e.MergeHeaders(who, traceHeader("1")))
-			if n := account(w, body).Extensions.Consoleql.ConsoleCalls; n != 1 {
+			if n := report(w, body).Extensions.Consoleql.ConsoleCalls; n != 1 {
 				t.Errorf("GET: %s", body)
 			}
 			if long := regexp.MustCompile(`Ms":\d+\.\d{4,}`).Find(body); long != nil || bytes.Contains(body, []byte(token)) || bytes.Contains(body, []byte("PageSize")) {
@@ -114,8 +114,8 @@ func TestTraceByEveryTransport(t *testing.T) {
 			}
 
 			id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
-			told, a := trace(w, fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: 7}) { workflow { queue { name } } } }`, id), who)
-			x := told.Extensions.Consoleql
+			got, a := trace(w, fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: 7}) { workflow { queue { name } } } }`, id), who)
+			x := got.Extensions.Consoleql
 			if len(a.Errors) > 0 || len(x.Calls) < 2 || x.Calls[0].Operation != "PATCH /openapi/workflows/{workflowId}" || x.Calls[0].Source != "loaded" || x.Calls[0].Status != 200 {
 				t.Errorf("mutation: %s", a.Body)
 			}
@@ -127,24 +127,24 @@ func TestTraceByEveryTransport(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, body = w.Send(http.MethodPost, "/graphql", text.String(), e2e.MergeHeaders(traceHeader("1"), map[string]string{"Content-Type": contentType}))
-			if x := account(w, body).Extensions.Consoleql; x.ConsoleCalls == 0 || x.Calls[0].Operation != "PUT /openapi/packages" {
+			if x := report(w, body).Extensions.Consoleql; x.ConsoleCalls == 0 || x.Calls[0].Operation != "PUT /openapi/packages" {
 				t.Errorf("multipart: %s", body)
 			}
 		})
 	}
 }
 
-func TestTraceOfACallThatFails(t *testing.T) {
+func TestTraceOfFailedCall(t *testing.T) {
 	t.Parallel()
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.WithCache, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
 		t.Run(name, func(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, adjust)
 			defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }, consolesim.Fault{Status: 403})()
-			told, a := trace(w, `{ workflows(first: 50) { nodes { name queue { name } } } }`)
+			got, a := trace(w, `{ workflows(first: 50) { nodes { name queue { name } } } }`)
 			if len(a.Errors) == 0 {
 				t.Fatalf("%s", a.Body)
 			}
-			x := told.Extensions.Consoleql
+			x := got.Extensions.Consoleql
 			refused := 0
 			for _, c := range x.Calls {
 				if strings.HasPrefix(c.Operation, e2e.Queues) {
@@ -161,9 +161,9 @@ func TestTraceOfACallThatFails(t *testing.T) {
 	}
 }
 
-// TestFreshnessIsThatOfWhatAFieldIsMadeOf verifies that a field's age is that of the oldest
+// TestFreshnessOfFields verifies that a field's age is that of the oldest
 // entry that it reads itself.
-func TestFreshnessIsThatOfWhatAFieldIsMadeOf(t *testing.T) {
+func TestFreshnessOfFields(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
 		e2e.WithCache(s, sim)
@@ -187,9 +187,9 @@ func TestFreshnessIsThatOfWhatAFieldIsMadeOf(t *testing.T) {
 	}
 }
 
-// TestPlanRunsNothing verifies that a plan makes no calls, and has the errors of the
+// TestPlanMakesNoCalls verifies that a plan makes no calls, and has the errors of the
 // operation.
-func TestPlanRunsNothing(t *testing.T) {
+func TestPlanMakesNoCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -200,9 +200,9 @@ func TestPlanRunsNothing(t *testing.T) {
 		"nothing":    `{ __typename }`,
 	} {
 		a := w.Ask(query, e2e.Request{Header: traceHeader("plan")})
-		told := account(w, a.Body)
-		p := told.Extensions.Consoleql.Plan
-		if len(a.Errors) > 0 || string(told.Data) != "null" || p == nil || p.Depth == 0 || (p.ConsoleCalls == 0) != (name == "nothing") {
+		got := report(w, a.Body)
+		p := got.Extensions.Consoleql.Plan
+		if len(a.Errors) > 0 || string(got.Data) != "null" || p == nil || p.Depth == 0 || (p.ConsoleCalls == 0) != (name == "nothing") {
 			t.Errorf("%s: %s", name, a.Body)
 		}
 	}
@@ -219,8 +219,8 @@ func TestPlanRunsNothing(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestPlanIsNoLessThanWhatIsDone compares plans with the simulator's counts.
-func TestPlanIsNoLessThanWhatIsDone(t *testing.T) {
+// TestPlanBoundsCalls compares plans with the simulator's counts.
+func TestPlanBoundsCalls(t *testing.T) {
 	t.Parallel()
 	for name, query := range map[string]string{"list": e2e.ListQuery, "join": e2e.JoinQuery, "tree": e2e.TreeQuery} {
 		for _, learned := range []bool{false, true} {
@@ -231,7 +231,7 @@ func TestPlanIsNoLessThanWhatIsDone(t *testing.T) {
 				if learned {
 					w.Query(query, nil)
 				}
-				p := account(w, w.Ask(query, e2e.Request{Header: traceHeader("plan")}).Body).Extensions.Consoleql.Plan
+				p := report(w, w.Ask(query, e2e.Request{Header: traceHeader("plan")}).Body).Extensions.Consoleql.Plan
 				w.Sim.ResetCounts()
 				before := g.Rounds()
 				w.Query(query, nil)
@@ -302,7 +302,7 @@ func TestTracePolicy(t *testing.T) {
 	}
 }
 
-func TestTraceHeaderThatSaysNothing(t *testing.T) {
+func TestInvalidTraceHeader(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, value := range []string{"0", "true"} {
@@ -314,37 +314,37 @@ func TestTraceHeaderThatSaysNothing(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestTraceOfCallsInVain verifies that a stale answer includes the time of the failed call.
-func TestTraceOfCallsInVain(t *testing.T) {
+// TestTraceOfUnusedCalls verifies that a stale answer includes the time of the failed call.
+func TestTraceOfUnusedCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) {
 		s.CacheLife["robots"], s.CacheStaleWhileRevalidate = 50*time.Millisecond, gateway.DurationsByKind{"robots": 0}
 	})
 	w.Query(`{ robots { totalCount } }`, nil)
 	time.Sleep(60 * time.Millisecond)
-	// This status is not retried: retries may outlast the patience of the read on a busy machine.
+	// This status is not retried: retries may outlast the stale wait of the read on a busy machine.
 	defer w.Sim.Fail(nil, consolesim.Fault{Status: 500})()
-	told, a := trace(w, `{ robots { totalCount } }`)
-	x := told.Extensions.Consoleql
+	got, a := trace(w, `{ robots { totalCount } }`)
+	x := got.Extensions.Consoleql
 	if len(a.Errors) > 0 || len(x.Calls) != 1 || x.ConsoleCalls != 1 {
 		t.Fatalf("%s", a.Body)
 	}
 	if c := x.Calls[0]; c.Source != "stale" || c.Status != 500 || c.Code != "UPSTREAM_UNAVAILABLE" || c.AgeMs == nil {
 		t.Errorf("%+v", c)
 	}
-	if f := told.Extensions.Freshness["robots"]; !f.Stale || f.AgeMs < 50 {
+	if f := got.Extensions.Freshness["robots"]; !f.Stale || f.AgeMs < 50 {
 		t.Errorf("%+v", f)
 	}
 }
 
-// TestTraceOfAnETag verifies that the trace contains the read of the current ETag.
-func TestTraceOfAnETag(t *testing.T) {
+// TestTraceOfETag verifies that the trace contains the read of the current ETag.
+func TestTraceOfETag(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	id := w.Sim.Data().PackageIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.ResetCounts()
-	told, a := trace(w, fmt.Sprintf(`mutation { updatePackage(input: {id: %q, tags: ["y"]}) { __typename } }`, id))
-	if n := len(w.Sim.Requests()); len(a.Errors) > 0 || told.Extensions.Consoleql.ConsoleCalls != n || n != 2 {
+	got, a := trace(w, fmt.Sprintf(`mutation { updatePackage(input: {id: %q, tags: ["y"]}) { __typename } }`, id))
+	if n := len(w.Sim.Requests()); len(a.Errors) > 0 || got.Extensions.Consoleql.ConsoleCalls != n || n != 2 {
 		t.Errorf("%d calls, and told of %s", n, a.Body)
 	}
 }

@@ -60,9 +60,9 @@ func transportsOfTest() []transportOfTest {
 	}
 }
 
-// TestTransportsKeepThePromises verifies that all transports follow the same rules for a
+// TestTransportsFollowCacheRules verifies that all transports follow the same rules for a
 // query.
-func TestTransportsKeepThePromises(t *testing.T) {
+func TestTransportsFollowCacheRules(t *testing.T) {
 	t.Parallel()
 	for _, tt := range transportsOfTest() {
 		t.Run(tt.Name, func(t *testing.T) {
@@ -277,7 +277,7 @@ func checkResponse(w *e2e.World, tt transportOfTest, query string, d e2e.Respons
 	if len(d.Plain) >= 1200 && d.Header.Get("Content-Encoding") != "gzip" {
 		w.T.Errorf("%d bytes are not compressed: %v", len(d.Plain), d.Header)
 	}
-	if kept := strings.Contains(d.Header.Get("Cache-Control"), "max-age"); kept == tt.NoCaching {
+	if cached := strings.Contains(d.Header.Get("Cache-Control"), "max-age"); cached == tt.NoCaching {
 		w.T.Errorf("Cache-Control %q", d.Header.Get("Cache-Control"))
 	}
 	if etag := d.Header.Get("ETag"); (etag == "") != tt.NoETag {

@@ -17,14 +17,14 @@ import (
 const figures = `Object.fromEntries([...document.querySelectorAll('.tile')].map(tile =>
 	[tile.querySelector('h2').innerText, tile.querySelector('.figure').innerText]))`
 
-// TestBrowserShowsTheOverviewAfterOneQuery compares the overview's figures with the console's data. Beside the query, the
+// TestBrowserLoadsOverviewInOneQuery compares the overview's figures with the console's data. Beside the query, the
 // page sends one subscription.
-func TestBrowserShowsTheOverviewAfterOneQuery(t *testing.T) {
+func TestBrowserLoadsOverviewInOneQuery(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	p := open(t, w, "", browsertest.Options{})
-	shown(p, "h1")
-	shown(p, ".live.live")
+	waitForElement(p, "h1")
+	waitForElement(p, ".live.live")
 
 	d := w.Sim.Data()
 	robots, queues, workflows := 0, 0, 0
@@ -56,8 +56,8 @@ func TestBrowserShowsTheOverviewAfterOneQuery(t *testing.T) {
 	}
 }
 
-// TestBrowserShowsAChangedRobot changes robots at the console: the screens follow by events, without another query.
-func TestBrowserShowsAChangedRobot(t *testing.T) {
+// TestBrowserShowsChangedRobot changes robots at the console: the screens follow by events, without another query.
+func TestBrowserShowsChangedRobot(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	d := w.Sim.Data()
@@ -69,10 +69,10 @@ func TestBrowserShowsAChangedRobot(t *testing.T) {
 	robot := d.RobotIDs(d.MainDepartmentID())[0]
 	t.Run("department", func(t *testing.T) {
 		p := open(t, w, departmentOf(d), browsertest.Options{})
-		shown(p, ".live.live")
+		waitForElement(p, ".live.live")
 		for _, status := range []string{"Busy", "Disconnected", "Ready"} {
 			w.Sim.SetRobotStatus(robot, status)
-			shown(p, fmt.Sprintf("[data-robot=%q][data-status=%s]", robot, strings.ToUpper(status)))
+			waitForElement(p, fmt.Sprintf("[data-robot=%q][data-status=%s]", robot, strings.ToUpper(status)))
 		}
 		if n := operations(p); n != 2 {
 			t.Errorf("the page sent %d operations", n)
@@ -80,7 +80,7 @@ func TestBrowserShowsAChangedRobot(t *testing.T) {
 	})
 	t.Run("overview", func(t *testing.T) {
 		p := open(t, w, "", browsertest.Options{})
-		shown(p, ".live.live")
+		waitForElement(p, ".live.live")
 		w.Sim.SetRobotStatus(robot, "Busy")
 		p.Wait("one robot is busy", figures+`["Busy now"] === "1"`)
 		if n := operations(p); n != 2 {
@@ -89,19 +89,19 @@ func TestBrowserShowsAChangedRobot(t *testing.T) {
 	})
 	t.Run("removed", func(t *testing.T) {
 		p := open(t, w, departmentOf(d), browsertest.Options{})
-		shown(p, ".live.live")
-		shown(p, fmt.Sprintf("[data-robot=%q]", robot))
+		waitForElement(p, ".live.live")
+		waitForElement(p, fmt.Sprintf("[data-robot=%q]", robot))
 		putBack, _ := w.Sim.RemoveRobot(robot)
 		defer putBack()
 		p.Wait("the robot is gone", fmt.Sprintf("document.querySelector('[data-robot=%q]') === null", robot))
 	})
 }
 
-func TestBrowserMovesByKeyboard(t *testing.T) {
+func TestBrowserKeyboardNavigation(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	p := open(t, w, "", browsertest.Options{})
-	shown(p, "h1")
+	waitForElement(p, "h1")
 	const focused = `document.activeElement.innerText`
 	p.Do(chromedp.KeyEvent(kb.Tab))
 	if got := browsertest.Read[string](p, focused); got != "Skip to the content" {
@@ -124,7 +124,7 @@ func TestBrowserSignsIn(t *testing.T) {
 	w := world(t, e2e.WithoutAnonymous, e2e.NoDefault)
 	username, password := w.Sim.DefaultUser()
 	p := open(t, w, "", browsertest.Options{})
-	shown(p, ".sign-in")
+	waitForElement(p, ".sign-in")
 	send := func(password string) {
 		p.Do(
 			chromedp.SetValue(chromedp.CSS("input[name=username]"), username),
@@ -134,9 +134,9 @@ func TestBrowserSignsIn(t *testing.T) {
 		browsertest.Read[bool](p, `document.querySelector("button[type=submit]").click() === undefined`)
 	}
 	send("wrong")
-	shown(p, ".sign-in .notice.failed")
+	waitForElement(p, ".sign-in .notice.failed")
 	send(password)
-	shown(p, ".live.live")
+	waitForElement(p, ".live.live")
 	if stored := browsertest.Read[int](p, `localStorage.length + sessionStorage.length + document.cookie.length`); stored != 0 {
 		t.Errorf("the page stores %d items", stored)
 	}
@@ -144,17 +144,17 @@ func TestBrowserSignsIn(t *testing.T) {
 		t.Error("the page has the password")
 	}
 	p.Do(chromedp.Reload())
-	shown(p, ".sign-in")
+	waitForElement(p, ".sign-in")
 	send(password)
-	shown(p, ".live.live")
+	waitForElement(p, ".live.live")
 	p.Do(chromedp.Click(chromedp.CSS("header button")))
-	shown(p, ".sign-in")
+	waitForElement(p, ".sign-in")
 }
 
-func TestBrowserSaysThatThereIsNothing(t *testing.T) {
+func TestBrowserShowsEmptyState(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	w.Sim.Fail(e2e.ForPath("/openapi/companies/companylist"), consolesim.Fault{Body: []byte(`{"companies":[]}`)})
-	says(open(t, w, "", browsertest.Options{}), "No companies")
-	says(open(t, w, departmentOf(w.Sim.Data()), browsertest.Options{}), "does not exist")
+	waitForText(open(t, w, "", browsertest.Options{}), "No companies")
+	waitForText(open(t, w, departmentOf(w.Sim.Data()), browsertest.Options{}), "does not exist")
 }

@@ -34,13 +34,13 @@ func open(t *testing.T, w *e2e.World, screen string, o browsertest.Options) *bro
 	return browsertest.Open(t, w.URL, o)
 }
 
-// shown waits until the page has an element.
-func shown(p *browsertest.Page, selector string) {
+// waitForElement waits until the page has an element.
+func waitForElement(p *browsertest.Page, selector string) {
 	p.Wait(selector, fmt.Sprintf("document.querySelector(%q) !== null", selector))
 }
 
-// says waits until the page has a text.
-func says(p *browsertest.Page, text string) {
+// waitForText waits until the page has a text.
+func waitForText(p *browsertest.Page, text string) {
 	p.Wait("the page says "+text, fmt.Sprintf("document.body.innerText.includes(%q)", text))
 }
 

@@ -21,8 +21,8 @@ func apiCalls(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/ope
 // executions matches the calls that start a workflow.
 func executions(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/execute") }
 
-// TestBrowserFails loses the console before the page opens, and finds it again.
-func TestBrowserFails(t *testing.T) {
+// TestBrowserShowsErrors loses the console before the page opens, and finds it again.
+func TestBrowserShowsErrors(t *testing.T) {
 	t.Parallel()
 	for name, screen := range map[string]func(*consolesim.Data) string{
 		"overview":   func(*consolesim.Data) string { return "" },
@@ -33,16 +33,16 @@ func TestBrowserFails(t *testing.T) {
 			w := world(t)
 			cancel := w.Sim.Fail(apiCalls, consolesim.Fault{Status: http.StatusServiceUnavailable})
 			p := open(t, w, screen(w.Sim.Data()), browsertest.Options{})
-			shown(p, ".centred[role=alert]")
-			says(p, "The console could not be read")
+			waitForElement(p, ".centred[role=alert]")
+			waitForText(p, "The console could not be read")
 			cancel()
 			p.Do(chromedp.Click(chromedp.CSS("button.primary")))
-			shown(p, ".live")
+			waitForElement(p, ".live")
 		})
 	}
 }
 
-func TestBrowserLoads(t *testing.T) {
+func TestBrowserShowsLoadingState(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	hold := make(chan struct{})
@@ -53,13 +53,14 @@ func TestBrowserLoads(t *testing.T) {
 		return false
 	}, consolesim.Fault{})
 	p := open(t, w, "", browsertest.Options{})
-	shown(p, ".skeleton[aria-busy=true]")
+	waitForElement(p, ".skeleton[aria-busy=true]")
 	close(hold)
-	shown(p, "h1")
+	waitForElement(p, "h1")
 }
 
-// TestBrowserShowsParts fails the robots of one department: the other figures are shown, and the page says what is missing.
-func TestBrowserShowsParts(t *testing.T) {
+// TestBrowserShowsPartialData fails the robots of one department: the other figures are shown, and the page says what
+// is missing.
+func TestBrowserShowsPartialData(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	d := w.Sim.Data()
@@ -68,16 +69,16 @@ func TestBrowserShowsParts(t *testing.T) {
 	}, consolesim.Fault{Status: http.StatusInternalServerError})
 	t.Run("overview", func(t *testing.T) {
 		p := open(t, w, "", browsertest.Options{})
-		shown(p, "details.notice.partial")
-		shown(p, ".departments .chip.fail")
+		waitForElement(p, "details.notice.partial")
+		waitForElement(p, ".departments .chip.fail")
 		p.Wait("figures that are lower bounds", figures+`.Silent.startsWith('≥')`)
-		says(p, "Queues by load")
+		waitForText(p, "Queues by load")
 	})
 	t.Run("department", func(t *testing.T) {
 		p := open(t, w, departmentOf(d), browsertest.Options{})
-		shown(p, "details.notice.partial")
-		says(p, "The robots could not be read.")
-		shown(p, ".workflows a")
+		waitForElement(p, "details.notice.partial")
+		waitForText(p, "The robots could not be read.")
+		waitForElement(p, ".workflows a")
 	})
 }
 
@@ -86,36 +87,36 @@ func refreshUntil(p *browsertest.Page, condition string) {
 	p.Wait(condition, condition+` || (document.querySelector('.freshness button:not(:disabled)')?.click(), false)`)
 }
 
-// TestBrowserShowsKeptData loses the console while the page is open: the page says how old the figures are.
-func TestBrowserShowsKeptData(t *testing.T) {
+// TestBrowserShowsStaleData loses the console while the page is open: the page says how old the figures are.
+func TestBrowserShowsStaleData(t *testing.T) {
 	t.Parallel()
 	w := world(t, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = "on" })
 	p := open(t, w, departmentOf(w.Sim.Data()), browsertest.Options{})
-	shown(p, ".live.live")
+	waitForElement(p, ".live.live")
 	cancel := w.Sim.Fail(apiCalls, consolesim.Fault{Status: http.StatusServiceUnavailable})
 	refreshUntil(p, `document.querySelector('.notice.stale') !== null`)
-	shown(p, ".robots li")
+	waitForElement(p, ".robots li")
 	cancel()
 	refreshUntil(p, `document.querySelector('.notice') === null`)
 }
 
-// TestBrowserKeepsItsPicture loses the gateway's caches, too, and then the gateway: the last figures stay, and the page
+// TestBrowserKeepsLastData loses the gateway's caches, too, and then the gateway: the last figures stay, and the page
 // says so. It goes on when the console is back.
-func TestBrowserKeepsItsPicture(t *testing.T) {
+func TestBrowserKeepsLastData(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	p := open(t, w, departmentOf(w.Sim.Data()), browsertest.Options{})
-	shown(p, ".live.live")
+	waitForElement(p, ".live.live")
 	cancel := w.Sim.Fail(apiCalls, consolesim.Fault{Status: http.StatusServiceUnavailable})
 	refreshUntil(p, `document.querySelector('.notice.failed') !== null`)
-	shown(p, ".robots li")
+	waitForElement(p, ".robots li")
 	cancel()
 	refreshUntil(p, `document.querySelector('.notice') === null`)
 }
 
-// TestBrowserConnectsAgain breaks the connections to the gateway. The page says so. When the gateway is back, it
+// TestBrowserReconnects breaks the connections to the gateway. The page says so. When the gateway is back, it
 // follows the robots again, with the changes made meanwhile.
-func TestBrowserConnectsAgain(t *testing.T) {
+func TestBrowserReconnects(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	d := w.Sim.Data()
@@ -124,19 +125,19 @@ func TestBrowserConnectsAgain(t *testing.T) {
 	w.Sim.SetRobotStatus(robot, "Ready")
 	proxy := tcpproxy.New(t, strings.TrimPrefix(w.URL, "http://"))
 	p := browsertest.Open(t, "http://"+proxy.Addr(), browsertest.Options{Path: "/dashboard/" + departmentOf(d), Unreliable: true})
-	shown(p, ".live.live")
+	waitForElement(p, ".live.live")
 	proxy.Refuse()
 	proxy.Reset()
-	shown(p, ".live.interrupted")
+	waitForElement(p, ".live.interrupted")
 	refreshUntil(p, `document.querySelector('.notice.failed') !== null`)
-	says(p, "The gateway does not answer")
+	waitForText(p, "The gateway does not answer")
 	w.Sim.SetRobotStatus(robot, "Busy")
 	w.Sim.RemoveRobot(gone)
-	if err := proxy.Pass(); err != nil {
+	if err := proxy.Restore(); err != nil {
 		t.Fatal(err)
 	}
-	shown(p, ".live.live")
-	shown(p, fmt.Sprintf("[data-robot=%q][data-status=BUSY]", robot))
+	waitForElement(p, ".live.live")
+	waitForElement(p, fmt.Sprintf("[data-robot=%q][data-status=BUSY]", robot))
 	refreshUntil(p, `document.querySelector('.notice') === null`)
 	p.Wait("the robot is gone", fmt.Sprintf("document.querySelector('[data-robot=%q]') === null", gone))
 }
@@ -166,7 +167,7 @@ func TestBrowserExecutes(t *testing.T) {
 				w.Sim.Fail(executions, tt.fault)
 			}
 			p := open(t, w, workflowOf(w.Sim.Data()), browsertest.Options{})
-			shown(p, ".execute button")
+			waitForElement(p, ".execute button")
 			press := func(label string) string {
 				p.Wait("the button "+label, `document.querySelector('.execute button:not(:disabled)')?.innerText === "`+label+`"`)
 				p.Do(chromedp.Click(chromedp.CSS(".execute button")))
@@ -223,7 +224,7 @@ func TestBrowserIsAccessible(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tt.options.Path = "/dashboard/" + tt.screen
 			p := browsertest.Open(t, tt.url, tt.options)
-			shown(p, tt.ready)
+			waitForElement(p, tt.ready)
 			if strings.Contains(tt.screen, workflowOf(d)) {
 				p.Do(chromedp.Click(chromedp.CSS(".execute button")))
 				p.Wait("an outcome", outcome+` !== ""`)

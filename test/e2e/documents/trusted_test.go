@@ -156,8 +156,8 @@ func TestTransportsAndModes(t *testing.T) {
 	}
 }
 
-// TestForeignDocumentsCostNothing verifies that a refused document makes no console call.
-func TestForeignDocumentsCostNothing(t *testing.T) {
+// TestUntrustedDocumentsMakeNoCalls verifies that a refused document makes no console call.
+func TestUntrustedDocumentsMakeNoCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, only(t, filepath.Join(t.TempDir(), "manifest.json")), func(s *gateway.Settings, _ *consolesim.Server) { s.Introspection = "off" })
 	for transport, send := range transports {
@@ -215,8 +215,8 @@ func TestGenerators(t *testing.T) {
 	}
 }
 
-// TestIDBesideABody verifies that the query string of a POST names a document.
-func TestIDBesideABody(t *testing.T) {
+// TestIDWithBody verifies that the query string of a POST names a document.
+func TestIDWithBody(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, only(t, filepath.Join(t.TempDir(), "manifest.json")))
 	for target, want := range map[string]string{"documentId=viewer": "", "doc_id=viewer": "", "documentId=other": "PERSISTED_QUERY_NOT_FOUND", "query=%7Bcheese%7D&documentId=viewer": ""} {
@@ -235,8 +235,8 @@ func TestIDBesideABody(t *testing.T) {
 	}
 }
 
-// TestAnswersOfIds verifies that a GET by id has the headers and the cached answer of its text.
-func TestAnswersOfIds(t *testing.T) {
+// TestAnswersByDocumentID verifies that a GET by id has the headers and the cached answer of its text.
+func TestAnswersByDocumentID(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, only(t, filepath.Join(t.TempDir(), "manifest.json")))
 	first, _ := w.Send(http.MethodGet, "/graphql?documentId=viewer", "", nil)
@@ -314,8 +314,8 @@ func TestLogMode(t *testing.T) {
 	}
 }
 
-// TestRefusedAtTheStart verifies that a manifest that cannot be read ends the start.
-func TestRefusedAtTheStart(t *testing.T) {
+// TestRefusedAtStart verifies that a manifest that cannot be read ends the start.
+func TestRefusedAtStart(t *testing.T) {
 	t.Parallel()
 	sim := e2e.NewSim(t, consolesim.Options{})
 	for name, path := range map[string]string{"absent": filepath.Join(t.TempDir(), "absent.json"), "no manifest": "trusted_test.go"} {

@@ -21,8 +21,8 @@ const entities = `query($representations: [_Any!]!) { _entities(representations:
 	... on Company { company: id } ... on Department { department: id } ... on Package { package: id } ... on Queue { queue: id }
 	... on Robot { robot: id name status } ... on Workflow { workflow: id } ... on WorkflowLayout { workflowLayout: id } } }`
 
-// answered is an answer of _entities.
-type answered struct {
+// entitiesAnswer is an answer of _entities.
+type entitiesAnswer struct {
 	Entities []*struct{ Typename, Company, Department, Package, Queue, Robot, Name, Workflow, WorkflowLayout string } `json:"_entities"`
 }
 
@@ -41,17 +41,17 @@ func representation(typ, id, company, department string) map[string]any {
 	return r
 }
 
-func ask(w *e2e.World, representations ...any) (answered, e2e.Answer) {
+func ask(w *e2e.World, representations ...any) (entitiesAnswer, e2e.Answer) {
 	w.T.Helper()
 	a := w.Ask(entities, e2e.Request{Variables: map[string]any{"representations": representations}})
 	if len(a.Data) == 0 || string(a.Data) == "null" {
-		return answered{}, a
+		return entitiesAnswer{}, a
 	}
-	return e2e.Decode[answered](w.T, a.Data), a
+	return e2e.Decode[entitiesAnswer](w.T, a.Data), a
 }
 
-// TestOff verifies that a gateway shows nothing of the federation unless it is turned on.
-func TestOff(t *testing.T) {
+// TestFederationOff verifies that a gateway shows nothing of the federation unless it is turned on.
+func TestFederationOff(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, query := range []string{`{ _service { sdl } }`, `{ _entities(representations: []) { __typename } }`, `{ entities }`, `query($r: [_Any!]) { viewer { id } }`} {
@@ -101,13 +101,13 @@ func TestService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := w.Schema()
+	sent := w.Schema()
 	for name := range served.Types {
-		if _, ok := told[name]; !ok && !strings.HasPrefix(name, "__") {
+		if _, ok := sent[name]; !ok && !strings.HasPrefix(name, "__") {
 			t.Errorf("introspection has no %s", name)
 		}
 	}
-	for name := range told {
+	for name := range sent {
 		if served.Types[name] == nil {
 			t.Errorf("the served schema has no %s", name)
 		}
@@ -161,9 +161,9 @@ func TestEntities(t *testing.T) {
 	w.CheckNoDuplicateCalls()
 }
 
-// TestEntitiesThatCannotBeHad verifies that each wrong representation has an error at its index, and
+// TestUnavailableEntities verifies that each wrong representation has an error at its index, and
 // that the others are answered.
-func TestEntitiesThatCannotBeHad(t *testing.T) {
+func TestUnavailableEntities(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, on)
 	d := w.Sim.Data()
@@ -182,16 +182,16 @@ func TestEntitiesThatCannotBeHad(t *testing.T) {
 		"_entities.9": "BAD_USER_INPUT", "_entities.10": "BAD_USER_INPUT", "_entities.11": "BAD_USER_INPUT",
 		"_entities.12": "BAD_USER_INPUT", "_entities.13": "BAD_USER_INPUT",
 	}
-	told, messages := make(map[string]string), make(map[string]string)
+	sent, messages := make(map[string]string), make(map[string]string)
 	for _, e := range a.Errors {
-		told[e.FieldPath()], messages[e.FieldPath()] = e.Extensions.Code, e.Message
+		sent[e.FieldPath()], messages[e.FieldPath()] = e.Extensions.Code, e.Message
 	}
 	for at, says := range map[string]string{"_entities.3": "id: is missing", "_entities.7": "id: is not a string", "_entities.12": "id: is missing", "_entities.13": "companyId: is not a string"} {
 		if !strings.HasSuffix(messages[at], says) {
 			t.Errorf("%s: %q, want %q", at, messages[at], says)
 		}
 	}
-	if diff := cmp.Diff(want, told); diff != "" {
+	if diff := cmp.Diff(want, sent); diff != "" {
 		t.Errorf("- wanted + told:\n%s\n%s", diff, a.Body)
 	}
 	if len(got.Entities) != len(representations) || got.Entities[0] == nil || got.Entities[0].Robot != robot {
@@ -253,8 +253,8 @@ func TestEntitiesOfManyDepartments(t *testing.T) {
 	}
 }
 
-// TestKeysOfCallers verifies that an API key limits the types of entities.
-func TestKeysOfCallers(t *testing.T) {
+// TestAPIKeyPermissions verifies that an API key limits the types of entities.
+func TestAPIKeyPermissions(t *testing.T) {
 	t.Parallel()
 	k := &e2e.Keyring{T: t}
 	var limited map[string]string

@@ -13,9 +13,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestTypesOfAnAPIKey verifies that a key reads only the listed entity types, by every path.
+// TestAPIKeyTypes verifies that a key reads only the listed entity types, by every path.
 // Other operations are refused before they run.
-func TestTypesOfAnAPIKey(t *testing.T) {
+func TestAPIKeyTypes(t *testing.T) {
 	t.Parallel()
 	var queues, users, robots, all map[string]string
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
@@ -103,11 +103,11 @@ func TestTypesOfAnAPIKey(t *testing.T) {
 	}
 }
 
-// TestCallsOfAnAPIKey verifies that a key's bound on console calls replaces the gateway's.
-func TestCallsOfAnAPIKey(t *testing.T) {
+// TestAPIKeyCalls verifies that a key's bound on console calls replaces the gateway's.
+func TestAPIKeyCalls(t *testing.T) {
 	t.Parallel()
 	var few, many map[string]string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, e2e.Budget(10), func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, e2e.MaxConsoleCalls(10), func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
 		k.Account("owner", sim.Data().Users()[0])
 		few = k.Key("few", "owner", ", maxConsoleCalls: 3")
@@ -129,9 +129,9 @@ func TestCallsOfAnAPIKey(t *testing.T) {
 	}
 }
 
-// TestTypesThatChange verifies that changed types apply to cached answers, and to the next
+// TestChangedTypes verifies that changed types apply to cached answers, and to the next
 // operation of an open WebSocket. The removal of a key does so, too.
-func TestTypesThatChange(t *testing.T) {
+func TestChangedTypes(t *testing.T) {
 	t.Parallel()
 	k := &e2e.Keyring{T: t}
 	var key, other map[string]string

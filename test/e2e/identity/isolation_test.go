@@ -94,14 +94,14 @@ func changeRobots(ctx context.Context, sim *consolesim.Server, sides [2]*side) {
 	}
 }
 
-// TestNobodySeesAnothersAnswers sends queries and subscriptions of two principals in random
+// TestPrincipalsAreIsolated sends queries and subscriptions of two principals in random
 // order. They use their own tokens, sessions and API keys, through two gateways with a common
 // Redis. No answer may contain an id or a name of the other principal.
-func TestNobodySeesAnothersAnswers(t *testing.T) {
-	e2e.WithAndWithoutCache(t, nobodySeesAnothers)
+func TestPrincipalsAreIsolated(t *testing.T) {
+	e2e.WithAndWithoutCache(t, checkIsolation)
 }
 
-func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
+func checkIsolation(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

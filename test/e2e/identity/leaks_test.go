@@ -23,14 +23,14 @@ import (
 
 // leaks returns the text before each occurrence of a secret, in plain or reversibly encoded
 // form. It never returns the secret.
-func leaks(places map[string]string, secrets []string) []string {
+func leaks(outputs map[string]string, secrets []string) []string {
 	var found []string
 	for _, secret := range secrets {
 		forms := []string{
 			secret, url.QueryEscape(secret), hex.EncodeToString([]byte(secret)),
 			base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
 		}
-		for name, text := range places {
+		for name, text := range outputs {
 			for _, form := range forms {
 				if at := strings.Index(text, form); at >= 0 {
 					found = append(found, fmt.Sprintf("%s: …%s…", name, strings.ReplaceAll(text[max(0, at-120):at], "\n", " ")))
@@ -65,20 +65,20 @@ func TestLeaksAreFound(t *testing.T) {
 	}
 	logs := &e2e.LockedBuffer{}
 	slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})).Debug("a call", "token", inLog)
-	places := map[string]string{"Redis": redisDump(t, store), "logs": logs.String()}
+	outputs := map[string]string{"Redis": redisDump(t, store), "logs": logs.String()}
 	secrets := []string{inName, inValue, inLog, inBase64}
-	if found := leaks(places, secrets); len(found) != len(secrets) {
+	if found := leaks(outputs, secrets); len(found) != len(secrets) {
 		t.Errorf("of %d secrets %d are found: %v", len(secrets), len(found), found)
 	}
-	if found := leaks(places, []string{"secret-elsewhere"}); len(found) > 0 {
+	if found := leaks(outputs, []string{"secret-elsewhere"}); len(found) > 0 {
 		t.Errorf("found what is not there: %v", found)
 	}
 }
 
-// TestSecretsOfPrincipals sends requests with all kinds of credentials, valid and invalid,
+// TestPrincipalSecrets sends requests with all kinds of credentials, valid and invalid,
 // with expiring tokens, a failing Redis and all logs enabled. It then searches everything that
 // is stored or sent for secrets.
-func TestSecretsOfPrincipals(t *testing.T) {
+func TestPrincipalSecrets(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
 	k := &e2e.Keyring{T: t}
@@ -142,7 +142,7 @@ func TestSecretsOfPrincipals(t *testing.T) {
 			if resp.StatusCode < 400 {
 				t.Errorf("signIn by GET: status %d", resp.StatusCode)
 			}
-			r.keep(body)
+			r.record(body)
 		}
 	}
 	r.post(`{"query":"{ viewer { name } }"}`, map[string]string{"X-Api-Key": "cqk_a-wrong-key-of-some-length"})
@@ -159,20 +159,20 @@ func TestSecretsOfPrincipals(t *testing.T) {
 	busy(3 * time.Second)
 	r.ask(`mutation { signOut { ok } }`, e2e.Request{Header: w.SignIn(d.SoloUser())})
 
-	places := r.places()
-	places["Redis"] = dumped + redisDump(t, store)
+	outputs := r.outputs()
+	outputs["Redis"] = dumped + redisDump(t, store)
 	spans := traces.After(w)
-	places["traces"] = string(traces.Raw)
+	outputs["traces"] = string(traces.Raw)
 	config, err := exec.Command(e2e.Release.Binary(t), "config", "--token-keys="+key, "--api-keys-file="+k.Write()).CombinedOutput()
 	if err != nil {
 		t.Fatalf("config: %v\n%s", err, config)
 	}
-	places["config"] = string(config)
+	outputs["config"] = string(config)
 	secrets = append(secrets, d.Secrets()...)
-	if len(secrets) < 100 || len(dumped) < 1000 || strings.Count(places["logs"], "a sign-in failed") < 3 || len(places["answers"]) < 10_000 || len(spans) < 500 {
-		t.Fatalf("not much of a run: %d secrets, %d bytes in Redis, %d of logs, %d of answers, %d spans", len(secrets), len(dumped), len(places["logs"]), len(places["answers"]), len(spans))
+	if len(secrets) < 100 || len(dumped) < 1000 || strings.Count(outputs["logs"], "a sign-in failed") < 3 || len(outputs["answers"]) < 10_000 || len(spans) < 500 {
+		t.Fatalf("not much of a run: %d secrets, %d bytes in Redis, %d of logs, %d of answers, %d spans", len(secrets), len(dumped), len(outputs["logs"]), len(outputs["answers"]), len(spans))
 	}
-	for _, leak := range leaks(places, secrets) {
+	for _, leak := range leaks(outputs, secrets) {
 		t.Errorf("a secret stands in %s", leak)
 	}
 }

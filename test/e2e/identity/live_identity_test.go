@@ -12,9 +12,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestLiveChangesOfPrincipals subscribes to robots with every kind of credential that the
+// TestPrincipalEvents subscribes to robots with every kind of credential that the
 // gateway manages, over both transports. It verifies limits and the end of the credentials.
-func TestLiveChangesOfPrincipals(t *testing.T) {
+func TestPrincipalEvents(t *testing.T) {
 	t.Parallel()
 	var key, reader map[string]string
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {

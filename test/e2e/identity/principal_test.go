@@ -19,9 +19,9 @@ type viewerAnswer struct {
 	Companies []struct{ ID, CompanyUserID string }
 }
 
-func TestPassThroughSeesItsOwn(t *testing.T) { e2e.WithAndWithoutCache(t, passThroughSeesItsOwn) }
+func TestPassThroughReadsOwnData(t *testing.T) { e2e.WithAndWithoutCache(t, checkPassThrough) }
 
-func passThroughSeesItsOwn(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
+func checkPassThrough(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, caching)
 	var wait sync.WaitGroup
 	for _, u := range w.Sim.Data().Users() {
@@ -51,7 +51,7 @@ func passThroughSeesItsOwn(t *testing.T, caching func(*gateway.Settings, *consol
 	wait.Wait()
 }
 
-func TestTokensThatTheConsoleRefuses(t *testing.T) {
+func TestRefusedTokens(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
 	good := w.TokenHeader(w.Sim.Data().SoloUser().Username)
@@ -77,7 +77,7 @@ func TestTokensThatTheConsoleRefuses(t *testing.T) {
 	}
 }
 
-func TestCredentialsThatCannotBeUsed(t *testing.T) {
+func TestUnusableCredentials(t *testing.T) {
 	t.Parallel()
 	for name, anonymous := range map[string]bool{"anonymous callers welcome": true, "credentials required": false} {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestCallersWithoutCredentials(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-func TestServiceAccountIsNotAskedForPassThrough(t *testing.T) {
+func TestPassThroughNeedsNoServiceAccount(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	u := w.Sim.Data().SoloUser()
@@ -176,9 +176,9 @@ func TestServiceAccountIsNotAskedForPassThrough(t *testing.T) {
 	}
 }
 
-// TestServiceAccountRecoversFromARevokedToken makes the console refuse the gateway's token
+// TestServiceAccountRecoversFromRevokedToken makes the console refuse the gateway's token
 // long before its expiry.
-func TestServiceAccountRecoversFromARevokedToken(t *testing.T) {
+func TestServiceAccountRecoversFromRevokedToken(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	w.Query(`{ viewer { userName } }`, nil)

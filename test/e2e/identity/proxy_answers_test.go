@@ -34,8 +34,8 @@ func followTwoRobots(t *testing.T, selection string) (*e2e.World, *e2e.Socket, [
 	return w, s, robots
 }
 
-// TestPagesEndNoSubscription verifies that subscriptions continue after answers of a proxy.
-func TestPagesEndNoSubscription(t *testing.T) {
+// TestHTMLResponsesEndNoSubscription verifies that subscriptions continue after answers of a proxy.
+func TestHTMLResponsesEndNoSubscription(t *testing.T) {
 	t.Parallel()
 	for name, page := range proxyAnswers() {
 		t.Run(name, func(t *testing.T) {
@@ -52,9 +52,9 @@ func TestPagesEndNoSubscription(t *testing.T) {
 	}
 }
 
-// TestAForbiddenRobotIsNotRemoved verifies that a 403 for a robot neither removes it nor
+// TestForbiddenRobotIsNotRemoved verifies that a 403 for a robot neither removes it nor
 // affects other robots.
-func TestAForbiddenRobotIsNotRemoved(t *testing.T) {
+func TestForbiddenRobotIsNotRemoved(t *testing.T) {
 	t.Parallel()
 	for name, forbidden := range map[string]consolesim.Fault{
 		"a problem": {Status: http.StatusForbidden}, "empty": {Status: http.StatusForbidden, Body: []byte{}},
@@ -83,9 +83,9 @@ func TestAForbiddenRobotIsNotRemoved(t *testing.T) {
 	}
 }
 
-// TestStaleDataOutlivesPages verifies that stale data is served after a proxy's page. It also
+// TestStaleDataSurvivesHTMLResponses verifies that stale data is served after a proxy's page. It also
 // remains after an empty refusal, which its caller gets.
-func TestStaleDataOutlivesPages(t *testing.T) {
+func TestStaleDataSurvivesHTMLResponses(t *testing.T) {
 	t.Parallel()
 	const query = `{ queues(first: 5) { nodes { name } } }`
 	for name, page := range proxyAnswers() {

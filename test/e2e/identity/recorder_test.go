@@ -17,7 +17,7 @@ type recorder struct {
 	answers strings.Builder
 }
 
-func (r *recorder) keep(body []byte) {
+func (r *recorder) record(body []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answers.Write(body)
@@ -26,20 +26,20 @@ func (r *recorder) keep(body []byte) {
 // ask sends a query.
 func (r *recorder) ask(query string, of e2e.Request) {
 	r.T.Helper()
-	r.keep(r.Ask(query, of).Body)
+	r.record(r.Ask(query, of).Body)
 }
 
 // post sends a body to the endpoint.
 func (r *recorder) post(body string, header map[string]string) {
 	r.T.Helper()
 	_, answered := r.Send(http.MethodPost, "/graphql", body, e2e.MergeHeaders(e2e.JSONBody, header))
-	r.keep(answered)
+	r.record(answered)
 }
 
-// places returns the answers, the logs, and what the admin listener shows.
-func (r *recorder) places() map[string]string {
+// outputs returns the answers, the logs, and what the admin listener shows.
+func (r *recorder) outputs() map[string]string {
 	r.T.Helper()
-	places := map[string]string{"answers": r.answers.String(), "logs": r.Logs.String()}
+	outputs := map[string]string{"answers": r.answers.String(), "logs": r.Logs.String()}
 	for _, path := range []string{"/metrics", "/debug/pprof/goroutine?debug=2"} {
 		resp, err := r.Http.Get(r.Adm + path)
 		if err != nil {
@@ -50,7 +50,7 @@ func (r *recorder) places() map[string]string {
 		if err != nil || resp.StatusCode != http.StatusOK || len(text) < 1000 {
 			r.T.Fatalf("%s: %s, %d bytes, %v", path, resp.Status, len(text), err)
 		}
-		places[path] = string(text)
+		outputs[path] = string(text)
 	}
-	return places
+	return outputs
 }

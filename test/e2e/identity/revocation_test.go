@@ -36,11 +36,11 @@ func TestRevokedKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var path, removed string
-			var leaked, kept map[string]string
+			var leaked, cached map[string]string
 			w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, sim *consolesim.Server) {
 				k := &e2e.Keyring{T: t}
 				k.Account("dash", consolesim.User{Username: s.Username, Password: s.Password})
-				kept = k.Key("kept", "dash", "")
+				cached = k.Key("kept", "dash", "")
 				before := k.Keys
 				leaked = k.Key("leaked", "dash", "")
 				removed = strings.TrimPrefix(k.Keys, before)
@@ -52,10 +52,10 @@ func TestRevokedKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a := w.Ask(e2e.ListQuery, e2e.Request{Header: kept}); len(a.Errors) > 0 {
+			if a := w.Ask(e2e.ListQuery, e2e.Request{Header: cached}); len(a.Errors) > 0 {
 				t.Fatalf("answered %s", a.Body)
 			}
-			streams := map[string]*e2e.EventSource{"leaked": w.Events("GET", following, leaked), "kept": w.Events("GET", following, kept)}
+			streams := map[string]*e2e.EventSource{"leaked": w.Events("GET", following, leaked), "kept": w.Events("GET", following, cached)}
 			socket := w.Socket(leaked)
 			socket.Subscribe("1", following)
 			for who, stream := range streams {
@@ -93,7 +93,7 @@ func TestRevokedKey(t *testing.T) {
 				return len(a.Errors) == 1 && a.Errors[0].Extensions.Code == "UNAUTHENTICATED"
 			})
 			calls := w.CallsOf(func() {
-				if a := w.Ask(e2e.ListQuery, e2e.Request{Header: kept}); len(a.Errors) > 0 {
+				if a := w.Ask(e2e.ListQuery, e2e.Request{Header: cached}); len(a.Errors) > 0 {
 					t.Errorf("the other key is answered %s", a.Body)
 				}
 			})
@@ -117,8 +117,8 @@ func TestRevokedKey(t *testing.T) {
 	}
 }
 
-// TestKeyExpiresDuringASubscription verifies that a subscription ends with its key.
-func TestKeyExpiresDuringASubscription(t *testing.T) {
+// TestKeyExpiresDuringSubscription verifies that a subscription ends with its key.
+func TestKeyExpiresDuringSubscription(t *testing.T) {
 	t.Parallel()
 	var key map[string]string
 	end := time.Now().Add(8 * time.Second)

@@ -26,9 +26,9 @@ func TestTokensRotateOnce(t *testing.T) {
 	rotate(t, 0)
 }
 
-// TestTokensRotateThroughKills kills a process every few seconds. A kill costs at most one
+// TestTokensRotateDespiteKills kills a process every few seconds. A kill costs at most one
 // login, and only callers of the killed process get errors.
-func TestTokensRotateThroughKills(t *testing.T) {
+func TestTokensRotateDespiteKills(t *testing.T) {
 	t.Parallel()
 	rotate(t, *killPeriod)
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSecretsStayWhereTheyAre sends all kinds of requests, including failing ones, with all
+// TestSecretsDoNotLeak sends all kinds of requests, including failing ones, with all
 // logs enabled, and then searches for secrets.
-func TestSecretsStayWhereTheyAre(t *testing.T) {
+func TestSecretsDoNotLeak(t *testing.T) {
 	t.Parallel()
 	traces := e2e.NewCollector(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutLimits, traces.Take, func(s *gateway.Settings, _ *consolesim.Server) {
@@ -40,7 +40,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 			r.post(`{"query":"{ viewer { name } }"}`, map[string]string{"Authorization": "Bearer " + secret})
 			r.post(`password=`+secret, map[string]string{"Content-Type": "text/plain"})
 			_, answered := w.Send(http.MethodGet, "/graphql?"+url.Values{"query": {"{ __typename }"}, "variables": {secret}, "access_token": {secret}}.Encode(), "", nil)
-			r.keep(answered)
+			r.record(answered)
 		}
 	}
 	for _, fault := range []consolesim.Fault{
@@ -56,24 +56,24 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	w.Sim.RevokeRefreshTokens()
 	r.ask(e2e.JoinQuery, e2e.Request{})
 
-	places := r.places()
+	outputs := r.outputs()
 	spans := traces.After(w)
-	places["traces"] = string(traces.Raw)
-	if logs := places["logs"]; len(places["answers"]) < 1<<19 || strings.Count(logs, "console call") < 100 || strings.Count(logs, "slow operation") < 20 || len(spans) < 200 {
-		t.Fatalf("not much of a run: answers of %d bytes, logs of %d, %d spans", len(places["answers"]), len(logs), len(spans))
+	outputs["traces"] = string(traces.Raw)
+	if logs := outputs["logs"]; len(outputs["answers"]) < 1<<19 || strings.Count(logs, "console call") < 100 || strings.Count(logs, "slow operation") < 20 || len(spans) < 200 {
+		t.Fatalf("not much of a run: answers of %d bytes, logs of %d, %d spans", len(outputs["answers"]), len(logs), len(spans))
 	}
 	secrets := d.Secrets()
 	if len(secrets) < 200 {
 		t.Fatalf("only %d secrets", len(secrets))
 	}
-	for _, leak := range leaks(places, secrets) {
+	for _, leak := range leaks(outputs, secrets) {
 		t.Errorf("a secret stands in %s", leak)
 	}
 }
 
-// TestConsoleThatRepeatsTheToken verifies that the caller's token is removed from quoted
+// TestConsoleEchoesToken verifies that the caller's token is removed from quoted
 // errors of the console.
-func TestConsoleThatRepeatsTheToken(t *testing.T) {
+func TestConsoleEchoesToken(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	header := w.TokenHeader("demo")

@@ -125,9 +125,9 @@ func TestSignInIsRefused(t *testing.T) {
 	})
 }
 
-// TestSessionOfSeveralCompanies verifies that a session starts although the viewer needs a
+// TestSessionWithSeveralCompanies verifies that a session starts although the viewer needs a
 // scope.
-func TestSessionOfSeveralCompanies(t *testing.T) {
+func TestSessionWithSeveralCompanies(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault)
 	a := w.Ask(e2e.SignInMutation, e2e.Request{Variables: e2e.Login(w.Sim.Data().Users()[0])})
@@ -137,9 +137,9 @@ func TestSessionOfSeveralCompanies(t *testing.T) {
 	}
 }
 
-// TestSignInAsSomebodyElse verifies that the payload of signIn is read as the new user, also
+// TestSignInAsOtherUser verifies that the payload of signIn is read as the new user, also
 // if the request has other credentials.
-func TestSignInAsSomebodyElse(t *testing.T) {
+func TestSignInAsOtherUser(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	solo := w.Sim.Data().SoloUser()
@@ -196,9 +196,9 @@ func TestSessionsAreShared(t *testing.T) {
 	}
 }
 
-// TestWhoHasSignedOutIsToldNothing verifies that an ended session gets no answer, not even the
+// TestSignedOutCallerGetsNoAnswer verifies that an ended session gets no answer, not even the
 // recorded result of an idempotency key.
-func TestWhoHasSignedOutIsToldNothing(t *testing.T) {
+func TestSignedOutCallerGetsNoAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
 	d := w.Sim.Data()
@@ -215,9 +215,9 @@ func TestWhoHasSignedOutIsToldNothing(t *testing.T) {
 	}
 }
 
-// TestSessionsAreOfOneConsole uses a gateway of another console with the same store and keys.
+// TestSessionsBelongToConsole uses a gateway of another console with the same store and keys.
 // It does not know the session, and sends no token.
-func TestSessionsAreOfOneConsole(t *testing.T) {
+func TestSessionsBelongToConsole(t *testing.T) {
 	t.Parallel()
 	sim, err := consolesim.Start(t.Context(), consolesim.Options{})
 	if err != nil {

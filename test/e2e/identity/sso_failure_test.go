@@ -18,8 +18,8 @@ func grantsFail(sim *consolesim.Server, f consolesim.Fault) (heal func()) {
 	return sim.Fail(func(r *http.Request) bool { return r.URL.Path == "/connect/token" }, f)
 }
 
-// ssoTroubles are answers to a grant that do not concern the user.
-func ssoTroubles() map[string]consolesim.Fault {
+// ssoFailures are answers to a grant that do not concern the user.
+func ssoFailures() map[string]consolesim.Fault {
 	text := func(status int, contentType, body string) consolesim.Fault {
 		return consolesim.Fault{Status: status, ContentType: contentType, Body: []byte(body)}
 	}
@@ -42,11 +42,11 @@ func ssoTroubles() map[string]consolesim.Fault {
 	}
 }
 
-// TestSessionsOutliveTroubleOfTheSSO verifies that sessions get UPSTREAM_UNAVAILABLE while the
+// TestSessionsSurviveSSOFailure verifies that sessions get UPSTREAM_UNAVAILABLE while the
 // SSO is down. They and their subscriptions continue when it is back.
-func TestSessionsOutliveTroubleOfTheSSO(t *testing.T) {
+func TestSessionsSurviveSSOFailure(t *testing.T) {
 	t.Parallel()
-	for name, fault := range ssoTroubles() {
+	for name, fault := range ssoFailures() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, e2e.WithoutAnonymous)
@@ -73,11 +73,11 @@ func TestSessionsOutliveTroubleOfTheSSO(t *testing.T) {
 				w.Sim.SetRobotStatus(d.RobotIDs(d.MainDepartmentID())[0], map[bool]string{true: "Busy", false: "Ready"}[refused%2 == 0])
 				refused++
 			}
-			told := make(chan e2e.Answer, 1)
-			go func() { told <- events.Next("1") }()
+			got := make(chan e2e.Answer, 1)
+			go func() { got <- events.Next("1") }()
 			for deadline := time.Now().Add(e2e.Timeout); ; stir() {
 				select {
-				case a := <-told:
+				case a := <-got:
 					if len(a.Errors) > 0 {
 						t.Errorf("the subscription is told %s", a.Body)
 					}
@@ -92,9 +92,9 @@ func TestSessionsOutliveTroubleOfTheSSO(t *testing.T) {
 	}
 }
 
-// TestSessionsOutliveReplicas verifies that a session continues after its replica was killed
+// TestSessionsSurviveReplicas verifies that a session continues after its replica was killed
 // during a refresh, and after a failed refresh at another replica.
-func TestSessionsOutliveReplicas(t *testing.T) {
+func TestSessionsSurviveReplicas(t *testing.T) {
 	t.Parallel()
 	sim := e2e.NewSim(t, consolesim.Options{TokenLifetime: 2 * time.Second})
 	store := redistest.Start(t)
@@ -133,9 +133,9 @@ func TestSessionsOutliveReplicas(t *testing.T) {
 	}
 }
 
-// TestIdleSessionsOfRefusedTokens verifies that no idle session ends when the console refuses
+// TestIdleSessionsWithRefusedTokens verifies that no idle session ends when the console refuses
 // its token before the expiry. Each session is then loaded from Redis.
-func TestIdleSessionsOfRefusedTokens(t *testing.T) {
+func TestIdleSessionsWithRefusedTokens(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
@@ -167,9 +167,9 @@ func TestIdleSessionsOfRefusedTokens(t *testing.T) {
 	asking.Wait()
 }
 
-// TestALostGrantEndsTheSession loses the answer to a grant. The SSO then refuses the used
+// TestLostGrantEndsSession loses the answer to a grant. The SSO then refuses the used
 // refresh token.
-func TestALostGrantEndsTheSession(t *testing.T) {
+func TestLostGrantEndsSession(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, e2e.WithoutAnonymous)
 	session := e2e.Request{Header: w.SignIn(w.Sim.Data().SoloUser())}
@@ -180,9 +180,9 @@ func TestALostGrantEndsTheSession(t *testing.T) {
 	})
 }
 
-// TestMutationsOutliveForgottenTokens revokes the console's tokens before a mutation of a
+// TestMutationsSurviveEvictedTokens revokes the console's tokens before a mutation of a
 // session and of a service account. The mutation is executed once.
-func TestMutationsOutliveForgottenTokens(t *testing.T) {
+func TestMutationsSurviveEvictedTokens(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	d := w.Sim.Data()

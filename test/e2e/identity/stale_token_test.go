@@ -14,9 +14,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSignInBesideAStaleToken verifies that signIn works with every kind of rejected token,
+// TestSignInWithStaleToken verifies that signIn works with every kind of rejected token,
 // over POST and WebSocket, with and without verification. Other operations are refused.
-func TestSignInBesideAStaleToken(t *testing.T) {
+func TestSignInWithStaleToken(t *testing.T) {
 	t.Parallel()
 	for mode, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){
 		"verified": e2e.VerifyTokens, "verified, default account": func(s *gateway.Settings, sim *consolesim.Server) { e2e.VerifyTokens(s, sim); s.Anonymous = true },
@@ -73,9 +73,9 @@ func upgradedWith(w *e2e.World, header map[string]string) *e2e.Socket {
 	return s
 }
 
-// TestNothingElseBesideAStaleToken verifies that operations beside signIn are refused without
+// TestStaleTokenOnlySignsIn verifies that operations beside signIn are refused without
 // console calls. This also holds if anonymous callers act as the default account.
-func TestNothingElseBesideAStaleToken(t *testing.T) {
+func TestStaleTokenOnlySignsIn(t *testing.T) {
 	t.Parallel()
 	late := time.Duration(0)
 	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: time.Minute, Now: func() time.Time { return time.Now().Add(late) }}, e2e.VerifyTokens)
@@ -110,10 +110,10 @@ func TestNothingElseBesideAStaleToken(t *testing.T) {
 				t.Errorf("answered %d %s", a.Status, a.Body)
 			}
 			s.Subscribe(name, query)
-			told := s.Next(name)
+			got := s.Next(name)
 			s.Completed(name)
-			if len(told.Errors) != 1 || told.Errors[0].Message != a.Errors[0].Message || told.Errors[0].Extensions.Code != "UNAUTHENTICATED" || len(told.Data) > 0 && string(told.Data) != "null" {
-				t.Errorf("WebSocket: %s", told.Body)
+			if len(got.Errors) != 1 || got.Errors[0].Message != a.Errors[0].Message || got.Errors[0].Extensions.Code != "UNAUTHENTICATED" || len(got.Data) > 0 && string(got.Data) != "null" {
+				t.Errorf("WebSocket: %s", got.Body)
 			}
 		})
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestPayloadsOfWhatIsGone verifies that a payload's entity is null without an error if it no
+// TestPayloadsOfDeletedEntities verifies that a payload's entity is null without an error if it no
 // longer exists. A mutation of a missing entity fails.
-func TestPayloadsOfWhatIsGone(t *testing.T) {
+func TestPayloadsOfDeletedEntities(t *testing.T) {
 	t.Parallel()
 	data := e2e.AnyData(t)
 	main := data.MainDepartmentID()
@@ -57,9 +57,9 @@ func TestPayloadsOfWhatIsGone(t *testing.T) {
 	}
 }
 
-// TestEventsOfWhatLeadsNowhere verifies that an event's relation to a missing entity is null
+// TestEventsWithoutRelatedEntities verifies that an event's relation to a missing entity is null
 // without an error.
-func TestEventsOfWhatLeadsNowhere(t *testing.T) {
+func TestEventsWithoutRelatedEntities(t *testing.T) {
 	t.Parallel()
 	var from, to string
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.CacheForAnHour, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
@@ -92,8 +92,8 @@ func TestEventsOfWhatLeadsNowhere(t *testing.T) {
 	}
 }
 
-// TestRobotIDsOfOtherForms verifies that the ids of a workflow's robots may be unset, repeated and written in any form.
-func TestRobotIDsOfOtherForms(t *testing.T) {
+// TestRobotIDFormats verifies that the ids of a workflow's robots may be unset, repeated and written in any form.
+func TestRobotIDFormats(t *testing.T) {
 	t.Parallel()
 	data := e2e.AnyData(t)
 	robots := data.RobotIDs(data.MainDepartmentID())

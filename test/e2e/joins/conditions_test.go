@@ -16,9 +16,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestConditionsThatAreNull verifies that a null condition is the caller's error on all
+// TestNullConditions verifies that a null condition is the caller's error on all
 // transports. The validator accepts null for a variable with a default.
-func TestConditionsThatAreNull(t *testing.T) {
+func TestNullConditions(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	const variables = `{"x":null}`

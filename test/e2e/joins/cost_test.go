@@ -70,9 +70,9 @@ func TestCostTable(t *testing.T) {
 	}
 }
 
-// TestASlowListIsNotAskedPast verifies that look-ahead waits for a slow list of an earlier
+// TestLookAheadWaitsForSlowList verifies that look-ahead waits for a slow list of an earlier
 // level before it requests single entities that the list may contain.
-func TestASlowListIsNotAskedPast(t *testing.T) {
+func TestLookAheadWaitsForSlowList(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/queues") }, consolesim.Fault{Delay: 300 * time.Millisecond})()
@@ -137,9 +137,9 @@ func TestJoinIsThreeRoundsDeep(t *testing.T) {
 	}
 }
 
-// TestRobotsThatCannotBeHadAreListedTogether verifies that the robot lists of workflows are
+// TestUnavailableRobotsAreBatched verifies that the robot lists of workflows are
 // requested in one round if their robots are refused.
-func TestRobotsThatCannotBeHadAreListedTogether(t *testing.T) {
+func TestUnavailableRobotsAreBatched(t *testing.T) {
 	t.Parallel()
 	for name, query := range map[string]string{
 		"the last level": `{ workflows(first: 20) { nodes { robots { name } } } }`,
@@ -159,9 +159,9 @@ func TestRobotsThatCannotBeHadAreListedTogether(t *testing.T) {
 	}
 }
 
-// TestAConsoleInTroubleIsNotAskedMore verifies that robots are not requested in other ways
+// TestFailingConsoleGetsNoExtraCalls verifies that robots are not requested in other ways
 // after a failure that does not concern them.
-func TestAConsoleInTroubleIsNotAskedMore(t *testing.T) {
+func TestFailingConsoleGetsNoExtraCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	defer w.Sim.Fail(func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/openapi/robots") }, consolesim.Fault{Status: http.StatusServiceUnavailable})()
@@ -188,9 +188,9 @@ func TestTreeIsFourRoundsDeep(t *testing.T) {
 	})
 }
 
-// TestTreeCostsTheSameInACrowd sends the tree query alone, and then 64 times at once. Each
+// TestConcurrentTreesMakeSameCalls sends the tree query alone, and then 64 times at once. Each
 // request makes the same calls as alone.
-func TestTreeCostsTheSameInACrowd(t *testing.T) {
+func TestConcurrentTreesMakeSameCalls(t *testing.T) {
 	t.Parallel()
 	// A slow machine needs longer than the usual time for all requests.
 	w := e2e.NewWorld(t, consolesim.Options{Latency: 50 * time.Millisecond}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleTimeout = e2e.Timeout })
@@ -244,8 +244,8 @@ func TestWindowsAreExact(t *testing.T) {
 	}
 }
 
-// TestCursorsWalkTheWholeList follows endCursor from page to page.
-func TestCursorsWalkTheWholeList(t *testing.T) {
+// TestCursorsWalkList follows endCursor from page to page.
+func TestCursorsWalkList(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	all := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())

@@ -38,9 +38,9 @@ func renumber(v any) any {
 	return v
 }
 
-// TestDialectsAnswerTheSame sends the query of all types to consoles of every dialect and
+// TestDialectsReturnSameAnswers sends the query of all types to consoles of every dialect and
 // compares the answers.
-func TestDialectsAnswerTheSame(t *testing.T) {
+func TestDialectsReturnSameAnswers(t *testing.T) {
 	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
 	clock := func() time.Time { return noon } // a robot's status depends on time
@@ -101,9 +101,9 @@ func TestDialectsAnswerTheSame(t *testing.T) {
 	}
 }
 
-// TestUnknownEnumsLoseNothing compares the answers of a console with unknown enum values: all
+// TestUnknownEnumsKeepOtherValues compares the answers of a console with unknown enum values: all
 // other values are unchanged.
-func TestUnknownEnumsLoseNothing(t *testing.T) {
+func TestUnknownEnumsKeepOtherValues(t *testing.T) {
 	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
 	clock := func() time.Time { return noon }

@@ -92,7 +92,7 @@ func checkWalk(t *testing.T, a e2e.Answer, want []walkedCompany) {
 	}
 }
 
-func TestEveryDepartmentIsAskedInItsOwnScope(t *testing.T) {
+func TestDepartmentsAreReadInTheirScope(t *testing.T) {
 	t.Parallel()
 	for name, console := range map[string]consolesim.Options{
 		"plain":                    {},
@@ -118,7 +118,7 @@ func TestEveryDepartmentIsAskedInItsOwnScope(t *testing.T) {
 	}
 }
 
-func TestForbiddenDepartmentsLeaveTheOthersAlone(t *testing.T) {
+func TestForbiddenDepartmentsAffectNoOthers(t *testing.T) {
 	t.Parallel()
 	data := e2e.AnyData(t)
 	c := data.Companies()
@@ -152,7 +152,7 @@ func TestForbiddenDepartmentsLeaveTheOthersAlone(t *testing.T) {
 	})
 }
 
-func TestRestrictedUserSeesTwoDepartments(t *testing.T) {
+func TestRestrictedUserReadsTwoDepartments(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.NoDefault)
 	data := w.Sim.Data()

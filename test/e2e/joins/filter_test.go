@@ -12,9 +12,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestFiltersReachTheConsole verifies that every filter field of every list is sent under its
+// TestFiltersReachConsole verifies that every filter field of every list is sent under its
 // documented name, and that an absent field is not sent.
-func TestFiltersReachTheConsole(t *testing.T) {
+func TestFiltersReachConsole(t *testing.T) {
 	t.Parallel()
 	const text, guid, moment = "Ünïcode & 100% +? 流程", "0f0f0f0f-0000-4000-8000-0123456789ab", "2024-03-04T05:06:07.008Z"
 	entity := map[string]string{"name": text, "searchString": text, "associatedQueueId": guid, "packageId": guid, "packageVersionId": guid}

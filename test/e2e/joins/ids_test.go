@@ -45,9 +45,9 @@ func TestIDsSetting(t *testing.T) {
 	}
 }
 
-// TestAConsoleThatBeginsToIgnoreIDs simulates an update of the console, or a new proxy, after
+// TestConsoleStartsIgnoringIDs simulates an update of the console, or a new proxy, after
 // the gateway has detected support for Ids.
-func TestAConsoleThatBeginsToIgnoreIDs(t *testing.T) {
+func TestConsoleStartsIgnoringIDs(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"auto", "on"} {
 		t.Run(mode, func(t *testing.T) {
@@ -74,8 +74,8 @@ func TestAConsoleThatBeginsToIgnoreIDs(t *testing.T) {
 	}
 }
 
-// TestAnAnswerToIDsThatIsNotWhole removes an existing entity from the answer.
-func TestAnAnswerToIDsThatIsNotWhole(t *testing.T) {
+// TestPartialAnswerToIDs removes an existing entity from the answer.
+func TestPartialAnswerToIDs(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxy(t, func(r *http.Request) {
 		if q := r.URL.Query(); len(q["Ids"]) > 2 {
@@ -93,8 +93,8 @@ func TestAnAnswerToIDsThatIsNotWhole(t *testing.T) {
 	}
 }
 
-// TestAConsoleThatRefusesIDs uses the refusals of servers and proxies.
-func TestAConsoleThatRefusesIDs(t *testing.T) {
+// TestConsoleRefusesIDs uses the refusals of servers and proxies.
+func TestConsoleRefusesIDs(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
@@ -111,8 +111,8 @@ func TestAConsoleThatRefusesIDs(t *testing.T) {
 	}
 }
 
-// TestIDsInOtherLetters verifies that GUIDs are case-insensitive.
-func TestIDsInOtherLetters(t *testing.T) {
+// TestIDsInUpperCase verifies that GUIDs are case-insensitive.
+func TestIDsInUpperCase(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 		if r.URL.Path != "/openapi/workflows" && !strings.HasPrefix(r.URL.Path, "/openapi/companies") {
@@ -136,8 +136,8 @@ func TestIDsInOtherLetters(t *testing.T) {
 	}
 }
 
-// TestPagesOfOne uses a console with a page size of one.
-func TestPagesOfOne(t *testing.T) {
+// TestSingleEntityPages uses a console with a page size of one.
+func TestSingleEntityPages(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 1})
 	for range 2 {
@@ -148,8 +148,8 @@ func TestPagesOfOne(t *testing.T) {
 	}
 }
 
-// TestAListThatShrinksWhileItIsRead removes an entity from its page.
-func TestAListThatShrinksWhileItIsRead(t *testing.T) {
+// TestShrinkingList removes an entity from its page.
+func TestShrinkingList(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 		if r.URL.Path != "/openapi/queues" {
@@ -175,10 +175,10 @@ func TestAListThatShrinksWhileItIsRead(t *testing.T) {
 	}
 }
 
-// TestIgnoredIDsAreLearnedForGood verifies that no later operation uses Ids after the console
+// TestIgnoredIDsAreRemembered verifies that no later operation uses Ids after the console
 // has ignored it. The whole list of a small department can equal the requested ids, which
 // proves no support. The order of the departments' answers does not matter.
-func TestIgnoredIDsAreLearnedForGood(t *testing.T) {
+func TestIgnoredIDsAreRemembered(t *testing.T) {
 	t.Parallel()
 	const query = `{ companies { departments { workflows(first: 50) { nodes { queue { name } robots { name } } } } } }`
 	for range 4 {
@@ -198,9 +198,9 @@ func TestIgnoredIDsAreLearnedForGood(t *testing.T) {
 	}
 }
 
-// TestFirstQuestionOfSeveralChunks verifies that the first request with Ids does not change
+// TestFirstRequestInChunks verifies that the first request with Ids does not change
 // the following ones.
-func TestFirstQuestionOfSeveralChunks(t *testing.T) {
+func TestFirstRequestInChunks(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 20})
 	ids := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[:45]

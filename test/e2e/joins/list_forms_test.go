@@ -15,8 +15,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestListsWithoutACount verifies that lists without a count are read to their end.
-func TestListsWithoutACount(t *testing.T) {
+// TestListsWithoutCount verifies that lists without a count are read to their end.
+func TestListsWithoutCount(t *testing.T) {
 	t.Parallel()
 	count := regexp.MustCompile(`"count":\d+,?`)
 	for _, clamp := range []int{20, 500} {
@@ -42,9 +42,9 @@ func TestListsWithoutACount(t *testing.T) {
 	}
 }
 
-// TestListsWithoutACountOrPages verifies that a list without count and pages is read with one
+// TestListsWithoutCountOrPages verifies that a list without count and pages is read with one
 // extra call, and no entity is repeated.
-func TestListsWithoutACountOrPages(t *testing.T) {
+func TestListsWithoutCountOrPages(t *testing.T) {
 	t.Parallel()
 	count := regexp.MustCompile(`"count":\d+,?`)
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxy(t, func(r *http.Request) {
@@ -72,8 +72,8 @@ func TestListsWithoutACountOrPages(t *testing.T) {
 	}
 }
 
-// TestNullsInAList verifies that nulls count as elements of a page.
-func TestNullsInAList(t *testing.T) {
+// TestNullsInList verifies that nulls count as elements of a page.
+func TestNullsInList(t *testing.T) {
 	t.Parallel()
 	for _, clamp := range []int{20, 500} {
 		t.Run(fmt.Sprint("pages of ", clamp), func(t *testing.T) {
@@ -117,8 +117,8 @@ func TestNullsInAList(t *testing.T) {
 	}
 }
 
-// TestAPageThatFails verifies that a failed page fails its whole list.
-func TestAPageThatFails(t *testing.T) {
+// TestFailedPage verifies that a failed page fails its whole list.
+func TestFailedPage(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 20})
 	w.Sim.Fail(func(r *http.Request) bool {
@@ -155,9 +155,9 @@ func nullAt(body, id string) string {
 	return body
 }
 
-// TestAnotherEntityIsNoAbsence verifies that an answer with another entity does not mean that
+// TestOtherEntityIsNotAbsence verifies that an answer with another entity does not mean that
 // the requested one is missing.
-func TestAnotherEntityIsNoAbsence(t *testing.T) {
+func TestOtherEntityIsNotAbsence(t *testing.T) {
 	t.Parallel()
 	for name, answered := range map[string]string{
 		"bare": `{"id":"` + e2e.UnknownID + `","name":"x"}`, "wrapped": `{"count":1,"list":[{"id":"` + e2e.UnknownID + `","name":"x"}]}`,

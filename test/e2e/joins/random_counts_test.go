@@ -19,23 +19,23 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// oddList is a list of workflows with configurable pages and count.
-type oddList struct {
+// irregularList is a list of workflows with configurable pages and count.
+type irregularList struct {
 	ids   []string
 	size  func(asked int) int          // page size for a requested size
 	count func(index, size int) string // the JSON of the count member, "" for none
 	calls atomic.Int64
 }
 
-func newOddList(n int) *oddList {
-	l := &oddList{ids: make([]string, n)}
+func newIrregularList(n int) *irregularList {
+	l := &irregularList{ids: make([]string, n)}
 	for i := range l.ids {
 		l.ids[i] = fmt.Sprintf("00000000-0000-4000-8000-%012d", i+1)
 	}
 	return l
 }
 
-func (l *oddList) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (l *irregularList) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.calls.Add(1)
 	asked, index := 20, 0
 	if s := r.URL.Query().Get("PageSize"); s != "" {
@@ -64,7 +64,7 @@ func (l *oddList) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // before replaces the simulator's list.
-func (l *oddList) before(t *testing.T) func(*gateway.Settings, *consolesim.Server) {
+func (l *irregularList) before(t *testing.T) func(*gateway.Settings, *consolesim.Server) {
 	return func(s *gateway.Settings, sim *consolesim.Server) {
 		target, err := url.Parse(sim.APIURL())
 		if err != nil {
@@ -87,7 +87,7 @@ func (l *oddList) before(t *testing.T) func(*gateway.Settings, *consolesim.Serve
 	}
 }
 
-type oddAnswer struct {
+type irregularAnswer struct {
 	Workflows struct {
 		TotalCount int
 		PageInfo   struct {
@@ -114,7 +114,7 @@ func TestRandomCounts(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	for i := range cases {
 		n := []int{0, 1, 2, 19, 20, 21, 27, 28, 54, 66, 100, 129, 281}[rnd.IntN(13)]
-		l := newOddList(n)
+		l := newIrregularList(n)
 		limit := []int{2, 5, 7, 10, 20, 27, 50, 100, 500}[rnd.IntN(9)]
 		always := rnd.IntN(3) == 0
 		pages := fmt.Sprint("at most ", limit)
@@ -187,7 +187,7 @@ func TestRandomCounts(t *testing.T) {
 					offset = rnd.IntN(n + 10)
 				}
 				l.calls.Store(0)
-				var got oddAnswer
+				var got irregularAnswer
 				w.Query(fmt.Sprintf(`{ workflows(first: %d, offset: %d) { totalCount pageInfo { hasNextPage hasPreviousPage endCursor } nodes { id } } }`, first, offset), &got)
 				calls := l.calls.Load()
 				done = append(done, fmt.Sprintf("%d+%d", offset, first))

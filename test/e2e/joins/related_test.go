@@ -16,8 +16,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestARelatedEntityThatFails makes all calls for one entity fail.
-func TestARelatedEntityThatFails(t *testing.T) {
+// TestFailedRelatedEntity makes all calls for one entity fail.
+func TestFailedRelatedEntity(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		status int
@@ -42,8 +42,8 @@ func TestARelatedEntityThatFails(t *testing.T) {
 	}
 }
 
-// TestAFailingListOfRelatedEntities verifies that the other relations are answered.
-func TestAFailingListOfRelatedEntities(t *testing.T) {
+// TestFailedRelatedList verifies that the other relations are answered.
+func TestFailedRelatedList(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{500, 503} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
@@ -59,9 +59,9 @@ func TestAFailingListOfRelatedEntities(t *testing.T) {
 	}
 }
 
-// TestARefusedListOfRelatedEntities verifies that single requests decide after a refused list. They would multiply the
+// TestRefusedRelatedList verifies that single requests decide after a refused list. They would multiply the
 // calls of a console that fails (500).
-func TestARefusedListOfRelatedEntities(t *testing.T) {
+func TestRefusedRelatedList(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{400, 403, 404} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
@@ -76,9 +76,9 @@ func TestARefusedListOfRelatedEntities(t *testing.T) {
 	}
 }
 
-// TestRelationsThatLeadNowhere changes ids in answers, since consoles do not delete entities
+// TestDanglingRelations changes ids in answers, since consoles do not delete entities
 // that are in use.
-func TestRelationsThatLeadNowhere(t *testing.T) {
+func TestDanglingRelations(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		field string
@@ -110,8 +110,8 @@ func TestRelationsThatLeadNowhere(t *testing.T) {
 	}
 }
 
-// TestOtherRelationsThatLeadNowhere verifies that they are null without an error.
-func TestOtherRelationsThatLeadNowhere(t *testing.T) {
+// TestOtherDanglingRelations verifies that they are null without an error.
+func TestOtherDanglingRelations(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		path, id, query, field string
@@ -145,9 +145,9 @@ func TestOtherRelationsThatLeadNowhere(t *testing.T) {
 	}
 }
 
-// TestARobotThatDoesNotExist verifies that a missing robot is omitted, without a call for the
+// TestMissingRobot verifies that a missing robot is omitted, without a call for the
 // list of robots.
-func TestARobotThatDoesNotExist(t *testing.T) {
+func TestMissingRobot(t *testing.T) {
 	t.Parallel()
 	for _, first := range []int{1, 2, 50} {
 		t.Run(fmt.Sprint("one in ", first), func(t *testing.T) {
@@ -177,9 +177,9 @@ func TestARobotThatDoesNotExist(t *testing.T) {
 	}
 }
 
-// TestNoWordOfAbsence uses answers that do not prove that an entity is missing. Each is an
+// TestUnprovenAbsence uses answers that do not prove that an entity is missing. Each is an
 // error at the relation, and the siblings are answered.
-func TestNoWordOfAbsence(t *testing.T) {
+func TestUnprovenAbsence(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		fault consolesim.Fault
@@ -203,9 +203,9 @@ func TestNoWordOfAbsence(t *testing.T) {
 	}
 }
 
-// TestNoWordOfAbsenceInATree verifies that a department counts as missing only if the tree was
+// TestUnprovenAbsenceInTree verifies that a department counts as missing only if the tree was
 // read.
-func TestNoWordOfAbsenceInATree(t *testing.T) {
+func TestUnprovenAbsenceInTree(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ path, query, at string }{
 		"a relation":          {"/openapi/departments/tree", `{ queues(first: 1) { nodes { name department { name } } } }`, "queues.nodes.0.department"},
@@ -231,7 +231,7 @@ func lastNull(data string) string {
 	return before[strings.LastIndexByte(before, '"')+1:]
 }
 
-func TestNoneByThisIDIsNoError(t *testing.T) {
+func TestMissingEntityIsNoError(t *testing.T) {
 	t.Parallel()
 	for name, console := range map[string]consolesim.Options{"plain": {}, "wrapped": {Dialect: consolesim.Dialect{WrapSingle: true}}, "without Ids": {NoIDs: true}} {
 		t.Run(name, func(t *testing.T) {

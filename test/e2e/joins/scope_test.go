@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-func TestScopeOfTheRequest(t *testing.T) { e2e.WithAndWithoutCache(t, scopeOfTheRequest) }
+func TestRequestScope(t *testing.T) { e2e.WithAndWithoutCache(t, scopeOfTheRequest) }
 
 func scopeOfTheRequest(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
 	w := e2e.NewWorld(t, consolesim.Options{}, caching)
@@ -59,7 +59,7 @@ func scopeOfTheRequest(t *testing.T, caching func(*gateway.Settings, *consolesim
 	})
 }
 
-func TestScopeWithoutADefault(t *testing.T) {
+func TestScopeWithoutDefault(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.NoDefault)
 	data := w.Sim.Data()
@@ -133,7 +133,7 @@ func TestScopeWithoutADefault(t *testing.T) {
 	})
 }
 
-func TestScopeHeadersThatAreNoGUID(t *testing.T) {
+func TestInvalidScopeHeaders(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, value := range map[string]string{

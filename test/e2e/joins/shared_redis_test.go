@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// sharing makes gateways use one Redis.
-func sharing(store *redistest.Server) func(*gateway.Settings, *consolesim.Server) {
+// withRedis makes gateways use one Redis.
+func withRedis(store *redistest.Server) func(*gateway.Settings, *consolesim.Server) {
 	return func(s *gateway.Settings, _ *consolesim.Server) { s.RedisURL = store.URL() }
 }
 
@@ -33,13 +33,13 @@ func otherSSO(sso *consolesim.Server) func(*gateway.Settings, *consolesim.Server
 	return func(s *gateway.Settings, _ *consolesim.Server) { s.SSOURL = sso.SSOURL() }
 }
 
-// TestKeysAreOfOneAccount verifies that gateways with a common Redis share idempotency keys
+// TestIdempotencyKeysBelongToAccount verifies that gateways with a common Redis share idempotency keys
 // only if the same user is behind an account's name.
-func TestKeysAreOfOneAccount(t *testing.T) {
+func TestIdempotencyKeysBelongToAccount(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
-	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store))
-	twin, other := w.SecondGateway(sharing(store)), w.SecondGateway(sharing(store), acting(w.Sim.Data().RestrictedUser()))
+	w := e2e.NewWorld(t, consolesim.Options{}, withRedis(store))
+	twin, other := w.SecondGateway(withRedis(store)), w.SecondGateway(withRedis(store), acting(w.Sim.Data().RestrictedUser()))
 	started := w.Ask(w.Execution("k"), e2e.Request{})
 	for name, tt := range map[string]struct {
 		of         *e2e.World
@@ -53,13 +53,13 @@ func TestKeysAreOfOneAccount(t *testing.T) {
 	}
 }
 
-// TestKeysAreOfOneConsole verifies that gateways of different consoles share no idempotency
+// TestIdempotencyKeysBelongToConsole verifies that gateways of different consoles share no idempotency
 // keys.
-func TestKeysAreOfOneConsole(t *testing.T) {
+func TestIdempotencyKeysBelongToConsole(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
-	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store))
-	other := w.SecondGateway(sharing(store), elsewhere(t))
+	w := e2e.NewWorld(t, consolesim.Options{}, withRedis(store))
+	other := w.SecondGateway(withRedis(store), elsewhere(t))
 	for of, g := range map[string]*e2e.World{"one": w, "the other": other} {
 		if n := w.CallsOf(func() { g.Query(w.Execution("k"), nil) }); n[e2e.Execute] != 1 {
 			t.Errorf("%s: %v", of, n)
@@ -67,13 +67,13 @@ func TestKeysAreOfOneConsole(t *testing.T) {
 	}
 }
 
-// TestKeysAreOfOneSSO verifies that users of different SSOs with the same id share no
+// TestIdempotencyKeysBelongToSSO verifies that users of different SSOs with the same id share no
 // idempotency keys.
-func TestKeysAreOfOneSSO(t *testing.T) {
+func TestIdempotencyKeysBelongToSSO(t *testing.T) {
 	t.Parallel()
 	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
-	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.VerifyTokens)
-	other := w.SecondGateway(sharing(store), e2e.VerifyTokens, otherSSO(sso))
+	w := e2e.NewWorld(t, consolesim.Options{}, withRedis(store), e2e.VerifyTokens)
+	other := w.SecondGateway(withRedis(store), e2e.VerifyTokens, otherSSO(sso))
 	username, _ := w.Sim.DefaultUser()
 	if a := w.Ask(w.Execution("k"), e2e.Request{Header: w.TokenHeader(username)}); len(a.Errors) > 0 {
 		t.Fatalf("%s", a.Body)
@@ -83,8 +83,8 @@ func TestKeysAreOfOneSSO(t *testing.T) {
 	}
 }
 
-// TestKeysAreOfOneScope verifies that the same key and input in another scope is an error.
-func TestKeysAreOfOneScope(t *testing.T) {
+// TestIdempotencyKeysBelongToScope verifies that the same key and input in another scope is an error.
+func TestIdempotencyKeysBelongToScope(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	d := w.Sim.Data()
@@ -105,9 +105,9 @@ func TestKeysAreOfOneScope(t *testing.T) {
 	}
 }
 
-// TestAnOddRefusalMayHideAnExecution verifies the outcome of a proxy's refusal after an
+// TestProxyRefusalHasUnknownOutcome verifies the outcome of a proxy's refusal after an
 // execution.
-func TestAnOddRefusalMayHideAnExecution(t *testing.T) {
+func TestProxyRefusalHasUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/execute") }, consolesim.Fault{Status: 499, After: true, Times: 1})()
@@ -121,17 +121,17 @@ func TestAnOddRefusalMayHideAnExecution(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestAnswersAreOfOneIdentity verifies that replicas with a common Redis share entries, and
+// TestAnswersBelongToIdentity verifies that replicas with a common Redis share entries, and
 // that gateways of another account, console or SSO do not.
-func TestAnswersAreOfOneIdentity(t *testing.T) {
+func TestAnswersBelongToIdentity(t *testing.T) {
 	t.Parallel()
 	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
-	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.WithCache, e2e.VerifyTokens)
-	twin := w.SecondGateway(sharing(store), e2e.WithCache, e2e.VerifyTokens)
+	w := e2e.NewWorld(t, consolesim.Options{}, withRedis(store), e2e.WithCache, e2e.VerifyTokens)
+	twin := w.SecondGateway(withRedis(store), e2e.WithCache, e2e.VerifyTokens)
 	others := map[string]*e2e.World{
-		"another account": w.SecondGateway(sharing(store), e2e.WithCache, e2e.VerifyTokens, acting(w.Sim.Data().RestrictedUser())),
-		"another console": w.SecondGateway(sharing(store), e2e.WithCache, e2e.VerifyTokens, elsewhere(t)),
-		"another SSO":     w.SecondGateway(sharing(store), e2e.WithCache, e2e.VerifyTokens, otherSSO(sso)),
+		"another account": w.SecondGateway(withRedis(store), e2e.WithCache, e2e.VerifyTokens, acting(w.Sim.Data().RestrictedUser())),
+		"another console": w.SecondGateway(withRedis(store), e2e.WithCache, e2e.VerifyTokens, elsewhere(t)),
+		"another SSO":     w.SecondGateway(withRedis(store), e2e.WithCache, e2e.VerifyTokens, otherSSO(sso)),
 	}
 	username, _ := w.Sim.DefaultUser()
 	for name, header := range map[string]map[string]string{"its account": nil, "a user": w.TokenHeader(username)} {

@@ -93,9 +93,9 @@ func TestAnswersAreBounded(t *testing.T) {
 	})
 }
 
-// TestAnswersUpToTheBound counts a query's values by hand. The query is answered with that
+// TestAnswersAtLimit counts a query's values by hand. The query is answered with that
 // bound, and refused with a bound of one less.
-func TestAnswersUpToTheBound(t *testing.T) {
+func TestAnswersAtLimit(t *testing.T) {
 	t.Parallel()
 	const query = `{ queues(first: 3) { totalCount nodes { id tags } } }`
 	free := e2e.NewWorld(t, consolesim.Options{}).Ask(query, e2e.Request{})
@@ -123,9 +123,9 @@ func TestAnswersUpToTheBound(t *testing.T) {
 	}
 }
 
-// TestLargeAnswersAreWhole verifies that an answer of several pieces equals one in a single
+// TestLargeAnswersAreComplete verifies that an answer of several pieces equals one in a single
 // piece.
-func TestLargeAnswersAreWhole(t *testing.T) {
+func TestLargeAnswersAreComplete(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	a := w.Ask(`{ workflows(first: 100) { nodes { `+aliased(480, 100, "id")+` } } }`, e2e.Request{})
@@ -145,9 +145,9 @@ func TestLargeAnswersAreWhole(t *testing.T) {
 	}
 }
 
-// TestMutationsOfLargePayloads verifies that all mutations are executed, and that the answer
+// TestMutationsWithLargePayloads verifies that all mutations are executed, and that the answer
 // says so.
-func TestMutationsOfLargePayloads(t *testing.T) {
+func TestMutationsWithLargePayloads(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, answerOf(200, 1<<20))
 	ids := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())

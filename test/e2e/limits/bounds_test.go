@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestDearDocuments verifies that expensive documents are refused before their validation.
-func TestDearDocuments(t *testing.T) {
+// TestExpensiveDocuments verifies that expensive documents are refused before their validation.
+func TestExpensiveDocuments(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	var fields, named strings.Builder
@@ -62,9 +62,9 @@ func TestErrorsOfDocumentsAreBounded(t *testing.T) {
 	}
 }
 
-// TestOperationsOfAConnection verifies that a connection with a thousand operations gets an
+// TestConnectionOperations verifies that a connection with a thousand operations gets an
 // error for the next one, and stays open.
-func TestOperationsOfAConnection(t *testing.T) {
+func TestConnectionOperations(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	s := w.Socket(nil)

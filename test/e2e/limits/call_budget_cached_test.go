@@ -11,11 +11,11 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestCachedReadsAreNoCalls verifies that cached reads do not use the budget, and that the
+// TestCachedReadsAreNotCounted verifies that cached reads do not use the budget, and that the
 // missing ones are counted before any is sent.
-func TestCachedReadsAreNoCalls(t *testing.T) {
+func TestCachedReadsAreNotCounted(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, e2e.Budget(60))
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, e2e.MaxConsoleCalls(60))
 	cacheCounts(w, 280, 60)
 	w.Query(`{ `+countQueryFrom(0, 280)+`}`, nil)
 	w.CheckNoCalls()
@@ -43,15 +43,15 @@ func TestCachedReadsAreNoCalls(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestCallsOfUploads verifies that an upload by the channel makes three calls, or none if the
+// TestUploadCalls verifies that an upload by the channel makes three calls, or none if the
 // budget is too small.
-func TestCallsOfUploads(t *testing.T) {
+func TestUploadCalls(t *testing.T) {
 	t.Parallel()
 	for limit, want := range map[int]struct {
 		direct int64
 		calls  int
 	}{0: {1 << 20, 1}, 1: {1, 0}, 2: {1, 0}, 3: {1, 3}} {
-		w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(max(1, limit)), func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = want.direct })
+		w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(max(1, limit)), func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = want.direct })
 		file, _ := e2e.RandomFile(1000)
 		a, err := w.UploadChunked(e2e.SizedUploadQuery("1000"), file)
 		if err != nil {
@@ -74,7 +74,7 @@ func TestCallsOfUploads(t *testing.T) {
 // counts again.
 func TestRepeatedCallsAreCounted(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(1))
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(1))
 	defer w.Sim.Fail(e2e.ForPath("/openapi/queues"), consolesim.Fault{Status: http.StatusUnauthorized, Times: 1})()
 	a := w.Ask(`{ queues { totalCount } }`, e2e.Request{})
 	if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" || w.Calls()["GET /openapi/queues"] != 1 {

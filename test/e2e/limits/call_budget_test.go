@@ -14,7 +14,7 @@ import (
 // budget, and answers what was read before.
 func TestCallsAreBounded(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(60))
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(60))
 	all := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())
 	a := w.Ask(`{ queues(first: 500) { totalCount nodes { id `+e2e.CountQuery(12)+`} } robots(first: 1) { nodes { id } } }`, e2e.Request{})
 	if got := w.TotalCalls(); got > 60 {
@@ -50,9 +50,9 @@ func TestCallsAreBounded(t *testing.T) {
 	}
 }
 
-// TestCallsUpToTheBound verifies that an operation with exactly as many calls as permitted is
+// TestCallsAtLimit verifies that an operation with exactly as many calls as permitted is
 // answered completely.
-func TestCallsUpToTheBound(t *testing.T) {
+func TestCallsAtLimit(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		sim   consolesim.Options
@@ -69,9 +69,9 @@ func TestCallsUpToTheBound(t *testing.T) {
 			free := e2e.NewWorld(t, tt.sim)
 			whole := free.Ask(tt.query, e2e.Request{})
 			needed := free.TotalCalls()
-			w := e2e.NewWorld(t, tt.sim, e2e.Budget(needed))
+			w := e2e.NewWorld(t, tt.sim, e2e.MaxConsoleCalls(needed))
 			w.Query(tt.query, nil)
-			short := e2e.NewWorld(t, tt.sim, e2e.Budget(needed-1))
+			short := e2e.NewWorld(t, tt.sim, e2e.MaxConsoleCalls(needed-1))
 			a := short.Ask(tt.query, e2e.Request{})
 			// A page that was requested together with others may prove unnecessary. The answer
 			// is complete then.
@@ -87,25 +87,25 @@ func TestCallsUpToTheBound(t *testing.T) {
 	}
 }
 
-// TestALevelIsSentWholeOrNot verifies that look-ahead sends no call of a level that exceeds
+// TestLevelIsAllOrNothing verifies that look-ahead sends no call of a level that exceeds
 // the budget by one, and that no resolver sends one before it.
-func TestALevelIsSentWholeOrNot(t *testing.T) {
+func TestLevelIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	const query = `{ queues(first: 500) { nodes { a: workflows(first: 0) { totalCount } } } }`
 	free := e2e.NewWorld(t, consolesim.Options{})
 	free.Query(query, nil)
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(free.TotalCalls()-1))
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(free.TotalCalls()-1))
 	w.Ask(query, e2e.Request{})
 	if n := w.TotalCalls(); n != 1 {
 		t.Errorf("%d calls, want that of the queues", n)
 	}
 }
 
-// TestCallsOfAMutation verifies that writes and payloads share one budget. Writes beyond it do
+// TestMutationCalls verifies that writes and payloads share one budget. Writes beyond it do
 // not begin; payloads beyond it are null.
-func TestCallsOfAMutation(t *testing.T) {
+func TestMutationCalls(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(4))
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(4))
 	ids := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())
 	update := func(n int, fields string) string {
 		var b strings.Builder
@@ -129,10 +129,10 @@ func TestCallsOfAMutation(t *testing.T) {
 	}
 }
 
-// TestCallsOfEvents verifies that each event has its own budget.
-func TestCallsOfEvents(t *testing.T) {
+// TestEventCalls verifies that each event has its own budget.
+func TestEventCalls(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(3))
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.MaxConsoleCalls(3))
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.SetRobotStatus(robot, "Ready")
 	s := w.Socket(nil)

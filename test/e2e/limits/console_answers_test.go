@@ -13,10 +13,10 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestLargeConsoleAnswersDoNotExhaustTheMemory lets the console answer many different reads with a lot of data at once.
+// TestConsoleAnswerMemoryIsBounded lets the console answer many different reads with a lot of data at once.
 // The released binary is within its bound of memory at its default settings, and answers or refuses each read, while
 // another caller is answered.
-func TestLargeConsoleAnswersDoNotExhaustTheMemory(t *testing.T) {
+func TestConsoleAnswerMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	read := func(i int) string {
 		return graphqlBody(fmt.Sprintf(`{ workflows(first: 500, filter: {name: "large %d"}) { nodes { id description } } }`, i))

@@ -30,7 +30,7 @@ func graphqlBody(query string) string {
 }
 
 // attacks is the default number of concurrent requests.
-var attacks = flag.Int("attacks", 70, "how many requests that need much memory TestRequestsDoNotExhaustTheMemory sends at once")
+var attacks = flag.Int("attacks", 70, "how many requests that need much memory TestRequestMemoryIsBounded sends at once")
 
 // attack is a request that needs much memory. It is sent many times concurrently.
 type attack struct {
@@ -44,10 +44,10 @@ type attack struct {
 	right     func(e2e.Answer) bool
 }
 
-// TestRequestsDoNotExhaustTheMemory sends many concurrent requests that need much memory to
+// TestRequestMemoryIsBounded sends many concurrent requests that need much memory to
 // the released binary with a container's memory. The process survives, and meanwhile answers
 // another caller.
-func TestRequestsDoNotExhaustTheMemory(t *testing.T) {
+func TestRequestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	alias := strings.Repeat("n", 150_000)
 	rows := func(lists int, fields string) string {

@@ -47,8 +47,8 @@ func checkTimedOut(t *testing.T, a e2e.Answer, paths ...string) {
 	}
 }
 
-// TestQueryEndsAtItsTimeout: by every transport, what was read before is answered.
-func TestQueryEndsAtItsTimeout(t *testing.T) {
+// TestQueryTimeout: by every transport, what was read before is answered.
+func TestQueryTimeout(t *testing.T) {
 	e2e.WithAndWithoutCache(t, func(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
 		w := e2e.NewWorld(t, consolesim.Options{}, caching, withOperationTimeout)
 		hang(t, w, pathHas("/openapi/robots"))
@@ -93,8 +93,8 @@ func TestQueryEndsAtItsTimeout(t *testing.T) {
 	})
 }
 
-// TestWriteHasItsOwnTimeout: a write may take longer than the operation's timeout, which then bounds what the payload reads.
-func TestWriteHasItsOwnTimeout(t *testing.T) {
+// TestWriteTimeout: a write may take longer than the operation's timeout, which then bounds what the payload reads.
+func TestWriteTimeout(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, withOperationTimeout)
 	defer w.Sim.Fail(func(r *http.Request) bool { return r.Method == http.MethodPost }, consolesim.Fault{Delay: operationTimeout * 5 / 4})()
@@ -113,9 +113,9 @@ func TestWriteHasItsOwnTimeout(t *testing.T) {
 	}
 }
 
-// TestEventsHaveTheirOwnTimeout: a subscription outlives the timeout of its events, and an event lacks only what is missing
+// TestEventTimeout: a subscription outlives the timeout of its events, and an event lacks only what is missing
 // at its end.
-func TestEventsHaveTheirOwnTimeout(t *testing.T) {
+func TestEventTimeout(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), withOperationTimeout)
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -136,9 +136,9 @@ func TestEventsHaveTheirOwnTimeout(t *testing.T) {
 	}
 }
 
-// TestSharedLoadOutlivesItsFirstReader: a query that joined a load of an earlier one is answered, though the earlier one has
+// TestSharedLoadSurvivesFirstReader: a query that joined a load of an earlier one is answered, though the earlier one has
 // ended at its timeout.
-func TestSharedLoadOutlivesItsFirstReader(t *testing.T) {
+func TestSharedLoadSurvivesFirstReader(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, withOperationTimeout)
 	answered := make(chan struct{}) // the first query

@@ -12,10 +12,10 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestWaitingOperationsOfACallerAreBounded: while the console hangs, some operations of a caller are at the console and
+// TestCallerWaitersAreBounded: while the console hangs, some operations of a caller are at the console and
 // admission.MaxWaiting wait. Those beyond are told when to come again. All operations of another caller are answered
 // before a further call of the first one begins.
-func TestWaitingOperationsOfACallerAreBounded(t *testing.T) {
+func TestCallerWaitersAreBounded(t *testing.T) {
 	t.Parallel()
 	const places, perCaller, beyond, others = 4, 3, 10, 20
 	gate := make(chan struct{})

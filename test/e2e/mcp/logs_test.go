@@ -111,8 +111,8 @@ func TestRefusedMutations(t *testing.T) {
 	}
 }
 
-// TestClientThatLeaves verifies that the execution of a tool ends when its client leaves.
-func TestClientThatLeaves(t *testing.T) {
+// TestClientDisconnects verifies that the execution of a tool ends when its client leaves.
+func TestClientDisconnects(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, consolesim.Options{})
 	agent := f.agent(t, "all")
@@ -174,14 +174,14 @@ func TestSecrets(t *testing.T) {
 			}
 		}
 	}
-	places := map[string]string{"an answer": answers.String(), "a log": f.Logs.String(), "a metric": f.Metrics()}
-	if strings.Count(places["an answer"], `"isError":true`) < 20 || !strings.Contains(places["a log"], `"route":"/mcp"`) {
-		t.Fatalf("not much of a run: %.2000s", places["an answer"])
+	outputs := map[string]string{"an answer": answers.String(), "a log": f.Logs.String(), "a metric": f.Metrics()}
+	if strings.Count(outputs["an answer"], `"isError":true`) < 20 || !strings.Contains(outputs["a log"], `"route":"/mcp"`) {
+		t.Fatalf("not much of a run: %.2000s", outputs["an answer"])
 	}
-	for place, text := range places {
+	for output, text := range outputs {
 		for i, secret := range secrets {
 			if at := strings.Index(text, secret); at >= 0 {
-				t.Errorf("secret %d stands in %s: %.300s", i, place, text[max(0, at-200):])
+				t.Errorf("secret %d stands in %s: %.300s", i, output, text[max(0, at-200):])
 			}
 		}
 	}

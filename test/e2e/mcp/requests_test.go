@@ -129,8 +129,8 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestOff verifies that the endpoint does not exist unless it is turned on.
-func TestOff(t *testing.T) {
+// TestMCPOff verifies that the endpoint does not exist unless it is turned on.
+func TestMCPOff(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	if resp, text := w.Send(http.MethodPost, "/mcp", listTools, e2e.JSONBody); resp.StatusCode != http.StatusNotFound {

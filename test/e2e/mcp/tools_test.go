@@ -164,7 +164,7 @@ func TestPermissions(t *testing.T) {
 // TestBudgets verifies that a tool is bounded like a query, and that a long result is cut.
 func TestBudgets(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, consolesim.Options{}, e2e.Budget(4))
+	f := newFixture(t, consolesim.Options{}, e2e.MaxConsoleCalls(4))
 	if a := call(t, f.agent(t, "all"), "Costly", nil); !a.isError || !strings.Contains(string(a.Body), "QUERY_TOO_COMPLEX") || f.TotalCalls() > 4+1 {
 		t.Errorf("%d calls: %s", f.TotalCalls(), a.Body)
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestChangesWithAnEmptyAnswer verifies that a success without details is a success, and that
+// TestMutationsWithEmptyAnswer verifies that a success without details is a success, and that
 // the payload is read afterwards if needed.
-func TestChangesWithAnEmptyAnswer(t *testing.T) {
+func TestMutationsWithEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	data := w.Sim.Data()
@@ -47,9 +47,9 @@ func TestChangesWithAnEmptyAnswer(t *testing.T) {
 	}
 }
 
-// TestPackageChangedWithAnEmptyAnswer verifies that a package is read for its ETag before the
+// TestPackageUpdateWithEmptyAnswer verifies that a package is read for its ETag before the
 // change, and again only if the payload selects some of it.
-func TestPackageChangedWithAnEmptyAnswer(t *testing.T) {
+func TestPackageUpdateWithEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	w.AnswerEmpty(http.MethodPatch, "/packages/")
@@ -66,9 +66,9 @@ func TestPackageChangedWithAnEmptyAnswer(t *testing.T) {
 	}
 }
 
-// TestRelationsOfAChangeWithAnEmptyAnswer verifies that look-ahead covers the reads of the
+// TestRelationsAfterEmptyAnswer verifies that look-ahead covers the reads of the
 // payload.
-func TestRelationsOfAChangeWithAnEmptyAnswer(t *testing.T) {
+func TestRelationsAfterEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	w.AnswerEmpty(http.MethodPatch, "/queues/")
@@ -92,8 +92,8 @@ func TestRelationsOfAChangeWithAnEmptyAnswer(t *testing.T) {
 	w.CheckNoDuplicateCalls()
 }
 
-// TestUpgradeWithAnEmptyAnswer verifies that the counts of the payload are null.
-func TestUpgradeWithAnEmptyAnswer(t *testing.T) {
+// TestUpgradeWithEmptyAnswer verifies that the counts of the payload are null.
+func TestUpgradeWithEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	w.AnswerEmpty(http.MethodPost, "/batch/upgrade")
@@ -125,9 +125,9 @@ func TestScopeIsFoundOncePerOperation(t *testing.T) {
 	}
 }
 
-// TestQueueOfAnotherCompanyNeedsItsDepartment verifies that the department in scope is not
+// TestQueueOfOtherCompanyNeedsDepartment verifies that the department in scope is not
 // used for another company.
-func TestQueueOfAnotherCompanyNeedsItsDepartment(t *testing.T) {
+func TestQueueOfOtherCompanyNeedsDepartment(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	other := w.Sim.Data().Companies()[1].ID

@@ -123,9 +123,9 @@ func TestOneExecutionPerKey(t *testing.T) {
 	})
 }
 
-// TestStoppingWaitsForExecutions verifies that a shutdown waits for executions without
+// TestShutdownWaitsForExecutions verifies that a shutdown waits for executions without
 // callers, so that their keys have a result.
-func TestStoppingWaitsForExecutions(t *testing.T) {
+func TestShutdownWaitsForExecutions(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	arrived, held := make(chan struct{}), make(chan struct{})

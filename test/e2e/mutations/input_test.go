@@ -20,7 +20,7 @@ type wrongInput struct {
 	variables   map[string]any
 	code        string
 	argument    string // expected extensions.argument, if the code is BAD_USER_INPUT
-	says        string
+	message     string
 }
 
 // wrongInputs collects them.
@@ -103,9 +103,9 @@ func (w *wrongInputs) filters() {
 	w.bad("companies by a control character", `{ companies(name: "a\u0007") { name } }`, "name", "control", nil)
 }
 
-// TestInputIsCheckedBeforeTheConsoleIsAsked sends all kinds of invalid arguments in all
+// TestInputIsCheckedBeforeCalls sends all kinds of invalid arguments in all
 // places.
-func TestInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
+func TestInputIsCheckedBeforeCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	var tests wrongInputs
@@ -120,8 +120,8 @@ func TestInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
 				t.Fatalf("answered %s", a.Body)
 			}
 			e := a.Errors[0]
-			if e.Extensions.Code != tt.code || !strings.Contains(e.Message, tt.says) {
-				t.Errorf("want %s saying %q: %s", tt.code, tt.says, a.Body)
+			if e.Extensions.Code != tt.code || !strings.Contains(e.Message, tt.message) {
+				t.Errorf("want %s saying %q: %s", tt.code, tt.message, a.Body)
 			}
 			if tt.argument != "" {
 				if e.Extensions.Argument != tt.argument || !strings.HasPrefix(e.Message, tt.argument+": ") {
@@ -143,10 +143,10 @@ func TestInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
 	}
 }
 
-// TestABadArgumentIsARequestError verifies that there is one error with the argument's
+// TestBadArgumentIsRequestError verifies that there is one error with the argument's
 // location, and no data. The status is an error for clients that accept
 // application/graphql-response+json.
-func TestABadArgumentIsARequestError(t *testing.T) {
+func TestBadArgumentIsRequestError(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -177,8 +177,8 @@ func TestABadArgumentIsARequestError(t *testing.T) {
 	}
 }
 
-// TestRequestErrorsNameWhatIsWrong lists the errors with gqlgen's own texts.
-func TestRequestErrorsNameWhatIsWrong(t *testing.T) {
+// TestRequestErrorsNameArgument lists the errors with gqlgen's own texts.
+func TestRequestErrorsNameArgument(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const one, update = `query($n: Int) { queues(first: $n) { totalCount } }`, `mutation($i: UpdateQueueInput!) { updateQueue(input: $i) { queue { id } } }`
@@ -204,8 +204,8 @@ func TestRequestErrorsNameWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestNestedInputIsCheckedBeforeTheConsoleIsAsked verifies the same for nested fields.
-func TestNestedInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
+// TestNestedInputIsCheckedBeforeCalls verifies the same for nested fields.
+func TestNestedInputIsCheckedBeforeCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, query := range map[string]string{
@@ -280,9 +280,9 @@ func nullsOf(list string) map[string]any {
 	return nulls
 }
 
-// TestNullIDsInFiltersAreLeftOut sends null ids in variables within the filter, like a form
+// TestNullIDsInFiltersAreOmitted sends null ids in variables within the filter, like a form
 // with an empty field.
-func TestNullIDsInFiltersAreLeftOut(t *testing.T) {
+func TestNullIDsInFiltersAreOmitted(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, list := range []string{"queues", "robots", "workflows"} {
@@ -298,9 +298,9 @@ func TestNullIDsInFiltersAreLeftOut(t *testing.T) {
 	}
 }
 
-// TestFragmentsThatDouble sends fragments of which each spreads the next one twice, so that
+// TestDoublingFragments sends fragments of which each spreads the next one twice, so that
 // each line doubles the work. The document is refused before it is walked.
-func TestFragmentsThatDouble(t *testing.T) {
+func TestDoublingFragments(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
 	for name, leaf := range map[string]string{"of the root": "__typename", "with data": "workflows { nodes { name } }"} {

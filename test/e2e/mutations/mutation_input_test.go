@@ -12,9 +12,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestWhatIsLeftOutOfAnInputIsNotSent sends nested objects with some of their fields, in
+// TestOmittedInputIsNotSent sends nested objects with some of their fields, in
 // variables and in the document.
-func TestWhatIsLeftOutOfAnInputIsNotSent(t *testing.T) {
+func TestOmittedInputIsNotSent(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -129,9 +129,9 @@ func TestMutationInputIsCheckedFirst(t *testing.T) {
 	}
 }
 
-// TestOneBadInputStopsEveryMutation verifies that no mutation of an operation with an invalid
+// TestBadInputStopsAllMutations verifies that no mutation of an operation with an invalid
 // input is executed, neither before nor after it.
-func TestOneBadInputStopsEveryMutation(t *testing.T) {
+func TestBadInputStopsAllMutations(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -153,13 +153,13 @@ func TestOneBadInputStopsEveryMutation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w.Sim.ResetCounts()
 			a := w.Ask(fmt.Sprintf("mutation { a: %s b: %s c: %s }", good, tt.bad, good), e2e.Request{})
-			told := " (at b; nothing was asked)"
+			got := " (at b; nothing was asked)"
 			if tt.below {
-				told = " (at b.queue.robots; nothing was asked)"
+				got = " (at b.queue.robots; nothing was asked)"
 			}
 			e := w.OnlyError(a)
 			if e.Path != nil || a.Data != nil || e.Extensions.Code != "BAD_USER_INPUT" || e.Extensions.Argument != tt.place ||
-				!strings.HasPrefix(e.Message, tt.place+": ") || !strings.HasSuffix(e.Message, told) {
+				!strings.HasPrefix(e.Message, tt.place+": ") || !strings.HasSuffix(e.Message, got) {
 				t.Errorf("told %s", a.Body)
 			}
 			w.CheckNoCalls()

@@ -66,8 +66,8 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestOutcomeOfAMutationThatIsNotExecuted uses invalid variables.
-func TestOutcomeOfAMutationThatIsNotExecuted(t *testing.T) {
+// TestOutcomeOfUnexecutedMutation uses invalid variables.
+func TestOutcomeOfUnexecutedMutation(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const query = `mutation($input: ExecuteWorkflowInput!) { executeWorkflow(input: $input) { jobs { id } } }`
@@ -85,8 +85,8 @@ func TestOutcomeOfAMutationThatIsNotExecuted(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestOutcomeWithoutAConnection verifies that a call without a connection counts as not sent.
-func TestOutcomeWithoutAConnection(t *testing.T) {
+// TestOutcomeWithoutConnection verifies that a call without a connection counts as not sent.
+func TestOutcomeWithoutConnection(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleURL = "http://127.0.0.1:1" })
 	for range 2 { // a key does not record a call that was not sent
@@ -98,8 +98,8 @@ func TestOutcomeWithoutAConnection(t *testing.T) {
 	}
 }
 
-// TestOutcomesOfKeys verifies the outcome that a key records of its first call.
-func TestOutcomesOfKeys(t *testing.T) {
+// TestOutcomesWithIdempotencyKeys verifies the outcome that a key records of its first call.
+func TestOutcomesWithIdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	ids := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())
@@ -117,9 +117,9 @@ func TestOutcomesOfKeys(t *testing.T) {
 	w.WantOutcome(run(ids[0], strings.Repeat("k", 300)), "BAD_USER_INPUT", "NOT_SENT")
 }
 
-// TestOutcomeOfWhatFollows verifies that an unreadable payload does not undo the change, and
+// TestOutcomeOfLaterMutations verifies that an unreadable payload does not undo the change, and
 // that a failed read before the change means that nothing was sent.
-func TestOutcomeOfWhatFollows(t *testing.T) {
+func TestOutcomeOfLaterMutations(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	data := w.Sim.Data()
@@ -138,9 +138,9 @@ func TestOutcomeOfWhatFollows(t *testing.T) {
 	}
 }
 
-// TestCreationsThatTellLittle verifies that a created entity is read by its id. Without an id
+// TestCreationsWithShortAnswers verifies that a created entity is read by its id. Without an id
 // the error says that the console has created it.
-func TestCreationsThatTellLittle(t *testing.T) {
+func TestCreationsWithShortAnswers(t *testing.T) {
 	t.Parallel()
 	said := ""
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {

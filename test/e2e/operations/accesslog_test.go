@@ -157,8 +157,8 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
-// TestSharedExecutionsInTheAccessLog verifies that a request says whose execution it joined.
-func TestSharedExecutionsInTheAccessLog(t *testing.T) {
+// TestSharedExecutionsInAccessLog verifies that a request says whose execution it joined.
+func TestSharedExecutionsInAccessLog(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
 		s.Cache, s.CacheLife = "on", gateway.DurationsByKind{"queues": 0}

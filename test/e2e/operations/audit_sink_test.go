@@ -16,9 +16,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestAuditSinkThatStalls verifies that changes are made while nobody reads the audit log, that lost lines are counted,
+// TestStalledAuditSink verifies that changes are made while nobody reads the audit log, that lost lines are counted,
 // and that lines are written again afterwards.
-func TestAuditSinkThatStalls(t *testing.T) {
+func TestStalledAuditSink(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit.pipe")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
@@ -78,9 +78,9 @@ func TestAuditSinkThatStalls(t *testing.T) {
 	}
 }
 
-// TestAuditOfWebSockets verifies that the audit log and the metrics have WebSockets with refused credentials, and
+// TestWebSocketAudit verifies that the audit log and the metrics have WebSockets with refused credentials, and
 // operations with a key that was revoked.
-func TestAuditOfWebSockets(t *testing.T) {
+func TestWebSocketAudit(t *testing.T) {
 	t.Parallel()
 	k := &e2e.Keyring{T: t}
 	var path string
@@ -88,10 +88,10 @@ func TestAuditOfWebSockets(t *testing.T) {
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
 		k.Account("solo", sim.Data().SoloUser())
 		k.Key("stays", "solo", "")
-		kept := k.Keys
+		cached := k.Keys
 		header = k.Key("goes", "solo", "")
 		path = k.Write()
-		k.Keys = kept
+		k.Keys = cached
 		s.APIKeysFile, s.Anonymous = path, false
 	})
 	refused := func(n int) {

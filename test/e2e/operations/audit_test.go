@@ -138,8 +138,8 @@ func TestAuditLog(t *testing.T) {
 	}
 }
 
-// TestAuditOfFailures verifies outcomes and codes of mutations that fail.
-func TestAuditOfFailures(t *testing.T) {
+// TestFailureAudit verifies outcomes and codes of mutations that fail.
+func TestFailureAudit(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	queue := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -169,8 +169,8 @@ func TestAuditOfFailures(t *testing.T) {
 	}
 }
 
-// TestAuditOfClients verifies the address and the user agent, which are told only on request.
-func TestAuditOfClients(t *testing.T) {
+// TestClientAudit verifies the address and the user agent, which are told only on request.
+func TestClientAudit(t *testing.T) {
 	t.Parallel()
 	header := map[string]string{"User-Agent": "night-shift/1", "X-Forwarded-For": "198.51.100.1, 203.0.113.7, 127.0.0.9"}
 	for name, c := range map[string]struct {

@@ -17,7 +17,7 @@ import (
 // its replica is promoted. No execution starts twice, and no reader gets outdated data.
 func TestFailover(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(testing.TB) *redistest.Several{"Sentinel": redistest.StartSentinel, "Cluster": redistest.StartCluster} {
+	for name, start := range map[string]func(testing.TB) *redistest.Topology{"Sentinel": redistest.StartSentinel, "Cluster": redistest.StartCluster} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sim, err := consolesim.Start(context.Background(), consolesim.Options{})
@@ -31,12 +31,12 @@ func TestFailover(t *testing.T) {
 			}
 			u := sim.Data().SoloUser()
 			f.session = e2e.MergeHeaders(f.replicas[0].SignIn(u), e2e.ScopeHeader(u.CompanyIDs[0], ""))
-			f.goesOn()
+			f.waitForRecovery()
 			for i := range f.store.Masters { // each, since they have different keys
 				stop := f.executing()
 				f.store.FailOver(i)
 				stop()
-				f.goesOn()
+				f.waitForRecovery()
 			}
 			if n := sim.Counts()[e2e.Execute]; n > f.keys {
 				t.Errorf("%d executions for %d keys", n, f.keys)
@@ -49,7 +49,7 @@ func TestFailover(t *testing.T) {
 type failover struct {
 	t        *testing.T
 	sim      *consolesim.Server
-	store    *redistest.Several
+	store    *redistest.Topology
 	replicas []*e2e.Process
 	session  map[string]string
 	workflow string
@@ -57,8 +57,8 @@ type failover struct {
 	keys     int
 }
 
-// goesOn waits until everything works again, and reports failures.
-func (f *failover) goesOn() {
+// waitForRecovery waits until everything works again, and reports failures.
+func (f *failover) waitForRecovery() {
 	f.t.Helper()
 	for _, p := range f.replicas {
 		e2e.Await(f.t, "trust", func() bool { return p.Metric("consoleql_cache_trusted") == "1" })

@@ -58,8 +58,8 @@ func TestMetricsNameClients(t *testing.T) {
 	}
 }
 
-// TestMetricsOfAdmission verifies the metrics of refused calls, breakers and budgets.
-func TestMetricsOfAdmission(t *testing.T) {
+// TestAdmissionMetrics verifies the metrics of refused calls, breakers and budgets.
+func TestAdmissionMetrics(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.MaxConsoleCalls = 1 })
 	w.Ask(`{ queues { totalCount } robots { totalCount } }`, e2e.Request{})

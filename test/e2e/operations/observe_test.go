@@ -115,8 +115,8 @@ func TestOperationsAreCounted(t *testing.T) {
 	}
 }
 
-// TestCommandsOfRedisAreCounted verifies the metrics of Redis commands, including failed ones.
-func TestCommandsOfRedisAreCounted(t *testing.T) {
+// TestRedisCommandsAreCounted verifies the metrics of Redis commands, including failed ones.
+func TestRedisCommandsAreCounted(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.RedisURL, s.Cache = store.URL(), "on" })

@@ -55,16 +55,16 @@ func only(t *testing.T, all []*tracepb.Span, name string) *tracepb.Span {
 	return found[0]
 }
 
-// TestTracesOfAQuery verifies that the request, the operation and the console calls are in the
+// TestQueryTraces verifies that the request, the operation and the console calls are in the
 // trace of the caller and the console.
-func TestTracesOfAQuery(t *testing.T) {
+func TestQueryTraces(t *testing.T) {
 	t.Parallel()
 	for _, cache := range []string{"on", "off"} {
 		t.Run("cache "+cache, func(t *testing.T) {
 			c := e2e.NewCollector(t)
 			w := e2e.NewWorld(t, consolesim.Options{}, c.Take, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = cache })
-			var told []string
-			w.Sim.Fail(func(r *http.Request) bool { told = append(told, r.Header.Get("traceparent")); return false }, consolesim.Fault{})
+			var sent []string
+			w.Sim.Fail(func(r *http.Request) bool { sent = append(sent, r.Header.Get("traceparent")); return false }, consolesim.Fault{})
 			const trace, caller = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 			a := w.Ask(`query Wall { workflows(first: 3) { nodes { name package { name } queue { name } } } }`, e2e.Request{Header: map[string]string{
 				"traceparent": "00-" + trace + "-" + caller + "-01", "tracestate": "a=not-to-be-kept", "baggage": "b=not-to-be-kept",
@@ -97,16 +97,16 @@ func TestTracesOfAQuery(t *testing.T) {
 			if call.GetKind() != tracepb.Span_SPAN_KIND_CLIENT || attribute(call, "http.response.status_code") != "200" || attribute(call, "url.template") != "/openapi/workflows" {
 				t.Errorf("the call's span is %v", call)
 			}
-			if !slices.Contains(told, "00-"+trace+"-"+hex.EncodeToString(call.GetSpanId())+"-01") || slices.Contains(told, "") {
-				t.Errorf("the console was told %q", told)
+			if !slices.Contains(sent, "00-"+trace+"-"+hex.EncodeToString(call.GetSpanId())+"-01") || slices.Contains(sent, "") {
+				t.Errorf("the console was told %q", sent)
 			}
 		})
 	}
 }
 
-// TestTracesOfFailures verifies that spans show failures of the console, and whose fault they
+// TestFailureTraces verifies that spans show failures of the console, and whose fault they
 // are.
-func TestTracesOfFailures(t *testing.T) {
+func TestFailureTraces(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, c.Take)
@@ -130,9 +130,9 @@ func TestTracesOfFailures(t *testing.T) {
 	}
 }
 
-// TestTracesOfAWebSocket verifies that operations over a WebSocket have spans. The connection
+// TestWebSocketTraces verifies that operations over a WebSocket have spans. The connection
 // and its subscriptions, which share polls, have none.
-func TestTracesOfAWebSocket(t *testing.T) {
+func TestWebSocketTraces(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, c.Take)
@@ -152,16 +152,16 @@ func TestTracesOfAWebSocket(t *testing.T) {
 	}
 }
 
-// TestTracesStayOutOfUploads verifies that the storage gets only the headers of the upload's
+// TestUploadsCarryNoTraceHeaders verifies that the storage gets only the headers of the upload's
 // channel.
-func TestTracesStayOutOfUploads(t *testing.T) {
+func TestUploadsCarryNoTraceHeaders(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, c.Take, func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = 1 << 10 })
-	told, puts := "", 0
+	got, puts := "", 0
 	w.Sim.Fail(func(r *http.Request) bool {
 		if strings.HasPrefix(r.URL.Path, "/uploads/") {
-			told, puts = told+r.Header.Get("traceparent"), puts+1
+			got, puts = got+r.Header.Get("traceparent"), puts+1
 		}
 		return false
 	}, consolesim.Fault{})
@@ -171,16 +171,16 @@ func TestTracesStayOutOfUploads(t *testing.T) {
 	}
 	spans := c.After(w)
 	put := only(t, spans, "PUT storage")
-	if told != "" || puts != 1 {
-		t.Errorf("%d files were put, told %q", puts, told)
+	if got != "" || puts != 1 {
+		t.Errorf("%d files were put, told %q", puts, got)
 	}
 	if len(put.GetAttributes()) != 3 {
 		t.Errorf("the span of the file is %v", put)
 	}
 }
 
-// TestTracesOutlastADrain verifies that spans are sent after a drain that timed out.
-func TestTracesOutlastADrain(t *testing.T) {
+// TestTracesAreFlushedOnShutdown verifies that spans are sent after a drain that timed out.
+func TestTracesAreFlushedOnShutdown(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
 	sim := e2e.NewSim(t, consolesim.Options{})
@@ -207,8 +207,8 @@ func TestTracesOutlastADrain(t *testing.T) {
 	only(t, c.Spans, "GET /openapi/queues")
 }
 
-// TestCollectorIsAway verifies that requests and the shutdown succeed without the collector.
-func TestCollectorIsAway(t *testing.T) {
+// TestCollectorUnavailable verifies that requests and the shutdown succeed without the collector.
+func TestCollectorUnavailable(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.OTLPURL = "http://127.0.0.1:1" })
 	w.Query(e2e.ListQuery, nil)

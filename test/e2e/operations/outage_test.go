@@ -50,10 +50,10 @@ func bodyOf(r *http.Request) string {
 	return string(body)
 }
 
-// TestRedisIsAway stops Redis for ten seconds under load, then starts it empty. Tokens expire
+// TestRedisUnavailable stops Redis for ten seconds under load, then starts it empty. Tokens expire
 // meanwhile. Service accounts and callers' own tokens get no error, sessions recover or end,
 // and no caller acts as another.
-func TestRedisIsAway(t *testing.T) {
+func TestRedisUnavailable(t *testing.T) {
 	t.Parallel()
 	f := e2e.NewFleet(t, 2, consolesim.Options{TokenLifetime: 4 * time.Second})
 	solo, restricted := f.Sim.Data().SoloUser(), f.Sim.Data().RestrictedUser()
@@ -110,10 +110,10 @@ func TestRedisIsAway(t *testing.T) {
 	}
 }
 
-// TestKilledWithTheAnswer kills a gateway between the SSO's grant of a refresh and its
+// TestKillAfterConsoleAnswer kills a gateway between the SSO's grant of a refresh and its
 // storage. The service account logs in again at the next gateway, and the session ends.
 // Neither refresh token is used twice.
-func TestKilledWithTheAnswer(t *testing.T) {
+func TestKillAfterConsoleAnswer(t *testing.T) {
 	t.Parallel()
 	f := e2e.NewFleet(t, 2, consolesim.Options{TokenLifetime: 3 * time.Second})
 	solo := f.Sim.Data().SoloUser()
@@ -182,9 +182,9 @@ func TestKilledWithTheAnswer(t *testing.T) {
 	}
 }
 
-// TestAHangingSSOTakesNothingFromTheConsole verifies that callers with a console token do not
+// TestHangingSSOBlocksNoConsoleCall verifies that callers with a console token do not
 // need the SSO.
-func TestAHangingSSOTakesNothingFromTheConsole(t *testing.T) {
+func TestHangingSSOBlocksNoConsoleCall(t *testing.T) {
 	t.Parallel()
 	const places = 8
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {

@@ -53,9 +53,9 @@ func TestGatewaysDoNotShareLogs(t *testing.T) {
 	}
 }
 
-// TestNothingIsLoggedAfterTheEnd uses a gateway whose Redis, collector and console are
+// TestNoLogAfterShutdown uses a gateway whose Redis, collector and console are
 // unreachable.
-func TestNothingIsLoggedAfterTheEnd(t *testing.T) {
+func TestNoLogAfterShutdown(t *testing.T) {
 	t.Parallel()
 	for name, redisURL := range map[string]string{
 		"one server": "redis://127.0.0.1:1", "TLS": "rediss://127.0.0.1:1", "a host that does not exist": "redis://redis.invalid",

@@ -41,8 +41,8 @@ func readiness(t *testing.T, listener string) (int, edge.Readiness) {
 	return resp.StatusCode, state
 }
 
-// TestStateOfTheParts plays outages and compares /readyz and the log. An outage is one warning, its end is one line.
-func TestStateOfTheParts(t *testing.T) {
+// TestComponentStates plays outages and compares /readyz and the log. An outage is one warning, its end is one line.
+func TestComponentStates(t *testing.T) {
 	t.Parallel()
 	healthy := edge.Readiness{Status: edge.OK, Console: edge.OK, SSO: edge.OK, Redis: edge.OK, Accounts: edge.OK}
 	degraded := func(change func(*edge.Readiness)) edge.Readiness {
@@ -111,8 +111,8 @@ func equal(a, b edge.Readiness) bool {
 	return a.Status == b.Status && a.Console == b.Console && a.SSO == b.SSO && a.Redis == b.Redis && a.Accounts == b.Accounts && maps.Equal(a.Causes, b.Causes)
 }
 
-// TestRedisInTheState verifies that Redis fails the gateway until it has answered, and degrades it afterwards.
-func TestRedisInTheState(t *testing.T) {
+// TestRedisState verifies that Redis fails the gateway until it has answered, and degrades it afterwards.
+func TestRedisState(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
 	store.Stop()

@@ -14,9 +14,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestAPasswordThatChanges changes a password at the console. All replicas together try the
+// TestPasswordChange changes a password at the console. All replicas together try the
 // old one once, also after restarts. They use the new one as soon as the file contains it.
-func TestAPasswordThatChanges(t *testing.T) {
+func TestPasswordChange(t *testing.T) {
 	t.Parallel()
 	sim := e2e.NewSim(t, consolesim.Options{TokenLifetime: 2 * time.Second})
 	username, right := sim.DefaultUser()
@@ -64,8 +64,8 @@ func TestAPasswordThatChanges(t *testing.T) {
 	}
 }
 
-// TestHangupEndsNothing verifies that SIGHUP ends neither a gateway nor a simulated console.
-func TestHangupEndsNothing(t *testing.T) {
+// TestHangupEndsNoProcess verifies that SIGHUP ends neither a gateway nor a simulated console.
+func TestHangupEndsNoProcess(t *testing.T) {
 	t.Parallel()
 	sim := e2e.NewSim(t, consolesim.Options{})
 	p := e2e.NewProcess(t, sim, "")
@@ -79,9 +79,9 @@ func TestHangupEndsNothing(t *testing.T) {
 	}
 }
 
-// TestAPIKeysChange verifies that a new key works while the gateway runs, and that an invalid
+// TestAPIKeyReload verifies that a new key works while the gateway runs, and that an invalid
 // file changes nothing.
-func TestAPIKeysChange(t *testing.T) {
+func TestAPIKeyReload(t *testing.T) {
 	t.Parallel()
 	k := &e2e.Keyring{T: t}
 	var first map[string]string
@@ -119,9 +119,9 @@ func TestAPIKeysChange(t *testing.T) {
 	}
 }
 
-// TestTokenKeysChange verifies that the newest key encrypts new sessions and older keys open
+// TestTokenKeyReload verifies that the newest key encrypts new sessions and older keys open
 // existing ones, and that an invalid file changes nothing.
-func TestTokenKeysChange(t *testing.T) {
+func TestTokenKeyReload(t *testing.T) {
 	t.Parallel()
 	sim := e2e.NewSim(t, consolesim.Options{})
 	oldKey, newKey := strings.Repeat("11", 32), strings.Repeat("22", 32)

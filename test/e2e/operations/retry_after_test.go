@@ -76,8 +76,8 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	}
 }
 
-// TestStaleDataWhileTheConsoleAsksToWait verifies that stale answers are used meanwhile.
-func TestStaleDataWhileTheConsoleAsksToWait(t *testing.T) {
+// TestStaleDataDuringRetryAfter verifies that stale answers are used meanwhile.
+func TestStaleDataDuringRetryAfter(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = "on" })
 	w.Query(`{ robots { totalCount } }`, nil)
@@ -91,8 +91,8 @@ func TestStaleDataWhileTheConsoleAsksToWait(t *testing.T) {
 	}
 }
 
-// TestPollsWaitAsTheConsoleAsks verifies that polls wait and continue afterwards.
-func TestPollsWaitAsTheConsoleAsks(t *testing.T) {
+// TestPollsObeyRetryAfter verifies that polls wait and continue afterwards.
+func TestPollsObeyRetryAfter(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	s := w.Socket(nil)

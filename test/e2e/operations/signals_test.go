@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestASecondSignalEndsTheProcess sends a second signal while the process waits for requests.
-func TestASecondSignalEndsTheProcess(t *testing.T) {
+// TestSecondSignalEndsProcess sends a second signal while the process waits for requests.
+func TestSecondSignalEndsProcess(t *testing.T) {
 	t.Parallel()
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
 	if err != nil {
@@ -38,9 +38,9 @@ func TestASecondSignalEndsTheProcess(t *testing.T) {
 	}
 }
 
-// TestUnreadyBeforeItStops verifies that load balancers see the end of a replica while it
+// TestUnreadyBeforeShutdown verifies that load balancers see the end of a replica while it
 // still answers.
-func TestUnreadyBeforeItStops(t *testing.T) {
+func TestUnreadyBeforeShutdown(t *testing.T) {
 	t.Parallel()
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
 	if err != nil {

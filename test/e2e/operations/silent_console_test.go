@@ -9,9 +9,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSilentConnectionsOfTheConsole silences the pooled connections of an https console. New
+// TestSilentConsoleConnections silences the pooled connections of an https console. New
 // connections work, so that few queries fail before all succeed.
-func TestSilentConnectionsOfTheConsole(t *testing.T) {
+func TestSilentConsoleConnections(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		http2  bool

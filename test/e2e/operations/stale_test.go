@@ -10,9 +10,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestStaleAnswersSaySo: kept data that is served because the console fails, hangs or asks to wait is marked, and is
+// TestStaleAnswersAreMarked: kept data that is served because the console fails, hangs or asks to wait is marked, and is
 // neither kept nor given an ETag.
-func TestStaleAnswersSaySo(t *testing.T) {
+func TestStaleAnswersAreMarked(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		fault  consolesim.Fault

@@ -41,9 +41,9 @@ func check(t *testing.T, documents map[string]string, variables any, maxCalls in
 	}
 }
 
-// TestQuestionsWithinABudget bounds the calls of the questions, whose most expensive one asks 29 departments for five lists
+// TestQuestionCalls bounds the calls of the questions, whose most expensive one asks 29 departments for five lists
 // each.
-func TestQuestionsWithinABudget(t *testing.T) {
+func TestQuestionCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	documents := map[string]string{}
@@ -58,8 +58,8 @@ func TestQuestionsWithinABudget(t *testing.T) {
 	check(t, documents, nil, 160)
 }
 
-// TestDashboardWithinABudget bounds the calls of the documents of the example dashboard.
-func TestDashboardWithinABudget(t *testing.T) {
+// TestDashboardCalls bounds the calls of the documents of the example dashboard.
+func TestDashboardCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	d := w.Sim.Data()

@@ -244,10 +244,10 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// TestCountsWithinABudget verifies that a walk that the budget ends is told, with the console's count.
-func TestCountsWithinABudget(t *testing.T) {
+// TestCountCalls verifies that a walk that the budget ends is told, with the console's count.
+func TestCountCalls(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 10}, e2e.Budget(3))
+	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 10}, e2e.MaxConsoleCalls(3))
 	n := len(w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID()))
 	var got struct {
 		RobotCounts struct {
@@ -266,10 +266,10 @@ func TestCountsWithinABudget(t *testing.T) {
 	}
 }
 
-// TestRelationsWithinABudget verifies that what needs whole lists is refused if the budget ends the walk of one of them.
-func TestRelationsWithinABudget(t *testing.T) {
+// TestRelationCalls verifies that what needs whole lists is refused if the budget ends the walk of one of them.
+func TestRelationCalls(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 2}, e2e.Budget(60))
+	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 2}, e2e.MaxConsoleCalls(60))
 	d := w.Sim.Data()
 	robot := d.RobotIDs(d.MainDepartmentID())[0]
 	for name, query := range map[string]string{

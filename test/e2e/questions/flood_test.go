@@ -16,13 +16,13 @@ import (
 )
 
 var (
-	manyDepartments = flag.Int("departments", 29, "how many departments the console of TestQuestionsBesideAFlood has")
-	floodSize       = flag.Int("flood", 100, "how many operations the other caller of TestQuestionsBesideAFlood has under way")
+	manyDepartments = flag.Int("departments", 29, "how many departments the console of TestQuestionsUnderLoad has")
+	floodSize       = flag.Int("flood", 100, "how many operations the other caller of TestQuestionsUnderLoad has under way")
 )
 
-// TestQuestionsBesideAFlood asks the ten questions alone, and while another caller sends more operations than may wait.
+// TestQuestionsUnderLoad asks the ten questions alone, and while another caller sends more operations than may wait.
 // None is refused or comes too late.
-func TestQuestionsBesideAFlood(t *testing.T) {
+func TestQuestionsUnderLoad(t *testing.T) {
 	t.Parallel()
 	for name, console := range map[string]consolesim.Options{"with robots": {}, "without robots": {NoAssociatedRobotIDs: true}} {
 		t.Run(name, func(t *testing.T) { // not beside another flood

@@ -123,8 +123,8 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// TestNothingOfACompany verifies that lists of a company in which nothing can match cost no list.
-func TestNothingOfACompany(t *testing.T) {
+// TestEmptyCompanyLists verifies that lists of a company in which nothing can match cost no list.
+func TestEmptyCompanyLists(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, list := range map[string]string{
@@ -213,13 +213,13 @@ func TestBadListArguments(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, query := range map[string]string{
-		"an id":          `{ robots(filter: {ids: ["x"]}) { totalCount } }`,
-		"a status":       `{ robots(filter: {status: [UNKNOWN]}) { totalCount } }`,
-		"a field":        `{ robots(orderBy: {field: CREATED_AT}) { totalCount } }`,
-		"many ids":       `{ robots(filter: {ids: [` + strings.Repeat(`"`+e2e.UnknownID+`",`, 1001) + `]}) { totalCount } }`,
-		"a department":   `{ companies { robots(departmentIds: ["x"]) { totalCount } } }`,
-		"a long tag":     `{ workflows(filter: {tags: ["` + strings.Repeat("x", 1001) + `"]}) { totalCount } }`,
-		"a local moment": `{ workflows(filter: {triggeredBefore: "2026-01-01T00:00:00"}) { totalCount } }`,
+		"an id":        `{ robots(filter: {ids: ["x"]}) { totalCount } }`,
+		"a status":     `{ robots(filter: {status: [UNKNOWN]}) { totalCount } }`,
+		"a field":      `{ robots(orderBy: {field: CREATED_AT}) { totalCount } }`,
+		"many ids":     `{ robots(filter: {ids: [` + strings.Repeat(`"`+e2e.UnknownID+`",`, 1001) + `]}) { totalCount } }`,
+		"a department": `{ companies { robots(departmentIds: ["x"]) { totalCount } } }`,
+		"a long tag":   `{ workflows(filter: {tags: ["` + strings.Repeat("x", 1001) + `"]}) { totalCount } }`,
+		"a local time": `{ workflows(filter: {triggeredBefore: "2026-01-01T00:00:00"}) { totalCount } }`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.Sim.ResetCounts()

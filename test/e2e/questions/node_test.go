@@ -14,9 +14,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestNodesAreReadAgain verifies that `nodes` reads each of the seven types in one batch per type, in any scope of
+// TestNodesAreRefetched verifies that `nodes` reads each of the seven types in one batch per type, in any scope of
 // the request. The answer has the order of the argument.
-func TestNodesAreReadAgain(t *testing.T) {
+func TestNodesAreRefetched(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.NoDefault)
 	d := w.Sim.Data()
@@ -62,8 +62,8 @@ func TestNodesAreReadAgain(t *testing.T) {
 	w.CheckNoDuplicateCalls()
 }
 
-// TestNodesThatCannotBeHad verifies that a nodeId gives no right, and which errors a wrong one has.
-func TestNodesThatCannotBeHad(t *testing.T) {
+// TestUnavailableNodes verifies that a nodeId gives no right, and which errors a wrong one has.
+func TestUnavailableNodes(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	d := w.Sim.Data()
@@ -105,8 +105,8 @@ func TestNodesThatCannotBeHad(t *testing.T) {
 	}
 }
 
-// TestNodesOutsideTheScopesOfAKey verifies that objects of any type outside the scopes of an API key are refused.
-func TestNodesOutsideTheScopesOfAKey(t *testing.T) {
+// TestNodesOutsideKeyScopes verifies that objects of any type outside the scopes of an API key are refused.
+func TestNodesOutsideKeyScopes(t *testing.T) {
 	t.Parallel()
 	var key map[string]string
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {

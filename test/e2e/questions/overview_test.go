@@ -9,7 +9,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-var overviews = flag.Int("overviews", 6, "how often TestOverviewOfTheDashboard asks each console")
+var overviews = flag.Int("overviews", 6, "how often TestDashboardOverview asks each console")
 
 // overview returns the query of the dashboard's overview.
 func overview(t *testing.T) string {
@@ -25,9 +25,9 @@ func overview(t *testing.T) string {
 	return string(found[1])
 }
 
-// TestOverviewOfTheDashboard compares the calls of the dashboard's overview with the least number, again and again. Its
+// TestDashboardOverview compares the calls of the dashboard's overview with the least number, again and again. Its
 // ranges and walks of a list are of one level, so that the walk serves the ranges.
-func TestOverviewOfTheDashboard(t *testing.T) {
+func TestDashboardOverview(t *testing.T) {
 	t.Parallel()
 	query := overview(t)
 	for name, console := range dialects() {

@@ -103,9 +103,9 @@ func (q question) again(f facts) int {
 	return q.calls(f) - q.calls(answering)
 }
 
-// TestQuestionsAskedAgain verifies that an answer within the lifetimes of the caches costs no call. Only departments that
+// TestRepeatedQuestions verifies that an answer within the lifetimes of the caches costs no call. Only departments that
 // refuse are asked again, because refusals are not kept.
-func TestQuestionsAskedAgain(t *testing.T) {
+func TestRepeatedQuestions(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		console consolesim.Options

@@ -12,7 +12,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-func TestFaultsOfTheConsole(t *testing.T) {
+func TestConsoleFaults(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	slow := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleTimeout = 700 * time.Millisecond })
@@ -77,7 +77,7 @@ func TestFaultsOfTheConsole(t *testing.T) {
 	}
 }
 
-func TestPassingFaultsAreRetried(t *testing.T) {
+func TestTransientFaultsAreRetried(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, fault := range map[string]consolesim.Fault{
@@ -90,7 +90,7 @@ func TestPassingFaultsAreRetried(t *testing.T) {
 	}
 }
 
-func TestConsoleThatIsNotThere(t *testing.T) {
+func TestUnreachableConsole(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleURL = "http://127.0.0.1:1" })
 	a := w.Ask(`{ viewer { name } companies { name } }`, e2e.Request{})
@@ -109,7 +109,7 @@ func TestConsoleThatIsNotThere(t *testing.T) {
 	}
 }
 
-func TestCallerThatGoesAway(t *testing.T) {
+func TestCallerDisconnects(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{Latency: 100 * time.Millisecond})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)

@@ -12,9 +12,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestEmptyCredentialsAreNone verifies that an empty header, null or "" counts as absent, as
+// TestEmptyCredentialsAreIgnored verifies that an empty header, null or "" counts as absent, as
 // some clients send them. Other unusable credentials are refused.
-func TestEmptyCredentialsAreNone(t *testing.T) {
+func TestEmptyCredentialsAreIgnored(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const body = `{"query":"{ viewer { userName } }"}`
@@ -88,9 +88,9 @@ func TestEmptyCredentialsAreNone(t *testing.T) {
 	}
 }
 
-// TestTextsNameTheirCharset verifies that texts have a charset. Some clients assume Latin-1
+// TestTextsHaveCharset verifies that texts have a charset. Some clients assume Latin-1
 // without one.
-func TestTextsNameTheirCharset(t *testing.T) {
+func TestTextsHaveCharset(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	sse := map[string]string{"Accept": "text/event-stream"}

@@ -17,7 +17,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-func TestGetAndPostAnswerTheSame(t *testing.T) {
+func TestGetAndPostAnswersAreEqual(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const query = `query Some($n: Int) { queues(first: $n) { nodes { id name } } }`
@@ -37,9 +37,9 @@ func TestGetAndPostAnswerTheSame(t *testing.T) {
 	}
 }
 
-// TestRequestsThatAreNoOperation verifies that every refusal is a GraphQL error with a code,
+// TestInvalidOperations verifies that every refusal is a GraphQL error with a code,
 // and quotes nothing of the request.
-func TestRequestsThatAreNoOperation(t *testing.T) {
+func TestInvalidOperations(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const secret = "hunter2-secret"
@@ -107,7 +107,7 @@ func TestRequestsThatAreNoOperation(t *testing.T) {
 }
 
 // A request with an operation name or variables but no query gets an error about the query.
-func TestWithoutAQuery(t *testing.T) {
+func TestMissingQuery(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, body := range []string{`{}`, `{"query":""}`, `{"query":" \n"}`, `{"id":"4711"}`} {
@@ -117,7 +117,7 @@ func TestWithoutAQuery(t *testing.T) {
 	}
 }
 
-func TestOperationsOutOfBounds(t *testing.T) {
+func TestOperationsBeyondLimits(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	nested := func(n int) string {
@@ -175,8 +175,8 @@ func TestAutomaticPersistedQueries(t *testing.T) {
 	}
 }
 
-// TestOddRequests verifies the answers of unusual requests, with and without caches.
-func TestOddRequests(t *testing.T) {
+// TestMalformedRequests verifies the answers of unusual requests, with and without caches.
+func TestMalformedRequests(t *testing.T) {
 	t.Parallel()
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.WithCache, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
 		t.Run(name, func(t *testing.T) {
@@ -231,9 +231,9 @@ func TestOddRequests(t *testing.T) {
 	}
 }
 
-// TestReadyOnceRedisHasAnswered verifies that a gateway is not ready until it has reached
+// TestReadyAfterRedisAnswers verifies that a gateway is not ready until it has reached
 // Redis once. Afterwards it also serves without Redis.
-func TestReadyOnceRedisHasAnswered(t *testing.T) {
+func TestReadyAfterRedisAnswers(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
 	store.Stop()

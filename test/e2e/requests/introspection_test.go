@@ -17,8 +17,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestIntrospectionAndSDLTellTheSame compares both, including descriptions.
-func TestIntrospectionAndSDLTellTheSame(t *testing.T) {
+// TestIntrospectionMatchesSDL compares both, including descriptions.
+func TestIntrospectionMatchesSDL(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	resp, err := w.Http.Get(w.URL + "/schema.graphql")
@@ -56,10 +56,10 @@ func TestIntrospectionAndSDLTellTheSame(t *testing.T) {
 			written[name+"."+v.Name] = v.Description
 		}
 	}
-	told := make(map[string]string)
+	got := make(map[string]string)
 	undescribed := []string{}
 	note := func(name, text, description string) {
-		told[name] = text + description
+		got[name] = text + description
 		if strings.TrimSpace(description) == "" {
 			undescribed = append(undescribed, name)
 		}
@@ -83,21 +83,21 @@ func TestIntrospectionAndSDLTellTheSame(t *testing.T) {
 			note(name+"."+v.Name, "", v.Description)
 		}
 	}
-	if diff := cmp.Diff(written, told); diff != "" {
+	if diff := cmp.Diff(written, got); diff != "" {
 		t.Errorf("- SDL + introspection:\n%s", diff)
 	}
 	if len(undescribed) > 0 {
 		slices.Sort(undescribed)
 		t.Errorf("no description: %v", undescribed)
 	}
-	if len(told) < 400 {
-		t.Errorf("only %d things in the schema", len(told))
+	if len(got) < 400 {
+		t.Errorf("only %d names in the schema", len(got))
 	}
 }
 
-// TestIntrospectionAndSDLHaveTheSameDirectives compares directives, and the types of interfaces and
+// TestIntrospectionDirectivesMatchSDL compares directives, and the types of interfaces and
 // scalars.
-func TestIntrospectionAndSDLHaveTheSameDirectives(t *testing.T) {
+func TestIntrospectionDirectivesMatchSDL(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	_, sdl := w.Send(http.MethodGet, "/schema.graphql", "", nil)
@@ -130,7 +130,7 @@ func TestIntrospectionAndSDLHaveTheSameDirectives(t *testing.T) {
 			written[name] = append(written[name], by.Arguments.ForName("url").Value.Raw)
 		}
 	}
-	var told struct {
+	var sent struct {
 		Schema struct {
 			Types []struct {
 				Name           string
@@ -148,9 +148,9 @@ func TestIntrospectionAndSDLHaveTheSameDirectives(t *testing.T) {
 	w.Query(`{ __schema {
 		types { name specifiedByURL interfaces { name } possibleTypes { name } }
 		directives { name locations args { name defaultValue type { kind name ofType { kind name } } } }
-	} }`, &told)
+	} }`, &sent)
 	got := make(map[string][]string)
-	for _, d := range told.Schema.Directives {
+	for _, d := range sent.Schema.Directives {
 		got["@"+d.Name] = d.Locations
 		for _, a := range d.Args {
 			value := "<nil>"
@@ -160,7 +160,7 @@ func TestIntrospectionAndSDLHaveTheSameDirectives(t *testing.T) {
 			got["@"+d.Name] = append(got["@"+d.Name], a.Name+": "+a.Type.String()+" "+value)
 		}
 	}
-	for _, s := range told.Schema.Types {
+	for _, s := range sent.Schema.Types {
 		for _, i := range s.Interfaces {
 			got[s.Name] = append(got[s.Name], "implements "+i.Name)
 		}
@@ -185,16 +185,16 @@ func TestIntrospectionAndSDLHaveTheSameDirectives(t *testing.T) {
 func TestDeferIsUnknown(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
-	var told struct {
+	var got struct {
 		Schema struct {
 			Directives []struct{ Name string } `json:"directives"`
 		} `json:"__schema"`
 	}
-	w.Query(`{ __schema { directives { name } } }`, &told)
-	if len(told.Schema.Directives) == 0 {
+	w.Query(`{ __schema { directives { name } } }`, &got)
+	if len(got.Schema.Directives) == 0 {
 		t.Error("introspection lists no directives")
 	}
-	for _, d := range told.Schema.Directives {
+	for _, d := range got.Schema.Directives {
 		if d.Name == "defer" {
 			t.Error("introspection lists @defer")
 		}

@@ -9,9 +9,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestOneFailureCostsOneField queries every root list, the viewer and the companies, while one
+// TestFailureAffectsOneField queries every root list, the viewer and the companies, while one
 // console operation fails. Only that field is null, with one error at its path.
-func TestOneFailureCostsOneField(t *testing.T) {
+func TestFailureAffectsOneField(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const lists = `packages(first: 2) { nodes { id } } queues(first: 2) { nodes { id } } robots(first: 2) { nodes { id } }

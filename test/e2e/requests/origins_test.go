@@ -13,9 +13,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestForeignPagesChangeNothing sends a form from another origin, which browsers do without a
+// TestCrossOriginMutationsAreRejected sends a form from another origin, which browsers do without a
 // preflight, to a gateway for anonymous callers.
-func TestForeignPagesChangeNothing(t *testing.T) {
+func TestCrossOriginMutationsAreRejected(t *testing.T) {
 	t.Parallel()
 	const dashboards = "https://dashboards.example"
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.AllowedOrigins = []string{dashboards} })
@@ -96,9 +96,9 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 	_ = conn.CloseNow()
 }
 
-// TestNamesThatLeadHere verifies that other host names are refused for callers without
+// TestDNSRebinding verifies that other host names are refused for callers without
 // credentials.
-func TestNamesThatLeadHere(t *testing.T) {
+func TestDNSRebinding(t *testing.T) {
 	t.Parallel()
 	const named = "http://dashboards.example:8080"
 	for _, anonymous := range []bool{true, false} {
@@ -134,9 +134,9 @@ func TestNamesThatLeadHere(t *testing.T) {
 	}
 }
 
-// TestForeignPagesAskNothing verifies that a cross-origin GET by an image, a link or an
+// TestCrossOriginQueriesAreRejected verifies that a cross-origin GET by an image, a link or an
 // EventSource is refused unless the origin is allowed.
-func TestForeignPagesAskNothing(t *testing.T) {
+func TestCrossOriginQueriesAreRejected(t *testing.T) {
 	t.Parallel()
 	const dashboards = "https://dashboards.example"
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){
@@ -183,9 +183,9 @@ func TestForeignPagesAskNothing(t *testing.T) {
 	}
 }
 
-// TestHostsThatLeadHere simulates DNS rebinding: a page sends a GET to its own host without an
+// TestAllowedHosts simulates DNS rebinding: a page sends a GET to its own host without an
 // Origin, or with one that has no host.
-func TestHostsThatLeadHere(t *testing.T) {
+func TestAllowedHosts(t *testing.T) {
 	t.Parallel()
 	for _, anonymous := range []bool{true, false} {
 		w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
@@ -248,9 +248,9 @@ func TestHostsThatLeadHere(t *testing.T) {
 	}
 }
 
-// TestOriginsAreComparedAlike verifies that the same pages may send requests and open
+// TestOriginsAreNormalized verifies that the same pages may send requests and open
 // WebSockets.
-func TestOriginsAreComparedAlike(t *testing.T) {
+func TestOriginsAreNormalized(t *testing.T) {
 	t.Parallel()
 	allowed := []string{"http://[::1]:3000", "https://ok.example"}
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.AllowedOrigins = allowed })

@@ -12,9 +12,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestBodiesThatGoOn verifies that content behind the JSON is refused, and that no operation
+// TestEndlessBodies verifies that content behind the JSON is refused, and that no operation
 // is executed.
-func TestBodiesThatGoOn(t *testing.T) {
+func TestEndlessBodies(t *testing.T) {
 	t.Parallel()
 	for name, settings := range map[string]func(*gateway.Settings, *consolesim.Server){"cached": e2e.WithCache, "uncached": func(*gateway.Settings, *consolesim.Server) {}} {
 		w := e2e.NewWorld(t, consolesim.Options{}, settings)
@@ -32,9 +32,9 @@ func TestBodiesThatGoOn(t *testing.T) {
 	}
 }
 
-// TestArraysOfOperations verifies that an array of operations is answered by an array of as many
+// TestBatchesOfOperations verifies that an array of operations is answered by an array of as many
 // errors, and that none of the operations runs.
-func TestArraysOfOperations(t *testing.T) {
+func TestBatchesOfOperations(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	const operation = `{"query":"mutation { createQueue(input: {name: \"batch\"}) { queue { name } } }","variables":{"a":"hunter2"}}`
@@ -62,9 +62,9 @@ func TestArraysOfOperations(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestRefusalsAreOfTheMediaTypeAskedFor verifies that refusals have the accepted media type,
+// TestRefusalsHaveRequestedMediaType verifies that refusals have the accepted media type,
 // and no data.
-func TestRefusalsAreOfTheMediaTypeAskedFor(t *testing.T) {
+func TestRefusalsHaveRequestedMediaType(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	const query = `{"query":"{ __typename }"}`

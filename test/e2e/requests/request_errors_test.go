@@ -45,9 +45,9 @@ func TestManyBadArguments(t *testing.T) {
 	}
 }
 
-// TestRequestErrorsOverAWebSocket verifies that the error of an operation that was not
+// TestRequestErrorsOverWebSocket verifies that the error of an operation that was not
 // executed has no data.
-func TestRequestErrorsOverAWebSocket(t *testing.T) {
+func TestRequestErrorsOverWebSocket(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	s := w.Socket(nil)
@@ -66,8 +66,8 @@ func TestRequestErrorsOverAWebSocket(t *testing.T) {
 	}
 }
 
-// TestAFileWithoutAPlace verifies that the error contains the path.
-func TestAFileWithoutAPlace(t *testing.T) {
+// TestUnmappedFile verifies that the error contains the path.
+func TestUnmappedFile(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, path := range []string{"variables.other", "variables.file.x", `variables.a: "b", found c`} {

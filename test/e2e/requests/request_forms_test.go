@@ -11,9 +11,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestBodiesSayOnceWhatTheyAre verifies that two media types are refused, since proxies may
+// TestRepeatedBodyHeaders verifies that two media types are refused, since proxies may
 // choose the other one.
-func TestBodiesSayOnceWhatTheyAre(t *testing.T) {
+func TestRepeatedBodyHeaders(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const operation = `{"query":"{ __typename }"}`
@@ -71,8 +71,8 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	}
 }
 
-// TestMessagesSayOnceWhatTheyAre verifies that a message's members must not be repeated.
-func TestMessagesSayOnceWhatTheyAre(t *testing.T) {
+// TestRepeatedMessageMembers verifies that a message's members must not be repeated.
+func TestRepeatedMessageMembers(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, text := range []string{

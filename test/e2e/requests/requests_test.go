@@ -32,10 +32,10 @@ var transportsOfRequests = map[string]sentAs{
 		return quotedReason(sendGraphQL(w, "GET", "/graphql?query="+url.QueryEscape(requestedQuery)+"&variables="+url.QueryEscape(variables), "", nil))
 	},
 	"events by POST": func(w *e2e.World, variables string) string {
-		return saidByEvents(w.Send("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Accept": "text/event-stream"})))
+		return eventErrors(w.Send("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Accept": "text/event-stream"})))
 	},
 	"events by GET": func(w *e2e.World, variables string) string {
-		return saidByEvents(w.Send("GET", "/graphql?query="+url.QueryEscape(requestedQuery)+"&variables="+url.QueryEscape(variables), "", map[string]string{"Accept": "text/event-stream"}))
+		return eventErrors(w.Send("GET", "/graphql?query="+url.QueryEscape(requestedQuery)+"&variables="+url.QueryEscape(variables), "", map[string]string{"Accept": "text/event-stream"}))
 	},
 	"WebSocket": func(w *e2e.World, variables string) string {
 		s := w.Socket(nil)
@@ -86,7 +86,7 @@ func quotedReason(a e2e.Answer) string {
 	return ""
 }
 
-func saidByEvents(_ *http.Response, body []byte) string {
+func eventErrors(_ *http.Response, body []byte) string {
 	text := string(body)
 	if _, data, isEvent := strings.Cut(text, "event: next\ndata: "); isEvent {
 		text, _, _ = strings.Cut(data, "\n")
@@ -148,8 +148,8 @@ func TestRequestsByAllTransports(t *testing.T) {
 	}
 }
 
-// TestTextThatIsNotUTF8 verifies that it is refused everywhere.
-func TestTextThatIsNotUTF8(t *testing.T) {
+// TestInvalidUTF8 verifies that it is refused everywhere.
+func TestInvalidUTF8(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, text := range map[string]string{"GBK": "\xc4\xe3\xba\xc3", "Latin-1": "M\xfcller", "half of a character": "\xe4\xbd", "a raw surrogate": "\xed\xa0\x80"} {
@@ -190,8 +190,8 @@ func TestTextThatIsNotUTF8(t *testing.T) {
 	}
 }
 
-// TestPartsOfFormsAreUTF8 checks the bytes and the charset of operations and map.
-func TestPartsOfFormsAreUTF8(t *testing.T) {
+// TestFormPartsAreUTF8 checks the bytes and the charset of operations and map.
+func TestFormPartsAreUTF8(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const operations = `{"query":"mutation($file: Upload!) { uploadPackage(input: {file: $file}) { packageId } }","variables":{"file":null}}`
@@ -237,8 +237,8 @@ func TestPartsOfFormsAreUTF8(t *testing.T) {
 	}
 }
 
-// TestMarksBeforeMessages verifies that one byte order mark is skipped.
-func TestMarksBeforeMessages(t *testing.T) {
+// TestByteOrderMarks verifies that one byte order mark is skipped.
+func TestByteOrderMarks(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	s := w.Connect(nil)

@@ -9,9 +9,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestVariablesHaveTheirJSONKinds verifies the input coercion of scalars (GraphQL
+// TestVariableJSONTypes verifies the input coercion of scalars (GraphQL
 // specification, section 3.5).
-func TestVariablesHaveTheirJSONKinds(t *testing.T) {
+func TestVariableJSONTypes(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const (

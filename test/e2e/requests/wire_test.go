@@ -11,9 +11,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestPagesAreNoAnswers verifies that a proxy's answer neither means that an entity is
+// TestHTMLIsNoAnswer verifies that a proxy's answer neither means that an entity is
 // missing, nor that a change was made, nor ends stale data.
-func TestPagesAreNoAnswers(t *testing.T) {
+func TestHTMLIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	unavailable := map[string]bool{"UPSTREAM_UNAVAILABLE": true, "UPSTREAM_INVALID_RESPONSE": true}
 	for name, page := range e2e.Pages() {
@@ -44,9 +44,9 @@ func TestPagesAreNoAnswers(t *testing.T) {
 	}
 }
 
-// TestPagesTeachNothing verifies that a proxy's refusal of a batch says nothing about the
+// TestHTMLChangesNoCapabilities verifies that a proxy's refusal of a batch says nothing about the
 // console's support.
-func TestPagesTeachNothing(t *testing.T) {
+func TestHTMLChangesNoCapabilities(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	data := w.Sim.Data()
@@ -87,9 +87,9 @@ func TestReasonsReachCallers(t *testing.T) {
 	}
 }
 
-// TestFailuresOfTheConsoleStayInside verifies that internal details of a failed console are
+// TestConsoleFailureDetailsAreHidden verifies that internal details of a failed console are
 // only logged.
-func TestFailuresOfTheConsoleStayInside(t *testing.T) {
+func TestConsoleFailureDetailsAreHidden(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	w.Sim.Fail(nil, consolesim.Fault{Status: 500, Title: "An error occurred", Detail: "Server=db;Password=hunter2 at System.Data.Open()"})
@@ -120,9 +120,9 @@ func TestEmptyRefusals(t *testing.T) {
 	}
 }
 
-// TestGUIDsInWhateverForm verifies that ids without dashes, in braces or in upper case name
+// TestGUIDFormats verifies that ids without dashes, in braces or in upper case name
 // the same entity.
-func TestGUIDsInWhateverForm(t *testing.T) {
+func TestGUIDFormats(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{Dialect: consolesim.Dialect{GUIDs: consolesim.GUIDBraces}})
 	data := w.Sim.Data()
@@ -140,8 +140,8 @@ func TestGUIDsInWhateverForm(t *testing.T) {
 	}
 }
 
-// TestOneJobIsAListOfOne verifies that an answer with a single job is a started execution.
-func TestOneJobIsAListOfOne(t *testing.T) {
+// TestSingleJobBecomesList verifies that an answer with a single job is a started execution.
+func TestSingleJobBecomesList(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{Dialect: consolesim.Dialect{SingleExecute: true, ByteOrderMark: true}})
 	data := w.Sim.Data()

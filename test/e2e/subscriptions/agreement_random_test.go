@@ -34,42 +34,42 @@ type normalised struct {
 }
 
 // event applies an event of the subscription.
-func (c *normalised) event(id string, s state) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.known[id], c.byEvents[id] = s, s
-	c.events[id]++
+func (n *normalised) event(id string, s state) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.known[id], n.byEvents[id] = s, s
+	n.events[id]++
 }
 
 // Answered applies the answer to a query that was sent at the state told and events. An entity
 // with an event since then keeps the event's state: the order of two connections is unknown.
-func (c *normalised) Answered(t *testing.T, what string, nodes map[string]state, told map[string]state, events map[string]int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (n *normalised) Answered(t *testing.T, what string, nodes map[string]state, got map[string]state, events map[string]int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for id, s := range nodes {
-		if s.olderThan(told[id]) {
-			t.Errorf("%s answers %+v after an event of %+v", what, s, told[id])
+		if s.olderThan(got[id]) {
+			t.Errorf("%s answers %+v after an event of %+v", what, s, got[id])
 		}
-		if c.events[id] == events[id] {
-			c.known[id] = s
+		if n.events[id] == events[id] {
+			n.known[id] = s
 		}
 	}
 }
 
-func (c *normalised) now() (told map[string]state, events map[string]int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	told, events = make(map[string]state), make(map[string]int)
-	for id, s := range c.byEvents {
-		told[id], events[id] = s, c.events[id]
+func (n *normalised) now() (got map[string]state, events map[string]int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	got, events = make(map[string]state), make(map[string]int)
+	for id, s := range n.byEvents {
+		got[id], events[id] = s, n.events[id]
 	}
-	return told, events
+	return got, events
 }
 
-// TestSubscriptionsAndQueriesAgree runs subscriptions, queries, console changes and mutations
+// TestSubscriptionsMatchQueries runs subscriptions, queries, console changes and mutations
 // in random order through two replicas. No query returns data older than a previous event, and
 // finally the client's cache equals the console.
-func TestSubscriptionsAndQueriesAgree(t *testing.T) {
+func TestSubscriptionsMatchQueries(t *testing.T) {
 	t.Parallel()
 	sim, replicas := e2e.NewReplicas(t, 2, consolesim.Options{Latency: 2 * time.Millisecond}, "CONSOLEQL_POLL_INTERVAL=100ms")
 	for seed := range *agreementSeeds {
@@ -90,12 +90,12 @@ func playAgreement(t *testing.T, sim *consolesim.Server, replicas []*e2e.Process
 			fmt.Sprintf(`{ w: department(id: %q) { nodes: workflows(first: 90) { nodes { id triggeredCount description } } } }`, sim.Data().MainDepartmentID()),
 			fmt.Sprintf(`{ w: workflow(id: %q) { id triggeredCount description } }`, one),
 		}[random.IntN(4)]
-		told, events := client.now()
+		got, events := client.now()
 		a := p.Ask(q, e2e.Request{})
 		if len(a.Errors) > 0 {
 			t.Fatalf("%s", a.Body)
 		}
-		client.Answered(t, q, nodesOf(t, a, ids), told, events)
+		client.Answered(t, q, nodesOf(t, a, ids), got, events)
 	}
 	for range random.IntN(4) { // some data is cached before the subscription begins
 		read()
@@ -131,12 +131,12 @@ func playAgreement(t *testing.T, sim *consolesim.Server, replicas []*e2e.Process
 			sim.TouchWorkflow(id)
 		case 1:
 			w, _ := sim.Data().Workflow(id)
-			told, events := client.now()
+			got, events := client.now()
 			a := replicas[random.IntN(2)].Ask(fmt.Sprintf(`mutation { w: updateWorkflow(input: {id: %q, description: "v%d"}) { nodes: workflow { id triggeredCount description } } }`, id, versionIn(w.Description)+1), e2e.Request{})
 			if len(a.Errors) > 0 {
 				t.Fatalf("%s", a.Body)
 			}
-			client.Answered(t, "a mutation", nodesOf(t, a, ids), told, events)
+			client.Answered(t, "a mutation", nodesOf(t, a, ids), got, events)
 		case 2:
 			time.Sleep(time.Duration(random.IntN(60)) * time.Millisecond)
 		default:

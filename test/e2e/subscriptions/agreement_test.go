@@ -57,11 +57,11 @@ func TestQueriesAreNotOlderThanEvents(t *testing.T) {
 				}
 			}
 			sim.TouchWorkflow(id)
-			told := triggered(t, e.Answer(), id)
+			sent := triggered(t, e.Answer(), id)
 			for i, p := range replicas {
 				for name, q := range reads {
-					if got := triggered(t, p.Ask(q, e2e.Request{}), id); got < told {
-						t.Errorf("%s: replica %d answers %s with %d after the event of %d", field, i, name, got, told)
+					if got := triggered(t, p.Ask(q, e2e.Request{}), id); got < sent {
+						t.Errorf("%s: replica %d answers %s with %d after the event of %d", field, i, name, got, sent)
 					}
 				}
 			}
@@ -70,33 +70,33 @@ func TestQueriesAreNotOlderThanEvents(t *testing.T) {
 	}
 }
 
-// TestFirstLookEndsWhatItOutdates verifies that a subscriber that queries after the
+// TestFirstPollExpiresOlderEntries verifies that a subscriber that queries after the
 // subscription has begun misses nothing, although older data was cached.
-func TestFirstLookEndsWhatItOutdates(t *testing.T) {
+func TestFirstPollExpiresOlderEntries(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	for name, q := range workflowReads(w.Sim, id) {
-		kept := triggered(t, w.Ask(q, e2e.Request{}), id)
+		cached := triggered(t, w.Ask(q, e2e.Request{}), id)
 		if !w.Sim.TouchWorkflow(id) {
 			t.Fatal("no such workflow")
 		}
 		e := w.Events(http.MethodPost, fmt.Sprintf(`subscription { workflowEvents(ids: [%q], initial: true) { type workflow { id triggeredCount } } }`, id), nil)
 		a := e.Answer()
-		if told := triggered(t, a, id); told != kept+1 || !strings.Contains(string(a.Data), `"SNAPSHOT"`) {
+		if sent := triggered(t, a, id); sent != cached+1 || !strings.Contains(string(a.Data), `"SNAPSHOT"`) {
 			t.Errorf("%s: the snapshot is %s", name, a.Body)
 		}
-		if got := triggered(t, w.Ask(q, e2e.Request{}), id); got != kept+1 {
-			t.Errorf("%s answers %d after the first look saw %d", name, got, kept+1)
+		if got := triggered(t, w.Ask(q, e2e.Request{}), id); got != cached+1 {
+			t.Errorf("%s answers %d after the first look saw %d", name, got, cached+1)
 		}
 		e.Close()
 		e2e.Await(t, "the poll's end", func() bool { return w.Metric("consoleql_watched_things") == "0" })
 	}
 }
 
-// TestFirstLookEndsWhatReplicasKeep verifies that the first poll at one replica expires older
+// TestFirstPollExpiresReplicaEntries verifies that the first poll at one replica expires older
 // entries at all replicas.
-func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
+func TestFirstPollExpiresReplicaEntries(t *testing.T) {
 	t.Parallel()
 	sim, replicas := e2e.NewReplicas(t, 2, consolesim.Options{}, "CONSOLEQL_POLL_INTERVAL=200ms")
 	id := sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0]
@@ -106,10 +106,10 @@ func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
 		`workflowEvents(initial: true) { workflow { id triggeredCount } }`,
 		`workflowChanged(ids: [%q]) { id triggeredCount }`,
 	} {
-		kept := 0
+		cached := 0
 		for _, p := range replicas {
 			for _, q := range reads {
-				kept = max(kept, triggered(t, p.Ask(q, e2e.Request{}), id))
+				cached = max(cached, triggered(t, p.Ask(q, e2e.Request{}), id))
 			}
 		}
 		sim.TouchWorkflow(id)
@@ -127,7 +127,7 @@ func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
 		}
 		for i, p := range replicas {
 			for name, q := range reads {
-				if got := triggered(t, p.Ask(q, e2e.Request{}), id); got <= kept {
+				if got := triggered(t, p.Ask(q, e2e.Request{}), id); got <= cached {
 					t.Errorf("%s: replica %d answers %s with %d, as before the first look at replica %d", field, i, name, got, round%2)
 				}
 			}
@@ -137,9 +137,9 @@ func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
 	}
 }
 
-// TestLooksThatShowNothingNewEndNothing verifies that entries equal to a poll's result stay
+// TestUnchangedPollsExpireNothing verifies that entries equal to a poll's result stay
 // cached.
-func TestLooksThatShowNothingNewEndNothing(t *testing.T) {
+func TestUnchangedPollsExpireNothing(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -163,9 +163,9 @@ func TestLooksThatShowNothingNewEndNothing(t *testing.T) {
 	}
 }
 
-// TestRemovalsAreTold verifies events for removals by a 404 and by complete lists, and for
+// TestRemovalsSendEvents verifies events for removals by a 404 and by complete lists, and for
 // entities that return.
-func TestRemovalsAreTold(t *testing.T) {
+func TestRemovalsSendEvents(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
 	ids := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())
@@ -222,9 +222,9 @@ func TestRemovalsAreTold(t *testing.T) {
 	}
 }
 
-// TestChangesOfWhatIsNotSelectedAreQuiet verifies that only changes of selected fields cause
+// TestUnselectedChangesSendNoEvent verifies that only changes of selected fields cause
 // an event, and only one.
-func TestChangesOfWhatIsNotSelectedAreQuiet(t *testing.T) {
+func TestUnselectedChangesSendNoEvent(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -256,9 +256,9 @@ func TestChangesOfWhatIsNotSelectedAreQuiet(t *testing.T) {
 	}
 }
 
-// TestQueriesUnderWayAreNotOlderThanEvents verifies that a running query reads again what it
+// TestRunningQueriesAreNotOlderThanEvents verifies that a running query reads again what it
 // had read before a change whose event was sent meanwhile.
-func TestQueriesUnderWayAreNotOlderThanEvents(t *testing.T) {
+func TestRunningQueriesAreNotOlderThanEvents(t *testing.T) {
 	t.Parallel()
 	held, hold, release := make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
@@ -289,14 +289,14 @@ func TestQueriesUnderWayAreNotOlderThanEvents(t *testing.T) {
 		go func() { answers <- send(fmt.Sprintf(`{ workflows(first: 7%d) { nodes { id triggeredCount } } }`, i)) }()
 		<-held
 		w.Sim.TouchWorkflow(id)
-		told := triggered(t, e.Answer(), id)
-		if told != before+1 {
-			t.Errorf("told of %d after %d", told, before)
+		sent := triggered(t, e.Answer(), id)
+		if sent != before+1 {
+			t.Errorf("told of %d after %d", sent, before)
 		}
 		close(release)
-		if got := triggered(t, <-answers, id); got < told {
-			t.Errorf("a query answers %d after the event of %d", got, told)
+		if got := triggered(t, <-answers, id); got < sent {
+			t.Errorf("a query answers %d after the event of %d", got, sent)
 		}
-		before = told
+		before = sent
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestEventsOfDepartments follows the robots and workflows of a company's departments.
-func TestEventsOfDepartments(t *testing.T) {
+// TestDepartmentEvents follows the robots and workflows of a company's departments.
+func TestDepartmentEvents(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	d := w.Sim.Data()
@@ -72,25 +72,25 @@ func TestRobotCountsChanged(t *testing.T) {
 		}
 	}
 	s.Subscribe("c", fmt.Sprintf(`subscription { robotCountsChanged(companyId: %q) %s }`, company, selection))
-	told := e2e.Decode[counts](t, s.Next("c").Data)
+	got := e2e.Decode[counts](t, s.Next("c").Data)
 	w.Query(fmt.Sprintf(`{ company(id: %q) { robotCounts %s } }`, company, strings.Replace(selection, "asOf", "", 1)), &now)
 	queried := e2e.Decode[struct {
 		Total    int
 		ByStatus []struct{ Count int }
 	}](t, now.Company.RobotCounts)
-	if told.RobotCountsChanged.Total != queried.Total || told.RobotCountsChanged.ByStatus[1] != queried.ByStatus[1] || queried.ByStatus[1].Count != queried.Total {
-		t.Errorf("told %+v, queried %s", told, now.Company.RobotCounts)
+	if got.RobotCountsChanged.Total != queried.Total || got.RobotCountsChanged.ByStatus[1] != queried.ByStatus[1] || queried.ByStatus[1].Count != queried.Total {
+		t.Errorf("told %+v, queried %s", got, now.Company.RobotCounts)
 	}
 	for i, id := range robots[:2] { // two changes: no event in between
 		w.Sim.SetRobotStatus(id, "Busy")
-		if told := e2e.Decode[counts](t, s.Next("c").Data); told.RobotCountsChanged.ByStatus[2].Count != i+1 || told.RobotCountsChanged.Precision != "EXACT" || told.RobotCountsChanged.AsOf == "" {
-			t.Errorf("told %+v", told)
+		if got := e2e.Decode[counts](t, s.Next("c").Data); got.RobotCountsChanged.ByStatus[2].Count != i+1 || got.RobotCountsChanged.Precision != "EXACT" || got.RobotCountsChanged.AsOf == "" {
+			t.Errorf("told %+v", got)
 		}
 	}
 	one := w.Socket(nil)
 	one.Subscribe("o", `subscription { robotCountsChanged { total } }`)
-	if told := e2e.Decode[counts](t, one.Next("o").Data); told.RobotCountsChanged.Total != len(d.RobotIDs(d.MainDepartmentID())) {
-		t.Errorf("told %+v", told)
+	if got := e2e.Decode[counts](t, one.Next("o").Data); got.RobotCountsChanged.Total != len(d.RobotIDs(d.MainDepartmentID())) {
+		t.Errorf("told %+v", got)
 	}
 }
 

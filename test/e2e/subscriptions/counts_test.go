@@ -10,9 +10,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestCountsOfSilentRobotsAgree verifies that a query never counts fewer silent robots than an event that was sent before.
-// A robot falls silent by time alone: none of its fields changes.
-func TestCountsOfSilentRobotsAgree(t *testing.T) {
+// TestSilentRobotCountsMatchQueries verifies that a query never counts fewer silent robots than an event that was sent
+// before. A robot falls silent by time alone: none of its fields changes.
+func TestSilentRobotCountsMatchQueries(t *testing.T) {
 	t.Parallel()
 	began := time.Now().Truncate(time.Second)
 	var clock atomic.Int64 // seconds since then

@@ -12,9 +12,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestIdleSubscribersAreSmall verifies how many goroutines and bytes an idle subscriber costs the
-// released binary. With a large -crowd, it verifies the resident memory too.
-func TestIdleSubscribersAreSmall(t *testing.T) {
+// TestIdleSubscriberMemory verifies how many goroutines and bytes an idle subscriber costs the
+// released binary. With a large -clients, it verifies the resident memory too.
+func TestIdleSubscriberMemory(t *testing.T) {
 	t.Parallel()
 	const goroutines, bytes, resident, many = 1, 26 << 10, 40 << 10, 1000
 	subscribers := max(400, *e2e.Clients)

@@ -19,7 +19,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-var wide = flag.Int("departments", 25, "how many departments TestCompaniesOfManyDepartments follows; a round of polls takes a fifth of a second for each")
+var wide = flag.Int("departments", 25, "how many departments TestLargeCompanies follows; a round of polls takes a fifth of a second for each")
 
 // robotsEach is the number of robots of each department.
 const robotsEach = 20
@@ -99,9 +99,9 @@ func resident(t *testing.T, p *e2e.Process) float64 {
 	return n / 1024
 }
 
-// TestCompaniesOfManyDepartments bounds the calls and the memory of ten principals, each of which follows the robots and
+// TestLargeCompanies bounds the calls and the memory of ten principals, each of which follows the robots and
 // the counts of all departments of a company.
-func TestCompaniesOfManyDepartments(t *testing.T) {
+func TestLargeCompanies(t *testing.T) {
 	const principals, perSecond = 10, 5
 	sim := e2e.NewSim(t, consolesim.Options{})
 	target, err := url.Parse(sim.APIURL())

@@ -44,9 +44,9 @@ func accessLine(t *testing.T, w *e2e.World, parts ...string) string {
 	return found[0]
 }
 
-// TestRequestIDsOfWebSockets verifies that each operation has an id, which its errors tell, and a line in the access log
+// TestWebSocketRequestIDs verifies that each operation has an id, which its errors tell, and a line in the access log
 // at its end.
-func TestRequestIDsOfWebSockets(t *testing.T) {
+func TestWebSocketRequestIDs(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	s := w.Socket(nil)
@@ -87,8 +87,8 @@ func TestRequestIDsOfWebSockets(t *testing.T) {
 	accessLine(t, w, `"status":101`, `"route":"/graphql"`)
 }
 
-// TestRequestIDsOfEvents verifies the same for Server-Sent Events, whose operation is the request.
-func TestRequestIDsOfEvents(t *testing.T) {
+// TestEventRequestIDs verifies the same for Server-Sent Events, whose operation is the request.
+func TestEventRequestIDs(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	w.Sim.Fail(e2e.ForPath("/openapi/packages"), consolesim.Fault{Status: 500})

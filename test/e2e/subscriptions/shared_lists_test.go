@@ -11,9 +11,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestPollsOfManyIDsShareAList: subscriptions of different robots read the department's list together. Each is told of
+// TestPollsOfManyIDsShareList: subscriptions of different robots read the department's list together. Each is told of
 // its robot.
-func TestPollsOfManyIDsShareAList(t *testing.T) {
+func TestPollsOfManyIDsShareList(t *testing.T) {
 	t.Parallel()
 	const interval, subscriptions = 200 * time.Millisecond, 40
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), func(s *gateway.Settings, _ *consolesim.Server) {

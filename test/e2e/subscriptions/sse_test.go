@@ -35,15 +35,15 @@ func TestEventsByGetAndPost(t *testing.T) {
 		}
 	}
 	if n := w.Metric("consoleql_watched_things"); n != "1" {
-		t.Errorf("%s things are polled", n)
+		t.Errorf("%s polls run", n)
 	}
 	get.Close()
 	post.Close()
 	e2e.Await(t, "the end of the subscriptions", func() bool { return w.Metric("consoleql_subscriptions") == "0" })
 }
 
-// TestOneAnswerAsEvents verifies that queries, mutations and errors end with `complete`.
-func TestOneAnswerAsEvents(t *testing.T) {
+// TestSingleAnswerAsEvents verifies that queries, mutations and errors end with `complete`.
+func TestSingleAnswerAsEvents(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, tt := range map[string]struct {
@@ -67,7 +67,7 @@ func TestOneAnswerAsEvents(t *testing.T) {
 	}
 }
 
-func TestStreamsThatAreRefused(t *testing.T) {
+func TestRefusedStreams(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const change = `mutation { createQueue(input: {name: "by GET"}) { queue { name } } }`
@@ -110,8 +110,8 @@ func TestJSONIsPreferredForOneAnswer(t *testing.T) {
 	}
 }
 
-// TestQuietStreamsShowThatTheyAreAlive verifies keepalive comments, which are no events.
-func TestQuietStreamsShowThatTheyAreAlive(t *testing.T) {
+// TestIdleStreamsSendKeepalives verifies keepalive comments, which are no events.
+func TestIdleStreamsSendKeepalives(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), func(s *gateway.Settings, _ *consolesim.Server) { s.StreamKeepalive = 20 * time.Millisecond })
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -124,8 +124,8 @@ func TestQuietStreamsShowThatTheyAreAlive(t *testing.T) {
 	}
 }
 
-// TestEventsEndWithTheCredentials verifies that the client gets an error and `complete`.
-func TestEventsEndWithTheCredentials(t *testing.T) {
+// TestEventsEndWithCredentials verifies that the client gets an error and `complete`.
+func TestEventsEndWithCredentials(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.WithoutAnonymous)
 	data := w.Sim.Data()

@@ -11,9 +11,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestMessagesOfSocketsAreBounded verifies that messages have the same bounds as bodies of
+// TestSocketMessagesAreBounded verifies that messages have the same bounds as bodies of
 // requests.
-func TestMessagesOfSocketsAreBounded(t *testing.T) {
+func TestSocketMessagesAreBounded(t *testing.T) {
 	t.Parallel()
 	const most = 64 << 10
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.MaxRequestBytes = most })
@@ -48,8 +48,8 @@ func TestOperationIDsAreShort(t *testing.T) {
 	}
 }
 
-// TestSubscriptionsKeepLittle verifies the bound of what a subscription keeps of its request.
-func TestSubscriptionsKeepLittle(t *testing.T) {
+// TestSubscriptionMemoryIsBounded verifies the bound of what a subscription keeps of its request.
+func TestSubscriptionMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	padding := strings.Repeat("x", 40<<10)
@@ -76,8 +76,8 @@ func TestSubscriptionsKeepLittle(t *testing.T) {
 	}
 }
 
-// TestMessagesWithoutCredentialsAreShort verifies that a client sends long messages only after it has shown credentials.
-func TestMessagesWithoutCredentialsAreShort(t *testing.T) {
+// TestUnauthenticatedMessagesAreLimited verifies that a client sends long messages only after it has shown credentials.
+func TestUnauthenticatedMessagesAreLimited(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
 	owner, _ := w.Sim.DefaultUser()

@@ -16,7 +16,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-func TestSubscriptionsThatCannotBegin(t *testing.T) {
+func TestFailedSubscriptionStarts(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	s := w.Socket(nil)
@@ -55,8 +55,8 @@ func TestSubscriptionsThatCannotBegin(t *testing.T) {
 	}
 }
 
-// TestQueriesAndMutationsOverAWebSocket sends other operations than subscriptions.
-func TestQueriesAndMutationsOverAWebSocket(t *testing.T) {
+// TestQueriesAndMutationsOverWebSocket sends other operations than subscriptions.
+func TestQueriesAndMutationsOverWebSocket(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	s := w.Socket(nil)
@@ -72,9 +72,9 @@ func TestQueriesAndMutationsOverAWebSocket(t *testing.T) {
 	s.Completed("q")
 }
 
-// TestSocketsCarryCredentialsInTheirPayload verifies that the payload of connection_init
+// TestSocketPayloadCredentials verifies that the payload of connection_init
 // replaces headers.
-func TestSocketsCarryCredentialsInTheirPayload(t *testing.T) {
+func TestSocketPayloadCredentials(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
 	u := w.Sim.Data().SoloUser()
@@ -111,7 +111,7 @@ func TestSocketsCarryCredentialsInTheirPayload(t *testing.T) {
 	}
 }
 
-func TestSocketsThatBreakTheProtocol(t *testing.T) {
+func TestSocketProtocolErrors(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	initialised := e2e.Message{Type: "connection_init"}
@@ -169,8 +169,8 @@ func TestSocketsThatBreakTheProtocol(t *testing.T) {
 	})
 }
 
-// TestPingsAndIDsOfSockets verifies that pings are answered and that ids can be used again.
-func TestPingsAndIDsOfSockets(t *testing.T) {
+// TestSocketPingsAndIDs verifies that pings are answered and that ids can be used again.
+func TestSocketPingsAndIDs(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	s := w.Connect(nil)
@@ -218,9 +218,9 @@ func TestPingsAndIDsOfSockets(t *testing.T) {
 	}
 }
 
-// TestSubscriptionEndsWithItsToken verifies that the subscriber gets an error and the
+// TestSubscriptionEndsWithToken verifies that the subscriber gets an error and the
 // connection stays open.
-func TestSubscriptionEndsWithItsToken(t *testing.T) {
+func TestSubscriptionEndsWithToken(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.WithoutAnonymous)
 	data := w.Sim.Data()
@@ -237,9 +237,9 @@ func TestSubscriptionEndsWithItsToken(t *testing.T) {
 	e2e.Await(t, "the end of the poll", func() bool { return w.Metric("consoleql_watched_things") == "0" })
 }
 
-// TestSubscriptionSurvivesTheConsole verifies that an outage loses neither subscription nor
+// TestSubscriptionSurvivesConsoleOutage verifies that an outage loses neither subscription nor
 // change.
-func TestSubscriptionSurvivesTheConsole(t *testing.T) {
+func TestSubscriptionSurvivesConsoleOutage(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -257,9 +257,9 @@ func TestSubscriptionSurvivesTheConsole(t *testing.T) {
 	}
 }
 
-// TestVanishedClientIsNoticed verifies that a client which disappears without closing is
+// TestDisconnectedClientIsDetected verifies that a client which disappears without closing is
 // detected.
-func TestVanishedClientIsNoticed(t *testing.T) {
+func TestDisconnectedClientIsDetected(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.StreamKeepalive = 100 * time.Millisecond })
 	s := w.Socket(nil)
@@ -269,9 +269,9 @@ func TestVanishedClientIsNoticed(t *testing.T) {
 	e2e.Await(t, "the end of the subscription", func() bool { return w.Metric("consoleql_subscriptions") == "0" })
 }
 
-// TestStoppingEndsStreams verifies that clients are told to reconnect, and that the shutdown
+// TestShutdownEndsStreams verifies that clients are told to reconnect, and that the shutdown
 // does not wait for them.
-func TestStoppingEndsStreams(t *testing.T) {
+func TestShutdownEndsStreams(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	s := w.Socket(nil)

@@ -16,8 +16,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSubscribersShareAPoll subscribes to one robot over many WebSockets.
-func TestSubscribersShareAPoll(t *testing.T) {
+// TestSubscribersSharePoll subscribes to one robot over many WebSockets.
+func TestSubscribersSharePoll(t *testing.T) {
 	t.Parallel()
 	const interval = 200 * time.Millisecond
 	many := *e2e.Clients
@@ -61,7 +61,7 @@ func TestSubscribersShareAPoll(t *testing.T) {
 	begun.Wait()
 	e2e.Await(t, "subscriptions", func() bool { return w.Metric("consoleql_subscriptions") == fmt.Sprint(many) })
 	if n := w.Metric("consoleql_watched_things"); n != "1" {
-		t.Errorf("%s things are polled", n)
+		t.Errorf("%s polls run", n)
 	}
 
 	w.Sim.ResetCounts()
@@ -168,8 +168,8 @@ func TestEventsCarryFilteredLists(t *testing.T) {
 	}
 }
 
-// TestRobotsAreFollowedByQueue subscribes to the robots of a queue, of some ids, and of both.
-func TestRobotsAreFollowedByQueue(t *testing.T) {
+// TestRobotsOfQueue subscribes to the robots of a queue, of some ids, and of both.
+func TestRobotsOfQueue(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	data := w.Sim.Data()

@@ -11,9 +11,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSlowUploadsTakeNoPlaces verifies that slow uploads of all sizes do not block other
+// TestSlowUploadsHoldNoPermits verifies that slow uploads of all sizes do not block other
 // console calls.
-func TestSlowUploadsTakeNoPlaces(t *testing.T) {
+func TestSlowUploadsHoldNoPermits(t *testing.T) {
 	t.Parallel()
 	for name, direct := range map[string]int64{"straight to the console": 1 << 20, "to the storage": 1} {
 		t.Run(name, func(t *testing.T) {

@@ -15,10 +15,10 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestFormsAsClientsWriteThem verifies framing that clients may choose. Content before the
+// TestClientForms verifies framing that clients may choose. Content before the
 // first delimiter and after the last is ignored (RFC 2046, section 5.1.1), and so are parts
 // that the map does not name.
-func TestFormsAsClientsWriteThem(t *testing.T) {
+func TestClientForms(t *testing.T) {
 	t.Parallel()
 	const disposition = "Content-Disposition: form-data; "
 	operations := e2e.FormPart(disposition+`name="operations"`, string(e2e.Encode(t, map[string]any{"query": e2e.UploadQuery, "variables": map[string]any{"file": nil}})))
@@ -111,8 +111,8 @@ func TestEncodedParts(t *testing.T) {
 	}
 }
 
-// TestFormsThatLie verifies that a part of another length than declared is refused.
-func TestFormsThatLie(t *testing.T) {
+// TestFormsWithWrongLengths verifies that a part of another length than declared is refused.
+func TestFormsWithWrongLengths(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, says := range []string{"3", "5", "0"} {

@@ -9,9 +9,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestStepsOfAnUploadThatFail verifies that each failure names the refusing side and the
+// TestFailedUploadSteps verifies that each failure names the refusing side and the
 // outcome.
-func TestStepsOfAnUploadThatFail(t *testing.T) {
+func TestFailedUploadSteps(t *testing.T) {
 	t.Parallel()
 	page := consolesim.Fault{Body: []byte("<html></html>"), ContentType: "text/html"}
 	storage := func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/uploads/") }
@@ -55,9 +55,9 @@ func TestStepsOfAnUploadThatFail(t *testing.T) {
 	}
 }
 
-// TestUploadsThatAreNotDescribed verifies that a client that uploads a file itself learns of a
+// TestUndescribedUploads verifies that a client that uploads a file itself learns of a
 // success without details.
-func TestUploadsThatAreNotDescribed(t *testing.T) {
+func TestUndescribedUploads(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, said := range []string{"", `{}`, `[]`, `null`, `{"count":0,"list":[]}`, `{"id":""}`, `{"id":"` + e2e.UnknownID + `"}`, `{"id":"` + e2e.UnknownID + `","channel":{"uri":""}}`} {
@@ -67,9 +67,9 @@ func TestUploadsThatAreNotDescribed(t *testing.T) {
 	}
 }
 
-// TestAViewerThatIsNotDescribed verifies that an empty answer does not mean that there is no
+// TestUndescribedViewer verifies that an empty answer does not mean that there is no
 // user.
-func TestAViewerThatIsNotDescribed(t *testing.T) {
+func TestUndescribedViewer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, said := range []string{"", `{}`, `[]`, `null`, `{"count":0,"list":[]}`, `{"count":1,"list":[{}]}`, `{"id":""}`} {

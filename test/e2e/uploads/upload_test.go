@@ -18,7 +18,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-func TestUploadStraightToTheConsole(t *testing.T) {
+func TestDirectUpload(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	var body bytes.Buffer
@@ -38,9 +38,9 @@ func TestUploadStraightToTheConsole(t *testing.T) {
 	w.CheckNoDuplicateCalls()
 }
 
-// TestStorageIsToldTheLength verifies that the storage gets the file's length, which follows
+// TestStorageGetsContentLength verifies that the storage gets the file's length, which follows
 // from the request's. Object storages refuse a file without one.
-func TestStorageIsToldTheLength(t *testing.T) {
+func TestStorageGetsContentLength(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = 1 << 20 })
 	defer w.Sim.Fail(func(r *http.Request) bool {
@@ -76,9 +76,9 @@ func TestStorageIsToldTheLength(t *testing.T) {
 	}
 }
 
-// TestRequestsThatAreTooLong verifies that the error contains the limit. With a
+// TestOversizedRequests verifies that the error contains the limit. With a
 // Content-Length, no console call is made.
-func TestRequestsThatAreTooLong(t *testing.T) {
+func TestOversizedRequests(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.MaxUploadBytes, s.MaxRequestBytes = 100_000, 10_000 })
 	file, _ := e2e.RandomFile(300_000)
@@ -101,7 +101,7 @@ func TestRequestsThatAreTooLong(t *testing.T) {
 	}
 }
 
-func TestUploadThatBreaksOff(t *testing.T) {
+func TestAbortedUpload(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	file, _ := e2e.RandomFile(1 << 20)
@@ -164,7 +164,7 @@ func TestPreparedUpload(t *testing.T) {
 	}
 }
 
-func TestMultipartFormsThatAreWrong(t *testing.T) {
+func TestInvalidMultipartForms(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const operations = `{"query":"mutation($file: Upload!) { uploadPackage(input: {file: $file}) { packageId } }","variables":{"file":null}}`
@@ -229,9 +229,9 @@ func TestMultipartFormsThatAreWrong(t *testing.T) {
 	})
 }
 
-// TestUploadOverAConnectionThatBreaksOff verifies that the error is the client's, although a
+// TestUploadOverAbortedConnection verifies that the error is the client's, although a
 // broken connection also cancels the request.
-func TestUploadOverAConnectionThatBreaksOff(t *testing.T) {
+func TestUploadOverAbortedConnection(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	var body bytes.Buffer

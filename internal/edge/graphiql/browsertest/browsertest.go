@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// DefaultTimeout is the default of Options.Timeout. A run takes a few seconds, but
+	// defaultTimeout is the default of Options.Timeout. A run takes a few seconds, but
 	// Chromium starts slowly on a loaded machine.
-	DefaultTimeout = 60 * time.Second
+	defaultTimeout = 60 * time.Second
 
 	// closeTimeout bounds the time for Chromium's end before it is killed.
 	closeTimeout = 10 * time.Second
@@ -55,7 +55,7 @@ type Options struct {
 	Screenshot string
 	// Unreliable says that the test breaks connections: requests that fail are no problems.
 	Unreliable bool
-	// Timeout bounds the whole run; default [DefaultTimeout].
+	// Timeout bounds the whole run; default [defaultTimeout].
 	Timeout time.Duration
 }
 
@@ -83,7 +83,7 @@ type Result struct {
 // exception or a warning about workers.
 func Run(t testing.TB, baseURL string, o Options) Result {
 	t.Helper()
-	ctx, watch := start(t, baseURL, cmp.Or(o.Timeout, DefaultTimeout))
+	ctx, watch := start(t, baseURL, cmp.Or(o.Timeout, defaultTimeout))
 
 	var result Result
 	err := prepare(ctx, o, baseURL)

@@ -48,7 +48,7 @@ func failuresOf(t *testing.T, baseURL string, o browsertest.Options) string {
 	return strings.Join(r.failures, "\n")
 }
 
-func TestRunReportsWhatThePageDoes(t *testing.T) {
+func TestRunReportsPageActivity(t *testing.T) {
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprint(w, `<!doctype html><script>
@@ -98,7 +98,7 @@ func TestRunNeedsChromium(t *testing.T) {
 	}
 }
 
-func TestRunNeedsABaseURL(t *testing.T) {
+func TestRunNeedsBaseURL(t *testing.T) {
 	if got := failuresOf(t, "/graphql", browsertest.Options{}); !strings.Contains(got, "names no host") {
 		t.Errorf("failures = %q", got)
 	}

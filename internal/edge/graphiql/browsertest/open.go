@@ -22,7 +22,7 @@ type Page struct {
 // for what fails [Run], too: calls of another host, errors of the browser's console, uncaught exceptions.
 func Open(t testing.TB, baseURL string, o Options) *Page {
 	t.Helper()
-	ctx, watch := start(t, baseURL, cmp.Or(o.Timeout, DefaultTimeout))
+	ctx, watch := start(t, baseURL, cmp.Or(o.Timeout, defaultTimeout))
 	t.Cleanup(func() { watch.report(t) })
 	watch.mu.Lock()
 	watch.unreliable = o.Unreliable

@@ -19,48 +19,48 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// parts are the parts that the gateway needs and does not contain.
-type parts struct {
+// components are the components that the gateway needs and does not contain.
+type components struct {
 	log                 *slog.Logger
-	console, sso, redis *health.Part
+	console, sso, redis *health.Component
 
 	mu       sync.Mutex
-	accounts map[string]*health.Part // by name
+	accounts map[string]*health.Component // by name
 	closed   bool
 }
 
-func newParts(log *slog.Logger) *parts {
-	return &parts{
+func newComponents(log *slog.Logger) *components {
+	return &components{
 		log:      log,
-		console:  health.NewPart("console", health.FailuresInRow, health.Lapse, log),
-		sso:      health.NewPart("SSO", health.FailuresInRow, health.Lapse, log),
-		redis:    health.NewPart("Redis", health.FailuresInRow, health.Lapse, log),
-		accounts: make(map[string]*health.Part),
+		console:  health.NewComponent("console", health.FailuresInRow, health.DefaultReset, log),
+		sso:      health.NewComponent("SSO", health.FailuresInRow, health.DefaultReset, log),
+		redis:    health.NewComponent("Redis", health.FailuresInRow, health.DefaultReset, log),
+		accounts: make(map[string]*health.Component),
 	}
 }
 
-// register adds the parts to the metrics.
-func (p *parts) register(m *telemetry.Metrics) {
-	for name, part := range map[string]*health.Part{"console": p.console, "SSO": p.sso, "Redis": p.redis} {
-		m.Part(name, func() bool {
-			works, _ := part.State()
+// register adds the components to the metrics.
+func (cs *components) register(m *telemetry.Metrics) {
+	for name, component := range map[string]*health.Component{"console": cs.console, "SSO": cs.sso, "Redis": cs.redis} {
+		m.Component(name, func() bool {
+			works, _ := component.State()
 			return works
 		})
 	}
 }
 
 // observeCall records the outcome of a call that was sent. Only outages count: an answer of the peer shows that it works.
-func (p *parts) observeCall(c consoleclient.Call) {
-	part := p.console
+func (cs *components) observeCall(c consoleclient.Call) {
+	component := cs.console
 	if c.Operation == consoleclient.OpToken {
-		part = p.sso
+		component = cs.sso
 	}
 	switch code := fault.CodeOf(c.Err); {
 	case errors.Is(c.Err, context.Canceled):
 	case code == fault.UpstreamUnavailable || code == fault.UpstreamTimeout || code == fault.UpstreamInvalidResponse:
-		part.Failed(callCause(c, code))
+		component.Failed(callCause(c, code))
 	default:
-		part.Succeeded()
+		component.Succeeded()
 	}
 }
 
@@ -78,50 +78,50 @@ func callCause(c consoleclient.Call, code fault.Code) string {
 	}
 }
 
-// account returns the part of a service account.
-func (p *parts) account(name string) *health.Part {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	part := p.accounts[name]
-	if part == nil && !p.closed {
-		part = health.NewPart("service account "+name, 1, 0, p.log) // a refused password stays refused
-		p.accounts[name] = part
+// account returns the component of a service account.
+func (cs *components) account(name string) *health.Component {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	component := cs.accounts[name]
+	if component == nil && !cs.closed {
+		component = health.NewComponent("service account "+name, 1, 0, cs.log) // a refused password stays refused
+		cs.accounts[name] = component
 	}
-	return part
+	return component
 }
 
 // failingAccounts returns the failing accounts among names, with the causes.
-func (p *parts) failingAccounts(known func(name string) bool) map[string]string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (cs *components) failingAccounts(known func(name string) bool) map[string]string {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
 	failing := make(map[string]string)
-	for name, part := range p.accounts {
-		if works, cause := part.State(); !works && known(name) {
+	for name, component := range cs.accounts {
+		if works, cause := component.State(); !works && known(name) {
 			failing[name] = cause
 		}
 	}
 	return failing
 }
 
-func (p *parts) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	for _, part := range append(slices.Collect(maps.Values(p.accounts)), p.console, p.sso, p.redis) {
-		part.Close()
+func (cs *components) close() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.closed = true
+	for _, component := range append(slices.Collect(maps.Values(cs.accounts)), cs.console, cs.sso, cs.redis) {
+		component.Close()
 	}
 }
 
 // observeLogin records a service account's attempt to log in. An SSO that is away is no fault of the account.
 func (g *Gateway) observeLogin(account string, err error) {
-	outcome, part := "granted", g.parts.account(account)
+	outcome, component := "granted", g.components.account(account)
 	var failed *tokencache.GrantError
 	switch {
 	case err == nil:
-		part.Succeeded()
+		component.Succeeded()
 	case errors.As(err, &failed) && failed.Reason != tokencache.Unavailable:
 		outcome = string(failed.Reason)
-		part.Failed("the SSO refuses the login: " + outcome)
+		component.Failed("the SSO refuses the login: " + outcome)
 	default:
 		outcome = string(tokencache.Unavailable)
 	}
@@ -131,18 +131,18 @@ func (g *Gateway) observeLogin(account string, err error) {
 // observeRedis records the outcome of a Redis command.
 func (g *Gateway) observeRedis(err error) {
 	if err == nil {
-		g.parts.redis.Succeeded()
+		g.components.redis.Succeeded()
 		return
 	}
-	g.parts.redis.Failed(redisclient.Cause(err))
+	g.components.redis.Failed(redisclient.Cause(err))
 }
 
-// readiness returns the state of the gateway and of its parts. Only a state that another replica may not share makes
+// readiness returns the state of the gateway and of its components. Only a state that another replica may not share makes
 // the gateway unready. All replicas have the same console, and all serve without Redis once they have reached it.
 func (g *Gateway) readiness(ctx context.Context) edge.Readiness {
 	r := edge.Readiness{Status: edge.OK, Causes: make(map[string]string)}
-	state := func(name string, part *health.Part) edge.State {
-		works, cause := part.State()
+	state := func(name string, component *health.Component) edge.State {
+		works, cause := component.State()
 		if works {
 			return edge.OK
 		}
@@ -150,8 +150,8 @@ func (g *Gateway) readiness(ctx context.Context) edge.Readiness {
 		r.Status = edge.Degraded
 		return edge.Degraded
 	}
-	r.Console, r.SSO, r.Redis, r.Accounts = state("console", g.parts.console), state("sso", g.parts.sso), state("redis", g.parts.redis), edge.OK
-	for name, cause := range g.parts.failingAccounts(g.Tokens.HasAccount) {
+	r.Console, r.SSO, r.Redis, r.Accounts = state("console", g.components.console), state("sso", g.components.sso), state("redis", g.components.redis), edge.OK
+	for name, cause := range g.components.failingAccounts(g.Tokens.HasAccount) {
 		r.Causes["account "+name] = cause
 		r.Accounts, r.Status = edge.Degraded, edge.Degraded
 	}

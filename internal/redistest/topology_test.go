@@ -11,7 +11,7 @@ import (
 // TestFailOver: a promoted replica has its master's data.
 func TestFailOver(t *testing.T) {
 	for name, tt := range map[string]struct {
-		start func(testing.TB) *redistest.Several
+		start func(testing.TB) *redistest.Topology
 		dial  func(url string) (redis.UniversalClient, error)
 	}{
 		"Sentinel": {redistest.StartSentinel, func(url string) (redis.UniversalClient, error) {

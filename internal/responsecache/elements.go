@@ -11,30 +11,30 @@ import (
 	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
-// Container is an entry in memory with other answers as its parts, such as a page of a list.
+// Container is an entry in memory with other answers as its elements, such as a page of a list.
 type Container struct{ entry *entry }
 
-// Part is the n-th part of a larger answer, with its name (Key.Part).
-type Part struct {
+// Element is the n-th element of a larger answer, with its name (Key.Element).
+type Element struct {
 	N    int
 	Name string
 }
 
-// wholePart is the N of an answer that is no part of a larger one.
-const wholePart = -1
+// notElement is the N of an answer that is no element of a larger one.
+const notElement = -1
 
-// index says in which entries the parts of one Call are: in the newest ones that have them. It
-// does not keep these entries: when one leaves the memory, its parts are no longer found. So a
+// index says in which entries the elements of one Call are: in the newest ones that have them. It
+// does not keep these entries: when one leaves the memory, its elements are no longer found. So a
 // list of a thousand entities is one entry, not a thousand and one.
 type index struct {
-	dependencies // of every part
+	dependencies // of every element
 
-	mu    sync.RWMutex
-	at    map[uint64]location // by the hash of a part's name; the found part's name is compared
-	sweep int                 // the size of at from which expired locations are removed
+	mu        sync.RWMutex
+	locations map[uint64]location // by the hash of an element's name; the found element's name is compared
+	sweep     int                 // the size of at from which expired locations are removed
 }
 
-// location is where a part is.
+// location is where an element is.
 type location struct {
 	container weak.Pointer[entry]
 	n         int
@@ -45,33 +45,33 @@ const weight = 48
 
 func (v *View[T]) indexKey(k Key) key { return key{v.kind.Name, k.Principal, k.Call + "\x00parts"} }
 
-// Index adds the parts of a larger answer as separate entries, as if each had been loaded with
-// it. The argument k is their key without Part. The arguments tags and soft are what each part
+// Index adds the elements of a larger answer as separate entries, as if each had been loaded with
+// it. The argument k is their key without Element. The arguments tags and soft are what each element
 // depends on (Read.Tags, Read.SoftTag).
-func (v *View[T]) Index(k Key, tags []string, soft string, parts []Part, whole Container) error {
+func (v *View[T]) Index(k Key, tags []string, soft string, elements []Element, whole Container) error {
 	if k.Principal == "" {
-		return ErrPrincipal
+		return errPrincipal
 	}
 	c, e := v.cache, whole.entry
-	if v.policy.Life == 0 || e == nil || v.kind.Part == nil || c.off.Load() || len(parts) == 0 {
+	if v.policy.Life == 0 || e == nil || v.kind.Element == nil || c.off.Load() || len(elements) == 0 {
 		return nil
 	}
-	c.addIndex(v.indexKey(k), dependenciesOf(k.Principal, tags, soft), e, parts...)
+	c.addIndex(v.indexKey(k), dependenciesOf(k.Principal, tags, soft), e, elements...)
 	return nil
 }
 
-// addIndex adds parts to their index.
-func (c *Cache) addIndex(k key, on dependencies, whole *entry, parts ...Part) {
+// addIndex adds elements to their index.
+func (c *Cache) addIndex(k key, on dependencies, whole *entry, elements ...Element) {
 	held, ok := c.memory.GetIfPresent(k)
 	if !ok {
-		made := &index{dependencies: on, at: make(map[uint64]location, len(parts)), sweep: 64 + 2*len(parts)}
+		made := &index{dependencies: on, locations: make(map[uint64]location, len(elements)), sweep: 64 + 2*len(elements)}
 		held = &entry{value: made, ends: whole.ends}
 	}
 	x, ok := held.value.(*index)
 	if !ok {
 		return
 	}
-	n := x.addIndex(c, whole, parts)
+	n := x.addIndex(c, whole, elements)
 	// The entry is set again, since its weight has changed. Two concurrent calls may undo one
 	// another, which costs a load.
 	ends := whole.ends
@@ -81,45 +81,45 @@ func (c *Cache) addIndex(k key, on dependencies, whole *entry, parts ...Part) {
 	c.memory.Set(k, &entry{value: x, begun: whole.begun, ends: ends, size: n * weight})
 }
 
-// addIndex returns the number of parts in the index.
-func (x *index) addIndex(c *Cache, whole *entry, parts []Part) int {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+// addIndex returns the number of elements in the index.
+func (i *index) addIndex(c *Cache, whole *entry, elements []Element) int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	here := weak.Make(whole)
 	var known weak.Pointer[entry]
 	var newer bool
-	for _, p := range parts {
+	for _, p := range elements {
 		h := maphash.String(c.seed, p.Name)
-		if old, ok := x.at[h]; ok && old.container != known {
+		if old, ok := i.locations[h]; ok && old.container != known {
 			known = old.container
 			e := known.Value()
-			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.log.Current(e.seq, x.slots, e.of)
+			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.log.Current(e.seq, i.slots, e.refreshID)
 		} else if !ok {
-			x.at[h] = location{here, p.N}
+			i.locations[h] = location{here, p.N}
 			continue
 		}
 		if !newer {
-			x.at[h] = location{here, p.N}
+			i.locations[h] = location{here, p.N}
 		}
 	}
-	if len(x.at) > x.sweep {
+	if len(i.locations) > i.sweep {
 		now := time.Now()
-		for h, w := range x.at {
+		for h, w := range i.locations {
 			if e := w.container.Value(); e == nil || !now.Before(e.ends) {
-				delete(x.at, h)
+				delete(i.locations, h)
 			}
 		}
-		x.sweep = 64 + 2*len(x.at)
+		i.sweep = 64 + 2*len(i.locations)
 	}
-	return len(x.at)
+	return len(i.locations)
 }
 
-// removeIndex removes a part from its index.
+// removeIndex removes an element from its index.
 func (c *Cache) removeIndex(k key, name string) {
 	if x := c.index(k); x != nil {
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		delete(x.at, maphash.String(c.seed, name))
+		delete(x.locations, maphash.String(c.seed, name))
 	}
 }
 
@@ -133,45 +133,45 @@ func (c *Cache) index(k key) *index {
 	return x
 }
 
-// pick returns a part of an entry.
+// pick returns an element of an entry.
 func (v *View[T]) pick(whole *entry, n int, name string) (value T, ok bool) {
-	if n == wholePart {
+	if n == notElement {
 		value, ok = whole.value.(T)
-		return value, ok && whole.part == name
+		return value, ok && whole.element == name
 	}
-	value, actual, ok := v.kind.Part(whole.value, n)
+	value, actual, ok := v.kind.Element(whole.value, n)
 	return value, ok && actual == name
 }
 
-// partOf makes an entry of a part of a larger answer; nil: there is none.
-func (v *View[T]) partOf(k Key) *entry {
+// elementOf makes an entry of an element of a larger answer; nil: there is none.
+func (v *View[T]) elementOf(k Key) *entry {
 	x := v.cache.index(v.indexKey(k))
 	if x == nil {
 		return nil
 	}
 	x.mu.RLock()
-	w := x.at[maphash.String(v.cache.seed, k.Part)]
+	w := x.locations[maphash.String(v.cache.seed, k.Element)]
 	x.mu.RUnlock()
 	whole := w.container.Value()
-	if whole == nil || whole.gone.Load() || w.n == wholePart {
+	if whole == nil || whole.withdrawn.Load() || w.n == notElement {
 		return nil
 	}
-	value, ok := v.pick(whole, w.n, k.Part)
+	value, ok := v.pick(whole, w.n, k.Element)
 	if !ok {
 		return nil
 	}
 	return &entry{
-		value: value, id: whole.id, begun: whole.begun, seq: whole.seq, of: whole.of, dependencies: x.dependencies,
+		value: value, id: whole.id, begun: whole.begun, seq: whole.seq, refreshID: whole.refreshID, dependencies: x.dependencies,
 		fresh: whole.begun.Add(v.policy.Life), ends: whole.begun.Add(v.policy.lifetime()),
 	}
 }
 
-// Peek returns the parts of k that are fresh in memory and no older than maxAge, if that is
-// positive. It also returns the names of the other parts.
+// Peek returns the elements of k that are fresh in memory and no older than maxAge, if that is
+// positive. It also returns the names of the other elements.
 func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, missing []string, info Info) {
 	now := time.Now()
 	found, missing, info = v.peek(k, names, now, Info{Source: Memory}, func(whole *entry, x *index) bool {
-		return now.Before(whole.begun.Add(v.policy.Life)) && youngEnough(whole.begun, now, maxAge) && v.cache.log.Current(whole.seq, x.slots, whole.of)
+		return now.Before(whole.begun.Add(v.policy.Life)) && youngEnough(whole.begun, now, maxAge) && v.cache.log.Current(whole.seq, x.slots, whole.refreshID)
 	})
 	if len(found) > 0 {
 		v.cache.observe(Event{Type: Served, Kind: v.kind.Name, Source: info.Source})
@@ -179,8 +179,8 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 	return found, missing, info
 }
 
-// PeekStale returns the parts of k in memory that replace the answer of a load that failed with
-// because, or that takes long (ErrSlow). It also returns the names of the other parts.
+// PeekStale returns the elements of k in memory that replace the answer of a load that failed with
+// because, or that takes long (ErrSlow). It also returns the names of the other elements.
 func (v *View[T]) PeekStale(k Key, names []string, because error) (found []T, missing []string, info Info) {
 	if v.kind.Negative(because) || v.kind.Final(because) || v.kind.Refused(because) {
 		return nil, names, info
@@ -193,26 +193,26 @@ func (v *View[T]) PeekStale(k Key, names []string, because error) (found []T, mi
 	return found, missing, info
 }
 
-// replaces returns whether the parts of an entry replace a load that failed with because. After ErrSlow, an entry that an
-// event has outdated does not.
+// replaces returns whether the elements of an entry replace a load that failed with because. After ErrSlow, an entry
+// that an event has outdated does not.
 func (v *View[T]) replaces(because error, now time.Time) func(*entry, *index) bool {
 	return func(whole *entry, x *index) bool {
 		on := x.hard
 		if errors.Is(because, ErrSlow) {
 			on = x.slots
 		}
-		return now.Before(whole.begun.Add(v.policy.Life+v.policy.StaleIfError)) && v.cache.log.Usable(whole.seq, on, whole.of)
+		return now.Before(whole.begun.Add(v.policy.Life+v.policy.StaleIfError)) && v.cache.log.Usable(whole.seq, on, whole.refreshID)
 	}
 }
 
-// HasStale reports whether PeekStale returns all parts of k in place of a load that takes long.
+// HasStale reports whether PeekStale returns all elements of k in place of a load that takes long.
 func (v *View[T]) HasStale(k Key, names []string) bool {
 	now := time.Now()
 	found, missing, _ := v.peek(k, names, now, Info{}, v.replaces(ErrSlow, now))
 	return len(found) > 0 && len(missing) == 0
 }
 
-// peek returns the parts of k that are in usable entries, and completes info.
+// peek returns the elements of k that are in usable entries, and completes info.
 func (v *View[T]) peek(k Key, names []string, now time.Time, info Info, usable func(whole *entry, x *index) bool) (found []T, missing []string, _ Info) {
 	c := v.cache
 	if v.policy.Life == 0 || k.Principal == "" || c.off.Load() || !c.trusted(now) {
@@ -227,10 +227,10 @@ func (v *View[T]) peek(k Key, names []string, now time.Time, info Info, usable f
 	var whole *entry // nil: not usable
 	x.mu.RLock()
 	for _, name := range names {
-		at := x.at[maphash.String(c.seed, name)]
+		at := x.locations[maphash.String(c.seed, name)]
 		if at.container != known {
 			known, whole = at.container, at.container.Value()
-			if whole != nil && (whole.gone.Load() || whole.err != nil || !usable(whole, x)) {
+			if whole != nil && (whole.withdrawn.Load() || whole.err != nil || !usable(whole, x)) {
 				whole = nil
 			}
 		}
@@ -256,11 +256,11 @@ func (v *View[T]) peek(k Key, names []string, now time.Time, info Info, usable f
 	return found, missing, info
 }
 
-// dependencyOf returns the Dependency of an answer that is made from parts of larger answers.
+// dependencyOf returns the Dependency of an answer that is made from elements of larger answers.
 func (v *View[T]) dependencyOf(wholes []*entry, at []invalidation.Slot) Dependency {
 	deps := make([]Dependency, len(wholes))
 	for i, e := range wholes {
-		deps[i] = Dependency{seq: e.seq, slots: at, of: e.of, expires: e.begun.Add(v.policy.Life), begun: e.begun}
+		deps[i] = Dependency{seq: e.seq, slots: at, refreshID: e.refreshID, expires: e.begun.Add(v.policy.Life), begun: e.begun}
 	}
 	if len(deps) == 1 {
 		return deps[0]

@@ -1,4 +1,4 @@
-package survey
+package fanout
 
 import (
 	"slices"
@@ -13,34 +13,34 @@ import (
 
 // RobotQueues returns the queues that a robot is in.
 func RobotQueues(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Queue] {
-	m := &members{sc: r.Scope()}
-	follow := func(l *loader.Loaders) func() { return m.follow(l, anyQueue) }
+	m := &queueMembers{scope: r.Scope()}
+	follow := func(l *loader.Loaders) func() { return m.beginMembers(l, allQueues) }
 	return loader.NewStaged(l, []loader.Stage{m.begin, follow}, func() ([]*cc.Queue, error) {
 		byRobot, err := m.byRobot()
 		if err != nil {
 			return nil, err
 		}
 		return notNil(byRobot[scope.Lower(r.ID)]), nil
-	}, loader.Each[cc.Queue])
+	}, loader.VisitEach[cc.Queue])
 }
 
-// runs are what is read to tell which workflows run on a robot.
-type runs struct {
-	members
+// robotWorkflows are what is read to tell which workflows run on a robot.
+type robotWorkflows struct {
+	queueMembers
 
 	workflows batch.Thunk[*entity.Head[cc.Workflow]]
 	robots    map[*cc.Workflow]batch.Thunk[[]*cc.Robot] // of workflows that come without the ids of their robots
 }
 
-func (x *runs) begin(l *loader.Loaders) func() {
-	x.workflows = l.Workflows().Head(l.Access, x.sc, entity.HeadOptions[cc.WorkflowFilter]{Whole: true})
-	return all(x.members.begin(l), waitFor(x.workflows))
+func (rw *robotWorkflows) begin(l *loader.Loaders) func() {
+	rw.workflows = l.Workflows().Head(l.Access, rw.scope, entity.HeadOptions[cc.WorkflowFilter]{Whole: true})
+	return waitAll(rw.queueMembers.begin(l), waitFor(rw.workflows))
 }
 
-// follow reads the robots of the queues that workflows have, and of the workflows that come without them.
-func (x *runs) follow(l *loader.Loaders) func() {
-	x.robots = make(map[*cc.Workflow]batch.Thunk[[]*cc.Robot])
-	head, err := x.workflows()
+// beginMembers reads the robots of the queues that workflows have, and of the workflows that come without them.
+func (rw *robotWorkflows) beginMembers(l *loader.Loaders) func() {
+	rw.robots = make(map[*cc.Workflow]batch.Thunk[[]*cc.Robot])
+	head, err := rw.workflows()
 	if err != nil {
 		return nil
 	}
@@ -51,29 +51,29 @@ func (x *runs) follow(l *loader.Loaders) func() {
 			queues[scope.Lower(*w.AssociatedQueueID)] = struct{}{}
 		}
 		if w.AssociatedRobotIDs == nil {
-			x.robots[w] = l.WorkflowRobots(w)
-			waits = append(waits, waitFor(x.robots[w]))
+			rw.robots[w] = l.WorkflowRobots(w)
+			waits = append(waits, waitFor(rw.robots[w]))
 		}
 	}
-	return all(append(waits, x.members.follow(l, func(q *cc.Queue) bool {
+	return waitAll(append(waits, rw.queueMembers.beginMembers(l, func(q *cc.Queue) bool {
 		_, ok := queues[scope.Lower(q.ID)]
 		return ok
 	}))...)
 }
 
-// on returns the workflows that run on a robot.
-func (x *runs) on(id string) ([]*cc.Workflow, error) {
-	workflows, err := whole(x.workflows)
+// runningOn returns the workflows that run on a robot.
+func (rw *robotWorkflows) runningOn(id string) ([]*cc.Workflow, error) {
+	workflows, err := awaitWhole(rw.workflows)
 	if err != nil {
 		return nil, err
 	}
-	byRobot, err := x.byRobot()
+	byRobot, err := rw.byRobot()
 	if err != nil {
 		return nil, err
 	}
 	found := []*cc.Workflow{}
 	for _, w := range workflows {
-		bound, err := x.bound(w, id)
+		bound, err := rw.isBound(w, id)
 		if err != nil {
 			return nil, err
 		}
@@ -84,21 +84,21 @@ func (x *runs) on(id string) ([]*cc.Workflow, error) {
 	return found, nil
 }
 
-// bound reports whether a workflow is bound to a robot itself.
-func (x *runs) bound(w *cc.Workflow, id string) (bool, error) {
+// isBound reports whether a workflow is bound to a robot itself.
+func (rw *robotWorkflows) isBound(w *cc.Workflow, id string) (bool, error) {
 	if w.AssociatedRobotIDs != nil {
 		return slices.ContainsFunc(*w.AssociatedRobotIDs, func(robot string) bool { return strings.EqualFold(robot, id) }), nil
 	}
-	robots, err := x.robots[w]()
+	robots, err := rw.robots[w]()
 	return slices.ContainsFunc(robots, func(r *cc.Robot) bool { return strings.EqualFold(r.ID, id) }), err
 }
 
 // RobotWorkflows returns the workflows that are bound to a robot or to one of its queues.
 func RobotWorkflows(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Workflow] {
-	x := &runs{members: members{sc: r.Scope()}}
-	return loader.NewStaged(l, []loader.Stage{x.begin, x.follow}, func() ([]*cc.Workflow, error) {
-		return x.on(scope.Lower(r.ID))
-	}, loader.Each[cc.Workflow])
+	rw := &robotWorkflows{queueMembers: queueMembers{scope: r.Scope()}}
+	return loader.NewStaged(l, []loader.Stage{rw.begin, rw.beginMembers}, func() ([]*cc.Workflow, error) {
+		return rw.runningOn(scope.Lower(r.ID))
+	}, loader.VisitEach[cc.Workflow])
 }
 
 // Referring returns the entities of a department's list that refer to an object.
@@ -109,7 +109,7 @@ func Referring[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) 
 		return waitFor(list)
 	}
 	return loader.NewStaged(l, []loader.Stage{begin}, func() ([]*T, error) {
-		entities, err := whole(list)
+		entities, err := awaitWhole(list)
 		if err != nil {
 			return nil, err
 		}
@@ -120,7 +120,7 @@ func Referring[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) 
 			}
 		}
 		return found, nil
-	}, loader.Each[T])
+	}, loader.VisitEach[T])
 }
 
 // notNil returns an empty list for nil: the schema has an empty list, not null.

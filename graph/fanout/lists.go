@@ -1,4 +1,4 @@
-package survey
+package fanout
 
 import (
 	"github.com/consoleql/consoleql/graph/batch"
@@ -45,24 +45,24 @@ func List[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *enti
 	if q.OrderBy == nil && keys.CreatedAt == nil && !area.isOne() {
 		q.OrderBy, walks = &entity.OrderBy{Field: listing.Name, Direction: entity.SortOrderAsc}, walks || needs.Nodes
 	}
-	x := &survey[T, F]{area: area, of: of, withFact: q.Conditions.Fact != nil, options: entity.HeadOptions[F]{
+	f := &fanOut[T, F]{area: area, loaderOf: of, withPredicate: q.Conditions.Predicate != nil, options: entity.HeadOptions[F]{
 		Filter: r.Filter, Ascending: r.Ascending, Whole: walks, Strict: walks, IDs: q.Conditions.IDs, Complete: needs.Complete,
 	}}
 	switch {
 	case walks && q.OrderBy != nil:
-		x.options.Ascending = false // walks in other orders share the pages
+		f.options.Ascending = false // walks in other orders share the pages
 	case !walks && needs.Nodes:
-		if x.options.Count = r.Offset + r.Count; x.options.Count > listing.MaxEntities {
+		if f.options.Count = r.Offset + r.Count; f.options.Count > listing.MaxEntities {
 			return loader.FailedOne[entity.Connection[T]](fault.New(fault.QueryTooComplex, "a list of several departments is read up to %d entities", listing.MaxEntities))
 		}
 	}
-	g := gathering[T, F]{survey: x, query: q, keys: keys, from: r.Offset, count: r.Count, ascending: r.Ascending}
-	return loader.NewStaged(l, x.stages(), g.connection, loader.Itself[entity.Connection[T]])
+	d := departmentLists[T, F]{fanOut: f, query: q, keys: keys, from: r.Offset, count: r.Count, ascending: r.Ascending}
+	return loader.NewStaged(l, f.stages(), d.connection, loader.VisitOne[entity.Connection[T]])
 }
 
-// gathering is a list over the departments of a survey.
-type gathering[T any, F comparable] struct {
-	survey      *survey[T, F]
+// departmentLists is a list over the departments of a fanOut.
+type departmentLists[T any, F comparable] struct {
+	fanOut      *fanOut[T, F]
 	query       ListQuery[T, F]
 	keys        listing.Entity[T]
 	from, count int
@@ -70,54 +70,54 @@ type gathering[T any, F comparable] struct {
 }
 
 // connection returns the range.
-func (g *gathering[T, F]) connection() (*entity.Connection[T], error) {
-	parts, missing, err := g.survey.answered(g.narrow)
+func (d *departmentLists[T, F]) connection() (*entity.Connection[T], error) {
+	answered, missing, err := d.fanOut.collect(d.applyConditions)
 	if err != nil {
 		return nil, err
 	}
-	lists := make([][]*T, len(parts))
+	lists := make([][]*T, len(answered))
 	total := 0
-	for i, p := range parts {
-		lists[i] = p.head.Items
-		total += p.head.Total
+	for i, r := range answered {
+		lists[i] = r.head.Items
+		total += r.head.Total
 	}
 	var list []*T
-	if by := g.query.OrderBy; by != nil {
+	if by := d.query.OrderBy; by != nil {
 		for _, items := range lists {
 			list = append(list, items...)
 		}
-		list = g.keys.Sort(list, listing.Order{Field: by.Field, Descending: by.Direction == entity.SortOrderDesc})
+		list = d.keys.Sort(list, listing.Order{Field: by.Field, Descending: by.Direction == entity.SortOrderDesc})
 	} else if len(lists) == 1 {
 		list = lists[0]
 	} else {
-		list = g.keys.Merge(lists, listing.Order{Field: listing.CreatedAt, Descending: !g.ascending}, g.from+g.count)
+		list = d.keys.Merge(lists, listing.Order{Field: listing.CreatedAt, Descending: !d.ascending}, d.from+d.count)
 	}
-	from := min(g.from, len(list))
-	c := entity.NewConnection(list[from:min(from+g.count, len(list))], g.from, g.count, total)
+	from := min(d.from, len(list))
+	c := entity.NewConnection(list[from:min(from+d.count, len(list))], d.from, d.count, total)
 	c.Unavailable = missing
 	return c, nil
 }
 
-// narrow applies the conditions to a department's list.
-func (g *gathering[T, F]) narrow(p *part[T]) error {
-	if !g.survey.options.Whole {
+// applyConditions applies the conditions to a department's list.
+func (d *departmentLists[T, F]) applyConditions(r *departmentResult[T]) error {
+	if !d.fanOut.options.Whole {
 		return nil
 	}
-	items, err := p.head.Whole()
+	items, err := r.head.Whole()
 	if err != nil {
 		return err
 	}
 	value := func(*T) (*bool, error) { return nil, nil }
-	if p.fact != nil {
-		value = p.fact.value
-		if p.fact.cut != nil && p.fact.cut() {
+	if r.predicate != nil {
+		value = r.predicate.value
+		if r.predicate.isPartial != nil && r.predicate.isPartial() {
 			return fault.New(fault.QueryTooComplex, "another list, which the filter depends on, could not be read whole")
 		}
 	}
-	items, err = g.query.Conditions.Select(items, p.head.AsOf, g.keys.ID, value)
+	items, err = d.query.Conditions.Select(items, r.head.AsOf, d.keys.ID, value)
 	if err != nil {
 		return err
 	}
-	p.head = &entity.Head[T]{Items: items, Total: len(items), AsOf: p.head.AsOf}
+	r.head = &entity.Head[T]{Items: items, Total: len(items), AsOf: r.head.AsOf}
 	return nil
 }

@@ -19,16 +19,16 @@ const (
 	Overloaded
 )
 
-// Place is the permission for one call.
-type Place struct {
-	of      *Controller
-	class   *class
-	breaker *breaker
-	call    Call
-	probe   bool      // the call tests the operation
-	started time.Time // zero: it waits
-	exclude time.Duration
-	ended   bool
+// Permit is the permission for one call.
+type Permit struct {
+	controller *Controller
+	class      *class
+	breaker    *breaker
+	call       Call
+	probe      bool      // the call tests the operation
+	started    time.Time // zero: it waits
+	exclude    time.Duration
+	released   bool
 }
 
 // minProbeTimeout is the least time that a probe may take.
@@ -36,37 +36,37 @@ const minProbeTimeout = time.Second
 
 // Timeout bounds how long a call may take that could take most. A call that tests a failing operation has less time, so
 // that the recovery is seen soon. A request that may change something always has all of it.
-func (p *Place) Timeout(most time.Duration) time.Duration {
+func (p *Permit) Timeout(most time.Duration) time.Duration {
 	if !p.probe || !p.class.name.reads() {
 		return most
 	}
-	p.of.mu.Lock()
-	defer p.of.mu.Unlock()
+	p.controller.mu.Lock()
+	defer p.controller.mu.Unlock()
 	return min(most, max(minProbeTimeout, 4*p.class.mean))
 }
 
 // Exclude leaves time out of the duration of the call: that in which the call did not wait for the console.
-func (p *Place) Exclude(d time.Duration) {
-	p.of.mu.Lock()
-	defer p.of.mu.Unlock()
+func (p *Permit) Exclude(d time.Duration) {
+	p.controller.mu.Lock()
+	defer p.controller.mu.Unlock()
 	p.exclude += d
 }
 
-// Done frees the place and records the result of the call. Calls after the first do nothing.
-func (p *Place) Done(r Result) {
-	c := p.of
+// Done frees the permit and records the result of the call. Calls after the first do nothing.
+func (p *Permit) Done(r Result) {
+	c := p.controller
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p.ended || p.started.IsZero() {
+	if p.released || p.started.IsZero() {
 		return
 	}
-	p.ended = true
+	p.released = true
 	c.done(p, r)
 	c.dispatch()
 }
 
-// done frees a place and records the result of its call. c.mu is held.
-func (c *Controller) done(p *Place, r Result) {
+// done frees a permit and records the result of its call. c.mu is held.
+func (c *Controller) done(p *Permit, r Result) {
 	k, now := p.class, time.Now()
 	saturated := 2*k.inFlight > k.limit.now()
 	k.inFlight--
@@ -74,8 +74,8 @@ func (c *Controller) done(p *Place, r Result) {
 		c.inFlight--
 	}
 	caller := p.call.Caller
-	if k.held[caller]--; k.held[caller] == 0 {
-		delete(k.held, caller)
+	if k.byCaller[caller]--; k.byCaller[caller] == 0 {
+		delete(k.byCaller, caller)
 	}
 	wasOpen := p.breaker.state != closed
 	p.breaker.record(now, p, r)

@@ -1,4 +1,4 @@
-package survey
+package fanout
 
 import (
 	"slices"
@@ -11,21 +11,21 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// fact is a property of the entities of a department's list that other lists tell, such as whether a robot is in no
+// predicate is a property of the entities of a department's list that other lists tell, such as whether a robot is in no
 // queue.
-type fact[T any] struct {
+type predicate[T any] struct {
 	// begin starts the reads that need no entities, together with the list; nil: there are none.
 	begin func(l *loader.Loaders) (wait func())
-	// follow starts the reads that need the entities; nil: there are none.
-	follow func(l *loader.Loaders, entities []*T) (wait func())
+	// beginFor starts the reads that need the entities; nil: there are none.
+	beginFor func(l *loader.Loaders, entities []*T) (wait func())
 	// value returns the property; nil if it is not known.
 	value func(*T) (*bool, error)
-	// cut reports whether a bound ended the walk of a list that value depends on; nil: it does not.
-	cut func() bool
+	// isPartial reports whether a bound ended the walk of a list that value depends on; nil: it does not.
+	isPartial func() bool
 }
 
-// factOf returns the property of a kind in a department; nil if the kind has none.
-func factOf[T any](sc scope.Scope) *fact[T] {
+// predicateOf returns the property of a kind in a department; nil if the kind has none.
+func predicateOf[T any](sc scope.Scope) *predicate[T] {
 	var made any
 	switch any((*T)(nil)).(type) {
 	case *cc.Workflow:
@@ -37,7 +37,7 @@ func factOf[T any](sc scope.Scope) *fact[T] {
 	case *cc.Queue:
 		made = empty(sc)
 	}
-	f, _ := made.(*fact[T])
+	f, _ := made.(*predicate[T])
 	return f
 }
 
@@ -51,10 +51,10 @@ func waitFor[V any](thunks ...batch.Thunk[V]) func() {
 }
 
 // outdated tells whether a workflow runs another version than the latest one of its package.
-func outdated() *fact[cc.Workflow] {
+func outdated() *predicate[cc.Workflow] {
 	packages := make(map[string]batch.Thunk[*cc.Package])
-	return &fact[cc.Workflow]{
-		follow: func(l *loader.Loaders, workflows []*cc.Workflow) func() {
+	return &predicate[cc.Workflow]{
+		beginFor: func(l *loader.Loaders, workflows []*cc.Workflow) func() {
 			thunks := make([]batch.Thunk[*cc.Package], 0, len(workflows))
 			for _, w := range workflows {
 				if scope.None(w.PackageID) || packages[scope.Lower(*w.PackageID)] != nil {
@@ -77,21 +77,21 @@ func outdated() *fact[cc.Workflow] {
 }
 
 // unused tells whether no workflow of a department runs a package.
-func unused(sc scope.Scope) *fact[cc.Package] {
+func unused(sc scope.Scope) *predicate[cc.Package] {
 	var workflows batch.Thunk[*entity.Head[cc.Workflow]]
 	var used map[string]struct{}
-	return &fact[cc.Package]{
+	return &predicate[cc.Package]{
 		begin: func(l *loader.Loaders) func() {
 			workflows = l.Workflows().Head(l.Access, sc, entity.HeadOptions[cc.WorkflowFilter]{Whole: true})
 			return waitFor(workflows)
 		},
-		cut: func() bool {
+		isPartial: func() bool {
 			head, err := workflows()
-			return err == nil && head.Cut
+			return err == nil && head.Truncated
 		},
 		value: func(p *cc.Package) (*bool, error) {
 			head, err := workflows()
-			if err != nil || head.Cut {
+			if err != nil || head.Truncated {
 				return nil, err
 			}
 			if used == nil {
@@ -108,8 +108,8 @@ func unused(sc scope.Scope) *fact[cc.Package] {
 	}
 }
 
-// whole waits for a list and returns its entities; fault.QueryTooComplex if a bound ended its walk.
-func whole[T any](list batch.Thunk[*entity.Head[T]]) ([]*T, error) {
+// awaitWhole waits for a list and returns its entities; fault.QueryTooComplex if a bound ended its walk.
+func awaitWhole[T any](list batch.Thunk[*entity.Head[T]]) ([]*T, error) {
 	head, err := list()
 	if err != nil {
 		return nil, err
@@ -117,21 +117,21 @@ func whole[T any](list batch.Thunk[*entity.Head[T]]) ([]*T, error) {
 	return head.Whole()
 }
 
-// members are the robots of a department's queues.
-type members struct {
-	sc     scope.Scope
+// queueMembers are the robots of a department's queues.
+type queueMembers struct {
+	scope  scope.Scope
 	queues batch.Thunk[*entity.Head[cc.Queue]]
 	robots map[string]batch.Thunk[*entity.Head[cc.Robot]] // by queue
 }
 
 // begin reads the queues.
-func (m *members) begin(l *loader.Loaders) func() {
-	m.queues = l.Queues().Head(l.Access, m.sc, entity.HeadOptions[cc.QueueFilter]{Whole: true})
+func (m *queueMembers) begin(l *loader.Loaders) func() {
+	m.queues = l.Queues().Head(l.Access, m.scope, entity.HeadOptions[cc.QueueFilter]{Whole: true})
 	return waitFor(m.queues)
 }
 
-// follow reads the robots of each queue that has some and is wanted.
-func (m *members) follow(l *loader.Loaders, wanted func(*cc.Queue) bool) func() {
+// beginMembers reads the robots of each queue that has some and is wanted.
+func (m *queueMembers) beginMembers(l *loader.Loaders, wanted func(*cc.Queue) bool) func() {
 	m.robots = make(map[string]batch.Thunk[*entity.Head[cc.Robot]])
 	queues, err := m.queues()
 	if err != nil {
@@ -142,7 +142,7 @@ func (m *members) follow(l *loader.Loaders, wanted func(*cc.Queue) bool) func() 
 		if q.RobotCount != nil && *q.RobotCount == 0 || !wanted(q) {
 			continue
 		}
-		t := l.Robots().Head(l.Access, m.sc, entity.HeadOptions[cc.RobotFilter]{Whole: true, Filter: cc.RobotFilter{AssociatedQueueID: cc.OptionalID(scope.Lower(q.ID))}})
+		t := l.Robots().Head(l.Access, m.scope, entity.HeadOptions[cc.RobotFilter]{Whole: true, Filter: cc.RobotFilter{AssociatedQueueID: cc.OptionalID(scope.Lower(q.ID))}})
 		m.robots[scope.Lower(q.ID)] = t
 		thunks = append(thunks, t)
 	}
@@ -150,8 +150,8 @@ func (m *members) follow(l *loader.Loaders, wanted func(*cc.Queue) bool) func() 
 }
 
 // byRobot returns the queues of each robot.
-func (m *members) byRobot() (map[string][]*cc.Queue, error) {
-	queues, err := whole(m.queues)
+func (m *queueMembers) byRobot() (map[string][]*cc.Queue, error) {
+	queues, err := awaitWhole(m.queues)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (m *members) byRobot() (map[string][]*cc.Queue, error) {
 		if !ok {
 			continue
 		}
-		robots, err := whole(read)
+		robots, err := awaitWhole(read)
 		if err != nil {
 			return nil, err
 		}
@@ -173,16 +173,16 @@ func (m *members) byRobot() (map[string][]*cc.Queue, error) {
 	return byRobot, nil
 }
 
-// anyQueue wants every queue.
-func anyQueue(*cc.Queue) bool { return true }
+// allQueues wants every queue.
+func allQueues(*cc.Queue) bool { return true }
 
 // withoutQueue tells whether a robot is in no queue of a department.
-func withoutQueue(sc scope.Scope) *fact[cc.Robot] {
-	m := &members{sc: sc}
+func withoutQueue(sc scope.Scope) *predicate[cc.Robot] {
+	m := &queueMembers{scope: sc}
 	var byRobot map[string][]*cc.Queue
-	return &fact[cc.Robot]{
-		begin:  m.begin,
-		follow: func(l *loader.Loaders, _ []*cc.Robot) func() { return m.follow(l, anyQueue) },
+	return &predicate[cc.Robot]{
+		begin:    m.begin,
+		beginFor: func(l *loader.Loaders, _ []*cc.Robot) func() { return m.beginMembers(l, allQueues) },
 		value: func(r *cc.Robot) (*bool, error) {
 			if byRobot == nil {
 				var err error
@@ -196,10 +196,10 @@ func withoutQueue(sc scope.Scope) *fact[cc.Robot] {
 }
 
 // empty tells whether a queue has no robots.
-func empty(sc scope.Scope) *fact[cc.Queue] {
+func empty(sc scope.Scope) *predicate[cc.Queue] {
 	lengths := make(map[*cc.Queue]batch.Thunk[*entity.Head[cc.Robot]])
-	return &fact[cc.Queue]{
-		follow: func(l *loader.Loaders, queues []*cc.Queue) func() {
+	return &predicate[cc.Queue]{
+		beginFor: func(l *loader.Loaders, queues []*cc.Queue) func() {
 			thunks := make([]batch.Thunk[*entity.Head[cc.Robot]], 0, len(queues))
 			for _, q := range slices.DeleteFunc(slices.Clone(queues), func(q *cc.Queue) bool { return q.RobotCount != nil }) {
 				lengths[q] = l.Robots().Head(l.Access, sc, entity.HeadOptions[cc.RobotFilter]{Filter: cc.RobotFilter{AssociatedQueueID: cc.OptionalID(scope.Lower(q.ID))}})

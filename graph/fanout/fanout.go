@@ -1,5 +1,5 @@
-// Package survey reads whole lists of one or more departments, to filter, order and count what the console cannot.
-package survey
+// Package fanout reads whole lists of one or more departments, to filter, order and count what the console cannot.
+package fanout
 
 import (
 	"slices"
@@ -58,7 +58,7 @@ func (a Area) Departments(l *loader.Loaders) ([]Department, error) {
 	case a.err != nil:
 		return nil, a.err
 	case a.subtree != nil:
-		return visible(l, below(nil, a.subtree)), nil
+		return permitted(l, appendSubtree(nil, a.subtree)), nil
 	case a.company == nil:
 		return []Department{{Scope: a.scope}}, nil
 	}
@@ -67,7 +67,7 @@ func (a Area) Departments(l *loader.Loaders) ([]Department, error) {
 		return nil, err
 	}
 	if a.only == nil {
-		return visible(l, tree), nil
+		return permitted(l, tree), nil
 	}
 	departments := make([]Department, 0, len(a.only))
 	for i, id := range a.only {
@@ -82,7 +82,7 @@ func (a Area) Departments(l *loader.Loaders) ([]Department, error) {
 		}
 		d := tree[at]
 		p := Department{Scope: d.Scope(), Entity: d}
-		if !mayAsk(l, d) {
+		if !isPermitted(l, d) {
 			p.Err = fault.New(fault.Forbidden, "the caller has neither role nor permission in the department")
 		}
 		departments = append(departments, p)
@@ -90,134 +90,135 @@ func (a Area) Departments(l *loader.Loaders) ([]Department, error) {
 	return departments, nil
 }
 
-// below appends a department and those below it. A tree of the console has no cycles that its loader has not cut.
-func below(all []*cc.Department, d *cc.Department) []*cc.Department {
+// appendSubtree appends a department and those below it. A tree of the console has no cycles that its loader has not cut.
+func appendSubtree(all []*cc.Department, d *cc.Department) []*cc.Department {
 	if slices.Contains(all, d) {
 		return all
 	}
 	all = append(all, d)
 	for _, child := range d.Children {
-		all = below(all, child)
+		all = appendSubtree(all, child)
 	}
 	return all
 }
 
-// visible returns those of the departments that the caller may ask.
-func visible(l *loader.Loaders, all []*cc.Department) []Department {
+// permitted returns those of the departments that the caller may ask.
+func permitted(l *loader.Loaders, all []*cc.Department) []Department {
 	departments := make([]Department, 0, len(all))
 	for _, d := range all {
-		if mayAsk(l, d) {
+		if isPermitted(l, d) {
 			departments = append(departments, Department{Scope: d.Scope(), Entity: d})
 		}
 	}
 	return departments
 }
 
-// mayAsk reports whether the caller has a role or permission in a department, and its API key allows the department.
-func mayAsk(l *loader.Loaders, d *cc.Department) bool {
+// isPermitted reports whether the caller has a role or permission in a department, and its API key allows the department.
+func isPermitted(l *loader.Loaders, d *cc.Department) bool {
 	return (d.VisitorHasAnyRole || d.VisitorHasPermission) && principal.FromContext(l.Context()).Limits().CheckScope(d.Scope()) == nil
 }
 
-// survey reads one kind in the departments of an area.
-type survey[T any, F comparable] struct {
-	area     Area
-	of       func(*loader.Loaders) *entity.Loader[T, F]
-	options  entity.HeadOptions[F]
-	withFact bool
-	parts    []*part[T]
-	err      error
+// fanOut reads one kind in the departments of an area.
+type fanOut[T any, F comparable] struct {
+	area          Area
+	loaderOf      func(*loader.Loaders) *entity.Loader[T, F]
+	options       entity.HeadOptions[F]
+	withPredicate bool
+	results       []*departmentResult[T]
+	err           error
 }
 
-// part is a department's part of a survey.
-type part[T any] struct {
+// departmentResult is the answer of one department.
+type departmentResult[T any] struct {
 	Department
 
-	read batch.Thunk[*entity.Head[T]]
-	head *entity.Head[T]
-	fact *fact[T]
+	read      batch.Thunk[*entity.Head[T]]
+	head      *entity.Head[T]
+	predicate *predicate[T]
 }
 
-// stages returns the reads of the survey.
-func (s *survey[T, F]) stages() []loader.Stage {
+// stages returns the reads.
+func (f *fanOut[T, F]) stages() []loader.Stage {
 	var stages []loader.Stage
-	if s.area.company != nil {
-		stages = append(stages, func(l *loader.Loaders) func() { return waitFor(l.CompanyDepartments(s.area.company)) })
+	if f.area.company != nil {
+		stages = append(stages, func(l *loader.Loaders) func() { return waitFor(l.CompanyDepartments(f.area.company)) })
 	}
-	stages = append(stages, s.begin)
-	if s.withFact {
-		stages = append(stages, s.follow)
+	stages = append(stages, f.begin)
+	if f.withPredicate {
+		stages = append(stages, f.beginPredicates)
 	}
 	return stages
 }
 
 // begin starts the list of each department.
-func (s *survey[T, F]) begin(l *loader.Loaders) func() {
-	departments, err := s.area.Departments(l)
+func (f *fanOut[T, F]) begin(l *loader.Loaders) func() {
+	departments, err := f.area.Departments(l)
 	if err != nil {
-		s.err = err
+		f.err = err
 		return nil
 	}
 	waits := make([]func(), 0, 2*len(departments))
 	for _, at := range departments {
-		p := &part[T]{Department: at}
-		s.parts = append(s.parts, p)
-		if p.Err != nil {
+		r := &departmentResult[T]{Department: at}
+		f.results = append(f.results, r)
+		if r.Err != nil {
 			continue
 		}
-		p.read = s.of(l).Head(l.Access, p.Scope, s.options)
-		waits = append(waits, waitFor(p.read))
-		if !s.withFact {
+		r.read = f.loaderOf(l).Head(l.Access, r.Scope, f.options)
+		waits = append(waits, waitFor(r.read))
+		if !f.withPredicate {
 			continue
 		}
-		if p.fact = factOf[T](p.Scope); p.fact != nil && p.fact.begin != nil {
-			waits = append(waits, p.fact.begin(l))
+		if r.predicate = predicateOf[T](r.Scope); r.predicate != nil && r.predicate.begin != nil {
+			waits = append(waits, r.predicate.begin(l))
 		}
 	}
-	return all(waits...)
+	return waitAll(waits...)
 }
 
-// follow starts what the facts of the entities need.
-func (s *survey[T, F]) follow(l *loader.Loaders) func() {
+// beginPredicates starts what the predicates of the entities need.
+func (f *fanOut[T, F]) beginPredicates(l *loader.Loaders) func() {
 	var waits []func()
-	for _, p := range s.parts {
-		if p.Err != nil || p.fact == nil || p.fact.follow == nil {
+	for _, r := range f.results {
+		if r.Err != nil || r.predicate == nil || r.predicate.beginFor == nil {
 			continue
 		}
-		if head, err := p.read(); err == nil {
-			waits = append(waits, p.fact.follow(l, head.Items))
+		if head, err := r.read(); err == nil {
+			waits = append(waits, r.predicate.beginFor(l, head.Items))
 		}
 	}
-	return all(waits...)
+	return waitAll(waits...)
 }
 
-// answered returns the parts that were answered, and the departments that are missing. each, if not nil, checks a part.
-func (s *survey[T, F]) answered(each func(*part[T]) error) (parts []*part[T], missing []*listing.UnavailableDepartment, err error) {
-	if s.err != nil {
-		return nil, nil, s.err
+// collect returns the results of the departments that answered, and the departments that are missing. each, if not nil,
+// checks a result.
+func (f *fanOut[T, F]) collect(each func(*departmentResult[T]) error) (answered []*departmentResult[T], missing []*listing.UnavailableDepartment, err error) {
+	if f.err != nil {
+		return nil, nil, f.err
 	}
 	missing = []*listing.UnavailableDepartment{}
-	for _, p := range s.parts {
-		err := p.Err
+	for _, r := range f.results {
+		err := r.Err
 		if err == nil {
-			p.head, err = p.read()
+			r.head, err = r.read()
 		}
 		if err == nil && each != nil {
-			err = each(p)
+			err = each(r)
 		}
 		switch {
 		case err == nil:
-			parts = append(parts, p)
-		case s.area.isOne() || !listing.IsUnavailable(err):
+			answered = append(answered, r)
+		case f.area.isOne() || !listing.IsUnavailable(err):
 			return nil, nil, err
 		default:
-			missing = append(missing, listing.Unavailable(p.Entity, err))
+			missing = append(missing, listing.Unavailable(r.Entity, err))
 		}
 	}
-	return parts, missing, nil
+	return answered, missing, nil
 }
 
-// all waits for several functions, some of which may be nil.
-func all(waits ...func()) func() {
+// waitAll waits for several functions, some of which may be nil.
+func waitAll(waits ...func()) func() {
 	return func() {
 		for _, wait := range waits {
 			if wait != nil {

@@ -13,9 +13,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestListsOfParents verifies that lists of several parents are parts of one list of the department where that is fewer
+// TestParentLists verifies that lists of several parents are parts of one list of the department where that is fewer
 // calls, and what they answer.
-func TestListsOfParents(t *testing.T) {
+func TestParentLists(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 20})
 	d := w.Sim.Data()
@@ -159,8 +159,8 @@ func TestRangesOfWalks(t *testing.T) {
 	}
 }
 
-// TestRangesBesideAFailingWalk verifies that a page that the console answers is answered, though a walk of its list fails.
-func TestRangesBesideAFailingWalk(t *testing.T) {
+// TestRangesDuringFailedWalk verifies that a page that the console answers is answered, though a walk of its list fails.
+func TestRangesDuringFailedWalk(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 20})
 	w.Query(`{ robots(first: 1) { totalCount } }`, nil)

@@ -63,7 +63,7 @@ func compare[T any](ctx context.Context, c *Console, k *Listed[T], sc scope.Scop
 	if k.pages == nil || identity == "" {
 		return func(PollResult[T]) bool { return false }
 	}
-	if !c.opts.Cache.Alone() {
+	if !c.opts.Cache.IsOnlyReplica() {
 		return func(PollResult[T]) bool { return true }
 	}
 	var pages []responsecache.Entry[*cc.Page[T]]
@@ -103,7 +103,7 @@ func differ[T any](k *Listed[T], seen PollResult[T], lists string, pages []respo
 	return slices.ContainsFunc(pages, func(h responsecache.Entry[*cc.Page[T]]) bool {
 		params, own := strings.CutPrefix(h.Call, lists)
 		return h.Err == nil && pageDiffers(k, h.Value, other) || own && listDiffers(k, params, h.Value, seen.All, now)
-	}) || slices.ContainsFunc(ones, func(h responsecache.Entry[*T]) bool { return other(h.Part, h.Value) })
+	}) || slices.ContainsFunc(ones, func(h responsecache.Entry[*T]) bool { return other(h.Element, h.Value) })
 }
 
 // pageDiffers reports whether a page holds an entity that has changed.

@@ -23,8 +23,8 @@ const (
 	slots = 16384
 )
 
-// Several is a group of masters, each with a replica that replaces it on failure.
-type Several struct {
+// Topology is a group of masters, each with a replica that replaces it on failure.
+type Topology struct {
 	t testing.TB
 	// URL is the group's URL for go-redis.
 	URL string
@@ -35,15 +35,15 @@ type Several struct {
 }
 
 // AwaitReplicas waits until the replicas hold the present data of their masters.
-func (s *Several) AwaitReplicas() {
-	s.t.Helper()
-	for i, master := range s.Masters {
-		await(s.t, "what the replica lacks", func(ctx context.Context) bool {
+func (tp *Topology) AwaitReplicas() {
+	tp.t.Helper()
+	for i, master := range tp.Masters {
+		await(tp.t, "what the replica lacks", func(ctx context.Context) bool {
 			written, err := strconv.ParseInt(master.info(ctx, "master_repl_offset"), 10, 64)
 			if err != nil {
 				return false
 			}
-			held, err := strconv.ParseInt(s.Replicas[i].info(ctx, "slave_repl_offset"), 10, 64)
+			held, err := strconv.ParseInt(tp.Replicas[i].info(ctx, "slave_repl_offset"), 10, 64)
 			return err == nil && held >= written
 		})
 	}
@@ -51,22 +51,22 @@ func (s *Several) AwaitReplicas() {
 
 // FailOver stops a master and waits until every other server names its replica as master. It fails the test if that
 // never happens.
-func (s *Several) FailOver(n int) {
-	s.t.Helper()
-	s.Masters[n].Stop()
-	s.AwaitPromotion(n)
+func (tp *Topology) FailOver(n int) {
+	tp.t.Helper()
+	tp.Masters[n].Stop()
+	tp.AwaitPromotion(n)
 }
 
 // AwaitPromotion waits until the replica of a stopped or hanging master has replaced it.
-func (s *Several) AwaitPromotion(n int) {
-	s.t.Helper()
-	await(s.t, "a new master", func(ctx context.Context) bool {
-		return s.Replicas[n].info(ctx, "role") == "master" && s.promoted(ctx, s.Masters[n], s.Replicas[n])
+func (tp *Topology) AwaitPromotion(n int) {
+	tp.t.Helper()
+	await(tp.t, "a new master", func(ctx context.Context) bool {
+		return tp.Replicas[n].info(ctx, "role") == "master" && tp.promoted(ctx, tp.Masters[n], tp.Replicas[n])
 	})
 }
 
 // StartSentinel starts a master, a replica and a Sentinel that monitors them.
-func StartSentinel(t testing.TB) *Several {
+func StartSentinel(t testing.TB) *Topology {
 	t.Helper()
 	const name = "main"
 	master := Start(t)
@@ -82,7 +82,7 @@ func StartSentinel(t testing.TB) *Several {
 	await(t, "the replica", func(ctx context.Context) bool {
 		return sentinel.namedValue(ctx, "num-slaves", "sentinel", "master", name) == "1" && replica.info(ctx, "master_link_status") == "up"
 	})
-	return &Several{
+	return &Topology{
 		t: t, URL: "redis://" + sentinel.Addr() + "/0?master_name=" + name, Masters: []*Server{master}, Replicas: []*Server{replica},
 		promoted: func(ctx context.Context, _, now *Server) bool {
 			return sentinel.namedValue(ctx, "port", "sentinel", "master", name) == strconv.Itoa(now.port)
@@ -98,10 +98,10 @@ func replicaOf(master *Server) role {
 }
 
 // StartCluster starts a Cluster of three masters with one replica each.
-func StartCluster(t testing.TB) *Several {
+func StartCluster(t testing.TB) *Topology {
 	t.Helper()
 	const masters = 3
-	s := &Several{t: t}
+	s := &Topology{t: t}
 	member := role{ready: loaded, arguments: func(s *Server) []string {
 		return []string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", downAfterMillis,
 			"--cluster-port", strconv.Itoa(freePort(t)), "--repl-diskless-sync-delay", "0"}

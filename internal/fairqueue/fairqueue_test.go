@@ -1,17 +1,17 @@
-package turns_test
+package fairqueue_test
 
 import (
 	"slices"
 	"testing"
 
-	"github.com/consoleql/consoleql/internal/turns"
+	"github.com/consoleql/consoleql/internal/fairqueue"
 )
 
 // TestQueue verifies the order of values: the callers take turns, and the values of one caller keep their order.
 func TestQueue(t *testing.T) {
 	t.Parallel()
-	var q turns.Queue[string]
-	items := make(map[string]*turns.Item[string])
+	var q fairqueue.Queue[string]
+	items := make(map[string]*fairqueue.Item[string])
 	for _, v := range []string{"a1", "a2", "a3", "b1", "c1", "b2"} {
 		items[v] = q.Push(v[:1], v)
 	}

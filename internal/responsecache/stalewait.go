@@ -11,28 +11,28 @@ import (
 // the error of a read whose reader has such an answer itself (Read.HasFallback).
 var ErrSlow = errors.New("responsecache: the load takes long")
 
-// leastPatience is the least time that a read waits for its load.
-const leastPatience = time.Second
+// minStaleWait is the least time that a read waits for its load.
+const minStaleWait = time.Second
 
-// Patience bounds how long an operation waits for loads that have stale entries. Its reads share
-// it: once one has waited in vain, no other waits. The zero Patience is unspent.
-type Patience struct{ spent atomic.Bool }
+// StaleWait bounds how long an operation waits for loads that have stale entries. Its reads share
+// it: once one has waited in vain, no other waits. The zero StaleWait is unspent.
+type StaleWait struct{ expired atomic.Bool }
 
-// awaitPatiently waits for a load. It reports slow if the load takes longer than the patience of
+// awaitOrStale waits for a load. It reports slow if the load takes longer than the stale wait of
 // the operation. There must be an old entry, or a fallback of the reader (Read.HasFallback). The
 // load goes on. An entry that an event or a change has outdated is not returned: its readers know
 // of something newer.
-func (c *Cache) awaitPatiently(ctx context.Context, f *sharedLoad, w *work) (old *entry, slow bool) {
+func (c *Cache) awaitOrStale(ctx context.Context, f *sharedLoad, w *work) (old *entry, slow bool) {
 	old = c.fallback(w, f.renews)
-	if w.patience == nil || c.opts.Patience == 0 || w.refresh || w.maxAge > 0 || old == nil && !w.hasFallback() {
+	if w.staleWait == nil || c.opts.StaleWait == 0 || w.refresh || w.maxAge > 0 || old == nil && !w.hasFallback() {
 		return nil, false
 	}
-	if !w.patience.spent.Load() {
-		pause := leastPatience
+	if !w.staleWait.expired.Load() {
+		pause := minStaleWait
 		if old != nil {
 			pause = max(pause, 2*old.cost)
 		}
-		timer := time.NewTimer(min(c.opts.Patience, pause))
+		timer := time.NewTimer(min(c.opts.StaleWait, pause))
 		defer timer.Stop()
 		select {
 		case <-f.Done():
@@ -43,13 +43,13 @@ func (c *Cache) awaitPatiently(ctx context.Context, f *sharedLoad, w *work) (old
 		}
 	}
 	now := time.Now()
-	if old != nil && (!now.Before(old.fresh.Add(w.policy.StaleIfError)) || !c.trusted(now) || !c.log.Usable(old.seq, old.slots, old.of)) {
+	if old != nil && (!now.Before(old.fresh.Add(w.policy.StaleIfError)) || !c.trusted(now) || !c.log.Usable(old.seq, old.slots, old.refreshID)) {
 		old = nil
 	}
 	if old == nil && !w.hasFallback() {
 		return nil, false
 	}
-	w.patience.spent.Store(true)
+	w.staleWait.expired.Store(true)
 	if old != nil {
 		old.failure.Store(&failure{now, ErrSlow})
 	}

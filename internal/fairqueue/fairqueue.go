@@ -1,21 +1,21 @@
-// Package turns has a queue that takes its callers in turns, so that none of them delays the others.
-package turns
+// Package fairqueue has a fair queue: it serves its callers in turn, so that none of them delays the others.
+package fairqueue
 
 import (
 	"container/list"
 	"slices"
 )
 
-// Queue takes the callers in turns (round robin), and the items of one caller first in, first out. The zero Queue is empty
-// and ready for use. It is not safe for concurrent use.
+// Queue serves the callers round robin, and the items of one caller first in, first out. The zero Queue is empty and
+// ready for use. It is not safe for concurrent use.
 type Queue[T any] struct {
 	len     int
-	turns   []*turn // in the order in which the callers are next
-	callers map[string]*turn
+	flows   []*flow // in the order in which the callers are next
+	callers map[string]*flow
 }
 
-// turn holds the items of one caller.
-type turn struct {
+// flow holds the items of one caller.
+type flow struct {
 	caller string
 	items  list.List // of *Item[T]
 }
@@ -23,7 +23,7 @@ type turn struct {
 // Item is a value that waits in a queue.
 type Item[T any] struct {
 	value   T
-	turn    *turn
+	flow    *flow
 	element *list.Element // nil: it does not wait any more
 }
 
@@ -32,17 +32,17 @@ func (q *Queue[T]) Len() int { return q.len }
 
 // Push adds a value as the last one of its caller.
 func (q *Queue[T]) Push(caller string, value T) *Item[T] {
-	t, ok := q.callers[caller]
+	f, ok := q.callers[caller]
 	if !ok {
 		if q.callers == nil {
-			q.callers = make(map[string]*turn)
+			q.callers = make(map[string]*flow)
 		}
-		t = &turn{caller: caller}
-		q.callers[caller] = t
-		q.turns = append(q.turns, t)
+		f = &flow{caller: caller}
+		q.callers[caller] = f
+		q.flows = append(q.flows, f)
 	}
-	i := &Item[T]{value: value, turn: t}
-	i.element = t.items.PushBack(i)
+	i := &Item[T]{value: value, flow: f}
+	i.element = f.items.PushBack(i)
 	q.len++
 	return i
 }
@@ -52,17 +52,17 @@ func (q *Queue[T]) First() (value T, ok bool) {
 	if q.len == 0 {
 		return value, false
 	}
-	return first[T](q.turns[0]).value, true
+	return first[T](q.flows[0]).value, true
 }
 
 // Next removes and returns the next value of a caller for whom may returns true. It returns false if there is none.
 func (q *Queue[T]) Next(may func(caller string) bool) (value T, ok bool) {
-	for n, t := range q.turns {
-		if !may(t.caller) {
+	for n, f := range q.flows {
+		if !may(f.caller) {
 			continue
 		}
-		i := first[T](t)
-		q.turns = append(slices.Delete(q.turns, n, n+1), t)
+		i := first[T](f)
+		q.flows = append(slices.Delete(q.flows, n, n+1), f)
 		q.Remove(i)
 		return i.value, true
 	}
@@ -74,18 +74,18 @@ func (q *Queue[T]) Remove(i *Item[T]) bool {
 	if i.element == nil {
 		return false
 	}
-	i.turn.items.Remove(i.element)
+	i.flow.items.Remove(i.element)
 	i.element = nil
 	q.len--
-	if i.turn.items.Len() == 0 {
-		delete(q.callers, i.turn.caller)
-		q.turns = slices.DeleteFunc(q.turns, func(other *turn) bool { return other == i.turn })
+	if i.flow.items.Len() == 0 {
+		delete(q.callers, i.flow.caller)
+		q.flows = slices.DeleteFunc(q.flows, func(other *flow) bool { return other == i.flow })
 	}
 	return true
 }
 
 // first returns the first item of a caller.
-func first[T any](t *turn) *Item[T] {
-	i, _ := t.items.Front().Value.(*Item[T])
+func first[T any](f *flow) *Item[T] {
+	i, _ := f.items.Front().Value.(*Item[T])
 	return i
 }

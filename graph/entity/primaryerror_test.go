@@ -7,8 +7,8 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// TestDecisive verifies that a refusal of the caller decides about several pages, whatever failed before it.
-func TestDecisive(t *testing.T) {
+// TestPrimaryError verifies that a refusal of the caller decides about several pages, whatever failed before it.
+func TestPrimaryError(t *testing.T) {
 	t.Parallel()
 	failed, refused := fault.New(fault.UpstreamUnavailable, "down"), fault.New(fault.Forbidden, "no")
 	expired := fault.New(fault.Unauthenticated, "expired")
@@ -23,7 +23,7 @@ func TestDecisive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := decisive(tt.errs...); !errors.Is(got, tt.want) {
+			if got := primaryError(tt.errs...); !errors.Is(got, tt.want) {
 				t.Errorf("%v decides, want %v", got, tt.want)
 			}
 		})

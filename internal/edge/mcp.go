@@ -16,7 +16,7 @@ import (
 // viaMCP marks the request for the audit log.
 func viaMCP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		accesslog.FromContext(r.Context()).ComeVia("mcp")
+		accesslog.FromContext(r.Context()).SetTransport("mcp")
 		next.ServeHTTP(w, r)
 	})
 }

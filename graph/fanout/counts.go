@@ -1,4 +1,4 @@
-package survey
+package fanout
 
 import (
 	"slices"
@@ -14,55 +14,55 @@ import (
 
 // RobotCounts counts the robots of an area; if queue is not empty, those of the queue.
 func RobotCounts(l *loader.Loaders, area Area, queue string, s selection.Set) loader.Loaded {
-	x := &survey[cc.Robot, cc.RobotFilter]{area: area, of: (*loader.Loaders).Robots, options: entity.HeadOptions[cc.RobotFilter]{
+	f := &fanOut[cc.Robot, cc.RobotFilter]{area: area, loaderOf: (*loader.Loaders).Robots, options: entity.HeadOptions[cc.RobotFilter]{
 		Filter: cc.RobotFilter{AssociatedQueueID: cc.OptionalID(scope.Lower(queue))}, Whole: s.Selects("RobotCounts", "byStatus", "silent"),
 	}}
-	return loader.NewStaged(l, x.stages(), func() (*listing.RobotCounts, error) {
-		parts, missing, err := x.answered(nil)
+	return loader.NewStaged(l, f.stages(), func() (*listing.RobotCounts, error) {
+		answered, missing, err := f.collect(nil)
 		if err != nil {
 			return nil, err
 		}
-		counts := listing.NewRobotCounts(countOf(parts, missing))
-		for _, p := range parts {
-			counts.Add(listing.NewRobotTally(slices.Values(p.head.Items)), p.head.AsOf)
+		counts := listing.NewRobotCounts(countOf(answered, missing))
+		for _, r := range answered {
+			counts.Add(listing.NewRobotTally(slices.Values(r.head.Items)), r.head.AsOf)
 		}
 		return counts, nil
-	}, loader.Itself[listing.RobotCounts])
+	}, loader.VisitOne[listing.RobotCounts])
 }
 
 // WorkflowCounts counts the workflows of an area.
 func WorkflowCounts(l *loader.Loaders, area Area, s selection.Set) loader.Loaded {
-	return factCounts(l, area, (*loader.Loaders).Workflows, s.Selects("WorkflowCounts", "outdated"), func(c listing.Count, n int) *listing.WorkflowCounts {
+	return countMatching(l, area, (*loader.Loaders).Workflows, s.Selects("WorkflowCounts", "outdated"), func(c listing.Count, n int) *listing.WorkflowCounts {
 		return &listing.WorkflowCounts{Count: c, Outdated: n}
 	})
 }
 
 // PackageCounts counts the packages of an area.
 func PackageCounts(l *loader.Loaders, area Area, s selection.Set) loader.Loaded {
-	return factCounts(l, area, (*loader.Loaders).Packages, s.Selects("PackageCounts", "unused"), func(c listing.Count, n int) *listing.PackageCounts {
+	return countMatching(l, area, (*loader.Loaders).Packages, s.Selects("PackageCounts", "unused"), func(c listing.Count, n int) *listing.PackageCounts {
 		return &listing.PackageCounts{Count: c, Unused: n}
 	})
 }
 
 // QueueCounts counts the queues of an area.
 func QueueCounts(l *loader.Loaders, area Area, s selection.Set) loader.Loaded {
-	return factCounts(l, area, (*loader.Loaders).Queues, s.Selects("QueueCounts", "empty"), func(c listing.Count, n int) *listing.QueueCounts {
+	return countMatching(l, area, (*loader.Loaders).Queues, s.Selects("QueueCounts", "empty"), func(c listing.Count, n int) *listing.QueueCounts {
 		return &listing.QueueCounts{Count: c, Empty: n}
 	})
 }
 
-// factCounts counts the entities of a kind and, if walk is set, those whose fact is true.
-func factCounts[C, T any, F comparable](l *loader.Loaders, area Area, of func(*loader.Loaders) *entity.Loader[T, F], walk bool, counts func(listing.Count, int) *C) loader.Loaded {
-	x := &survey[T, F]{area: area, of: of, withFact: walk, options: entity.HeadOptions[F]{Whole: walk}}
-	return loader.NewStaged(l, x.stages(), func() (*C, error) {
+// countMatching counts the entities of a kind and, if walk is set, those whose predicate is true.
+func countMatching[C, T any, F comparable](l *loader.Loaders, area Area, of func(*loader.Loaders) *entity.Loader[T, F], walk bool, counts func(listing.Count, int) *C) loader.Loaded {
+	f := &fanOut[T, F]{area: area, loaderOf: of, withPredicate: walk, options: entity.HeadOptions[F]{Whole: walk}}
+	return loader.NewStaged(l, f.stages(), func() (*C, error) {
 		n, unknown := 0, false
-		parts, missing, err := x.answered(func(p *part[T]) error {
+		answered, missing, err := f.collect(func(r *departmentResult[T]) error {
 			if !walk {
 				return nil
 			}
 			some := 0
-			for _, v := range p.head.Items {
-				is, err := p.fact.value(v)
+			for _, v := range r.head.Items {
+				is, err := r.predicate.value(v)
 				if err != nil {
 					return err
 				}
@@ -71,31 +71,31 @@ func factCounts[C, T any, F comparable](l *loader.Loaders, area Area, of func(*l
 				}
 			}
 			n += some
-			unknown = unknown || p.fact.cut != nil && p.fact.cut()
+			unknown = unknown || r.predicate.isPartial != nil && r.predicate.isPartial()
 			return nil
 		})
 		if err != nil {
 			return nil, err
 		}
-		count := countOf(parts, missing)
+		count := countOf(answered, missing)
 		if unknown {
 			count.Precision = listing.AtLeast
 		}
 		return counts(count, n), nil
-	}, loader.Itself[C])
+	}, loader.VisitOne[C])
 }
 
 // countOf returns what all counts tell.
-func countOf[T any](parts []*part[T], missing []*listing.UnavailableDepartment) listing.Count {
+func countOf[T any](answered []*departmentResult[T], missing []*listing.UnavailableDepartment) listing.Count {
 	c := listing.Count{Precision: listing.Exact, Unavailable: missing}
 	var oldest time.Time
-	for _, p := range parts {
-		c.Total += p.head.Total
-		if p.head.Cut {
+	for _, r := range answered {
+		c.Total += r.head.Total
+		if r.head.Truncated {
 			c.Precision = listing.AtLeast
 		}
-		if oldest.IsZero() || p.head.AsOf.Before(oldest) {
-			oldest = p.head.AsOf
+		if oldest.IsZero() || r.head.AsOf.Before(oldest) {
+			oldest = r.head.AsOf
 		}
 	}
 	if oldest.IsZero() {
@@ -110,5 +110,5 @@ func PackageUnused(l *loader.Loaders, p *cc.Package) loader.Loaded {
 	f := unused(p.Scope())
 	return loader.NewStaged(l, []loader.Stage{f.begin}, func() (*bool, error) {
 		return f.value(p)
-	}, loader.Nothing[*bool])
+	}, loader.VisitNone[*bool])
 }

@@ -29,7 +29,7 @@ func newLists(t *testing.T, c *Cache) *lists {
 	t.Helper()
 	return &lists{t: t, cache: c, pages: view(t, c, Kind[[]entity]{Name: "pages"}), one: view(t, c, Kind[entity]{
 		Name: "one",
-		Part: func(whole any, n int) (entity, string, bool) {
+		Element: func(whole any, n int) (entity, string, bool) {
 			list, ok := whole.([]entity)
 			if !ok || n >= len(list) {
 				return entity{}, "", false
@@ -74,11 +74,11 @@ func (l *lists) read(names string, refresh bool, wait func()) Info {
 			return list, nil
 		},
 		OnLoaded: func(list []entity, whole Container) {
-			parts := make([]Part, len(list))
+			elements := make([]Element, len(list))
 			for i, e := range list {
-				parts[i] = Part{i, e.name}
+				elements[i] = Element{i, e.name}
 			}
-			if err := l.one.Index(Key{Principal: "alice", Call: "robot "}, []string{"robots"}, "", parts, whole); err != nil {
+			if err := l.one.Index(Key{Principal: "alice", Call: "robot "}, []string{"robots"}, "", elements, whole); err != nil {
 				l.t.Error(err)
 			}
 		},
@@ -99,7 +99,7 @@ func (l *lists) get(name string, version int, source Source) Info {
 func (l *lists) try(name string, version int, source Source, failing error) Info {
 	l.t.Helper()
 	e, info, err := l.one.Get(l.t.Context(), Read[entity]{
-		Key: Key{Principal: "alice", Call: "robot ", Part: name}, Tags: []string{"robots"},
+		Key: Key{Principal: "alice", Call: "robot ", Element: name}, Tags: []string{"robots"},
 		Load: func(context.Context) (entity, error) { l.calls++; return entity{name, l.calls}, failing },
 	})
 	if version == 0 {
@@ -129,7 +129,7 @@ func (l *lists) peek(principal, names, want string, maxAge time.Duration) Info {
 	return info
 }
 
-func TestParts(t *testing.T) {
+func TestElements(t *testing.T) {
 	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: 5 * time.Second, StaleIfError: time.Minute, Negative: 3 * time.Second}
 	for name, test := range map[string]func(t *testing.T, l *lists){
 		"as if they had been loaded when their list was": func(t *testing.T, l *lists) {
@@ -236,7 +236,7 @@ func TestParts(t *testing.T) {
 			}
 		},
 		"nobody's": func(t *testing.T, l *lists) {
-			if err := l.one.Index(Key{}, nil, "", []Part{{0, "a"}}, Container{}); !errors.Is(err, ErrPrincipal) {
+			if err := l.one.Index(Key{}, nil, "", []Element{{0, "a"}}, Container{}); !errors.Is(err, errPrincipal) {
 				t.Errorf("got %v", err)
 			}
 			l.peek("", "a", "", 0)
@@ -249,8 +249,8 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// TestPartsWeighLittle verifies that a list and its entities are in memory once.
-func TestPartsWeighLittle(t *testing.T) {
+// TestElementsShareMemory verifies that a list and its entities are in memory once.
+func TestElementsShareMemory(t *testing.T) {
 	c := newCache(t, Options{Policies: Policies{"pages": minute, "one": minute}})
 	l := newLists(t, c)
 	l.list("a b c d e f g h i j", false)
@@ -264,9 +264,9 @@ func TestPartsWeighLittle(t *testing.T) {
 	}
 }
 
-// TestPartsOfWhatIsDenied verifies that parts of a forbidden list are not used any more,
+// TestElementsOfForbiddenList verifies that elements of a forbidden list are not used any more,
 // except by readers that still have the list.
-func TestPartsOfWhatIsDenied(t *testing.T) {
+func TestElementsOfForbiddenList(t *testing.T) {
 	l := newLists(t, newCache(t, Options{Policies: Policies{"pages": minute, "one": minute}}))
 	l.list("a b", false)
 	l.peek("alice", "a b", "a1 b1", 0)

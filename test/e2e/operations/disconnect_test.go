@@ -13,8 +13,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSubscriptionWithoutAnEvent verifies that the access log names a subscription that ends before its first event.
-func TestSubscriptionWithoutAnEvent(t *testing.T) {
+// TestSubscriptionWithoutEvent verifies that the access log names a subscription that ends before its first event.
+func TestSubscriptionWithoutEvent(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	s := w.Socket(nil)
@@ -27,8 +27,8 @@ func TestSubscriptionWithoutAnEvent(t *testing.T) {
 	}
 }
 
-// TestClientThatLeavesAMutation verifies that the audit log does not blame the gateway for a client that leaves.
-func TestClientThatLeavesAMutation(t *testing.T) {
+// TestClientDisconnectsDuringMutation verifies that the audit log does not blame the gateway for a client that leaves.
+func TestClientDisconnectsDuringMutation(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	queue := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -48,9 +48,9 @@ func TestClientThatLeavesAMutation(t *testing.T) {
 	}
 }
 
-// TestRevocationBesideABadPassword verifies that a key is revoked while a password file cannot be used, and that the
+// TestRevocationDespiteBadPassword verifies that a key is revoked while a password file cannot be used, and that the
 // accounts go on.
-func TestRevocationBesideABadPassword(t *testing.T) {
+func TestRevocationDespiteBadPassword(t *testing.T) {
 	t.Parallel()
 	k := &e2e.Keyring{T: t}
 	password := filepath.Join(t.TempDir(), "password")
@@ -62,10 +62,10 @@ func TestRevocationBesideABadPassword(t *testing.T) {
 		}
 		s.Password, s.PasswordFile = "", password
 		stays = k.Key("stays", "default", "")
-		kept := k.Keys
+		cached := k.Keys
 		goes = k.Key("goes", "default", "")
 		path = k.Write()
-		k.Keys = kept
+		k.Keys = cached
 		s.APIKeysFile, s.Anonymous = path, false
 	})
 	ask := func(header map[string]string) e2e.Answer {

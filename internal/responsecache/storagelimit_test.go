@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// TestOnePrincipalDoesNotFillRedis verifies that a principal with ever new requests stays
-// within its quota, and leaves the others theirs.
-func TestOnePrincipalDoesNotFillRedis(t *testing.T) {
+// TestPrincipalStorageShare verifies that a principal with ever new requests stays
+// within its storage limit, and leaves the others theirs.
+func TestPrincipalStorageShare(t *testing.T) {
 	t.Parallel()
 	const room, asked = 64 << 10, 300
 	var unshared atomic.Int64
@@ -41,11 +41,11 @@ func TestOnePrincipalDoesNotFillRedis(t *testing.T) {
 	want(t, vb, r, asked+1, Redis)
 }
 
-func TestQuota(t *testing.T) {
+func TestStorageLimit(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
 	const size = 1000 - storedOverhead
-	a := newQuota(8000, start)
+	a := newStorageLimit(8000, start)
 	take := func(digest, principal string, second, life int, want bool) {
 		t.Helper()
 		now := start.Add(time.Duration(second) * time.Second)
@@ -67,7 +67,7 @@ func TestQuota(t *testing.T) {
 	take("20", "e", 22, 10, false) // beyond all
 	take("10", "e", 36, 10, true)
 	a.sweep(start.Add(time.Hour))
-	if a.used != 0 || len(a.of)+len(a.stored)+len(a.ends) != 0 {
+	if a.used != 0 || len(a.byPrincipal)+len(a.stored)+len(a.ends) != 0 {
 		t.Errorf("after all have ended: %+v", a)
 	}
 }

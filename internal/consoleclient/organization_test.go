@@ -66,7 +66,7 @@ func TestSelf(t *testing.T) {
 }
 
 // A company may have no departments, and white space may follow a response.
-func TestDepartmentTreeWithoutARoot(t *testing.T) {
+func TestDepartmentTreeWithoutRoot(t *testing.T) {
 	for name, tree := range map[string]string{
 		"null": `{"count":0,"rootDepartment":null}`, "absent": `{"Count":0}`, "white space": `{"count":0}` + "\r\n \t\n",
 	} {

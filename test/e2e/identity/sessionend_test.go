@@ -11,9 +11,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestWhatIsKeptOfASessionEndsWithIt verifies that cached answers of an expired session are
+// TestSessionEndExpiresCache verifies that cached answers of an expired session are
 // not used, neither for the same query nor for others.
-func TestWhatIsKeptOfASessionEndsWithIt(t *testing.T) {
+func TestSessionEndExpiresCache(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) { s.SessionLifetime = 3 * time.Second })
 	user, password := w.Sim.DefaultUser()
@@ -41,9 +41,9 @@ func TestWhatIsKeptOfASessionEndsWithIt(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestARevokedRightEndsWhatIsStale verifies that a user without a right gets an error, and no
+// TestRevokedPermissionExpiresStaleEntries verifies that a user without a right gets an error, and no
 // stale answer later while the console is down.
-func TestARevokedRightEndsWhatIsStale(t *testing.T) {
+func TestRevokedPermissionExpiresStaleEntries(t *testing.T) {
 	t.Parallel()
 	const query = `{ queues(first: 5) { nodes { name } } }`
 	for status, code := range map[int]string{http.StatusForbidden: "FORBIDDEN", http.StatusUnauthorized: "UNAUTHENTICATED"} {

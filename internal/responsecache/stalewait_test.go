@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// TestPatience verifies that an operation with an old entry waits for a console that hangs until its patience ends. The
-// load goes on.
-func TestPatience(t *testing.T) {
+// TestStaleWait verifies that an operation with an old entry waits for a console that hangs until its stale wait ends.
+// The load goes on.
+func TestStaleWait(t *testing.T) {
 	t.Parallel()
 	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Second, StaleIfError: time.Minute}
-	options := Options{Policies: Policies{"k": windows}, Eagerness: -1, Patience: 5 * time.Second}
+	options := Options{Policies: Policies{"k": windows}, Eagerness: -1, StaleWait: 5 * time.Second}
 	stale := func(t *testing.T, v *View[int64], r Read[int64], value int64, because error, waits time.Duration) {
 		t.Helper()
 		begun := time.Now()
@@ -20,9 +20,9 @@ func TestPatience(t *testing.T) {
 			t.Errorf("because of %v after %v, want %v after %v", info.Because, waited, because, waits)
 		}
 	}
-	patient := func(con *console, p *Patience, call string, tags ...string) Read[int64] {
+	patient := func(con *console, p *StaleWait, call string, tags ...string) Read[int64] {
 		r := con.read(call, tags...)
-		r.Patience = p
+		r.StaleWait = p
 		return r
 	}
 	t.Run("one allowance per operation, and none while the load goes on", func(t *testing.T) {
@@ -31,14 +31,14 @@ func TestPatience(t *testing.T) {
 			want(t, v, con.read("b"), 2, Loaded)
 			time.Sleep(15 * time.Second)
 			con.takes = 8 * time.Second
-			one := &Patience{}
+			one := &StaleWait{}
 			stale(t, v, patient(con, one, "a"), 1, ErrSlow, time.Second)
 			stale(t, v, patient(con, one, "b"), 2, ErrSlow, 0)
-			stale(t, v, patient(con, &Patience{}, "a"), 1, ErrSlow, 0)
+			stale(t, v, patient(con, &StaleWait{}, "a"), 1, ErrSlow, 0)
 			time.Sleep(6 * time.Second) // longer than the pause after a failure
-			stale(t, v, patient(con, &Patience{}, "a"), 1, ErrSlow, 0)
+			stale(t, v, patient(con, &StaleWait{}, "a"), 1, ErrSlow, 0)
 			time.Sleep(2 * time.Second)
-			want(t, v, patient(con, &Patience{}, "a"), 3, Memory)
+			want(t, v, patient(con, &StaleWait{}, "a"), 3, Memory)
 			if n := con.calls.Load(); n != 4 {
 				t.Errorf("%d calls, want 4", n)
 			}
@@ -51,14 +51,14 @@ func TestPatience(t *testing.T) {
 				want(t, v, con.read("a"), 1, Loaded)
 				time.Sleep(15 * time.Second)
 				con.takes = 8 * time.Second
-				stale(t, v, patient(con, &Patience{}, "a"), 1, ErrSlow, waits)
+				stale(t, v, patient(con, &StaleWait{}, "a"), 1, ErrSlow, waits)
 			})
 		}
 	})
 	t.Run("without an old entry, for a reader that has another answer", func(t *testing.T) {
 		bubbleWith(t, options, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
 			con.takes = 8 * time.Second
-			one, begun := &Patience{}, time.Now()
+			one, begun := &StaleWait{}, time.Now()
 			for _, call := range []string{"a", "b"} { // the second does not wait
 				r := patient(con, one, call)
 				r.HasFallback = func() bool { return true }
@@ -78,20 +78,20 @@ func TestPatience(t *testing.T) {
 			want(t, v, con.read("a", "tag"), 1, Loaded)
 			time.Sleep(15 * time.Second)
 			con.takes = 8 * time.Second
-			refresh := patient(con, &Patience{}, "a", "tag")
+			refresh := patient(con, &StaleWait{}, "a", "tag")
 			refresh.Refresh = true
 			want(t, v, refresh, 2, Loaded)
 			if err := c.Invalidate(t.Context(), "tag"); err != nil {
 				t.Fatal(err)
 			}
-			want(t, v, patient(con, &Patience{}, "a", "tag"), 3, Loaded)
+			want(t, v, patient(con, &StaleWait{}, "a", "tag"), 3, Loaded)
 			time.Sleep(2 * time.Minute)
-			want(t, v, patient(con, &Patience{}, "a", "tag"), 4, Loaded)
+			want(t, v, patient(con, &StaleWait{}, "a", "tag"), 4, Loaded)
 		})
 	})
 	t.Run("none for what an event has outdated", func(t *testing.T) {
 		bubbleWith(t, options, func(t *testing.T, c *Cache, v *View[int64], con *console) {
-			read := patient(con, &Patience{}, "a", "tag")
+			read := patient(con, &StaleWait{}, "a", "tag")
 			read.SoftTag = "soft"
 			want(t, v, read, 1, Loaded)
 			if err := c.Invalidate(t.Context(), "soft"); err != nil {
@@ -106,15 +106,15 @@ func TestPatience(t *testing.T) {
 			want(t, v, con.read("a"), 1, Loaded)
 			time.Sleep(15 * time.Second)
 			con.err = errDown
-			stale(t, v, patient(con, &Patience{}, "a"), 1, errDown, time.Millisecond)
-			stale(t, v, patient(con, &Patience{}, "a"), 1, errDown, 0)
+			stale(t, v, patient(con, &StaleWait{}, "a"), 1, errDown, time.Millisecond)
+			stale(t, v, patient(con, &StaleWait{}, "a"), 1, errDown, 0)
 		})
 	})
 	t.Run("none while revalidating", func(t *testing.T) {
 		bubbleWith(t, options, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
 			want(t, v, con.read("a"), 1, Loaded)
 			time.Sleep(10*time.Second + 500*time.Millisecond)
-			if info := want(t, v, patient(con, &Patience{}, "a"), 1, Stale); info.Because != nil {
+			if info := want(t, v, patient(con, &StaleWait{}, "a"), 1, Stale); info.Because != nil {
 				t.Errorf("because of %v", info.Because)
 			}
 		})

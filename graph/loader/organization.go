@@ -39,8 +39,8 @@ func (l *Loaders) RequestScope() batch.Thunk[scope.Scope] {
 }
 
 // named returns what the request or the configuration names of the scope.
-func (l *state) named() scope.Scope {
-	sc, def := l.scope, l.engine.opts.Default
+func (s *state) named() scope.Scope {
+	sc, def := s.scope, s.engine.opts.Default
 	if sc.CompanyID == "" {
 		sc.CompanyID = def.CompanyID
 	}

@@ -24,7 +24,7 @@ func of(caller string, owner any) admission.Call {
 func TestWaitingOperationsAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := admission.New(admission.Options{Places: 1})
+		c := admission.New(admission.Options{Concurrency: 1})
 		first := acquire(t, c, of("flood", new(int)))
 		ctx, cancel := context.WithCancel(t.Context())
 		var callers sync.WaitGroup
@@ -48,7 +48,7 @@ func TestWaitingOperationsAreBounded(t *testing.T) {
 			wait(ctx, of("flood", last))
 		}
 		for range 3 {
-			if after := refused(t, c, of("flood", new(int)), admission.Crowded); after < time.Second || after > 3*time.Second {
+			if after := refused(t, c, of("flood", new(int)), admission.QueueFull); after < time.Second || after > 3*time.Second {
 				t.Errorf("retry after %v", after)
 			}
 		}
@@ -60,7 +60,7 @@ func TestWaitingOperationsAreBounded(t *testing.T) {
 		cancel() // two operations leave
 		synctest.Wait()
 		wait(t.Context(), of("flood", new(int)))
-		refused(t, c, of("flood", new(int)), admission.Crowded)
+		refused(t, c, of("flood", new(int)), admission.QueueFull)
 		first.Done(admission.Succeeded)
 		callers.Wait()
 		wait(t.Context(), of("flood", new(int)))
@@ -68,11 +68,11 @@ func TestWaitingOperationsAreBounded(t *testing.T) {
 	})
 }
 
-// TestARefusedProbeIsNoProbe: a breaker whose probe is refused because of those that wait admits the next.
-func TestARefusedProbeIsNoProbe(t *testing.T) {
+// TestRefusedProbeIsNotCounted: a breaker whose probe is refused because of those that wait admits the next.
+func TestRefusedProbeIsNotCounted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := admission.New(admission.Options{Places: 1})
+		c := admission.New(admission.Options{Concurrency: 1})
 		down := admission.Call{Class: admission.Lists, Operation: "down", Caller: "flood", Owner: new(int)}
 		do(t, c, down, 20, admission.Failed)
 		held := acquire(t, c, of("flood", new(int)))
@@ -89,7 +89,7 @@ func TestARefusedProbeIsNoProbe(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second) // the breaker is half-open
 		for range 3 {
-			refused(t, c, down, admission.Crowded)
+			refused(t, c, down, admission.QueueFull)
 		}
 		held.Done(admission.Succeeded)
 		callers.Wait()

@@ -7,9 +7,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestTheOnlyReplicaLosesRedis verifies that a gateway that was alone answers from its memory while Redis hangs. It makes
+// TestOnlyReplicaLosesRedis verifies that a gateway that was alone answers from its memory while Redis hangs. It makes
 // no console calls, sees its own changes, and does not wait for Redis in each change.
-func TestTheOnlyReplicaLosesRedis(t *testing.T) {
+func TestOnlyReplicaLosesRedis(t *testing.T) {
 	t.Parallel()
 	f := e2e.NewFleet(t, 1, consolesim.Options{}, e2e.CacheForAnHourEnv...)
 	p := f.Slots[0].Load().Process
