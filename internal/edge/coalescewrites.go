@@ -146,7 +146,7 @@ func (l coalescingListener) Accept() (net.Conn, error) {
 type coalescingConn struct {
 	*net.TCPConn
 	limiter *slowreader.Limiter
-	reader slowreader.Reader
+	reader  slowreader.Reader
 
 	mu      sync.Mutex
 	body    int         // length of the next answer's body; 0: unknown
