@@ -83,7 +83,7 @@ func parse(body []byte) (r graphql.Response) {
 		case "errors":
 			return json.Unmarshal(value, &r.Errors)
 		case "data":
-			r.Data = slices.Clip(value)
+			r.Data = slices.Clip([]byte(value))
 			return nil
 		default:
 			var extensions map[string]json.RawMessage
