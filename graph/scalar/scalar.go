@@ -9,7 +9,8 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// MarshalID writes an id as the console sends it.
+// MarshalID writes an id as the console sends it. gqlgen needs it; graph/codegen replaces its calls by those of
+// sequential.Answer.String, which writes the same.
 func MarshalID(id string) graphql.Marshaler { return graphql.MarshalString(id) }
 
 // UnmarshalID reads an id and converts it to lower case. All ids of the console are GUIDs. It

@@ -13,20 +13,27 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
+// newCache returns a cache whose answers stay valid until the test ends.
+func newCache(t *testing.T) *Cache {
+	t.Helper()
+	validity, err := responsecache.New(responsecache.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(validity.Close)
+	c, err := New(Options{Validity: validity})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
 // TestLastLeaveCancelsExecution verifies that only the last caller ends the
 // execution, and that later callers get a new one.
 func TestLastLeaveCancelsExecution(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := responsecache.New(responsecache.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer cache.Close()
-		a, err := New(Options{Validity: cache})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer a.Close()
+		a := newCache(t)
 		var begun, ended int
 		over := make(chan struct{})
 		defer close(over)

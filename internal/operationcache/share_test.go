@@ -9,7 +9,6 @@ import (
 
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/operation"
-	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
 // TestTheFirstExecutionIsShared verifies that identical requests in flight share the first execution of a document that can
@@ -29,16 +28,7 @@ func TestTheFirstExecutionIsShared(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cache, err := responsecache.New(responsecache.Options{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer cache.Close()
-				a, err := New(Options{Validity: cache})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer a.Close()
+				a := newCache(t)
 				var executed int
 				var count sync.Mutex
 				release := make(chan struct{})

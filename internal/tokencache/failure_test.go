@@ -96,7 +96,7 @@ func TestSlowSSO(t *testing.T) {
 	})
 }
 
-// TestRetryAfterReachesCallers verifies that a caller without a token is told when the SSO is
+// TestRetryAfterReachesCallers verifies that a caller without a token learns when the SSO is
 // asked next, unless the account is the reason.
 func TestRetryAfterReachesCallers(t *testing.T) {
 	unavailable := &tokencache.GrantError{Reason: tokencache.Unavailable, RetryAfter: 20 * time.Second, Err: fault.New(fault.RateLimited, "")}

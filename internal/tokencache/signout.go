@@ -91,7 +91,7 @@ func (p *pendingSignOuts) failed() map[string]time.Time {
 }
 
 // SignOut ends the session of the principal in ctx. That takes effect here at once, and at
-// other replicas when they are told (Options.Watch), or within seconds. If the store gives no
+// other replicas when they hear of it (Options.Watch), or within seconds. If the store gives no
 // answer, the error says so, and the sign-out is repeated until the store answers. Callers
 // without a session get UNAUTHENTICATED.
 func (c *Cache) SignOut(ctx context.Context) error {

@@ -53,7 +53,7 @@ func (rc *RoundCounter) OnAnswer(_ *http.Request, body string) string {
 	return body
 }
 
-// restartTimer restarts the quiet period. The caller holds g.mu.
+// restartTimer restarts the quiet period. The caller holds rc.mu.
 func (rc *RoundCounter) restartTimer() {
 	if rc.timer != nil {
 		rc.timer.Stop()

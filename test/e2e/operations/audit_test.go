@@ -169,7 +169,7 @@ func TestFailureAudit(t *testing.T) {
 	}
 }
 
-// TestClientAudit verifies the address and the user agent, which are told only on request.
+// TestClientAudit verifies the address and the user agent, which the log has only on request.
 func TestClientAudit(t *testing.T) {
 	t.Parallel()
 	header := map[string]string{"User-Agent": "night-shift/1", "X-Forwarded-For": "198.51.100.1, 203.0.113.7, 127.0.0.9"}
