@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/slab"
 )
 
@@ -16,15 +17,20 @@ type arena struct {
 	lists slab.Allocator[[]string]
 	maps  slab.Allocator[StringMember]
 
-	list    []string       // scratch for the list being read
-	members []StringMember // scratch for the StringMap being read
+	interned [internSlots]*string // GUIDs of the response, each at its internSlot
+	list     []string             // scratch for the list being read
+	members  []StringMember       // scratch for the StringMap being read
 }
 
 // Allocation sizes. A retained value keeps its whole allocation alive, so the sizes are small.
 const (
-	textBytes = 2 << 10
-	textSlots = 32
+	textBytes   = 2 << 10
+	textSlots   = 32
+	internSlots = 32
 )
+
+// guidLength is the length of a canonical GUID in bytes.
+const guidLength = len(scope.NoID)
 
 // copyString copies b into a string.
 func (a *arena) copyString(b []byte) string {
@@ -49,6 +55,11 @@ func (a *arena) pointer(s string) *string {
 	*p = s
 	a.slots = a.slots[1:]
 	return p
+}
+
+// internSlot returns where the arena has a GUID that the response repeats. Other GUIDs may have the same slot.
+func (a *arena) internSlot(guid []byte) **string {
+	return &a.interned[(guid[0]^guid[7]<<1^guid[guidLength-1]<<2)%internSlots]
 }
 
 // copyStrings returns a copy of list that is never nil.

@@ -226,15 +226,16 @@ func newHTTPClient(o Options) (httpClient, error) {
 	return w, nil
 }
 
-// scopeOf returns the scope of an entity: its own ids, or those of the request that returned it.
+// scopeOf returns the scope of an entity: its own ids, or those of the request that returned it. The request's are in lower
+// case. Consoles differ in the case of GUIDs, and scopes are compared as text.
 func scopeOf(company, department *string, origin scope.Scope) scope.Scope {
-	s := origin
-	if !scope.None(company) {
-		s.CompanyID = *company
+	return scope.Scope{CompanyID: idOr(company, origin.CompanyID), DepartmentID: idOr(department, origin.DepartmentID)}
+}
+
+// idOr returns an optional id in lower case, or else the request's.
+func idOr(id *string, origin string) string {
+	if scope.None(id) || *id == origin {
+		return origin
 	}
-	if !scope.None(department) {
-		s.DepartmentID = *department
-	}
-	// Consoles differ in the case of GUIDs, and scopes are compared as text.
-	return scope.Scope{CompanyID: scope.Lower(s.CompanyID), DepartmentID: scope.Lower(s.DepartmentID)}
+	return scope.Lower(*id)
 }

@@ -43,12 +43,25 @@ func readID(s *scanner, p *string) error {
 	return err
 }
 
-// readIDPointer is readID for optional ids. Null and the empty GUID, which .NET writes for an unset id, become nil.
+// readIDPointer is readID for optional ids. Null and the empty GUID, which .NET writes for an unset id, become nil. Equal ids
+// of a response share memory: all entities of a list usually have the same company, department and users.
 func readIDPointer(s *scanner, p **string) error {
+	var slot **string
+	if next := s.in[s.pos:]; len(next) > guidLength+1 && next[0] == '"' && next[guidLength+1] == '"' {
+		guid := next[1 : guidLength+1]
+		if slot = s.arena.internSlot(guid); *slot != nil && **slot == string(guid) {
+			*p = *slot
+			s.pos += guidLength + 2
+			return nil
+		}
+	}
 	text, kind, err := s.text()
 	*p = nil
 	if text = scope.Canonical(text); err == nil && kind != kindNull && text != scope.NoID {
 		*p = s.arena.pointer(text)
+		if slot != nil && isGUID(text) { // any other text may have a quotation mark
+			*slot = *p
+		}
 	}
 	return err
 }

@@ -327,7 +327,7 @@ func TestConsoleFailures(t *testing.T) {
 					t.Fatalf("got %#v", err)
 				}
 				if strings.Contains(err.Error(), "hunter2") {
-					t.Errorf("the caller is told: %v", err)
+					t.Errorf("the caller gets: %v", err)
 				}
 				if !strings.Contains(log.String(), "hunter2") || !strings.Contains(log.String(), `"level":"DEBUG"`) || strings.Contains(log.String(), bearer) {
 					t.Errorf("logged: %s", log.String())

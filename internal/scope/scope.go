@@ -69,8 +69,10 @@ func FromContext(ctx context.Context) (Scope, bool) {
 // NoID is the GUID that .NET writes for an unset id.
 const NoID = "00000000-0000-0000-0000-000000000000"
 
-// None reports whether an optional id is unset.
-func None(id *string) bool { return id == nil || *id == "" || (*id)[0] == NoID[0] && *id == NoID }
+// None reports whether an optional id is unset. The last digit of other ids usually differs from NoID's.
+func None(id *string) bool {
+	return id == nil || *id == "" || (*id)[len(*id)-1] == NoID[guidLength-1] && *id == NoID
+}
 
 // maxQuoted bounds how many characters of an invalid id an error repeats.
 const maxQuoted = 64
