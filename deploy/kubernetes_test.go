@@ -106,7 +106,7 @@ func TestKubernetesPortsMatch(t *testing.T) {
 	}
 	annotations := m.deployment.Spec.Template.Metadata.Annotations
 	if annotations["prometheus.io/scrape"] != "true" || annotations["prometheus.io/port"] != strconv.Itoa(m.port("admin")) {
-		t.Errorf("Prometheus is told %v", annotations)
+		t.Errorf("Prometheus got %v", annotations)
 	}
 	for _, p := range m.service.Spec.Ports {
 		if p.TargetPort != "http" {

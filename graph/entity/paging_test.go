@@ -26,7 +26,7 @@ type pager struct {
 	most   int          // the largest page; 0: as large as is asked for
 	least  int          // the smallest page
 	hidden map[int]bool // places that the caller may not see: they take room, and do not come
-	said   int          // the count that is told; 0: the length
+	said   int          // the count that is stated; 0: the length
 	repeat bool         // every page is the first one
 
 	mu    sync.Mutex

@@ -275,7 +275,7 @@ type reader[T any] struct {
 	from, to, total int
 	byPosition      map[int]*T
 	pages           int  // how many were put
-	exceedsCount    bool // a page went beyond the length that the console told
+	exceedsCount    bool // a page went beyond the length that the console stated
 	end             int  // where an empty page begins, plus 1; 0: none was empty
 	last            int  // the position after the last one of any page
 	asOf            cc.DateTime

@@ -34,7 +34,7 @@ func WholeCompany(c *cc.Company, only []string) Area {
 	return Area{company: c, only: only}
 }
 
-// Unknown is an area that cannot be told, for example because the request has no scope.
+// Unknown is an area that cannot be determined, for example because the request has no scope.
 func Unknown(err error) Area { return Area{err: err} }
 
 // isOne reports whether the area is one department, whose error is that of the field.

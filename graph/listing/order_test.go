@@ -36,7 +36,7 @@ func TestMerge(t *testing.T) {
 				got = append(got, q.ID)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("- wanted + merged:\n%s", diff)
+				t.Errorf("- want + merged:\n%s", diff)
 			}
 		})
 	}

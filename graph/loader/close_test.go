@@ -39,7 +39,7 @@ func TestCloseCancelsRunningLoads(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		if _, err := companies(); !errors.Is(err, context.Canceled) {
-			t.Errorf("who waits is told %v", err)
+			t.Errorf("the waiting caller got %v", err)
 		}
 	})
 }

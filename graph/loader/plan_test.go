@@ -121,7 +121,7 @@ func TestPlanIsolatesPrincipals(t *testing.T) {
 	}
 	for _, other := range others {
 		if diff := cmp.Diff(before, plan(e, other)); diff != "" {
-			t.Errorf("%s is told of another's lists: %s", other.Credential(), diff)
+			t.Errorf("%s sees another's lists: %s", other.Credential(), diff)
 		}
 	}
 }
@@ -273,7 +273,7 @@ func TestPlan(t *testing.T) {
 				rounds = max(rounds, p.Steps[i].Round)
 			}
 			if diff := cmp.Diff(tt.want, p.Steps); diff != "" {
-				t.Errorf("- wanted + planned:\n%s", diff)
+				t.Errorf("- want + planned:\n%s", diff)
 			}
 			if p.ConsoleCalls != calls || p.Rounds > rounds+1 {
 				t.Errorf("%d calls in %d rounds, the steps say %d in %d", p.ConsoleCalls, p.Rounds, calls, rounds)

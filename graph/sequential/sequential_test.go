@@ -32,7 +32,7 @@ func TestMarshalSlice(t *testing.T) {
 					t.Errorf("element %d has the field context %+v", i, at)
 				}
 				if tt.texts[i] == "panic" {
-					panic("as told") //nolint:forbidigo // this panic is tested
+					panic("as the row asks") //nolint:forbidigo // this panic is tested
 				}
 				return graphql.MarshalString(tt.texts[i])
 			})

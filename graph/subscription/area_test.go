@@ -122,7 +122,7 @@ func receivedEvents(s *subscriber[cc.Robot], wait time.Duration) (all []string) 
 func checkEvents(t *testing.T, s *subscriber[cc.Robot], wait time.Duration, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, receivedEvents(s, wait)); diff != "" {
-		t.Errorf("- wanted + told:\n%s", diff)
+		t.Errorf("- want + got:\n%s", diff)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestCompanyEvents(t *testing.T) {
 		snapshots := receivedEvents(s, 0)
 		slices.Sort(snapshots)
 		if diff := cmp.Diff([]string{"snapshot rd000", "snapshot rd001", "snapshot rd002"}, snapshots); diff != "" {
-			t.Errorf("- wanted + told:\n%s", diff)
+			t.Errorf("- want + got:\n%s", diff)
 		}
 		c.change(func() { c.robots["d001"]["rd001"] = cc.RobotStatusBusy })
 		checkEvents(t, s, 5*time.Second, "updated rd001")
@@ -203,7 +203,7 @@ func TestRefusingDepartments(t *testing.T) {
 			t.Errorf("%d polls are left", n)
 		}
 		if _, err := followAll(t, w, c, parameters[cc.Robot]{all: true}); fault.CodeOf(err) != fault.Forbidden {
-			t.Errorf("told %v", err)
+			t.Errorf("got %v", err)
 		}
 		c.change(func() {
 			c.refused["d001"] = fault.New(fault.Unauthenticated, "expired")
@@ -215,7 +215,7 @@ func TestRefusingDepartments(t *testing.T) {
 			_, err = s.await(t.Context())
 		}
 		if fault.CodeOf(err) != fault.Unauthenticated {
-			t.Errorf("told %v", err)
+			t.Errorf("got %v", err)
 		}
 	})
 }
@@ -237,7 +237,7 @@ func TestCompanyIDs(t *testing.T) {
 			t.Errorf("%d ids were asked for", c.ids)
 		}
 		if _, err := followAll(t, w, c, parameters[cc.Robot]{all: true}, "x"); fault.CodeOf(err) != fault.NotFound {
-			t.Errorf("told %v", err)
+			t.Errorf("got %v", err)
 		}
 	})
 }
@@ -330,7 +330,7 @@ func TestCompanyCounts(t *testing.T) {
 			t.Helper()
 			e, err := s.await(t.Context())
 			if err != nil || e.id != countsEvent {
-				t.Fatalf("told of %+v: %v", e, err)
+				t.Fatalf("got %+v: %v", e, err)
 			}
 			all := robotCounts(s)
 			for _, u := range all.Unavailable {

@@ -30,7 +30,7 @@ func (b *robotHeartbeats) RobotsNow(ctx context.Context, sc scope.Scope, ids []s
 }
 
 // TestSilentRobots verifies that a robot that falls silent causes an event, and that older answers are expired first.
-// Heartbeats that change no count are not told of.
+// Heartbeats that change no count make no event.
 func TestSilentRobots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &robotHeartbeats{newCompany(3), map[string]time.Time{"rd000": time.Now(), "rd001": time.Now(), "rd002": time.Now().Add(-time.Hour)}}
@@ -140,7 +140,7 @@ func TestCountsAfterMove(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkEvents(t, s, 0, " counts")
-		var total int // as told
+		var total int // of the last event
 		watch := func() {
 			for range 1000 {
 				time.Sleep(10 * time.Millisecond)

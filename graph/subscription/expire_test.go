@@ -41,7 +41,7 @@ func TestEventsWaitForReplicas(t *testing.T) {
 						expectNoEvent(t, s)
 					}
 					if got := names(t, s, 1); got[0] != name {
-						t.Errorf("told of %s, want %s", got, name)
+						t.Errorf("got %s, want %s", got, name)
 					}
 					if waited := time.Since(since); waited != tt.waits {
 						t.Errorf("the event of %s waited %v, want %v", name, waited, tt.waits)

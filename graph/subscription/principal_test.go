@@ -51,7 +51,7 @@ func TestPrincipalsShareNoPoll(t *testing.T) {
 			}
 		}
 		if diff := cmp.Diff(map[string]int{"alice": 1, "bob": 1}, tokens); diff != "" {
-			t.Errorf("polled as, - wanted + got:\n%s", diff)
+			t.Errorf("polled as, - want + got:\n%s", diff)
 		}
 	})
 }

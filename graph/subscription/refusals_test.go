@@ -48,7 +48,7 @@ func TestUnexpectedResponsesEndNoSubscription(t *testing.T) {
 				c.set("a", "a1")
 				c.fail(nil)
 				if got := names(t, s, 1); got[0] != "a1" {
-					t.Errorf("told %v", got)
+					t.Errorf("got %v", got)
 				}
 			})
 		})
@@ -82,7 +82,7 @@ func TestPersistentRefusalEndsSubscription(t *testing.T) {
 					begun := time.Now()
 					c.fail(refusal)
 					if _, err := s.await(t.Context()); fault.CodeOf(err) != refusal.Code {
-						t.Errorf("told %v", err)
+						t.Errorf("got %v", err)
 					}
 					if took := time.Since(begun); took < w.robots.service.opts.Interval {
 						t.Errorf("believed after %v", took)
@@ -101,7 +101,7 @@ func TestPersistentRefusalEndsSubscription(t *testing.T) {
 			before := c.calls()
 			c.fail(fault.New(fault.Forbidden, "the API key is not for this scope"))
 			if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Forbidden || c.calls() != before+1 {
-				t.Errorf("told %v after %d looks", err, c.calls()-before)
+				t.Errorf("got %v after %d looks", err, c.calls()-before)
 			}
 		})
 	})
@@ -158,7 +158,7 @@ func TestLostDepartmentRecovers(t *testing.T) {
 		checkEvents(t, counts, 0, " counts")
 		checkCounts(counts, 3)
 
-		// The refusal of a department that is known: its changes meanwhile are told.
+		// The refusal of a department that is known: its changes meanwhile make events.
 		c.change(func() {
 			c.robots["d001"]["gone"], c.robots["d001"]["kept"] = cc.RobotStatusReady, cc.RobotStatusReady
 		})
@@ -209,7 +209,7 @@ func TestErrorsNameDepartment(t *testing.T) {
 		_, err = s.await(t.Context())
 		var named interface{ Subject() string }
 		if !errors.As(err, &named) || named.Subject() != "the department d001 is not followed" || !errors.Is(err, forbidden) || fault.CodeOf(err) != fault.Forbidden {
-			t.Errorf("told %v", err)
+			t.Errorf("got %v", err)
 		}
 	})
 }

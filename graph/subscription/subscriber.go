@@ -155,7 +155,7 @@ func (s *subscriber[T]) leavePolls() {
 	}
 }
 
-// isReported reports whether the subscriber was told of an error of another of its polls. The caller holds the lock.
+// isReported reports whether the subscriber got an error of another of its polls. The caller holds the lock.
 func (s *subscriber[T]) isReported(p *poll[T]) bool {
 	return slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q != p && q.reportedError != nil })
 }

@@ -263,7 +263,7 @@ func TestOutage(t *testing.T) {
 		late := followRobots(t, w, alice)
 		for _, s := range []*subscriber[cc.Robot]{s, late} {
 			if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.UpstreamUnavailable {
-				t.Errorf("told %v", err)
+				t.Errorf("got %v", err)
 			}
 			expectNoEvent(t, s)
 		}

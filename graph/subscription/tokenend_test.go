@@ -24,7 +24,7 @@ func TestSubscriptionsEndWithTheirToken(t *testing.T) {
 		c.dead["alice"] = true
 		c.mu.Unlock()
 		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
-			t.Errorf("told %v", err)
+			t.Errorf("got %v", err)
 		}
 		if _, err := s.await(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("and then %v", err)
@@ -56,7 +56,7 @@ func TestSubscriptionsEndWhenTheirTokenExpires(t *testing.T) {
 		}
 		start := time.Now()
 		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(start) != time.Minute {
-			t.Errorf("told %v after %v", err, time.Since(start))
+			t.Errorf("got %v after %v", err, time.Since(start))
 		}
 		if _, err := s.await(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("and then %v", err)
@@ -82,7 +82,7 @@ func TestFinalErrorsEndSubscription(t *testing.T) {
 				s := followRobots(t, w, alice)
 				c.fail(&cc.Error{Code: code})
 				if _, err := s.await(t.Context()); fault.CodeOf(err) != code {
-					t.Errorf("told %v", err)
+					t.Errorf("got %v", err)
 				}
 				if _, err := s.await(t.Context()); !errors.Is(err, io.EOF) {
 					t.Errorf("and then %v", err)
@@ -111,11 +111,11 @@ func TestServiceAccountSurvivesRefusal(t *testing.T) {
 		c.fail(&cc.Error{Code: fault.Unauthenticated})
 		begun := time.Now()
 		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
-			t.Errorf("told %v", err)
+			t.Errorf("got %v", err)
 		}
 		// One interval until the poll, and about one more until the refusal counts.
 		if took := time.Since(begun); took > w.opts.Interval*5/2 {
-			t.Errorf("told after %v", took)
+			t.Errorf("got after %v", took)
 		}
 	})
 }
@@ -146,7 +146,7 @@ func TestRefusalsAfterOutage(t *testing.T) {
 		begun := time.Now()
 		c.fail(fault.New(fault.Unauthenticated, "there is no such session"))
 		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(begun) > w.opts.Interval*5/4 {
-			t.Errorf("told %v after %v", err, time.Since(begun))
+			t.Errorf("got %v after %v", err, time.Since(begun))
 		}
 	})
 }

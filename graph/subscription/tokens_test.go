@@ -31,7 +31,7 @@ func TestRefusedTokenEndsItsSubscription(t *testing.T) {
 		c.dead = map[string]bool{"first": true}
 		c.mu.Unlock()
 		if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
-			t.Errorf("told %v", err)
+			t.Errorf("got %v", err)
 		}
 		c.set("a", "a1")
 		if got := names(t, other, 1); got[0] != "a1" {

@@ -72,7 +72,7 @@ func TestPresent(t *testing.T) {
 			}
 			for _, hidden := range []string{"hunter2", "10.0.0.1", "postgres", "GET /openapi"} {
 				if strings.Contains(string(text), hidden) || !tt.logged && strings.Contains(logs, hidden) {
-					t.Errorf("%s is told in %s or logged in %s", hidden, text, logs)
+					t.Errorf("%s is shown in %s or logged in %s", hidden, text, logs)
 				}
 			}
 		})
@@ -91,7 +91,7 @@ func TestPresentCopiesSharedErrors(t *testing.T) {
 	a, _ := presented(gqlerror.WrapPath(ast.Path{ast.PathName("queues")}, err))
 	b, _ := presented(gqlerror.WrapPath(ast.Path{ast.PathName("robots")}, err))
 	if a.Path.String() != "queues" || b.Path.String() != "robots" || a.Extensions["argument"] != "first" || b.Extensions["argument"] != "first" {
-		t.Errorf("told %+v and %+v", a, b)
+		t.Errorf("got %+v and %+v", a, b)
 	}
 }
 

@@ -205,7 +205,7 @@ func TestProblemsAreReportedTogether(t *testing.T) {
 	} {
 		var found bool
 		if _, rest, found = strings.Cut(rest, says); !found {
-			t.Errorf("%s is not told, or not in its turn: %v", says, err)
+			t.Errorf("%s is missing, or not in its order: %v", says, err)
 		}
 	}
 	if strings.Contains(err.Error(), `account "b"`) {

@@ -69,7 +69,7 @@ func (l *Log) Close() {
 	}
 }
 
-// KnowUser records the userid of a principal, as the console told it.
+// KnowUser records the userid of a principal, as the console states it.
 func (l *Log) KnowUser(p principal.Principal, id string) {
 	if l == nil || id == "" || p.Name() == "" || p.Credential() == principal.Service {
 		return

@@ -322,13 +322,13 @@ func TestRefusedTokenIsNotShared(t *testing.T) {
 	var readers sync.WaitGroup
 	readers.Go(func() {
 		if err := read("revoked"); fault.CodeOf(err) != fault.Unauthenticated {
-			t.Errorf("the revoked token is told %v", err)
+			t.Errorf("the revoked token got %v", err)
 		}
 	})
 	<-asked
 	readers.Go(func() {
 		if err := read(f.sim.Token(user)); err != nil {
-			t.Errorf("the good token is told %v", err)
+			t.Errorf("the good token got %v", err)
 		}
 	})
 	time.Sleep(50 * time.Millisecond) // lets the second reader join; a late reader loads by itself, with the same result

@@ -253,7 +253,7 @@ func TestLockedUser(t *testing.T) {
 	form := grant("password", "username", user, "password", password)
 	c.LockUser(user, true)
 	if o := c.form(form).want(http.StatusBadRequest).object(); o.str("error") != "invalid_grant" || !strings.Contains(o.str("error_description"), "locked") {
-		t.Errorf("a locked account is told %v", o)
+		t.Errorf("a locked account got %v", o)
 	}
 	c.LockUser(user, false)
 	c.form(form).want(http.StatusOK)

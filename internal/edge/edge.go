@@ -177,11 +177,11 @@ func New(opts Options) http.Handler {
 
 	r := chi.NewRouter()
 	chain := s.chain()
-	r.Use(passing(chain, atListener)...)
+	r.Use(mountedAt(chain, atListener)...)
 	graphql := s.graphql()
-	r.With(passing(chain, atGraphQL)...).Handle("/graphql", graphql)
+	r.With(mountedAt(chain, atGraphQL)...).Handle("/graphql", graphql)
 	if opts.MCP != nil {
-		r.With(passing(chain, atMCP)...).Handle("/mcp", s.agents(graphql))
+		r.With(mountedAt(chain, atMCP)...).Handle("/mcp", s.agents(graphql))
 	}
 	get := func(path string, h http.HandlerFunc) {
 		r.Get(path, h)
@@ -205,26 +205,26 @@ func New(opts Options) http.Handler {
 	return r
 }
 
-// place is a set of the places where the middlewares of the chain run.
-type place uint8
+// mountPoints is a set of handlers that a middleware of the chain wraps.
+type mountPoints uint8
 
 const (
-	atListener place = 1 << iota // before the router: every request passes
-	atGraphQL                    // at the endpoint /graphql
-	atMCP                        // at the endpoint /mcp
-	nowhere    place = 0
+	atListener mountPoints = 1 << iota // before the router: every request passes
+	atGraphQL                          // at the endpoint /graphql
+	atMCP                              // at the endpoint /mcp
+	unmounted  mountPoints = 0
 )
 
-// link is a middleware of the chain, and the places where it runs.
+// link is a middleware of the chain, and its mount points.
 type link struct {
-	at         place
+	at         mountPoints
 	middleware func(http.Handler) http.Handler
 }
 
 // chain lists the middlewares in their order, the first one outermost.
 func (s *server) chain() []link {
 	const atEndpoints = atGraphQL | atMCP
-	crossOrigin, guarded := nowhere, atMCP
+	crossOrigin, guarded := unmounted, atMCP
 	if len(s.opts.Origins) > 0 {
 		crossOrigin = atEndpoints
 	}
@@ -256,8 +256,8 @@ func (s *server) chain() []link {
 	}
 }
 
-// passing returns the middlewares of a chain that run at a place.
-func passing(chain []link, at place) []func(http.Handler) http.Handler {
+// mountedAt returns the middlewares of a chain that wrap a handler.
+func mountedAt(chain []link, at mountPoints) []func(http.Handler) http.Handler {
 	var all []func(http.Handler) http.Handler
 	for _, l := range chain {
 		if l.at&at != 0 {

@@ -89,7 +89,7 @@ func TestCoalescedCalls(t *testing.T) {
 		read.Source = source
 		got := callOf(read, start, start.Add(20*time.Millisecond))
 		if diff := cmp.Diff(want, got.With); diff != "" {
-			t.Errorf("%s: - wanted + told: %s", source, diff)
+			t.Errorf("%s: - want + got: %s", source, diff)
 		}
 		if got.StartMs != 5 || got.DurationMs != 8 || got.AgeMs == nil || *got.AgeMs != 32 {
 			t.Errorf("%s: %+v", source, got)

@@ -180,7 +180,7 @@ func TestLostRecord(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if n := strings.Count(log.String(), "is another's now"); n != 1 || !strings.Contains(log.String(), "ERROR") {
-			t.Errorf("the loss is told %d times: %s", n, log.String())
+			t.Errorf("the loss is logged %d times: %s", n, log.String())
 		}
 		release()
 		r := <-first

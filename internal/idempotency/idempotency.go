@@ -56,7 +56,7 @@ var (
 	ErrOtherInput = errors.New("this idempotencyKey was used with another input")
 	// ErrTooLarge: the first call succeeded, and its result was too large to keep
 	// (UPSTREAM_INVALID_RESPONSE, the code of answers that are too large).
-	ErrTooLarge = errors.New("the first call with this idempotencyKey succeeded and is not repeated, but its result is too large to be told again")
+	ErrTooLarge = errors.New("the first call with this idempotencyKey succeeded and is not repeated, but its result is too large to be returned again")
 )
 
 // Key names one call. The same Key of another principal or operation is another call.

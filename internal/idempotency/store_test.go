@@ -209,7 +209,7 @@ func TestStoresAgree(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, seed))
 	for round := range 50 {
 		id := fmt.Sprint("record", round)
-		var told []step
+		var results []step
 		owner := ""
 		for range 20 {
 			p := step{op: "claim", owner: string(rune('a' + rng.IntN(3)))}
@@ -237,14 +237,14 @@ func TestStoresAgree(t *testing.T) {
 			if short {
 				time.Sleep(2*brief + 2*time.Millisecond)
 			}
-			told = append(told, got[0])
+			results = append(results, got[0])
 			if diff := cmp.Diff(got[0], got[1], cmp.AllowUnexported(step{})); diff != "" {
-				t.Fatalf("seed %d, round %d: memory - redis +\n%s\nafter %+v", seed, round, diff, told)
+				t.Fatalf("seed %d, round %d: memory - redis +\n%s\nafter %+v", seed, round, diff, results)
 			}
 			switch {
 			case p.op == "claim" && got[0].want == idempotency.Claimed:
 				if owner != "" && owner != p.owner {
-					t.Fatalf("seed %d, round %d: claimed from %s: %+v", seed, round, owner, told)
+					t.Fatalf("seed %d, round %d: claimed from %s: %+v", seed, round, owner, results)
 				}
 				owner = p.owner
 			case p.op == "renew" && got[0].want == yes:

@@ -153,7 +153,7 @@ func (i *Invalidator) Renew() {
 // or has ended delays it for a lease at most, and so does the first second of an epoch.
 //
 // With an error, the invalidation holds in this process only. The error is ErrUnconfirmed,
-// after at most twice a lease, or ctx's, if that ends first. The other replicas are still told
+// after at most twice a lease, or ctx's, if that ends first. The other replicas still get the message
 // as soon as possible.
 func (i *Invalidator) Invalidate(ctx context.Context, at []Slot, of RefreshID) error {
 	i.log.bump(at, of)

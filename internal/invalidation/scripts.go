@@ -66,13 +66,13 @@ return {epoch, version, settled, 1, {redis.call('HLEN', ring) - 4 - tonumber(set
 const scriptInvalidate = `
 version = version + 1
 redis.call('HSET', ring, 'version', version)
-local told = epoch .. ' ' .. version .. ' ' .. me
-if ARGV[8] ~= '' then told = told .. ' ' .. ARGV[8] end
+local message = epoch .. ' ' .. version .. ' ' .. me
+if ARGV[8] ~= '' then message = message .. ' ' .. ARGV[8] end
 for i = 9, #ARGV do
   redis.call('ZADD', gens, version, ARGV[i])
-  told = told .. ' ' .. ARGV[i]
+  message = message .. ' ' .. ARGV[i]
 end
-redis.call('PUBLISH', ARGV[7], told)
+redis.call('PUBLISH', ARGV[7], message)
 local members, all = {}, redis.call('HGETALL', ring)
 for i = 1, #all, 2 do
   if string.sub(all[i], 1, 2) == 'm:' then

@@ -88,7 +88,7 @@ func parse(body []byte) (r graphql.Response) {
 		default:
 			var extensions map[string]json.RawMessage
 			if err := json.Unmarshal(value, &extensions); err != nil {
-				return err //nolint:wrapcheck // it is not told
+				return err //nolint:wrapcheck // parse answers with an internal error
 			}
 			r.Extensions = make(map[string]any, len(extensions))
 			for name, value := range extensions {

@@ -53,7 +53,7 @@ type Validity interface {
 	// Current reports the same for requests that came while the answer was made.
 	Current(d responsecache.Dependency) bool
 	// ExpiredSince returns a function that reports whether a refresh has ended something that an
-	// answer depends on, since the call. Somebody may have been told newer data then.
+	// answer depends on, since the call. A client may have got newer data then.
 	ExpiredSince() (expired func(responsecache.Dependency) bool)
 	// Expire expires entries with the tags on all replicas, except those loaded for the
 	// refresh.

@@ -116,12 +116,12 @@ func TestWithoutLease(t *testing.T) {
 // TestOutageOfOnlyReplica verifies that a replica that was alone goes on with its entries in
 // memory while Redis is away, until they expire or are invalidated. Its changes do not wait.
 func TestOutageOfOnlyReplica(t *testing.T) {
-	for name, told := range map[string]bool{"nobody seen": false, "told": true} {
+	for name, only := range map[string]bool{"nobody seen": false, "only replica": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const lease = 500 * time.Millisecond
 			s := redistest.Start(t)
-			a := newReplica(t, s, Options{Policies: Policies{"k": {Life: time.Hour}}, OnlyReplica: told, lease: lease, redisTimeout: 50 * time.Millisecond})
+			a := newReplica(t, s, Options{Policies: Policies{"k": {Life: time.Hour}}, OnlyReplica: only, lease: lease, redisTimeout: 50 * time.Millisecond})
 			va := view(t, a, Kind[int64]{})
 			con := &console{}
 			d := want(t, va, con.read("a", "tag"), 1, Loaded).Dependency
@@ -144,7 +144,7 @@ func TestOutageOfOnlyReplica(t *testing.T) {
 			want(t, va, con.read("b", "other"), 2, Memory)
 			s.Resume()
 			waitLeased(t, a)
-			if told {
+			if only {
 				want(t, va, con.read("b", "other"), 2, Memory)
 			} else {
 				// Redis may have missed a change, unless its log has what this replica's has.

@@ -102,7 +102,7 @@ func TestInvalidationOfDemotedPrimary(t *testing.T) {
 	if err := a.Invalidate(t.Context(), "tag"); err != nil {
 		t.Fatal(err)
 	}
-	want(t, vb, con.read("a", "tag"), 1, Memory) // it could not be told
+	want(t, vb, con.read("a", "tag"), 1, Memory) // the message could not be sent
 	master.Store(now)
 	old.Stop()
 	waitFor(t, "the invalidation", func() bool {

@@ -61,7 +61,7 @@ type Read[T any] struct {
 	Load func(ctx context.Context) (T, error)
 	// Restore completes a decoded value before anybody gets it; it may be nil.
 	Restore func(T)
-	// OnLoaded is told of an entry from a load or from Redis, before anybody gets it, also if
+	// OnLoaded gets an entry from a load or from Redis, before anybody gets it, also if
 	// nobody waits for it. It may be nil.
 	OnLoaded func(value T, whole Container)
 	// Refresh loads whatever is kept, and replaces it (Cache-Control: no-cache).

@@ -20,7 +20,7 @@ type consoleMetrics struct {
 }
 
 const (
-	// maxOperations bounds the console's operations whose durations are told apart.
+	// maxOperations bounds the console's operations whose durations have their own series.
 	maxOperations = 40
 	// maxOutcomes bounds the combinations of operation, status and code.
 	maxOutcomes = 200

@@ -59,7 +59,7 @@ func (w *Watcher) Run(ctx context.Context, now <-chan os.Signal) {
 		case <-ctx.Done():
 			return
 		case <-now:
-			w.log.Info("looking at the files of keys, passwords and documents, as the process was told to", "files", len(w.sources))
+			w.log.Info("looking at the files of keys, passwords and documents, after SIGHUP", "files", len(w.sources))
 		case <-ticker.C:
 		}
 		for _, s := range w.sources {

@@ -122,11 +122,11 @@ func TestRetryAfterReachesCallers(t *testing.T) {
 					return f.RetryAfter
 				}
 				if first := got(); first != tt.first {
-					t.Errorf("the first caller is told %v, want %v", first, tt.first)
+					t.Errorf("the first caller got %v, want %v", first, tt.first)
 				}
 				time.Sleep(5 * time.Second)
 				if next := got(); next != tt.next {
-					t.Errorf("after 5 s, a caller is told %v, want %v", next, tt.next)
+					t.Errorf("after 5 s, a caller got %v, want %v", next, tt.next)
 				}
 			})
 		})

@@ -157,7 +157,7 @@ func TestLockedAccounts(t *testing.T) {
 				func() error { _, err := caches[i%2].SignIn(t.Context(), "user", "p"); return err }(),
 			} {
 				if fault.CodeOf(err) != fault.Forbidden || !strings.Contains(err.Error(), "locked") {
-					t.Fatalf("told %v", err)
+					t.Fatalf("got %v", err)
 				}
 			}
 			time.Sleep(time.Second)

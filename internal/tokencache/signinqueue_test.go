@@ -50,7 +50,7 @@ func TestSignInsAreLimited(t *testing.T) {
 		}
 		wait.Wait()
 		if n := s.passwords.Load(); n != 32 || limited.Load() != 68 {
-			t.Errorf("the SSO was asked %d times, and %d were told to wait", n, limited.Load())
+			t.Errorf("the SSO was asked %d times, and %d had to wait", n, limited.Load())
 		}
 		if _, err := c.SignIn(t.Context(), "user", "right"); err != nil {
 			t.Errorf("later: %v", err)

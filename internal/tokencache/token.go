@@ -77,7 +77,7 @@ type GrantError struct {
 	Reason Reason
 	// RetryAfter is the pause that the SSO asks for; 0: none.
 	RetryAfter time.Duration
-	// Err is the cause. Callers are not told its text.
+	// Err is the cause. Callers do not see its text.
 	Err error
 
 	// remembered says that the SSO was not asked, since it has refused the same before.

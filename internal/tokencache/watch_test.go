@@ -138,8 +138,8 @@ func TestSignOutDuringSSOFailure(t *testing.T) {
 		trouble func(console *sso, use func() error)
 		unsure  bool
 	}{
-		"in a pause":           {pause, false},
-		"in a pause, not told": {pause, true},
+		"in a pause":                    {pause, false},
+		"in a pause, without a message": {pause, true},
 		"during a refresh": {func(console *sso, use func() error) {
 			console.delay = 3 * time.Second
 			console.setFailure(unavailable)

@@ -118,7 +118,7 @@ func (w *world) workflow() string {
 // longestRepeat bounds how long a caller repeats a mutation that is not sent.
 const longestRepeat = 20 * time.Second
 
-// keyed executes with a key. After the fault it executes with the key again, until it is told something else than that
+// keyed executes with a key. After the fault it executes with the key again, until it gets something else than that
 // nothing was sent.
 func (w *world) keyed() cell {
 	w.start()

@@ -308,7 +308,7 @@ func (c *comparison) compare(q request, a e2e.Answer, m change) {
 	diff := difference(want, got, "data") + cmp.Diff(e.failures, failures)
 	if diff != "" {
 		variables, _ := json.Marshal(q.variables)
-		c.T.Errorf("%s\nwith %s, as %q in %v: - wanted + answered:\n%.4000s\nerrors: %+v", q.text, variables, q.user, q.named, diff, a.Errors)
+		c.T.Errorf("%s\nwith %s, as %q in %v: - want + answered:\n%.4000s\nerrors: %+v", q.text, variables, q.user, q.named, diff, a.Errors)
 	}
 }
 

@@ -229,10 +229,10 @@ func (p *Parameters) setText(name, value string) error {
 	dec := jsontext.NewDecoder(strings.NewReader(strings.TrimPrefix(value, textfile.ByteOrderMark)), jsontext.AllowDuplicateNames(true))
 	v, err := dec.ReadValue()
 	if err != nil {
-		var told *fault.Error
-		if told, _ = malformed(err).(*fault.Error); told != nil && told.Message != apierror.NotAnOperation { //nolint:errorlint // from this file
-			told.Argument = strings.TrimSuffix(name+"."+told.Argument, ".")
-			return told
+		var refusal *fault.Error
+		if refusal, _ = malformed(err).(*fault.Error); refusal != nil && refusal.Message != apierror.NotAnOperation { //nolint:errorlint // from this file
+			refusal.Argument = strings.TrimSuffix(name+"."+refusal.Argument, ".")
+			return refusal
 		}
 		return fault.BadInput(name, "is not a JSON object")
 	}

@@ -18,7 +18,7 @@ func verdictOf(err error) string {
 		return ""
 	}
 	if !errors.As(err, &faultErr) {
-		return "not told: " + err.Error()
+		return "no refusal: " + err.Error()
 	}
 	return faultErr.Error()
 }

@@ -10,15 +10,15 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// nulls finds the places of an operation that must not be null, but whose variable is null. The validator accepts a
-// nullable variable in such a place if the variable or the place has a default (GraphQL specification, section 5.8.5).
+// nulls finds non-null arguments and input fields of an operation whose variable is null. The validator accepts a
+// nullable variable there if the variable, the argument or the input field has a default (GraphQL specification, section 5.8.5).
 // graphql-js refuses the null during the execution (section 6.4.1), and gqlgen takes it for a zero value.
 type nulls struct {
 	variables map[string]any
 	seen      map[*ast.FragmentDefinition]bool
 }
 
-// refuseNulls refuses an operation with a null in such a place, before it is executed. Selections that a condition
+// refuseNulls refuses an operation with such a null before it is executed. Selections that a condition
 // excludes are not checked.
 func refuseNulls(op *ast.OperationDefinition, variables map[string]any) *gqlerror.Error {
 	for _, value := range variables {

@@ -128,7 +128,7 @@ func (f *form) nextFile(name string) (*multipart.Part, error) {
 		if err != nil {
 			return nil, err //nolint:wrapcheck // upload describes it
 		}
-		if place, isFile := f.files[part.FormName()]; isFile && place >= f.files[name] {
+		if i, isFile := f.files[part.FormName()]; isFile && i >= f.files[name] {
 			return part, nil
 		}
 	}

@@ -81,11 +81,11 @@ func TestFormLengthsAreDistinct(t *testing.T) {
 				continue
 			}
 			if !errors.Is(err, scalar.ErrLength) || int64(len(got)) >= size {
-				t.Errorf("%s, told %d: %d bytes and %v", name, size, len(got), err)
+				t.Errorf("%s, got %d: %d bytes and %v", name, size, len(got), err)
 			}
 		}
 		if got, err := io.ReadAll(&fromClient{file: read(strings.NewReader(text)), size: -1}); err != nil || string(got) != text {
-			t.Errorf("%s, told nothing: %q, %v", name, got, err)
+			t.Errorf("%s, without a size: %q, %v", name, got, err)
 		}
 	}
 }

@@ -98,9 +98,9 @@ func (u multipartForm) parameters(form *form, h *graphqlhttp.Reservation) (*grap
 	}
 	p, err := graphqlhttp.ParseParameters(raw)
 	if err != nil {
-		var told *fault.Error
-		if errors.As(err, &told) && told.Argument == "" {
-			return nil, fault.BadInput("operations", "%s", told.Message)
+		var refusal *fault.Error
+		if errors.As(err, &refusal) && refusal.Argument == "" {
+			return nil, fault.BadInput("operations", "%s", refusal.Message)
 		}
 		return nil, err
 	}
@@ -191,9 +191,9 @@ func readPart(form *form, name string, limit int64, h *graphqlhttp.Reservation) 
 	for err == nil && isField(part) {
 		part, err = form.NextPart()
 	}
-	var told *fault.Error
-	if errors.As(err, &told) {
-		return nil, told
+	var refusal *fault.Error
+	if errors.As(err, &refusal) {
+		return nil, refusal
 	}
 	if err != nil || part.FormName() != name {
 		return nil, fault.BadInput(name, "has to come first, before any file")

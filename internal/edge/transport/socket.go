@@ -208,18 +208,18 @@ func (c *socket) send(parts ...[]byte) bool {
 // sendParts sends a message. The caller holds writing.
 func (c *socket) sendParts(ctx context.Context, parts [][]byte) error {
 	if len(parts) == 1 {
-		return c.conn.Write(ctx, websocket.MessageText, parts[0]) //nolint:wrapcheck // it is not told
+		return c.conn.Write(ctx, websocket.MessageText, parts[0]) //nolint:wrapcheck // the caller closes the connection
 	}
 	w, err := c.conn.Writer(ctx, websocket.MessageText)
 	if err != nil {
-		return err //nolint:wrapcheck // it is not told
+		return err //nolint:wrapcheck // the caller closes the connection
 	}
 	for _, part := range parts {
 		if _, err := w.Write(part); err != nil {
-			return err //nolint:wrapcheck // it is not told
+			return err //nolint:wrapcheck // the caller closes the connection
 		}
 	}
-	return w.Close() //nolint:wrapcheck // it is not told
+	return w.Close() //nolint:wrapcheck // the caller closes the connection
 }
 
 // refuse closes the connection with a close code and a reason. It returns false.

@@ -85,7 +85,7 @@ func (c *socket) handle(message []byte) bool {
 // refuseMessage closes the connection of a client that does not keep to the protocol.
 func (c *socket) refuseMessage() bool { return c.refuse(statusBadRequest, "Invalid message received") }
 
-// initPayload parses the payload of connection_init. Its members must not be repeated: credentials come from one place.
+// initPayload parses the payload of connection_init. Its members must not be repeated: one member states the credentials.
 func initPayload(value jsontext.Value) (payload map[string]any, ok bool) {
 	if len(value) == 0 {
 		return nil, true
@@ -118,7 +118,7 @@ func (c *socket) subscribe(e envelope) bool {
 	if len(e.ID) > maxID { // the id is stored, and sent with each event
 		return c.refuse(statusBadRequest, fmt.Sprintf("id: is longer than %d bytes", maxID))
 	}
-	p, told, ok := c.parameters(e)
+	p, refusal, ok := c.parameters(e)
 	if !ok {
 		return c.refuseMessage()
 	}
@@ -128,17 +128,17 @@ func (c *socket) subscribe(e envelope) bool {
 		return c.refuse(statusIDInUse, "Subscriber for "+e.ID+" already exists")
 	case result == tooMany:
 		return c.fail(e.ID, apierror.RefusalOf(fault.Busy("the connection has %d operations under way: end some, or open another", maxOperations)))
-	case told != nil:
+	case refusal != nil:
 		c.remove(op)
-		return c.fail(e.ID, told)
+		return c.fail(e.ID, refusal)
 	}
 	c.start(op, p)
 	return true
 }
 
 // parameters parses a subscribe message. If the message is well-formed and its operation is not
-// acceptable, told is the error for the client.
-func (c *socket) parameters(e envelope) (p *graphqlhttp.Parameters, told *gqlerror.Error, ok bool) {
+// acceptable, refusal is the error for the client.
+func (c *socket) parameters(e envelope) (p *graphqlhttp.Parameters, refusal *gqlerror.Error, ok bool) {
 	if e.ID == "" || e.Payload.Kind() != '{' {
 		return nil, nil, false
 	}

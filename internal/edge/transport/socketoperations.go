@@ -197,12 +197,12 @@ func (op *operating) answer() {
 // fail ends an operation whose execution has panicked.
 func (op *operating) fail(v any) {
 	defer op.stop()
-	var told *gqlerror.Error
-	if !errors.As(op.op.Recover(op.ctx, v), &told) {
-		told = apierror.InternalError()
+	var reported *gqlerror.Error
+	if !errors.As(op.op.Recover(op.ctx, v), &reported) {
+		reported = apierror.InternalError()
 	}
 	op.c.o.Access.Operation(op.ctx, op.entry, false)
-	op.end(func() { op.c.writeErrors(op.id, withRequestID(gqlerror.List{told}, op.entry.ID())) })
+	op.end(func() { op.c.writeErrors(op.id, withRequestID(gqlerror.List{reported}, op.entry.ID())) })
 }
 
 // hears reports whether the client gets messages of an operation. Nothing follows the client's own `complete`.

@@ -226,7 +226,7 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	}
 }
 
-// produce sends at most so many responses. It makes the next one after written has told of the one before, whose memory it may
+// produce sends at most so many responses. It makes the next one after written reports the one before, whose memory it may
 // reuse; nil: there is one response. It turns a panic into a last response, since no caller recovers this goroutine.
 func (t sse) produce(ctx context.Context, frames chan<- *graphqlhttp.Encoded, written <-chan struct{}, next func(context.Context) *graphqlhttp.Encoded, most int) {
 	defer close(frames)

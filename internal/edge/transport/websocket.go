@@ -166,7 +166,7 @@ func withPayload(r *http.Request, payload map[string]any) (*http.Request, error)
 		canonical := http.CanonicalHeaderKey(name)
 		switch canonical {
 		case "Authorization", "X-Api-Key":
-			if !replaced { // credentials come from one place only
+			if !replaced { // one header states the credentials
 				asked.Header.Del("Authorization")
 				asked.Header.Del("X-Api-Key")
 				replaced = true

@@ -24,7 +24,7 @@ func TestTraceColdAndWarm(t *testing.T) {
 	cold, _ := trace(w, e2e.JoinQuery)
 	want := e2e.Counts{e2e.Workflows + " loaded": 1, e2e.Packages + " loaded": 1, e2e.Queues + " loaded": 1, e2e.Robots + " loaded": 1}
 	if diff := cmp.Diff(want, cold.sources()); diff != "" {
-		t.Errorf("cold: - wanted + told:\n%s", diff)
+		t.Errorf("cold: - want + got:\n%s", diff)
 	}
 	x := cold.Extensions.Consoleql
 	all := 0
@@ -345,6 +345,6 @@ func TestTraceOfETag(t *testing.T) {
 	w.Sim.ResetCounts()
 	got, a := trace(w, fmt.Sprintf(`mutation { updatePackage(input: {id: %q, tags: ["y"]}) { __typename } }`, id))
 	if n := len(w.Sim.Requests()); len(a.Errors) > 0 || got.Extensions.Consoleql.ConsoleCalls != n || n != 2 {
-		t.Errorf("%d calls, and told of %s", n, a.Body)
+		t.Errorf("%d calls, and the trace is %s", n, a.Body)
 	}
 }

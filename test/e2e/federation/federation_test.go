@@ -153,7 +153,7 @@ func TestEntities(t *testing.T) {
 		"Company " + company, "null", "null", "Department " + dept, "null", "null", "Robot " + robots[2],
 	}
 	if diff := cmp.Diff(want, read); diff != "" {
-		t.Errorf("- wanted + read:\n%s", diff)
+		t.Errorf("- want + read:\n%s", diff)
 	}
 	if calls := w.Calls(); calls[e2e.Robots] != 1 || calls[e2e.Queues] != 1 || calls[e2e.Companies] != 1 || calls[e2e.Tree] != 1 {
 		t.Errorf("%v", calls)
@@ -192,7 +192,7 @@ func TestUnavailableEntities(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(want, sent); diff != "" {
-		t.Errorf("- wanted + told:\n%s\n%s", diff, a.Body)
+		t.Errorf("- want + got:\n%s\n%s", diff, a.Body)
 	}
 	if len(got.Entities) != len(representations) || got.Entities[0] == nil || got.Entities[0].Robot != robot {
 		t.Errorf("%s", a.Data)

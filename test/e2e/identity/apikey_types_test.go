@@ -188,19 +188,19 @@ func TestChangedTypes(t *testing.T) {
 	change(narrowed)
 	e2e.Await(t, "the limit", func() bool { return ask(key) == "FORBIDDEN" })
 	if got := over(); got != "FORBIDDEN" {
-		t.Errorf("the socket is told %q", got)
+		t.Errorf("the socket got %q", got)
 	}
 	if got := ask(other); got != "" {
-		t.Errorf("another key is told %q", got)
+		t.Errorf("another key got %q", got)
 	}
 	change(strings.Replace(narrowed, "[Queue]", "[Queue, Robot]", 1))
 	e2e.Await(t, "the wider limit", func() bool { return ask(key) == "" })
 	if got := over(); got != "" {
-		t.Errorf("the socket is told %q", got)
+		t.Errorf("the socket got %q", got)
 	}
 	change(strings.SplitAfter(entry, "\n")[0]) // only the other key
 	e2e.Await(t, "the removal", func() bool { return ask(key) == "UNAUTHENTICATED" })
 	if got := over(); got != "UNAUTHENTICATED" {
-		t.Errorf("the socket is told %q", got)
+		t.Errorf("the socket got %q", got)
 	}
 }

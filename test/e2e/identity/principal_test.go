@@ -35,7 +35,7 @@ func checkPassThrough(t *testing.T, caching func(*gateway.Settings, *consolesim.
 				}
 				got := e2e.Decode[viewerAnswer](t, a.Data)
 				if got.Viewer.UserName != u.Username || got.Viewer.ID != u.Memberships[u.CompanyIDs[0]] {
-					t.Errorf("%s is told to be %+v", u.Username, got.Viewer)
+					t.Errorf("%s sees itself as %+v", u.Username, got.Viewer)
 				}
 				if len(got.Companies) != len(u.CompanyIDs) {
 					t.Errorf("%s sees %d companies, has %d", u.Username, len(got.Companies), len(u.CompanyIDs))

@@ -46,7 +46,7 @@ func TestHTMLResponsesEndNoSubscription(t *testing.T) {
 			heal()
 			w.Sim.SetRobotStatus(robots[1], "Busy")
 			if a := s.Next("1"); string(a.Data) != fmt.Sprintf(`{"robotEvents":{"type":"UPDATED","robot":{"id":%q,"status":"BUSY"}}}`, robots[1]) {
-				t.Errorf("told %s", a.Body)
+				t.Errorf("got %s", a.Body)
 			}
 		})
 	}
@@ -71,13 +71,13 @@ func TestForbiddenRobotIsNotRemoved(t *testing.T) {
 			e2e.Await(t, "looks at the one that is forbidden", func() bool { return w.Calls()["GET /openapi/robots/{robotId}"] >= 8 })
 			w.Sim.SetRobotStatus(robots[1], "Busy")
 			if a := s.Next("1"); string(a.Data) != fmt.Sprintf(`{"robotEvents":{"type":"UPDATED","id":%q,"robot":{"status":"BUSY"}}}`, robots[1]) {
-				t.Errorf("told %s", a.Body)
+				t.Errorf("got %s", a.Body)
 			}
 			denied()
 			unlisted()
 			w.Sim.SetRobotStatus(robots[0], "Busy")
 			if a := s.Next("1"); string(a.Data) != fmt.Sprintf(`{"robotEvents":{"type":"UPDATED","id":%q,"robot":{"status":"BUSY"}}}`, robots[0]) {
-				t.Errorf("told %s", a.Body)
+				t.Errorf("got %s", a.Body)
 			}
 		})
 	}

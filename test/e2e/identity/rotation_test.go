@@ -70,7 +70,7 @@ func rotate(t *testing.T, period time.Duration) {
 	t.Logf("%v: %d answers, slowest %v, %d kills with %d requests on them; %d logins, %d refreshes, %d refused, %d reused",
 		elapsed.Round(time.Millisecond), f.Asked.Load(), f.Slowest.Round(time.Millisecond), kills, f.Lost.Load(), logins, refreshes, refused, reused)
 	for said, n := range f.Errors {
-		t.Errorf("%d callers were told %s", n, said)
+		t.Errorf("%d callers got %s", n, said)
 	}
 	if reused > 0 || refused > 0 {
 		t.Errorf("%d refresh tokens were used twice, %d grants refused", reused, refused)

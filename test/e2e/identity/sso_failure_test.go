@@ -79,7 +79,7 @@ func TestSessionsSurviveSSOFailure(t *testing.T) {
 				select {
 				case a := <-got:
 					if len(a.Errors) > 0 {
-						t.Errorf("the subscription is told %s", a.Body)
+						t.Errorf("the subscription got %s", a.Body)
 					}
 					return
 				case <-time.After(300 * time.Millisecond):

@@ -88,7 +88,7 @@ func TestEventsWithoutRelatedEntities(t *testing.T) {
 	}
 	workflow := got.WorkflowEvents.Workflow
 	if len(a.Errors) > 0 || workflow.AssociatedQueueID != e2e.UnknownID || string(workflow.Queue) != "null" || workflow.Package.Name == "" {
-		t.Errorf("told %s", a.Body)
+		t.Errorf("got %s", a.Body)
 	}
 }
 

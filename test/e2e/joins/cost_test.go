@@ -60,7 +60,7 @@ func TestCostTable(t *testing.T) {
 			w := e2e.NewWorld(t, tt.console)
 			w.Query(fill(w, tt.query), nil)
 			if diff := cmp.Diff(tt.want, w.Calls()); diff != "" {
-				t.Errorf("console calls, - wanted + made:\n%s", diff)
+				t.Errorf("console calls, - want + made:\n%s", diff)
 			}
 			w.CheckNoDuplicateCalls()
 			if n := w.Unplanned(); n != "0" {
@@ -80,7 +80,7 @@ func TestLookAheadWaitsForSlowList(t *testing.T) {
 		w.Sim.ResetCounts()
 		w.Query(`{ queues(first: 100) { nodes { name } } workflows(first: 50) { nodes { queue { name } package { name } } } }`, nil)
 		if diff := cmp.Diff(e2e.Counts{e2e.Queues: 1, e2e.Workflows: 1, e2e.Packages: 1}, w.Calls()); diff != "" {
-			t.Errorf("- wanted + made: %s", diff)
+			t.Errorf("- want + made: %s", diff)
 		}
 	}
 	if n := w.Unplanned(); n != "0" {
@@ -216,7 +216,7 @@ func TestConcurrentTreesMakeSameCalls(t *testing.T) {
 		want[operation] = many * n
 	}
 	if diff := cmp.Diff(want, w.Calls()); diff != "" {
-		t.Errorf("calls of %d requests at once, - wanted + made:\n%s", many, diff)
+		t.Errorf("calls of %d requests at once, - want + made:\n%s", many, diff)
 	}
 	if n := w.Unplanned(); n != "0" {
 		t.Errorf("look-ahead overlooked %s loads", n)

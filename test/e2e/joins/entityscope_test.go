@@ -68,7 +68,7 @@ func checkWalk(t *testing.T, a e2e.Answer, want []walkedCompany) {
 	t.Helper()
 	got := e2e.Decode[struct{ Companies []walkedCompany }](t, a.Data)
 	if diff := cmp.Diff(want, got.Companies); diff != "" {
-		t.Errorf("- wanted + answered:\n%s", diff)
+		t.Errorf("- want + answered:\n%s", diff)
 	}
 	var refused []string
 	for i, c := range want {
@@ -88,7 +88,7 @@ func checkWalk(t *testing.T, a e2e.Answer, want []walkedCompany) {
 	slices.Sort(refused)
 	slices.Sort(paths)
 	if diff := cmp.Diff(refused, paths); diff != "" {
-		t.Errorf("paths of errors, - wanted + answered:\n%s", diff)
+		t.Errorf("paths of errors, - want + answered:\n%s", diff)
 	}
 }
 

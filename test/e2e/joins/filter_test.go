@@ -38,7 +38,7 @@ func TestFiltersReachConsole(t *testing.T) {
 					t.Fatalf("answered %s", a.Body)
 				}
 				if diff := cmp.Diff(url.Values{parameter: {value}}, w.SentQuery(e2e.ListOperations[list])); diff != "" {
-					t.Errorf("parameters, - wanted + sent:\n%s", diff)
+					t.Errorf("parameters, - want + sent:\n%s", diff)
 				}
 			})
 		}
@@ -48,7 +48,7 @@ func TestFiltersReachConsole(t *testing.T) {
 				t.Fatalf("answered %s", a.Body)
 			}
 			if diff := cmp.Diff(wanted, w.SentQuery(e2e.ListOperations[list])); diff != "" {
-				t.Errorf("parameters, - wanted + sent:\n%s", diff)
+				t.Errorf("parameters, - want + sent:\n%s", diff)
 			}
 		})
 		for order, want := range map[string]url.Values{"": {}, "(order: DESC)": {}, "(order: ASC)": {"IsDesc": {"false"}}, "(first: 3, offset: 3)": {}} {
@@ -56,7 +56,7 @@ func TestFiltersReachConsole(t *testing.T) {
 				w.Sim.ResetCounts()
 				w.Query(fmt.Sprintf(`{ %s%s { nodes { id } } }`, list, order), nil)
 				if diff := cmp.Diff(want, w.SentQuery(e2e.ListOperations[list])); diff != "" {
-					t.Errorf("parameters, - wanted + sent:\n%s", diff)
+					t.Errorf("parameters, - want + sent:\n%s", diff)
 				}
 			})
 		}
@@ -135,7 +135,7 @@ func TestImpliedFilters(t *testing.T) {
 					want.values[name] = []string{ids.Replace(values[0])}
 				}
 				if diff := cmp.Diff(want.values, got); diff != "" {
-					t.Errorf("parameters, - wanted + sent:\n%s", diff)
+					t.Errorf("parameters, - want + sent:\n%s", diff)
 				}
 				return
 			}

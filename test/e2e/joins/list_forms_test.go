@@ -36,7 +36,7 @@ func TestListsWithoutCount(t *testing.T) {
 			}
 			a := w.Ask(relatedQuery(50), e2e.Request{})
 			if diff := cmp.Diff(wantRelated(w, 50), e2e.Decode[relatedAnswer](t, a.Data).Workflows.Nodes); diff != "" {
-				t.Errorf("- wanted + answered:\n%s", diff)
+				t.Errorf("- want + answered:\n%s", diff)
 			}
 		})
 	}
@@ -65,7 +65,7 @@ func TestListsWithoutCountOrPages(t *testing.T) {
 		ids[i] = n.ID
 	}
 	if diff := cmp.Diff(all, ids); diff != "" || got.Queues.TotalCount != 20 {
-		t.Errorf("total count %d, - wanted + answered:\n%s", got.Queues.TotalCount, diff)
+		t.Errorf("total count %d, - want + answered:\n%s", got.Queues.TotalCount, diff)
 	}
 	if n := w.Calls()[e2e.Queues]; n > 2 {
 		t.Errorf("%d calls", n)
@@ -104,13 +104,13 @@ func TestNullsInList(t *testing.T) {
 			}
 			want := slices.DeleteFunc(slices.Clone(all[:60]), func(id string) bool { return id == gone })
 			if diff := cmp.Diff(want, ids); diff != "" || got.Workflows.TotalCount != len(all) {
-				t.Errorf("total count %d, - wanted + answered:\n%s", got.Workflows.TotalCount, diff)
+				t.Errorf("total count %d, - want + answered:\n%s", got.Workflows.TotalCount, diff)
 			}
 			w.CheckNoDuplicateCalls()
 			for _, first := range []int{1, 3, 20} {
 				want := slices.DeleteFunc(slices.Clone(all), func(id string) bool { return id == gone })
 				if diff := cmp.Diff(want, walk(w, first)); diff != "" {
-					t.Errorf("by cursors, %d at once: - wanted + answered:\n%s", first, diff)
+					t.Errorf("by cursors, %d at once: - want + answered:\n%s", first, diff)
 				}
 			}
 		})

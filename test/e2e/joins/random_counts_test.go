@@ -217,7 +217,7 @@ func TestRandomCounts(t *testing.T) {
 					t.Errorf("%v: there is more, without a cursor to it", done)
 				}
 				if atLeast && end < n && len(ids) == first && !got.Workflows.PageInfo.HasNextPage {
-					t.Errorf("%v: more is not told", done)
+					t.Errorf("%v: hasNextPage is missing", done)
 				}
 				if offset+first >= max(n, total) && got.Workflows.PageInfo.HasNextPage {
 					t.Errorf("%v: there is no more", done)

@@ -70,7 +70,7 @@ func TestRefusedRelatedList(t *testing.T) {
 			w.Sim.Fail(e2e.ForPath("/openapi/packages"), consolesim.Fault{Status: status})
 			a := w.Ask(relatedQuery(50), e2e.Request{})
 			if diff := cmp.Diff(wantRelated(w, 50), e2e.Decode[relatedAnswer](t, a.Data).Workflows.Nodes); diff != "" || len(a.Errors) > 0 {
-				t.Errorf("%+v, - wanted + answered:\n%s", a.Errors, diff)
+				t.Errorf("%+v, - want + answered:\n%s", a.Errors, diff)
 			}
 		})
 	}
@@ -168,7 +168,7 @@ func TestMissingRobot(t *testing.T) {
 			want[at].Robots = want[at].Robots[1:]
 			a := w.Ask(relatedQuery(first), e2e.Request{})
 			if diff := cmp.Diff(want, e2e.Decode[relatedAnswer](t, a.Data).Workflows.Nodes, cmpopts.EquateEmpty()); diff != "" || len(a.Errors) > 0 {
-				t.Errorf("%+v, - wanted + answered:\n%s", a.Errors, diff)
+				t.Errorf("%+v, - want + answered:\n%s", a.Errors, diff)
 			}
 			if n := w.Calls()[e2e.WorkflowRobots]; n > 0 {
 				t.Errorf("%d calls for lists of robots", n)
@@ -298,7 +298,7 @@ func wantRelated(w *e2e.World, first int) []related {
 func checkRelated(w *e2e.World, a e2e.Answer, want []related, code string) {
 	w.T.Helper()
 	if diff := cmp.Diff(want, e2e.Decode[relatedAnswer](w.T, a.Data).Workflows.Nodes); diff != "" {
-		w.T.Errorf("- wanted + answered:\n%s", diff)
+		w.T.Errorf("- want + answered:\n%s", diff)
 	}
 	failed := make(map[string]bool)
 	for i, r := range want {

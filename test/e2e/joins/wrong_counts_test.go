@@ -59,7 +59,7 @@ func TestWrongCounts(t *testing.T) {
 				}
 				for _, first := range []int{13, 50} {
 					if diff := cmp.Diff(all, walk(w, first)); diff != "" {
-						t.Errorf("by cursors, %d at once: - wanted + answered:\n%s", first, diff)
+						t.Errorf("by cursors, %d at once: - want + answered:\n%s", first, diff)
 					}
 				}
 			})
@@ -91,7 +91,7 @@ func checkVisible(w *e2e.World, all []string, first, offset, said int) {
 	n := len(all)
 	want := append([]string{}, all[min(offset, n):min(offset+first, n)]...)
 	if diff := cmp.Diff(want, ids); diff != "" {
-		w.T.Errorf("first: %d, offset: %d: - wanted + answered:\n%s", first, offset, diff)
+		w.T.Errorf("first: %d, offset: %d: - want + answered:\n%s", first, offset, diff)
 	}
 	if end := offset + first; end >= max(n, said) && got.Workflows.PageInfo.HasNextPage {
 		w.T.Errorf("first: %d, offset: %d: there is more", first, offset)

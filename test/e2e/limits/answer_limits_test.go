@@ -164,7 +164,7 @@ func TestMutationsWithLargePayloads(t *testing.T) {
 	}
 	for _, e := range a.Errors {
 		if e.Extensions.Code != "QUERY_TOO_COMPLEX" || e.Extensions.Outcome != "DONE" || !strings.Contains(e.Message, "the change was made") {
-			t.Errorf("told %+v", e)
+			t.Errorf("got %+v", e)
 		}
 	}
 	for i, name := range []string{"first", "second", "third"} {
@@ -213,7 +213,7 @@ func TestOutcomesOfLargePayloads(t *testing.T) {
 				got = append(got, want{e.FieldPath(), e.Extensions.Code, e.Extensions.Outcome})
 			}
 			if !slices.Equal(got, tt.want) {
-				t.Errorf("told %v: %.500s", got, a.Body)
+				t.Errorf("got %v: %.500s", got, a.Body)
 			}
 			sent := w.Calls()["PATCH /openapi/queues/{queueId}"] > 0
 			if done := tt.want[0].outcome != "NOT_SENT"; sent != done {

@@ -13,7 +13,7 @@ import (
 )
 
 // TestCallerWaitersAreBounded: while the console hangs, some operations of a caller are at the console and
-// admission.MaxWaiting wait. Those beyond are told when to come again. All operations of another caller are answered
+// admission.MaxWaiting wait. Those beyond get Retry-After. All operations of another caller are answered
 // before a further call of the first one begins.
 func TestCallerWaitersAreBounded(t *testing.T) {
 	t.Parallel()
@@ -48,7 +48,7 @@ func TestCallerWaitersAreBounded(t *testing.T) {
 			}
 		}](t, a.body)
 		if len(said.Errors) != 1 || said.Errors[0].Extensions.Code != "RATE_LIMITED" || a.Header.Get("Retry-After") != fmt.Sprint(said.Errors[0].Extensions.RetryAfter) || said.Errors[0].Extensions.RetryAfter < 1 {
-			t.Errorf("told %s, Retry-After %q", a.body, a.Header.Get("Retry-After"))
+			t.Errorf("got %s, Retry-After %q", a.body, a.Header.Get("Retry-After"))
 		}
 	}
 	if n := w.Calls()[e2e.Queues]; n > perCaller {
@@ -61,7 +61,7 @@ func TestCallerWaitersAreBounded(t *testing.T) {
 	}
 	for range others {
 		if a := <-other; strings.Contains(string(a.body), "errors") {
-			t.Errorf("another caller is told %s", a.body)
+			t.Errorf("another caller got %s", a.body)
 		}
 	}
 	if n := w.Calls()[e2e.Queues]; n < others || n > perCaller+others {
@@ -70,7 +70,7 @@ func TestCallerWaitersAreBounded(t *testing.T) {
 	close(gate)
 	for range total - beyond {
 		if a := <-answers; strings.Contains(string(a.body), "errors") {
-			t.Errorf("one that waited is told %s", a.body)
+			t.Errorf("one that waited got %s", a.body)
 		}
 	}
 }

@@ -146,7 +146,7 @@ func TestPermissions(t *testing.T) {
 		}
 		for range 2 {
 			if owner, solo := viewer("all"), viewer("solo"); owner == solo || solo != f.Sim.Data().SoloUser().Username {
-				t.Errorf("%q is told to the one key, %q to the other", owner, solo)
+				t.Errorf("%q is shown to the one key, %q to the other", owner, solo)
 			}
 		}
 		if diff := cmp.Diff([]string{"ListRobots"}, names(t, f.agent(t, "robots"))); diff != "" {

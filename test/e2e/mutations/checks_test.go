@@ -51,7 +51,7 @@ func checkQueueMutations(w *e2e.World) {
 		"createBy": department, "createByName": "someone",
 	}
 	if diff := cmp.Diff(want, requestBody(w, "POST /openapi/queues/{queueId}")); diff != "" {
-		w.T.Errorf("createQueue sent, - wanted + sent:\n%s", diff)
+		w.T.Errorf("createQueue sent, - want + sent:\n%s", diff)
 	}
 	if q := created.Queue; q.Name != "Night shift" || q.Department.ID != department || !slices.Equal(q.Tags, []string{"night"}) {
 		w.T.Errorf("created %+v", q)
@@ -70,7 +70,7 @@ func checkQueueMutations(w *e2e.World) {
 	}
 	w.Mutate("updateQueue", map[string]any{"id": id, "name": "Day shift", "description": nil}, "queue { name description }", &updated)
 	if diff := cmp.Diff(map[string]any{"name": "Day shift", "description": nil}, requestBody(w, "PATCH /openapi/queues/{queueId}")); diff != "" {
-		w.T.Errorf("updateQueue sent, - wanted + sent:\n%s", diff)
+		w.T.Errorf("updateQueue sent, - want + sent:\n%s", diff)
 	}
 	if updated.Queue.Name != "Day shift" {
 		w.T.Errorf("updated %+v", updated.Queue)
@@ -118,7 +118,7 @@ func checkWorkflowMutations(w *e2e.World) {
 	}
 	w.Mutate("createWorkflow", given, "workflow { id name videoRecordMode triggerPolicy priority package { id } queue { id } robots { id } }", &created)
 	if diff := cmp.Diff(wire, requestBody(w, "POST /openapi/workflows")); diff != "" {
-		w.T.Errorf("createWorkflow sent, - wanted + sent:\n%s", diff)
+		w.T.Errorf("createWorkflow sent, - want + sent:\n%s", diff)
 	}
 	c := created.Workflow
 	if c.Name != "Close the books" || c.VideoRecordMode != "ALWAYS_RECORD" || c.Priority != 4000 || c.Package.ID != like.PackageID || c.Queue.ID != like.QueueID || len(c.Robots) != 0 {
@@ -132,12 +132,12 @@ func checkWorkflowMutations(w *e2e.World) {
 	var updated struct{ Workflow struct{ Name string } }
 	w.Mutate("updateWorkflow", given, "workflow { name }", &updated)
 	if diff := cmp.Diff(wire, requestBody(w, "PATCH /openapi/workflows/{workflowId}")); diff != "" {
-		w.T.Errorf("updateWorkflow sent, - wanted + sent:\n%s", diff)
+		w.T.Errorf("updateWorkflow sent, - want + sent:\n%s", diff)
 	}
 	w.Sim.ResetCounts()
 	w.Mutate("updateWorkflow", map[string]any{"id": c.ID, "priority": 1}, "workflow { name }", &updated)
 	if diff := cmp.Diff(map[string]any{"priority": 1.0}, requestBody(w, "PATCH /openapi/workflows/{workflowId}")); diff != "" {
-		w.T.Errorf("an update of one field sent, - wanted + sent:\n%s", diff)
+		w.T.Errorf("an update of one field sent, - want + sent:\n%s", diff)
 	}
 	checkRobotsOf(w, c.ID)
 
@@ -234,7 +234,7 @@ func checkExecutions(w *e2e.World, silent bool) {
 	}
 	w.Mutate("executeWorkflow", given, "jobs { id state workflowId workflow { name } package { name } version { version } queue { name } } workflow { triggeredCount }", &executed)
 	if diff := cmp.Diff(wire, requestBody(w, "POST /openapi/workflows/{workflowId}/execute")); diff != "" {
-		w.T.Errorf("executeWorkflow sent, - wanted + sent:\n%s", diff)
+		w.T.Errorf("executeWorkflow sent, - want + sent:\n%s", diff)
 	}
 	if executed.Workflow.TriggeredCount != before.TriggeredCount+1 {
 		w.T.Errorf("triggered %d times, was %d before", executed.Workflow.TriggeredCount, before.TriggeredCount)

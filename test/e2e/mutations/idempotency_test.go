@@ -86,7 +86,7 @@ func TestOneExecutionPerKey(t *testing.T) {
 			t.Errorf("answered %q", code)
 		}
 		if _, code := e2e.ExecuteOnce(gateways[1], workflow, "c"); !strings.Contains(code, "unknown: check before retrying") {
-			t.Errorf("a retry was told %q", code)
+			t.Errorf("a retry got %q", code)
 		}
 		if n := sim.Counts()[e2e.Execute]; n != 1 {
 			t.Errorf("%d executions", n)
@@ -117,7 +117,7 @@ func TestOneExecutionPerKey(t *testing.T) {
 		}
 		for _, code := range codes {
 			if !strings.Contains(code, "unknown: check before retrying") {
-				t.Errorf("told %q", code)
+				t.Errorf("got %q", code)
 			}
 		}
 	})

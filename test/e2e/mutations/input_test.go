@@ -169,7 +169,7 @@ func TestBadArgumentIsRequestError(t *testing.T) {
 				e := a.Errors[0]
 				if e.Path != nil || e.Extensions.Code != "BAD_USER_INPUT" || e.Extensions.Argument != argument || len(e.Locations) != 1 ||
 					!strings.HasPrefix(e.Message, argument+": ") || !strings.HasSuffix(e.Message, " (at b; nothing was asked)") {
-					t.Errorf("told %s", a.Body)
+					t.Errorf("got %s", a.Body)
 				}
 				w.CheckNoCalls()
 			})
@@ -197,7 +197,7 @@ func TestRequestErrorsNameArgument(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := w.ExpectRefusal(tt.query, e2e.Request{Variables: tt.variables})
 			if e.Extensions.Code != "GRAPHQL_VALIDATION_FAILED" || !strings.Contains(e.Message, tt.says) {
-				t.Errorf("told %+v", e)
+				t.Errorf("got %+v", e)
 			}
 			w.CheckNoCalls()
 		})
@@ -293,7 +293,7 @@ func TestNullIDsInFiltersAreOmitted(t *testing.T) {
 			continue
 		}
 		if diff := cmp.Diff(url.Values{"Name": {"x"}}, w.SentQuery(e2e.ListOperations[list])); diff != "" {
-			t.Errorf("%s: parameters, - wanted + sent:\n%s", list, diff)
+			t.Errorf("%s: parameters, - want + sent:\n%s", list, diff)
 		}
 	}
 }

@@ -68,7 +68,7 @@ func TestOmittedInputIsNotSent(t *testing.T) {
 			w.Sim.ResetCounts()
 			w.TryMutation(tt.mutation, tt.input, "__typename") // the console may refuse it
 			if diff := cmp.Diff(tt.sent, requestBody(w, tt.operation)); diff != "" {
-				t.Errorf("sent, - wanted + sent:\n%s", diff)
+				t.Errorf("sent, - want + sent:\n%s", diff)
 			}
 		})
 	}
@@ -160,7 +160,7 @@ func TestBadInputStopsAllMutations(t *testing.T) {
 			e := w.OnlyError(a)
 			if e.Path != nil || a.Data != nil || e.Extensions.Code != "BAD_USER_INPUT" || e.Extensions.Argument != tt.place ||
 				!strings.HasPrefix(e.Message, tt.place+": ") || !strings.HasSuffix(e.Message, got) {
-				t.Errorf("told %s", a.Body)
+				t.Errorf("got %s", a.Body)
 			}
 			w.CheckNoCalls()
 		})

@@ -66,7 +66,7 @@ func TestMutationsFailAlone(t *testing.T) {
 		c: executeWorkflow(input: {id: %[1]q}) { jobs { id } }
 	}`, id, e2e.UnknownID), e2e.Request{})
 	if e := w.OnlyError(a); e.FieldPath() != "b" || e.Extensions.Code != "NOT_FOUND" {
-		t.Errorf("told %+v", e)
+		t.Errorf("got %+v", e)
 	}
 	type executed *struct{ Jobs []struct{ ID string } }
 	got := e2e.Decode[map[string]executed](t, a.Data)

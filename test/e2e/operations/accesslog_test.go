@@ -65,7 +65,7 @@ func named(name string) func(accessLine) bool {
 
 func withID(id string) map[string]string { return map[string]string{"X-Request-Id": id} }
 
-// TestRequestIDs verifies which ids are taken, where they are told, and that all lines of a request have its id.
+// TestRequestIDs verifies which ids are accepted, where they are returned, and that all lines of a request have its id.
 func TestRequestIDs(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = "on" })

@@ -121,7 +121,7 @@ func (f *failover) executing() (stop func()) {
 						break
 					}
 					if !strings.HasPrefix(code, "UPSTREAM_UNAVAILABLE ") {
-						f.t.Errorf("told %q", code)
+						f.t.Errorf("got %q", code)
 					}
 					time.Sleep(100 * time.Millisecond)
 				}

@@ -98,7 +98,7 @@ func TestQueryTraces(t *testing.T) {
 				t.Errorf("the call's span is %v", call)
 			}
 			if !slices.Contains(sent, "00-"+trace+"-"+hex.EncodeToString(call.GetSpanId())+"-01") || slices.Contains(sent, "") {
-				t.Errorf("the console was told %q", sent)
+				t.Errorf("the console got %q", sent)
 			}
 		})
 	}
@@ -172,7 +172,7 @@ func TestUploadsCarryNoTraceHeaders(t *testing.T) {
 	spans := c.After(w)
 	put := only(t, spans, "PUT storage")
 	if got != "" || puts != 1 {
-		t.Errorf("%d files were put, told %q", puts, got)
+		t.Errorf("%d files were put, got %q", puts, got)
 	}
 	if len(put.GetAttributes()) != 3 {
 		t.Errorf("the span of the file is %v", put)

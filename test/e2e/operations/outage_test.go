@@ -100,7 +100,7 @@ func TestRedisUnavailable(t *testing.T) {
 	stop()
 	wait.Wait()
 	for said, n := range f.Errors {
-		t.Errorf("%d callers were told %s", n, said)
+		t.Errorf("%d callers got %s", n, said)
 	}
 	if own.Load() < 10 {
 		t.Errorf("%d answers to a caller with its own token", own.Load())
@@ -178,7 +178,7 @@ func TestKillAfterConsoleAnswer(t *testing.T) {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
 	for said, n := range f.Errors {
-		t.Errorf("%d callers were told %s", n, said)
+		t.Errorf("%d callers got %s", n, said)
 	}
 }
 

@@ -44,13 +44,13 @@ func TestPasswordChange(t *testing.T) {
 	for range 20 {
 		for _, p := range replicas {
 			if got := code(p); got != "UNAUTHENTICATED" {
-				t.Fatalf("told %q", got)
+				t.Fatalf("got %q", got)
 			}
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	if got := code(start()); got != "UNAUTHENTICATED" {
-		t.Errorf("told %q", got)
+		t.Errorf("got %q", got)
 	}
 	if n := len(sim.Grants()); n != 1 {
 		t.Errorf("the refused password was tried %d times", n)

@@ -54,13 +54,13 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 					resp, body = w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape("{ queues { totalCount } }"), "", nil)
 				}
 				if seconds := retryAfterOf(t, resp, body); seconds < 1 || seconds > 20 || i == 0 && seconds != 20 {
-					t.Errorf("query %d is told to wait for %d s", i, seconds)
+					t.Errorf("query %d has to wait for %d s", i, seconds)
 				}
 			}
 			id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 			e := w.ExpectRefusal(`mutation($id: ID!) { executeWorkflow(input: {id: $id}) { jobs { id } } }`, e2e.Request{Variables: map[string]any{"id": id}})
 			if e.Extensions.Code != tt.code || e.Extensions.Console != nil {
-				t.Errorf("a mutation is told %+v", e)
+				t.Errorf("a mutation got %+v", e)
 			}
 			if n := w.ConsoleCalls(); n != 1 {
 				t.Errorf("the console was called %d times: %v", n, w.Calls())

@@ -61,10 +61,10 @@ func TestCompanyWideLists(t *testing.T) {
 		want = append(want, v.created)
 	}
 	if diff := gocmp.Diff(want, created); diff != "" || got.Company.Workflows.TotalCount != len(workflows) || len(got.Company.Workflows.Unavailable) > 0 {
-		t.Errorf("%d of %d, - wanted + answered:\n%s", got.Company.Workflows.TotalCount, len(workflows), diff)
+		t.Errorf("%d of %d, - want + answered:\n%s", got.Company.Workflows.TotalCount, len(workflows), diff)
 	}
 	if diff := gocmp.Diff(e2e.Counts{e2e.Companies: 1, e2e.Tree: 1, e2e.Workflows: len(departments)}, w.Calls()); diff != "" {
-		t.Errorf("console calls, - wanted + made:\n%s", diff)
+		t.Errorf("console calls, - want + made:\n%s", diff)
 	}
 	w.CheckNoDuplicateCalls()
 
@@ -80,7 +80,7 @@ func TestCompanyWideLists(t *testing.T) {
 		t.Error("the robots are not ordered by name")
 	}
 	if diff := gocmp.Diff(e2e.Counts{e2e.Companies: 1, e2e.Tree: 1, e2e.Robots: len(departments)}, w.Calls()); diff != "" {
-		t.Errorf("console calls, - wanted + made:\n%s", diff)
+		t.Errorf("console calls, - want + made:\n%s", diff)
 	}
 	w.Query(fmt.Sprintf(`{ company(id: %q) { robots(filter: {silentFor: 0}, first: 500) { nodes { id name } } } }`, company), &got)
 	if nodes := got.Company.Robots.Nodes; len(nodes) < 2 || !slices.IsSortedFunc(nodes, byName) {
@@ -123,7 +123,7 @@ func TestUnavailableDepartments(t *testing.T) {
 		codes[u.Department.ID] = u.Code
 	}
 	if diff := gocmp.Diff(map[string]string{refused: "FORBIDDEN", e2e.UnknownID: "NOT_FOUND"}, codes); diff != "" {
-		t.Errorf("- wanted + answered:\n%s", diff)
+		t.Errorf("- want + answered:\n%s", diff)
 	}
 	if n := len(w.Sim.Data().RobotIDs(open)); got.Company.Robots.TotalCount != n {
 		t.Errorf("%d robots, want %d", got.Company.Robots.TotalCount, n)
@@ -212,14 +212,14 @@ func TestCounts(t *testing.T) {
 		}
 		got.RobotCounts = want.RobotCounts
 		if diff := gocmp.Diff(want, got); diff != "" {
-			t.Errorf("- wanted + answered:\n%s", diff)
+			t.Errorf("- want + answered:\n%s", diff)
 		}
 	}
 	var one counts
 	w.Query(`{ `+fmt.Sprintf(selection, "")+` }`, &one)
 	check(t, one, []string{dept})
 	if diff := gocmp.Diff(e2e.Counts{e2e.Robots: 1, e2e.Workflows: 1, e2e.Packages: 1, e2e.Queues: 1}, w.Calls()); diff != "" {
-		t.Errorf("console calls, - wanted + made:\n%s", diff)
+		t.Errorf("console calls, - want + made:\n%s", diff)
 	}
 	var all []string
 	for _, dept := range d.Departments(company) {
@@ -236,7 +236,7 @@ func TestCounts(t *testing.T) {
 	check(t, company1.Company.counts, all)
 	check(t, company1.Company.RootDepartment, all)
 	if diff := gocmp.Diff(e2e.Counts{e2e.Companies: 1, e2e.Tree: 1, e2e.Robots: len(all), e2e.Workflows: len(all), e2e.Packages: len(all), e2e.Queues: len(all)}, w.Calls()); diff != "" {
-		t.Errorf("console calls, - wanted + made:\n%s", diff)
+		t.Errorf("console calls, - want + made:\n%s", diff)
 	}
 	w.CheckNoDuplicateCalls()
 	if n := w.Unplanned(); n != "0" {
@@ -244,7 +244,7 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// TestCountCalls verifies that a walk that the budget ends is told, with the console's count.
+// TestCountCalls verifies that an answer states a walk that the budget ends, with the console's count.
 func TestCountCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 10}, e2e.MaxConsoleCalls(3))

@@ -100,13 +100,13 @@ func TestConditions(t *testing.T) {
 			w.Sim.ResetCounts()
 			got, total, more := idsOf(t, w, tt.list, "(first: 500, filter: {"+tt.filter+"})")
 			if diff := gocmp.Diff(tt.want, got, cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("- wanted + answered:\n%s", diff)
+				t.Errorf("- want + answered:\n%s", diff)
 			}
 			if total != len(tt.want) || more {
 				t.Errorf("%d in total, more %v", total, more)
 			}
 			if diff := gocmp.Diff(tt.calls, w.Calls()); diff != "" {
-				t.Errorf("console calls, - wanted + made:\n%s", diff)
+				t.Errorf("console calls, - want + made:\n%s", diff)
 			}
 			w.CheckNoDuplicateCalls()
 			if len(tt.want) < 3 {
@@ -141,7 +141,7 @@ func TestEmptyCompanyLists(t *testing.T) {
 				t.Errorf("answered %s", a.Body)
 			}
 			if diff := gocmp.Diff(e2e.Counts{e2e.Companies: 1}, w.Calls()); diff != "" {
-				t.Errorf("console calls, - wanted + made:\n%s", diff)
+				t.Errorf("console calls, - want + made:\n%s", diff)
 			}
 		})
 	}
@@ -198,10 +198,10 @@ func TestOrders(t *testing.T) {
 				w.Sim.ResetCounts()
 				got, total, _ := idsOf(t, w, "workflows", "(first: 500, order: ASC, orderBy: {field: "+field+", direction: "+direction+"})")
 				if diff := gocmp.Diff(want, got); diff != "" || total != len(want) {
-					t.Errorf("%d, - wanted + answered:\n%s", total, diff)
+					t.Errorf("%d, - want + answered:\n%s", total, diff)
 				}
 				if diff := gocmp.Diff(e2e.Counts{e2e.Workflows: 1}, w.Calls()); diff != "" {
-					t.Errorf("console calls, - wanted + made:\n%s", diff)
+					t.Errorf("console calls, - want + made:\n%s", diff)
 				}
 			})
 		}

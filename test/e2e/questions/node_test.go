@@ -51,13 +51,13 @@ func TestNodesAreRefetched(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(want, read); diff != "" {
-		t.Errorf("- wanted + read:\n%s", diff)
+		t.Errorf("- want + read:\n%s", diff)
 	}
 	calls := e2e.Counts{
 		e2e.Workflows: 1, e2e.Robots: 1, e2e.Queues: 1, e2e.Companies: 1, e2e.Tree: 1, e2e.Pkg: 1, "GET /openapi/workflowlayouts/{workflowlayoutId}": 1,
 	}
 	if diff := cmp.Diff(calls, w.Calls()); diff != "" {
-		t.Errorf("console calls, - wanted + made:\n%s", diff)
+		t.Errorf("console calls, - want + made:\n%s", diff)
 	}
 	w.CheckNoDuplicateCalls()
 }
@@ -139,7 +139,7 @@ func TestNodesOutsideKeyScopes(t *testing.T) {
 		refused[e.FieldPath()] = e.Extensions.Code
 	}
 	if diff := cmp.Diff(map[string]string{"nodes.0": "FORBIDDEN", "nodes.1": "FORBIDDEN", "nodes.2": "FORBIDDEN"}, refused); diff != "" {
-		t.Errorf("- wanted + answered:\n%s", diff)
+		t.Errorf("- want + answered:\n%s", diff)
 	}
 }
 
@@ -160,7 +160,7 @@ func TestOutdatedWorkflows(t *testing.T) {
 	}
 	w.Query(`{ workflows(first: 100) { nodes { id packageVersionId outdated latestVersion package { lastVersion lastVersionId } } } }`, &got)
 	if diff := cmp.Diff(e2e.Counts{e2e.Workflows: 1, e2e.Packages: 1}, w.Calls()); diff != "" {
-		t.Errorf("console calls, - wanted + made:\n%s", diff)
+		t.Errorf("console calls, - want + made:\n%s", diff)
 	}
 	outdated := 0
 	for _, n := range got.Workflows.Nodes {

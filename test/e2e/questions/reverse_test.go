@@ -48,7 +48,7 @@ func TestReverseRelations(t *testing.T) {
 				slices.Sort(want)
 				related += len(want)
 				if diff := gocmp.Diff(want, sorted(got)); diff != "" {
-					t.Errorf("%s of %s: - wanted + answered:\n%s", what, id, diff)
+					t.Errorf("%s of %s: - want + answered:\n%s", what, id, diff)
 				}
 			}
 			for _, r := range got.Robots.Nodes {

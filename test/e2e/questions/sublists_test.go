@@ -53,7 +53,7 @@ func TestParentLists(t *testing.T) {
 			return all
 		}
 		if diff := gocmp.Diff(sameTime(part), sameTime(got)); diff != "" || p.Workflows.TotalCount != len(want) || p.Workflows.PageInfo.HasNextPage != (from+count < len(want)) {
-			t.Errorf("%s: %d, want %d, - wanted + answered:\n%s", p.ID, p.Workflows.TotalCount, len(want), diff)
+			t.Errorf("%s: %d, want %d, - want + answered:\n%s", p.ID, p.Workflows.TotalCount, len(want), diff)
 		}
 	}
 	const selection = `{ totalCount nodes { id } pageInfo { hasNextPage } }`
@@ -65,7 +65,7 @@ func TestParentLists(t *testing.T) {
 			check(t, p, of(func(v consolesim.Workflow) bool { return v.PackageID == p.ID }), 0, 3)
 		}
 		if diff := gocmp.Diff(e2e.Counts{e2e.Packages: 1, e2e.Workflows: min(pages, 20)}, w.Calls()); diff != "" {
-			t.Errorf("console calls, - wanted + made:\n%s", diff)
+			t.Errorf("console calls, - want + made:\n%s", diff)
 		}
 	})
 	t.Run("versions", func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestRangesOfWalks(t *testing.T) {
 	want := e2e.Counts{e2e.Robots: pages(len(robots)), e2e.Workflows: pages(len(workflows)), e2e.Packages: pages(len(d.PackageIDs(dept)))}
 	// The first page shows the console's limit. A range that was not known to be part of a walk would add a call.
 	if diff := gocmp.Diff(want, w.Calls()); diff != "" {
-		t.Errorf("console calls, - wanted + made:\n%s", diff)
+		t.Errorf("console calls, - want + made:\n%s", diff)
 	}
 	w.Sim.ResetCounts()
 	var ids struct {

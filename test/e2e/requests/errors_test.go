@@ -70,7 +70,7 @@ func TestConsoleFaults(t *testing.T) {
 			case tt.fault.Detail != "" && tt.said < 500 && (said["detail"] != tt.fault.Detail || !strings.Contains(e.Message, tt.fault.Detail)):
 				t.Errorf("the console is quoted with %v", said)
 			case tt.fault.Detail != "" && tt.said >= 500 && (said["detail"] != nil || strings.Contains(string(a.Body), tt.fault.Detail)):
-				t.Errorf("callers are told what is wrong inside the console: %v", said)
+				t.Errorf("callers see what is wrong inside the console: %v", said)
 			}
 			tt.world.CheckNoInternals(a)
 		})

@@ -41,7 +41,7 @@ func (n *normalised) event(id string, s state) {
 	n.events[id]++
 }
 
-// Answered applies the answer to a query that was sent at the state told and events. An entity
+// Answered applies the answer to a query that was sent when the client had the events. An entity
 // with an event since then keeps the event's state: the order of two connections is unknown.
 func (n *normalised) Answered(t *testing.T, what string, nodes map[string]state, got map[string]state, events map[string]int) {
 	n.mu.Lock()

@@ -205,7 +205,7 @@ func TestRemovalsSendEvents(t *testing.T) {
 				got = next()
 			}
 			if got.E.Type != "REMOVED" || got.E.ID != ids[0] || got.E.Robot != nil {
-				t.Errorf("told of the removal: %+v", got)
+				t.Errorf("event of the removal: %+v", got)
 			}
 			if a := w.Ask(fmt.Sprintf(`{ robot(id: %q) { id } }`, ids[0]), e2e.Request{}); string(a.Data) != `{"robot":null}` {
 				t.Errorf("a query answers %s", a.Body)
@@ -213,7 +213,7 @@ func TestRemovalsSendEvents(t *testing.T) {
 			putBack()
 			putBack = func() {}
 			if got := next(); got.E.Type != "ADDED" || got.E.ID != ids[0] || got.E.Robot == nil {
-				t.Errorf("told of the return: %+v", got)
+				t.Errorf("event of the return: %+v", got)
 			}
 			if a := w.Ask(fmt.Sprintf(`{ robot(id: %q) { id } }`, ids[0]), e2e.Request{}); string(a.Data) != fmt.Sprintf(`{"robot":{"id":%q}}`, ids[0]) {
 				t.Errorf("then a query answers %s", a.Body)
@@ -291,7 +291,7 @@ func TestRunningQueriesAreNotOlderThanEvents(t *testing.T) {
 		w.Sim.TouchWorkflow(id)
 		sent := triggered(t, e.Answer(), id)
 		if sent != before+1 {
-			t.Errorf("told of %d after %d", sent, before)
+			t.Errorf("got %d after %d", sent, before)
 		}
 		close(release)
 		if got := triggered(t, <-answers, id); got < sent {

@@ -33,7 +33,7 @@ func TestDepartmentEvents(t *testing.T) {
 		m := s.Receive()
 		a := e2e.Decode[e2e.Answer](t, m.Payload)
 		if string(a.Data) != want[m.ID] || m.ID == "n" && (len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "NOT_FOUND" || !strings.Contains(a.Errors[0].Message, e2e.UnknownID)) {
-			t.Errorf("%s was told %s", m.ID, m.Payload)
+			t.Errorf("%s got %s", m.ID, m.Payload)
 		}
 	}
 	s.Send(e2e.Message{ID: "w", Type: "complete"})
@@ -41,7 +41,7 @@ func TestDepartmentEvents(t *testing.T) {
 	w.AwaitPolls(2)
 	w.Sim.SetRobotStatus(robot, "Busy")
 	if a := s.Next("r"); string(a.Data) != fmt.Sprintf(`{"robotEvents":{"type":"UPDATED","id":%q,"robot":{"status":"BUSY","department":{"id":%q}}}}`, robot, second) {
-		t.Errorf("told %s", a.Data)
+		t.Errorf("got %s", a.Data)
 	}
 }
 
@@ -79,18 +79,18 @@ func TestRobotCountsChanged(t *testing.T) {
 		ByStatus []struct{ Count int }
 	}](t, now.Company.RobotCounts)
 	if got.RobotCountsChanged.Total != queried.Total || got.RobotCountsChanged.ByStatus[1] != queried.ByStatus[1] || queried.ByStatus[1].Count != queried.Total {
-		t.Errorf("told %+v, queried %s", got, now.Company.RobotCounts)
+		t.Errorf("got %+v, queried %s", got, now.Company.RobotCounts)
 	}
 	for i, id := range robots[:2] { // two changes: no event in between
 		w.Sim.SetRobotStatus(id, "Busy")
 		if got := e2e.Decode[counts](t, s.Next("c").Data); got.RobotCountsChanged.ByStatus[2].Count != i+1 || got.RobotCountsChanged.Precision != "EXACT" || got.RobotCountsChanged.AsOf == "" {
-			t.Errorf("told %+v", got)
+			t.Errorf("got %+v", got)
 		}
 	}
 	one := w.Socket(nil)
 	one.Subscribe("o", `subscription { robotCountsChanged { total } }`)
 	if got := e2e.Decode[counts](t, one.Next("o").Data); got.RobotCountsChanged.Total != len(d.RobotIDs(d.MainDepartmentID())) {
-		t.Errorf("told %+v", got)
+		t.Errorf("got %+v", got)
 	}
 }
 

@@ -36,7 +36,7 @@ func TestSilentRobotCountsMatchQueries(t *testing.T) {
 		}
 		return got.Department.RobotCounts.Silent
 	}
-	type told struct{ RobotCountsChanged struct{ Silent int } }
+	type counts struct{ RobotCountsChanged struct{ Silent int } }
 	const field = `subscription { robotCountsChanged(departmentIds: [%q]) { silent(seconds: %d) } }`
 	age := func() int { return 11*60 + int(clock.Load()) }
 
@@ -51,8 +51,8 @@ func TestSilentRobotCountsMatchQueries(t *testing.T) {
 		clock.Add(1)
 		w.AwaitPolls(3)
 		s.Subscribe(id, fmt.Sprintf(field, dept, at))
-		if n := e2e.Decode[told](t, s.Next(id).Data).RobotCountsChanged.Silent; n != 1 {
-			t.Errorf("%s was told of %d silent robots first", id, n)
+		if n := e2e.Decode[counts](t, s.Next(id).Data).RobotCountsChanged.Silent; n != 1 {
+			t.Errorf("%s got %d silent robots first", id, n)
 		}
 		if n := query(at); n != 1 {
 			t.Errorf("the query counts %d silent robots after the first event of %s", n, id)
@@ -60,12 +60,12 @@ func TestSilentRobotCountsMatchQueries(t *testing.T) {
 	}
 	at := age()
 	s.Subscribe("c", fmt.Sprintf(field, dept, at))
-	if n := e2e.Decode[told](t, s.Next("c").Data).RobotCountsChanged.Silent; n != 0 || query(at) != 0 {
-		t.Errorf("told of %d silent robots, too early", n)
+	if n := e2e.Decode[counts](t, s.Next("c").Data).RobotCountsChanged.Silent; n != 0 || query(at) != 0 {
+		t.Errorf("got %d silent robots, too early", n)
 	}
 	clock.Add(1)
-	if n := e2e.Decode[told](t, s.Next("c").Data).RobotCountsChanged.Silent; n != 1 {
-		t.Errorf("told of %d silent robots", n)
+	if n := e2e.Decode[counts](t, s.Next("c").Data).RobotCountsChanged.Silent; n != 1 {
+		t.Errorf("got %d silent robots", n)
 	}
 	if n := query(at); n != 1 {
 		t.Errorf("the query counts %d silent robots after the event", n)

@@ -124,7 +124,7 @@ func TestLargeCompanies(t *testing.T) {
 		s.Subscribe("events", fmt.Sprintf(`subscription { robotEvents(companyId: %q) { type robot { id status } } }`, company))
 		s.Subscribe("counts", fmt.Sprintf(`subscription { robotCountsChanged(companyId: %q) { total silent byStatus { count } } }`, company))
 		if a := s.Next("counts"); string(a.Data) != fmt.Sprintf(`{"robotCountsChanged":{"total":%d,"silent":0,"byStatus":[{"count":0},{"count":%[1]d},{"count":0},{"count":0}]}}`, robotsEach**wide) {
-			t.Fatalf("told %s", a.Body)
+			t.Fatalf("got %s", a.Body)
 		}
 		go func() { // else the gateway's pings remain unanswered; it ends with the connection
 			for {

@@ -11,7 +11,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestPollsOfManyIDsShareList: subscriptions of different robots read the department's list together. Each is told of
+// TestPollsOfManyIDsShareList: subscriptions of different robots read the department's list together. Each gets events of
 // its robot.
 func TestPollsOfManyIDsShareList(t *testing.T) {
 	t.Parallel()
@@ -37,7 +37,7 @@ func TestPollsOfManyIDsShareList(t *testing.T) {
 	for _, i := range []int{7, 31} {
 		w.Sim.SetRobotStatus(robots[i], "Busy")
 		if a := s.Next(fmt.Sprint(i)); !strings.Contains(string(a.Data), robots[i]) || !strings.Contains(string(a.Data), `"BUSY"`) {
-			t.Errorf("told %s", a.Body)
+			t.Errorf("got %s", a.Body)
 		}
 	}
 }

@@ -269,7 +269,7 @@ func TestDisconnectedClientIsDetected(t *testing.T) {
 	e2e.Await(t, "the end of the subscription", func() bool { return w.Metric("consoleql_subscriptions") == "0" })
 }
 
-// TestShutdownEndsStreams verifies that clients are told to reconnect, and that the shutdown
+// TestShutdownEndsStreams verifies that clients are asked to reconnect, and that the shutdown
 // does not wait for them.
 func TestShutdownEndsStreams(t *testing.T) {
 	t.Parallel()

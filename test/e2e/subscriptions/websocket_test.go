@@ -125,7 +125,7 @@ func TestEventsCarryRelations(t *testing.T) {
 		want = e2e.Counts{e2e.Pkg: 1, e2e.Queue: 1, e2e.Robot: 1, e2e.Tree: 1}
 	}
 	if diff := cmp.Diff(want, calls); diff != "" {
-		t.Errorf("- wanted + made: %s", diff)
+		t.Errorf("- want + made: %s", diff)
 	}
 	if n := w.Unplanned(); n != "0" {
 		t.Errorf("look-ahead overlooked %s loads", n)
@@ -164,7 +164,7 @@ func TestEventsCarryFilteredLists(t *testing.T) {
 
 	s.Subscribe("b", fmt.Sprintf(`subscription { workflowChanged(ids: [%q]) { department { queues(filter: {packageId: "x"}) { totalCount } } } }`, id))
 	if e := w.OnlyError(s.Next("b")); e.Extensions.Argument != "filter.packageId" || !strings.HasSuffix(e.Message, "(at workflowChanged.department.queues; nothing was asked)") {
-		t.Errorf("told %+v", e)
+		t.Errorf("got %+v", e)
 	}
 }
 

@@ -90,7 +90,7 @@ func TestFilesInAnotherOrder(t *testing.T) {
 	}
 	for _, e := range a.Errors {
 		if e.Extensions.Code != "BAD_USER_INPUT" || e.Extensions.Outcome != "NOT_SENT" || !strings.HasSuffix(e.Message, `file "0" has to come before file "1", in the order of their use`) {
-			t.Errorf("told %+v", e)
+			t.Errorf("got %+v", e)
 		}
 	}
 	w.CheckNoCalls()

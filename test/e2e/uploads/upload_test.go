@@ -218,7 +218,7 @@ func TestInvalidMultipartForms(t *testing.T) {
 			t.Fatal(err)
 		}
 		if e := w.OnlyError(a); e.FieldPath() != "uploadPackage" || e.Extensions.Argument != "input.file" || !strings.Contains(e.Message, "did not come") {
-			t.Errorf("told %+v", e)
+			t.Errorf("got %+v", e)
 		}
 	})
 	t.Run("no form at all", func(t *testing.T) {
