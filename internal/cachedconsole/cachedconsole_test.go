@@ -83,7 +83,7 @@ func newFixture(t *testing.T, client redis.UniversalClient, sims ...*consolesim.
 		p.Life = time.Hour // no entry expires during the test
 		lives[kind] = p
 	}
-	cache, err := responsecache.New(responsecache.Options{Policies: lives.Policies(), Redis: client, Version: cachedconsole.Form(), Eagerness: -1})
+	cache, err := responsecache.New(responsecache.Options{Policies: lives.Policies(), Redis: client, Version: cachedconsole.Form()})
 	if err != nil {
 		t.Fatal(err)
 	}

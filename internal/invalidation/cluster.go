@@ -341,23 +341,23 @@ func (c *cluster) handleInvalidation(payload string) {
 	if err != nil {
 		return
 	}
-	var of uint64
-	slots := words[3:]
-	if len(slots) > 0 && strings.HasPrefix(slots[0], refreshMark) {
-		if of, err = strconv.ParseUint(slots[0][len(refreshMark):], 10, 64); err != nil {
+	var refreshID uint64
+	slotTexts := words[3:]
+	if len(slotTexts) > 0 && strings.HasPrefix(slotTexts[0], refreshMark) {
+		if refreshID, err = strconv.ParseUint(slotTexts[0][len(refreshMark):], 10, 64); err != nil {
 			return
 		}
-		slots = slots[1:]
+		slotTexts = slotTexts[1:]
 	}
-	at := make([]Slot, 0, len(slots))
-	for _, word := range slots {
+	slots := make([]Slot, 0, len(slotTexts))
+	for _, word := range slotTexts {
 		n, err := strconv.ParseUint(word, 10, 16)
 		if err != nil {
 			return
 		}
-		at = append(at, Slot(n))
+		slots = append(slots, Slot(n))
 	}
-	follows := c.log.apply(words[0], version, at, RefreshID(of))
+	follows := c.log.apply(words[0], version, slots, RefreshID(refreshID))
 	if from := words[2]; from != c.id {
 		c.mu.Lock()
 		c.ackers[c.ackTo+from] = struct{}{}

@@ -155,15 +155,15 @@ func (i *Invalidator) Renew() {
 // With an error, the invalidation holds in this process only. The error is ErrUnconfirmed,
 // after at most twice a lease, or ctx's, if that ends first. The other replicas still get the message
 // as soon as possible.
-func (i *Invalidator) Invalidate(ctx context.Context, at []Slot, of RefreshID) error {
-	i.log.bump(at, of)
+func (i *Invalidator) Invalidate(ctx context.Context, slots []Slot, refreshID RefreshID) error {
+	i.log.bump(slots, refreshID)
 	if i.cluster == nil {
 		return nil
 	}
 	ended := make(chan error, 1)
-	i.log.beginPublishing(at)
-	if !i.start(func() { ended <- i.cluster.invalidate(i.ctx, at, of) }) {
-		i.log.endPublishing(at)
+	i.log.beginPublishing(slots)
+	if !i.start(func() { ended <- i.cluster.invalidate(i.ctx, slots, refreshID) }) {
+		i.log.endPublishing(slots)
 		return fmt.Errorf("%w: closed", ErrUnconfirmed)
 	}
 	select {

@@ -37,26 +37,26 @@ type versions struct {
 
 // set records an invalidation. Its callers hold a lock. A concurrent reader may see that too
 // few entries are spared, never too many.
-func (v *versions) set(s Slot, number uint64, of RefreshID) {
-	if of == 0 || v.refreshIDs[s].Load() != uint64(of) {
+func (v *versions) set(s Slot, number uint64, refreshID RefreshID) {
+	if refreshID == 0 || v.refreshIDs[s].Load() != uint64(refreshID) {
 		v.before[s].Store(v.last[s].Load())
-		v.refreshIDs[s].Store(uint64(of))
+		v.refreshIDs[s].Store(uint64(refreshID))
 	}
 	v.last[s].Store(number)
 }
 
 // hit reports whether the slot was invalidated after a number, except for entries of the
 // refresh.
-func (v *versions) hit(s Slot, after uint64, of RefreshID) bool {
+func (v *versions) hit(s Slot, after uint64, refreshID RefreshID) bool {
 	if v.last[s].Load() <= after {
 		return false
 	}
-	return of == 0 || v.refreshIDs[s].Load() != uint64(of) || v.before[s].Load() > after
+	return refreshID == 0 || v.refreshIDs[s].Load() != uint64(refreshID) || v.before[s].Load() > after
 }
 
 // outdated reports the same without the Uncertain invalidations.
-func (v *versions) outdated(s Slot, after uint64, of RefreshID) bool {
-	return v.hit(s, after, of) && v.hit(s, after, Uncertain)
+func (v *versions) outdated(s Slot, after uint64, refreshID RefreshID) bool {
+	return v.hit(s, after, refreshID) && v.hit(s, after, Uncertain)
 }
 
 // Snapshot is a position in the Log. Data loaded after it contains every change that had been
@@ -78,23 +78,23 @@ func (l *Log) Now() Snapshot {
 
 // Current reports whether no slot was invalidated after seq, as far as this process knows,
 // except for entries of the refresh.
-func (l *Log) Current(seq uint64, at []Slot, of RefreshID) bool {
-	return l.local(seq, at, of, (*versions).hit)
+func (l *Log) Current(seq uint64, slots []Slot, refreshID RefreshID) bool {
+	return l.local(seq, slots, refreshID, (*versions).hit)
 }
 
 // Usable is Current without the Uncertain invalidations: an entry that is Usable may be served
 // where a load fails.
-func (l *Log) Usable(seq uint64, at []Slot, of RefreshID) bool {
-	return l.local(seq, at, of, (*versions).outdated)
+func (l *Log) Usable(seq uint64, slots []Slot, refreshID RefreshID) bool {
+	return l.local(seq, slots, refreshID, (*versions).outdated)
 }
 
 // local reports whether hit holds for no slot of an entry in memory.
-func (l *Log) local(seq uint64, at []Slot, of RefreshID, hit func(*versions, Slot, uint64, RefreshID) bool) bool {
+func (l *Log) local(seq uint64, slots []Slot, refreshID RefreshID, hit func(*versions, Slot, uint64, RefreshID) bool) bool {
 	if seq < l.floor.Load() {
 		return false
 	}
-	for _, s := range at {
-		if hit(&l.versions, s, seq, of) {
+	for _, s := range slots {
+		if hit(&l.versions, s, seq, refreshID) {
 			return false
 		}
 	}
@@ -103,18 +103,18 @@ func (l *Log) local(seq uint64, at []Slot, of RefreshID, hit func(*versions, Slo
 
 // CurrentShared reports the same for an entry from Redis. It reports false for an unpublished
 // slot: a subscriber may know a change that Redis has not received.
-func (l *Log) CurrentShared(epoch string, version uint64, at []Slot, of RefreshID) bool {
-	return l.shared(epoch, version, at, of, (*versions).hit)
+func (l *Log) CurrentShared(epoch string, version uint64, slots []Slot, refreshID RefreshID) bool {
+	return l.shared(epoch, version, slots, refreshID, (*versions).hit)
 }
 
 // UsableShared is Usable for an entry from Redis. It reports false as CurrentShared does.
-func (l *Log) UsableShared(epoch string, version uint64, at []Slot, of RefreshID) bool {
-	return l.shared(epoch, version, at, of, (*versions).outdated)
+func (l *Log) UsableShared(epoch string, version uint64, slots []Slot, refreshID RefreshID) bool {
+	return l.shared(epoch, version, slots, refreshID, (*versions).outdated)
 }
 
 // shared reports whether hit holds for no slot of an entry from Redis.
-func (l *Log) shared(epoch string, version uint64, at []Slot, of RefreshID, hit func(*versions, Slot, uint64, RefreshID) bool) bool {
-	for _, s := range at { // before log is read, which has the invalidation once it is published
+func (l *Log) shared(epoch string, version uint64, slots []Slot, refreshID RefreshID, hit func(*versions, Slot, uint64, RefreshID) bool) bool {
+	for _, s := range slots { // before log is read, which has the invalidation once it is published
 		if l.unpublished[s].Load() > 0 {
 			return false
 		}
@@ -123,8 +123,8 @@ func (l *Log) shared(epoch string, version uint64, at []Slot, of RefreshID, hit 
 	if log == nil || log.epoch != epoch {
 		return false
 	}
-	for _, s := range at {
-		if hit(&log.versions, s, version, of) {
+	for _, s := range slots {
+		if hit(&log.versions, s, version, refreshID) {
 			return false
 		}
 	}
@@ -139,18 +139,20 @@ func (l *Log) Settled() uint64 { return l.settled.Load() }
 
 // Hit reports whether the slot is known to have been invalidated after seq, except for entries
 // of the refresh.
-func (l *Log) Hit(s Slot, seq uint64, of RefreshID) bool { return l.versions.hit(s, seq, of) }
+func (l *Log) Hit(s Slot, seq uint64, refreshID RefreshID) bool {
+	return l.versions.hit(s, seq, refreshID)
+}
 
 // HitByRefresh reports the same, if the slot's last invalidation was made for a refresh.
-func (l *Log) HitByRefresh(s Slot, seq uint64, of RefreshID) bool {
+func (l *Log) HitByRefresh(s Slot, seq uint64, refreshID RefreshID) bool {
 	last := RefreshID(l.versions.refreshIDs[s].Load())
-	return last != 0 && last != Uncertain && l.versions.hit(s, seq, of)
+	return last != 0 && last != Uncertain && l.versions.hit(s, seq, refreshID)
 }
 
 // MadeFor reports whether the last invalidation of each slot was made for the refresh.
-func (l *Log) MadeFor(of RefreshID, at []Slot) bool {
-	for _, s := range at {
-		if l.versions.refreshIDs[s].Load() != uint64(of) {
+func (l *Log) MadeFor(refreshID RefreshID, slots []Slot) bool {
+	for _, s := range slots {
+		if l.versions.refreshIDs[s].Load() != uint64(refreshID) {
 			return false
 		}
 	}
@@ -158,26 +160,26 @@ func (l *Log) MadeFor(of RefreshID, at []Slot) bool {
 }
 
 // beginPublishing marks slots as unpublished, and endPublishing ends that.
-func (l *Log) beginPublishing(at []Slot) { l.addUnpublished(at, 1) }
-func (l *Log) endPublishing(at []Slot)   { l.addUnpublished(at, -1) }
+func (l *Log) beginPublishing(slots []Slot) { l.addUnpublished(slots, 1) }
+func (l *Log) endPublishing(slots []Slot)   { l.addUnpublished(slots, -1) }
 
-func (l *Log) addUnpublished(at []Slot, n int32) {
-	for _, s := range at {
+func (l *Log) addUnpublished(slots []Slot, n int32) {
+	for _, s := range slots {
 		l.unpublished[s].Add(n)
 	}
 }
 
 // bump invalidates slots in this process.
-func (l *Log) bump(at []Slot, of RefreshID) {
+func (l *Log) bump(slots []Slot, refreshID RefreshID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.bumpLocked(at, of)
+	l.bumpLocked(slots, refreshID)
 }
 
-func (l *Log) bumpLocked(at []Slot, of RefreshID) {
+func (l *Log) bumpLocked(slots []Slot, refreshID RefreshID) {
 	n := l.seq.Add(1)
-	for _, s := range at {
-		l.versions.set(s, n, of)
+	for _, s := range slots {
+		l.versions.set(s, n, refreshID)
 	}
 	l.settled.Store(n)
 }
@@ -186,23 +188,23 @@ func (l *Log) bumpLocked(at []Slot, of RefreshID) {
 // before it are missing. Then a heartbeat must read them. The shared log moves before the
 // sequence does. So a reader that read the sequence, and then found an entry from Redis
 // current, keeps it under a sequence that is overtaken.
-func (l *Log) apply(epoch string, version uint64, at []Slot, of RefreshID) bool {
+func (l *Log) apply(epoch string, version uint64, slots []Slot, refreshID RefreshID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	log := l.log.Load()
 	if log == nil || log.epoch != epoch {
-		l.bumpLocked(at, of)
+		l.bumpLocked(slots, refreshID)
 		return false
 	}
 	known := log.version.Load()
 	if version <= known {
 		return true
 	}
-	spared := of
+	spared := refreshID
 	if version != known+1 {
 		spared = 0 // a missing invalidation may concern what the refresh loaded
 	}
-	for _, s := range at {
+	for _, s := range slots {
 		if log.versions.last[s].Load() < version {
 			log.versions.set(s, version, spared)
 		}
@@ -210,7 +212,7 @@ func (l *Log) apply(epoch string, version uint64, at []Slot, of RefreshID) bool 
 	if version == known+1 {
 		log.version.Store(version)
 	}
-	l.bumpLocked(at, of)
+	l.bumpLocked(slots, refreshID)
 	return version == known+1
 }
 
@@ -230,7 +232,7 @@ func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion, onlyR
 	if fresh {
 		shared = &sharedLog{epoch: epoch}
 	}
-	at := make([]Slot, 0, len(changed))
+	slots := make([]Slot, 0, len(changed))
 	for _, p := range changed {
 		if p.version <= shared.version.Load() {
 			continue // it was applied meanwhile, without a gap before it, and with what it spares
@@ -238,7 +240,7 @@ func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion, onlyR
 		if shared.versions.last[p.slot].Load() < p.version {
 			shared.versions.set(p.slot, p.version, 0)
 		}
-		at = append(at, p.slot)
+		slots = append(slots, p.slot)
 	}
 	if shared.version.Load() < version {
 		shared.version.Store(version)
@@ -249,5 +251,5 @@ func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion, onlyR
 			l.floor.Store(l.seq.Add(1))
 		}
 	}
-	l.bumpLocked(at, 0)
+	l.bumpLocked(slots, 0)
 }

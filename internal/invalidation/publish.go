@@ -14,28 +14,28 @@ import (
 // invalidate publishes an invalidation, and returns when all replicas know it or have lost
 // their lease. It goes on without its caller. The slots are marked as unpublished when it is
 // called.
-func (c *cluster) invalidate(ctx context.Context, at []Slot, of RefreshID) error {
-	a := &invalidation{slots: at, refreshID: of, published: make(chan struct{})}
+func (c *cluster) invalidate(ctx context.Context, slots []Slot, refreshID RefreshID) error {
+	inv := &invalidation{slots: slots, refreshID: refreshID, published: make(chan struct{})}
 	err := errUnreachable
 	if c.health.Load() != unhealthy {
-		err = c.publish(ctx, a)
+		err = c.publish(ctx, inv)
 	}
 	if err != nil {
-		a = c.enqueue(at, of) // without a lease, nothing from Redis is current either
+		inv = c.enqueue(slots, refreshID) // without a lease, nothing from Redis is current either
 	}
-	c.log.endPublishing(at)
+	c.log.endPublishing(slots)
 	if err != nil {
 		limit := time.NewTimer(c.contactLeft())
 		defer limit.Stop()
 		select {
-		case <-a.published:
+		case <-inv.published:
 		case <-limit.C:
 			return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 		case <-ctx.Done():
 			return fmt.Errorf("%w: closed", ErrUnconfirmed)
 		}
 	}
-	return c.await(ctx, a)
+	return c.await(ctx, inv)
 }
 
 // errUnreachable is the cause of ErrUnconfirmed while heartbeats fail. Heartbeats ask for all
@@ -51,13 +51,13 @@ func (c *cluster) contactLeft() time.Duration {
 }
 
 // publish assigns a new version to an invalidation.
-func (c *cluster) publish(ctx context.Context, a *invalidation) error {
+func (c *cluster) publish(ctx context.Context, inv *invalidation) error {
 	var spared string
-	if a.refreshID != 0 {
-		spared = refreshMark + strconv.FormatUint(uint64(a.refreshID), 10)
+	if inv.refreshID != 0 {
+		spared = refreshMark + strconv.FormatUint(uint64(inv.refreshID), 10)
 	}
 	args := append(c.arguments(), c.channel, spared)
-	for _, s := range a.slots {
+	for _, s := range inv.slots {
 		args = append(args, int(s))
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.lease/2)
@@ -66,8 +66,8 @@ func (c *cluster) publish(ctx context.Context, a *invalidation) error {
 	if err != nil {
 		return fmt.Errorf("publish an invalidation: %w", err)
 	}
-	a.progress, a.made = progress{state.epoch, state.version}, time.Now()
-	a.members = map[string]uint64{}
+	inv.progress, inv.made = progress{state.epoch, state.version}, time.Now()
+	inv.members = map[string]uint64{}
 	for pair := range slices.Chunk(state.rest, 2) {
 		if len(pair) < 2 {
 			break
@@ -76,32 +76,32 @@ func (c *cluster) publish(ctx context.Context, a *invalidation) error {
 		if err != nil {
 			return fmt.Errorf("read a member's version: %w", err)
 		}
-		a.members[pair[0]] = version
+		inv.members[pair[0]] = version
 	}
-	delete(a.members, c.id)
+	delete(inv.members, c.id)
 	c.mu.Lock()
-	a.unsettled = !state.settled && time.Since(c.since) <= c.lease
+	inv.unsettled = !state.settled && time.Since(c.since) <= c.lease
 	c.mu.Unlock()
-	if !c.log.apply(state.epoch, state.version, a.slots, a.refreshID) {
+	if !c.log.apply(state.epoch, state.version, inv.slots, inv.refreshID) {
 		log := c.log.log.Load()
 		if log == nil || log.epoch != state.epoch {
 			c.leaseState.Store(nil) // the log is that of another epoch
 		}
 		c.renewNow()
 	}
-	c.remember(a.slots)
-	close(a.published)
+	c.remember(inv.slots)
+	close(inv.published)
 	return nil
 }
 
 // remember records which slots were published.
-func (c *cluster) remember(at []Slot) {
+func (c *cluster) remember(slots []Slot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := time.Now(); now.Sub(c.rotated) > republishWindow {
 		c.published, c.rotated = [...]map[Slot]struct{}{{}, c.published[0]}, now
 	}
-	for _, s := range at {
+	for _, s := range slots {
 		c.published[0][s] = struct{}{}
 	}
 }
@@ -111,33 +111,33 @@ func (c *cluster) remember(at []Slot) {
 // invalidations that only the old master got.
 func (c *cluster) republish() {
 	c.mu.Lock()
-	at := slices.AppendSeq(slices.Collect(maps.Keys(c.published[0])), maps.Keys(c.published[1]))
+	slots := slices.AppendSeq(slices.Collect(maps.Keys(c.published[0])), maps.Keys(c.published[1]))
 	c.published, c.rotated = [2]map[Slot]struct{}{}, time.Time{}
 	c.mu.Unlock()
-	if len(at) > 0 {
-		c.enqueue(at, 0)
+	if len(slots) > 0 {
+		c.enqueue(slots, 0)
 	}
 }
 
 // enqueue stores slots to be published as soon as Redis answers. Until then, this replica has
 // no lease: it could read invalidated entries from Redis. Invalidations that are published
 // together spare nothing, unless all are Uncertain.
-func (c *cluster) enqueue(at []Slot, of RefreshID) *invalidation {
+func (c *cluster) enqueue(slots []Slot, refreshID RefreshID) *invalidation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if of != Uncertain {
-		of = 0
+	if refreshID != Uncertain {
+		refreshID = 0
 	}
 	if c.pending == nil {
-		c.pending = &invalidation{refreshID: of, published: make(chan struct{})}
-	} else if of == 0 {
+		c.pending = &invalidation{refreshID: refreshID, published: make(chan struct{})}
+	} else if refreshID == 0 {
 		c.pending.refreshID = 0
 	}
-	c.pending.slots = append(c.pending.slots, at...)
+	c.pending.slots = append(c.pending.slots, slots...)
 	slices.Sort(c.pending.slots)
 	c.pending.slots = slices.Compact(c.pending.slots)
 	c.leaseState.Store(nil)
-	c.log.bump(at, of)
+	c.log.bump(slots, refreshID)
 	c.renewNow()
 	return c.pending
 }
@@ -148,13 +148,13 @@ func (c *cluster) publishPending(ctx context.Context) error {
 	if c.pending != nil && c.sending == nil {
 		c.sending, c.pending = c.pending, nil
 	}
-	a := c.sending
+	inv := c.sending
 	c.mu.Unlock()
-	if a == nil {
+	if inv == nil {
 		return nil
 	}
 	// If this fails, the invalidation stays in sending: it is published before any later one.
-	if err := c.publish(ctx, a); err != nil {
+	if err := c.publish(ctx, inv); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -169,19 +169,19 @@ func (c *cluster) publishPending(ctx context.Context) error {
 
 // await waits until every member has acknowledged an invalidation, or has no lease from before
 // it.
-func (c *cluster) await(ctx context.Context, a *invalidation) error {
+func (c *cluster) await(ctx context.Context, inv *invalidation) error {
 	c.mu.Lock()
 	c.waiters++
 	c.mu.Unlock()
 	defer c.stopWaiting()
 	// From here on this process's clock counts, since the server's may be set meanwhile.
-	limit := time.NewTimer(time.Until(a.made.Add(c.lease)))
+	limit := time.NewTimer(time.Until(inv.made.Add(c.lease)))
 	defer limit.Stop()
 	poll := time.NewTicker(ackPoll)
 	defer poll.Stop()
 	for {
-		missing, changed := c.missing(a)
-		if len(missing) == 0 && !a.unsettled {
+		missing, changed := c.missing(inv)
+		if len(missing) == 0 && !inv.unsettled {
 			return nil
 		}
 		select {
@@ -189,7 +189,7 @@ func (c *cluster) await(ctx context.Context, a *invalidation) error {
 		case <-poll.C:
 			c.pollMembers(ctx)
 		case <-limit.C:
-			c.evictMember(ctx, a, missing)
+			c.evictMember(ctx, inv, missing)
 			return nil
 		case <-ctx.Done():
 			return fmt.Errorf("%w: closed", ErrUnconfirmed)
@@ -199,16 +199,16 @@ func (c *cluster) await(ctx context.Context, a *invalidation) error {
 
 // missing returns the members that have not acknowledged, and a channel that is closed when
 // that may change.
-func (c *cluster) missing(a *invalidation) ([]string, <-chan struct{}) {
+func (c *cluster) missing(inv *invalidation) ([]string, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var missing []string
-	for member, version := range a.members {
+	for member, version := range inv.members {
 		received, ok := c.acks[member]
-		if ok && received.epoch == a.progress.epoch {
+		if ok && received.epoch == inv.progress.epoch {
 			version = max(version, received.version)
 		}
-		if version < a.progress.version {
+		if version < inv.progress.version {
 			missing = append(missing, member)
 		}
 	}
@@ -273,11 +273,11 @@ func (c *cluster) recordProgress(seen map[string]progress) {
 }
 
 // evictMember removes members without a lease, so that no later invalidation waits for them.
-func (c *cluster) evictMember(ctx context.Context, a *invalidation, missing []string) {
+func (c *cluster) evictMember(ctx context.Context, inv *invalidation, missing []string) {
 	if len(missing) == 0 {
 		return
 	}
-	args := []any{a.progress.epoch, a.progress.version}
+	args := []any{inv.progress.epoch, inv.progress.version}
 	for _, member := range missing {
 		args = append(args, "m:"+member)
 	}

@@ -20,10 +20,10 @@ func SlotOf(tag string) Slot {
 
 // SlotsOf returns the slots of tags, sorted and without duplicates.
 func SlotsOf(tags ...string) []Slot {
-	at := make([]Slot, len(tags))
+	slots := make([]Slot, len(tags))
 	for i, tag := range tags {
-		at[i] = SlotOf(tag)
+		slots[i] = SlotOf(tag)
 	}
-	slices.Sort(at)
-	return slices.Compact(at)
+	slices.Sort(slots)
+	return slices.Compact(slots)
 }

@@ -29,13 +29,13 @@ func dependenciesOf(principal string, tags []string, soft string) dependencies {
 }
 
 // withSlots returns the dependencies of an entry for the same read that names its slots.
-func (d dependencies) withSlots(at []invalidation.Slot) dependencies {
-	hard := slices.DeleteFunc(slices.Clone(at), func(s invalidation.Slot) bool {
+func (d dependencies) withSlots(slots []invalidation.Slot) dependencies {
+	hard := slices.DeleteFunc(slices.Clone(slots), func(s invalidation.Slot) bool {
 		_, known := slices.BinarySearch(d.slots, s)
 		_, hard := slices.BinarySearch(d.hard, s)
 		return known && !hard
 	})
-	return dependencies{at, hard}
+	return dependencies{slots, hard}
 }
 
 // Dependency is what an answer depends on, without the answer. Cache.Valid tells whether
@@ -44,7 +44,7 @@ func (d dependencies) withSlots(at []invalidation.Slot) dependencies {
 type Dependency struct {
 	seq       uint64              // of the oldest read
 	slots     []invalidation.Slot // of all reads
-	loads     []loadMark          // per slot, of the reads that have it; nil: seq and of
+	loads     []loadMark          // per slot, of the reads that have it; nil: seq and refreshID
 	refreshID RefreshID           // for which all were loaded, if it is the same
 	expires   time.Time
 	begun     time.Time
@@ -72,8 +72,8 @@ func Combine(deps ...Dependency) Dependency {
 	// Each dependency has its own age and refresh. An older one does not make a newer one obsolete. A
 	// refresh does not outdate the entries that were loaded for it.
 	type slotRefresh struct {
-		slot invalidation.Slot
-		of   RefreshID
+		slot      invalidation.Slot
+		refreshID RefreshID
 	}
 	oldest := make(map[slotRefresh]uint64)
 	for _, d := range deps {
@@ -97,7 +97,7 @@ func Combine(deps ...Dependency) Dependency {
 	all.slots = make([]invalidation.Slot, 0, len(oldest))
 	all.loads = make([]loadMark, 0, len(oldest))
 	for p, seq := range oldest {
-		all.slots, all.loads = append(all.slots, p.slot), append(all.loads, loadMark{seq, p.of})
+		all.slots, all.loads = append(all.slots, p.slot), append(all.loads, loadMark{seq, p.refreshID})
 	}
 	return all
 }

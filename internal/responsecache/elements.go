@@ -31,7 +31,7 @@ type index struct {
 
 	mu        sync.RWMutex
 	locations map[uint64]location // by the hash of an element's name; the found element's name is compared
-	sweep     int                 // the size of at from which expired locations are removed
+	sweep     int                 // the size of locations from which expired locations are removed
 }
 
 // location is where an element is.
@@ -48,11 +48,11 @@ func (v *View[T]) indexKey(k Key) key { return key{v.kind.Name, k.Principal, k.C
 // Index adds the elements of a larger answer as separate entries, as if each had been loaded with
 // it. The argument k is their key without Element. The arguments tags and soft are what each element
 // depends on (Read.Tags, Read.SoftTag).
-func (v *View[T]) Index(k Key, tags []string, soft string, elements []Element, whole Container) error {
+func (v *View[T]) Index(k Key, tags []string, soft string, elements []Element, container Container) error {
 	if k.Principal == "" {
 		return errPrincipal
 	}
-	c, e := v.cache, whole.entry
+	c, e := v.cache, container.entry
 	if v.policy.Life == 0 || e == nil || v.kind.Element == nil || c.off.Load() || len(elements) == 0 {
 		return nil
 	}
@@ -257,10 +257,10 @@ func (v *View[T]) peek(k Key, names []string, now time.Time, info Info, usable f
 }
 
 // dependencyOf returns the Dependency of an answer that is made from elements of larger answers.
-func (v *View[T]) dependencyOf(wholes []*entry, at []invalidation.Slot) Dependency {
+func (v *View[T]) dependencyOf(wholes []*entry, slots []invalidation.Slot) Dependency {
 	deps := make([]Dependency, len(wholes))
 	for i, e := range wholes {
-		deps[i] = Dependency{seq: e.seq, slots: at, refreshID: e.refreshID, expires: e.begun.Add(v.policy.Life), begun: e.begun}
+		deps[i] = Dependency{seq: e.seq, slots: slots, refreshID: e.refreshID, expires: e.begun.Add(v.policy.Life), begun: e.begun}
 	}
 	if len(deps) == 1 {
 		return deps[0]

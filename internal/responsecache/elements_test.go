@@ -73,12 +73,12 @@ func (l *lists) read(names string, refresh bool, wait func()) Info {
 			wait()
 			return list, nil
 		},
-		OnLoaded: func(list []entity, whole Container) {
+		OnLoaded: func(list []entity, container Container) {
 			elements := make([]Element, len(list))
 			for i, e := range list {
 				elements[i] = Element{i, e.name}
 			}
-			if err := l.one.Index(Key{Principal: "alice", Call: "robot "}, []string{"robots"}, "", elements, whole); err != nil {
+			if err := l.one.Index(Key{Principal: "alice", Call: "robot "}, []string{"robots"}, "", elements, container); err != nil {
 				l.t.Error(err)
 			}
 		},
@@ -243,7 +243,7 @@ func TestElements(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := Options{Policies: Policies{"k": windows, "pages": windows, "one": windows}, Eagerness: -1}
+			o := Options{Policies: Policies{"k": windows, "pages": windows, "one": windows}, eagerness: -1}
 			bubbleWith(t, o, func(t *testing.T, c *Cache, _ *View[int64], _ *console) { test(t, newLists(t, c)) })
 		})
 	}

@@ -22,13 +22,13 @@ func (c *Cache) Purge(ctx context.Context, except Dependency, soft ...string) er
 	for _, tag := range soft {
 		tags = append(tags, tag, purgeTag(tag))
 	}
-	of := except.refreshID
-	if of == 0 {
-		of = NewRefreshID() // so that ExpiredSince does not take it for a write
-	} else if c.log.MadeFor(of, invalidation.SlotsOf(tags...)) {
+	refreshID := except.refreshID
+	if refreshID == 0 {
+		refreshID = NewRefreshID() // so that ExpiredSince does not take it for a write
+	} else if c.log.MadeFor(refreshID, invalidation.SlotsOf(tags...)) {
 		return nil
 	}
-	return c.Expire(ctx, of, tags...)
+	return c.Expire(ctx, refreshID, tags...)
 }
 
 // ExpiredSince returns a function that reports whether Expire or Purge has ended an entry that a

@@ -45,32 +45,32 @@ func (c *Cache) redisAccess(w *work) redisAccess {
 }
 
 // load completes a shared load, and then writes the entry to Redis.
-func (c *Cache) load(ctx context.Context, f *sharedLoad) {
-	if f.after != nil {
+func (c *Cache) load(ctx context.Context, shared *sharedLoad) {
+	if shared.after != nil {
 		select {
-		case <-f.after:
+		case <-shared.after:
 		case <-ctx.Done():
-			c.complete(f, result{err: context.Cause(ctx)})
+			c.complete(shared, result{err: context.Cause(ctx)})
 			return
 		}
 	}
-	w := f.work
-	at, refresh := c.begin(f)
-	old := c.fallback(w, f.renews)
+	w := shared.work
+	at, refresh := c.begin(shared)
+	old := c.fallback(w, shared.renews)
 	access := c.redisAccess(w)
-	if e, found := c.fromRedis(ctx, f, &access, at, c.skipLoadID(f, old, refresh), refresh); e != nil {
+	if e, found := c.fromRedis(ctx, shared, &access, at, c.skipLoadID(shared, old, refresh), refresh); e != nil {
 		c.putInMemory(w, e)
-		c.complete(f, result{entry: e, source: Redis})
+		c.complete(shared, result{entry: e, source: Redis})
 		return
 	} else if old == nil {
 		old = found
 	}
 	if ctx.Err() != nil {
 		c.share(ctx, w, access, nil, at, refresh, context.Cause(ctx))
-		c.complete(f, result{err: context.Cause(ctx)})
+		c.complete(shared, result{err: context.Cause(ctx)})
 		return
 	}
-	at, _ = c.begin(f)
+	at, _ = c.begin(shared)
 	begun := time.Now()
 	value, err := c.call(ctx, w)
 	e := c.entry(w, value, newID(), begun, time.Since(begun), at.Seq)
@@ -79,23 +79,23 @@ func (c *Cache) load(ctx context.Context, f *sharedLoad) {
 		if w.policy.Life > 0 {
 			c.putInMemory(w, e)
 		}
-		c.complete(f, result{entry: e, source: Loaded})
+		c.complete(shared, result{entry: e, source: Loaded})
 	case w.negative(err):
-		c.completeNegative(f, e, err)
+		c.completeNegative(shared, e, err)
 	default:
-		c.completeWithError(f, old, refresh, begun, err)
+		c.completeWithError(shared, old, refresh, begun, err)
 	}
 	c.share(ctx, w, access, e, at, refresh, err)
 }
 
 // skipLoadID is the ID of the entry in memory, if this load must not return it again. It is 0
 // if another load has just brought a usable entry.
-func (c *Cache) skipLoadID(f *sharedLoad, old *entry, refresh bool) uint64 {
+func (c *Cache) skipLoadID(shared *sharedLoad, old *entry, refresh bool) uint64 {
 	if old == nil {
 		return 0
 	}
 	now := time.Now()
-	if f.renews == nil && !refresh && now.Before(old.fresh) && youngEnough(old.begun, now, f.work.maxAge) && c.log.Current(old.seq, old.slots, old.refreshID) {
+	if shared.renews == nil && !refresh && now.Before(old.fresh) && youngEnough(old.begun, now, shared.work.maxAge) && c.log.Current(old.seq, old.slots, old.refreshID) {
 		return 0
 	}
 	return old.id
@@ -113,21 +113,21 @@ func (c *Cache) fallback(w *work, renews *entry) *entry {
 }
 
 // completeNegative completes a load whose error may be kept, such as "not found".
-func (c *Cache) completeNegative(f *sharedLoad, e *entry, err error) {
-	w := f.work
+func (c *Cache) completeNegative(shared *sharedLoad, e *entry, err error) {
+	w := shared.work
 	e.value, e.err, e.fresh = nil, err, e.begun.Add(w.policy.Negative)
 	e.ends = e.fresh
 	if w.policy.Life > 0 {
 		c.forget(w)
 		c.putInMemory(w, e)
 	}
-	c.complete(f, result{entry: e, source: Loaded})
+	c.complete(shared, result{entry: e, source: Loaded})
 }
 
 // completeWithError completes a load that failed. Readers get the old entry if it was usable
 // when the load began, since a load may take longer than that until it fails.
-func (c *Cache) completeWithError(f *sharedLoad, old *entry, refresh bool, begun time.Time, err error) {
-	w, now := f.work, time.Now()
+func (c *Cache) completeWithError(shared *sharedLoad, old *entry, refresh bool, begun time.Time, err error) {
+	w, now := shared.work, time.Now()
 	switch {
 	case w.final(err):
 		c.forget(w)
@@ -136,7 +136,7 @@ func (c *Cache) completeWithError(f *sharedLoad, old *entry, refresh bool, begun
 		old = nil
 	}
 	if old == nil {
-		c.complete(f, result{err: err})
+		c.complete(shared, result{err: err})
 		return
 	}
 	until := old.fresh.Add(w.policy.StaleIfError)
@@ -146,17 +146,17 @@ func (c *Cache) completeWithError(f *sharedLoad, old *entry, refresh bool, begun
 		if now.Before(old.fresh) && c.trusted(now) && c.log.Current(old.seq, old.slots, old.refreshID) {
 			source = Memory
 		}
-		c.complete(f, result{entry: old, source: source, err: err, until: until})
+		c.complete(shared, result{entry: old, source: source, err: err, until: until})
 		return
 	}
-	c.complete(f, result{err: err})
+	c.complete(shared, result{err: err})
 }
 
 // fromRedis looks for an entry in Redis, and takes the lock of its load if there is no usable
 // one. That is one command, unless another replica loads, or the entry was invalidated. It
 // returns a fresh entry, or a stale one that is usable if the load fails. known is the ID of a
 // load whose entry memory has already.
-func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAccess, at invalidation.Snapshot, known uint64, refresh bool) (fresh, stale *entry) {
+func (c *Cache) fromRedis(ctx context.Context, shared *sharedLoad, access *redisAccess, at invalidation.Snapshot, known uint64, refresh bool) (fresh, stale *entry) {
 	if access.redis == nil || access.withoutRedis {
 		return nil, nil
 	}
@@ -173,8 +173,8 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 			access.token = token
 			return nil, stale
 		}
-		if e, current := c.decode(f, access.digest, found.data, found.clock, at); e != nil {
-			if now := time.Now(); current && now.Before(e.fresh) && youngEnough(e.begun, now, f.work.maxAge) && (f.renews == nil || f.renews.id != e.id) {
+		if e, current := c.decode(shared, access.digest, found.data, found.clock, at); e != nil {
+			if now := time.Now(); current && now.Before(e.fresh) && youngEnough(e.begun, now, shared.work.maxAge) && (shared.renews == nil || shared.renews.id != e.id) {
 				return e, nil
 			}
 			stale = e
@@ -197,15 +197,15 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 // decode makes an entry of data from Redis. It returns nil for data that is another
 // principal's, was invalidated, or has another form. An entry that is not current serves only
 // if the load fails.
-func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at invalidation.Snapshot) (e *entry, current bool) {
+func (c *Cache) decode(shared *sharedLoad, digest, data string, m serverTime, at invalidation.Snapshot) (e *entry, current bool) {
 	if data == "" {
 		return nil, false
 	}
 	env, err := openEnvelope([]byte(data))
-	if err != nil || env.owner != owner(digest, f.work.key.principal) {
+	if err != nil || env.owner != owner(digest, shared.work.key.principal) {
 		return nil, false
 	}
-	on := f.work.withSlots(env.slots)
+	on := shared.work.withSlots(env.slots)
 	if !c.leased(time.Now()) || !c.log.UsableShared(env.epoch, env.version, on.hard, env.refreshID) {
 		return nil, false
 	}
@@ -213,12 +213,12 @@ func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at inva
 	if err != nil {
 		return nil, false
 	}
-	value, err := f.work.decode(raw)
+	value, err := shared.work.decode(raw)
 	if err != nil {
 		return nil, false
 	}
 	current = c.log.CurrentShared(env.epoch, env.version, on.slots, env.refreshID)
-	e = c.entry(f.work, value, env.id, m.local(env.begun), env.cost, at.Seq)
+	e = c.entry(shared.work, value, env.id, m.local(env.begun), env.cost, at.Seq)
 	e.dependencies, e.refreshID = on, env.refreshID
 	if now := time.Now(); !current && now.Before(e.fresh) {
 		e.fresh = now // its soft tag was invalidated

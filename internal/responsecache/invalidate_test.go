@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/invalidation"
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
@@ -73,8 +74,8 @@ func TestOutage(t *testing.T) {
 	// later.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := a.Invalidate(ctx, "tag"); !errors.Is(err, errUnconfirmed) {
-		t.Errorf("got %v, want %v", err, errUnconfirmed)
+	if err := a.Invalidate(ctx, "tag"); !errors.Is(err, invalidation.ErrUnconfirmed) {
+		t.Errorf("got %v, want %v", err, invalidation.ErrUnconfirmed)
 	}
 	want(t, va, con.read("a", "tag"), 4, Loaded)
 	s.Resume()
@@ -136,7 +137,7 @@ func TestOutageOfOnlyReplica(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			for range 100 { // it ends ctx if each waits for the time of a lease
-				if err := a.Invalidate(ctx, "tag"); !errors.Is(err, errUnconfirmed) {
+				if err := a.Invalidate(ctx, "tag"); !errors.Is(err, invalidation.ErrUnconfirmed) {
 					t.Fatalf("got %v", err)
 				}
 			}
@@ -266,7 +267,7 @@ func TestLostState(t *testing.T) {
 			want(t, vb, con.read("a", "tag"), 1, Redis)
 			epoch := a.log.Now().Epoch
 			lose(s, a)
-			if err := a.Invalidate(t.Context(), "another"); err != nil && !errors.Is(err, errUnconfirmed) {
+			if err := a.Invalidate(t.Context(), "another"); err != nil && !errors.Is(err, invalidation.ErrUnconfirmed) {
 				t.Error(err)
 			}
 			for _, c := range []*Cache{a, b} {
@@ -295,7 +296,7 @@ func TestLeaving(t *testing.T) {
 	if took := time.Since(begun); took > longLease/2 {
 		t.Errorf("waited %v for a replica that has left", took)
 	}
-	if err := b.Invalidate(t.Context(), "tag"); !errors.Is(err, errUnconfirmed) {
+	if err := b.Invalidate(t.Context(), "tag"); !errors.Is(err, invalidation.ErrUnconfirmed) {
 		t.Errorf("got %v", err)
 	}
 }

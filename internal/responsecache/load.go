@@ -34,7 +34,7 @@ type work struct {
 	refreshID RefreshID
 	maxAge    time.Duration // 0: any
 	staleWait *StaleWait
-	reserve   func() bool // Read.HasFallback
+	fallback  func() bool // Read.HasFallback
 	load      func(ctx context.Context) (any, error)
 	encode    func(any) ([]byte, error)
 	decode    func([]byte) (any, error)
@@ -44,12 +44,12 @@ type work struct {
 	refused   func(error) bool
 	cached    func() *entry // returns the entry in memory; nil: there is none
 	onLoaded  func(*entry)  // is called with the entry; may be nil
-	element   string        // the key's Part, whose index is index; empty: none
+	element   string        // the key's Element; index is the key of its index; empty: none
 	index     key
 }
 
 // hasFallback reports whether the reader has another answer if the load takes long.
-func (w *work) hasFallback() bool { return w.reserve != nil && w.reserve() }
+func (w *work) hasFallback() bool { return w.fallback != nil && w.fallback() }
 
 // acceptsLoadOf reports whether the load of other is young enough for w, too.
 func (w *work) acceptsLoadOf(other *work) bool {
@@ -88,22 +88,22 @@ type result struct {
 // read returns the result of a shared load.
 func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 	asked := time.Now()
-	f, own := c.join(ctx, w)
-	if f == nil { // the cache is off
+	shared, own := c.join(ctx, w)
+	if shared == nil { // the cache is off
 		begun := time.Now()
 		value, err := c.call(ctx, w)
 		c.reportServed(w, Loaded, time.Since(begun), err)
 		return value, Info{Source: Loaded, Age: time.Since(begun), Expires: begun}, err
 	}
-	if e, slow := c.awaitOrStale(ctx, f, w); slow && e == nil {
+	if e, slow := c.awaitOrStale(ctx, shared, w); slow && e == nil {
 		return nil, Info{}, ErrSlow
 	} else if slow {
 		c.reportServed(w, Stale, 0, nil)
 		return e.value, Info{Source: Stale, Stale: true, Age: time.Since(e.begun), Expires: e.fresh, Dependency: e.dependency(), Because: ErrSlow}, nil
 	}
-	res, err := f.Wait(ctx)
+	res, err := shared.Wait(ctx)
 	if err != nil {
-		c.removeAbandoned(f)
+		c.removeAbandoned(shared)
 		return nil, Info{}, err
 	}
 	if res.entry == nil || !res.until.IsZero() && !asked.Before(res.until) {
@@ -152,42 +152,42 @@ func (c *Cache) join(ctx context.Context, w *work) (_ *sharedLoad, own bool) {
 	if c.off.Load() {
 		return nil, false
 	}
-	f := c.loads.byKey[w.key]
-	if f != nil && f.Abandoned() {
-		f = nil
+	shared := c.loads.byKey[w.key]
+	if shared != nil && shared.Abandoned() {
+		shared = nil
 	}
 	sure := c.trusted(time.Now())
-	if f != nil && w.acceptsLoadOf(f.work) && (!f.begun || !w.refresh && sure && c.log.Current(f.snapshot.Seq, w.slots, f.work.refreshID)) && f.Join() {
-		f.refresh = f.refresh || w.refresh
-		return f, false
+	if shared != nil && w.acceptsLoadOf(shared.work) && (!shared.begun || !w.refresh && sure && c.log.Current(shared.snapshot.Seq, w.slots, shared.work.refreshID)) && shared.Join() {
+		shared.refresh = shared.refresh || w.refresh
+		return shared, false
 	}
 	next := &sharedLoad{work: w, refresh: w.refresh}
-	if f != nil && (w.refresh || !sure) {
-		next.after = f.Done()
+	if shared != nil && (w.refresh || !sure) {
+		next.after = shared.Done()
 	}
 	c.startLoad(ctx, next)
 	return next, true
 }
 
 // startLoad starts a load. The caller holds loads.mu.
-func (c *Cache) startLoad(ctx context.Context, f *sharedLoad) {
+func (c *Cache) startLoad(ctx context.Context, shared *sharedLoad) {
 	release := func() {}
-	if f.background {
+	if shared.background {
 		ctx, release = context.WithTimeout(context.WithValue(context.WithoutCancel(ctx), backgroundKey{}, true), refreshTimeout)
-		f.Call = flight.Background[result](ctx)
+		shared.Call = flight.Background[result](ctx)
 	} else {
-		f.Call = flight.New[result](ctx)
+		shared.Call = flight.New[result](ctx)
 	}
-	c.loads.byKey[f.work.key] = f
+	c.loads.byKey[shared.work.key] = shared
 	c.tasks.Go(func() {
 		defer release()
-		if f.background {
+		if shared.background {
 			defer func() { <-c.slots }()
 		}
-		f.Run(func(ctx context.Context) (result, error) {
-			defer context.AfterFunc(c.ctx, f.Cancel)() //nolint:contextcheck // Close ends every load
-			defer c.complete(f, result{err: errEnded})
-			c.load(ctx, f)
+		shared.Run(func(ctx context.Context) (result, error) {
+			defer context.AfterFunc(c.ctx, shared.Cancel)() //nolint:contextcheck // Close ends every load
+			defer c.complete(shared, result{err: errEnded})
+			c.load(ctx, shared)
 			return result{}, nil
 		})
 	})
@@ -207,48 +207,48 @@ func (c *Cache) renew(ctx context.Context, w *work, e *entry) {
 
 // startInBackground starts a load in the background, unless the same is under way. The caller
 // has taken a place in c.slots for it.
-func (c *Cache) startInBackground(ctx context.Context, f *sharedLoad) {
+func (c *Cache) startInBackground(ctx context.Context, shared *sharedLoad) {
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
-	if c.loads.byKey[f.work.key] != nil || c.off.Load() {
+	if c.loads.byKey[shared.work.key] != nil || c.off.Load() {
 		<-c.slots
 		return
 	}
-	c.startLoad(ctx, f)
+	c.startLoad(ctx, shared)
 }
 
 // removeAbandoned closes a load whose last reader has left to further readers.
-func (c *Cache) removeAbandoned(f *sharedLoad) {
+func (c *Cache) removeAbandoned(shared *sharedLoad) {
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
-	if f.Abandoned() {
-		c.loads.remove(f)
+	if shared.Abandoned() {
+		c.loads.remove(shared)
 	}
 }
 
 // remove closes a load to further readers. The caller holds mu.
-func (l *loads) remove(f *sharedLoad) {
-	if l.byKey[f.work.key] == f {
-		delete(l.byKey, f.work.key)
+func (l *loads) remove(shared *sharedLoad) {
+	if l.byKey[shared.work.key] == shared {
+		delete(l.byKey, shared.work.key)
 	}
 }
 
 // begin notes the Snapshot with which a load begins. It reports whether a reader wants a new
 // load.
-func (c *Cache) begin(f *sharedLoad) (invalidation.Snapshot, bool) {
+func (c *Cache) begin(shared *sharedLoad) (invalidation.Snapshot, bool) {
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
-	f.begun, f.snapshot = true, c.log.Now()
-	return f.snapshot, f.refresh
+	shared.begun, shared.snapshot = true, c.log.Now()
+	return shared.snapshot, shared.refresh
 }
 
 // complete gives a load's result to its readers. Only the first call counts.
-func (c *Cache) complete(f *sharedLoad, r result) {
+func (c *Cache) complete(shared *sharedLoad, r result) {
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
-	c.loads.remove(f)
-	if f.Complete(r, nil) && f.renews != nil && r.err != nil {
-		f.renews.renewing.Store(false)
+	c.loads.remove(shared)
+	if shared.Complete(r, nil) && shared.renews != nil && r.err != nil {
+		shared.renews.renewing.Store(false)
 	}
 }
 

@@ -206,7 +206,7 @@ func (m *model) write(r *modelReplica, rng *rand.Rand) error {
 	case err == nil:
 		m.confirmed.Add(1)
 		storeMax(&m.truth.confirmed[entity], version)
-	case errors.Is(err, errUnconfirmed):
+	case errors.Is(err, invalidation.ErrUnconfirmed):
 		m.unconfirmed.Add(1)
 	default:
 		return err

@@ -22,7 +22,7 @@ const (
 	// replicas, and Failed says that it is unconfirmed.
 	Invalidated EventType = "invalidated"
 	// Leased: this replica has got its lease (or, with Failed, could not get it).
-	Leased EventType = "trust"
+	Leased EventType = "leased"
 	// RedisFailed: a Redis command of a read or a write failed.
 	RedisFailed EventType = "redis_failed"
 )

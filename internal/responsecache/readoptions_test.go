@@ -177,17 +177,17 @@ func TestDependenciesOfDifferentAges(t *testing.T) {
 // if it spares each element.
 func TestDependencyHasOldestAge(t *testing.T) {
 	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
-		of := NewRefreshID()
+		refreshID := NewRefreshID()
 		old := want(t, v, softRead(con, "old"), 1, Loaded).Dependency
 		time.Sleep(time.Second)
-		renewed := want(t, v, refresh(con, "renewed", of), 2, Loaded).Dependency
+		renewed := want(t, v, refresh(con, "renewed", refreshID), 2, Loaded).Dependency
 		elements := [][]Dependency{{old, renewed}, {renewed, old}}
 		for i, deps := range elements {
 			if d := Combine(deps...); !d.Begun().Equal(old.Begun()) || !c.Valid(d) {
 				t.Errorf("%d: begun %v after its oldest part, valid: %t", i, d.Begun().Sub(old.Begun()), c.Valid(d))
 			}
 		}
-		if err := c.Expire(t.Context(), of, "soft"); err != nil {
+		if err := c.Expire(t.Context(), refreshID, "soft"); err != nil {
 			t.Fatal(err)
 		}
 		if !c.Valid(renewed) || !c.Valid(Combine(renewed, renewed)) {
@@ -205,9 +205,9 @@ func TestDependencyHasOldestAge(t *testing.T) {
 // outdate each other. Such a query would be executed again and again.
 func TestDependencyRefreshesAreIndependent(t *testing.T) {
 	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
-		soft := func(call, tag string, of RefreshID) Read[int64] {
+		soft := func(call, tag string, refreshID RefreshID) Read[int64] {
 			r := con.read(call, "company")
-			r.SoftTag, r.Refresh, r.RefreshID = tag, of != 0, of
+			r.SoftTag, r.Refresh, r.RefreshID = tag, refreshID != 0, refreshID
 			return r
 		}
 		expired := c.ExpiredSince()
@@ -215,8 +215,8 @@ func TestDependencyRefreshesAreIndependent(t *testing.T) {
 		a := want(t, v, soft("a", "A", first), 1, Loaded).Dependency
 		b := want(t, v, soft("b", "B", second), 2, Loaded).Dependency
 		other := want(t, v, soft("c", "C", 0), 3, Loaded).Dependency
-		for of, tag := range map[RefreshID]string{first: "A", second: "B"} {
-			if err := c.Expire(t.Context(), of, tag); err != nil {
+		for refreshID, tag := range map[RefreshID]string{first: "A", second: "B"} {
+			if err := c.Expire(t.Context(), refreshID, tag); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -21,8 +21,8 @@ func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *Vi
 	if o.Policies == nil {
 		o.Policies = Policies{"k": minute}
 	}
-	if o.Eagerness == 0 {
-		o.Eagerness = -1
+	if o.eagerness == 0 {
+		o.eagerness = -1
 	}
 	a, b = newReplica(t, s, o), newReplica(t, s, o)
 	waitIdle(t, a)
@@ -91,7 +91,7 @@ func TestInvalidationOfDemotedPrimary(t *testing.T) {
 		},
 	})
 	t.Cleanup(func() { _ = late.Close() })
-	o := Options{Policies: Policies{"k": minute}, Eagerness: -1, redisTimeout: 10 * time.Second, lease: time.Second}
+	o := Options{Policies: Policies{"k": minute}, eagerness: -1, redisTimeout: 10 * time.Second, lease: time.Second}
 	b := newReplica(t, now, o)
 	o.Redis = late
 	a := newCache(t, o)
@@ -313,7 +313,7 @@ func TestClientsIgnoringContexts(t *testing.T) {
 func TestOnlyReplica(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	o := Options{Policies: Policies{"k": {Life: maxUnsharedLife}, "long": minute}, Eagerness: -1}
+	o := Options{Policies: Policies{"k": {Life: maxUnsharedLife}, "long": minute}, eagerness: -1}
 	a := newReplica(t, s, o)
 	waitIdle(t, a)
 	waitFor(t, "being alone", a.IsOnlyReplica)

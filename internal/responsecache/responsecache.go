@@ -35,13 +35,8 @@ import (
 	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
-var (
-	// errPrincipal is the error of a read without a principal.
-	errPrincipal = errors.New("responsecache: no principal")
-	// errUnconfirmed says that an invalidation holds in this process, but perhaps not yet on
-	// another replica (invalidation.errUnconfirmed).
-	errUnconfirmed = invalidation.ErrUnconfirmed
-)
+// errPrincipal is the error of a read without a principal.
+var errPrincipal = errors.New("responsecache: no principal")
 
 // DefaultPrefix begins the names of everything in Redis.
 const DefaultPrefix = "consoleql:rc1:"
@@ -78,9 +73,9 @@ type Options struct {
 	lockWait time.Duration
 	// refreshes bounds the loads in the background; default 64. Beyond it, a later read loads.
 	refreshes int
-	// Eagerness scales how early popular entries are renewed, in loads; default 1; negative:
+	// eagerness scales how early popular entries are renewed, in loads; default 1; negative:
 	// never.
-	Eagerness float64
+	eagerness float64
 	// StaleWait bounds how long an operation waits for loads if it may get old entries instead;
 	// default: it waits until they end.
 	StaleWait time.Duration
@@ -110,8 +105,8 @@ func (o Options) withDefaults() Options {
 	if o.refreshes == 0 {
 		o.refreshes = 64
 	}
-	if o.Eagerness == 0 {
-		o.Eagerness = 1
+	if o.eagerness == 0 {
+		o.eagerness = 1
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -230,9 +225,9 @@ func (c *Cache) trusted(now time.Time) bool { return c.invalidator.Trusted(now) 
 // Invalidate ends all entries with one of the tags. When it returns nil, no later read on any
 // replica gets an answer whose load began before this call. A replica that hangs or died
 // delays it by at most a lease (1 s). So does the first second of the replicas' common state.
-// With an error, the invalidation holds in this process only. The error is ErrUnconfirmed,
-// after at most twice a lease, or ctx's, if that ends first. The other replicas still receive
-// the invalidation as soon as possible.
+// With an error, the invalidation holds in this process only. The error is
+// invalidation.ErrUnconfirmed, after at most twice a lease, or ctx's, if that ends first. The
+// other replicas still receive the invalidation as soon as possible.
 func (c *Cache) Invalidate(ctx context.Context, tags ...string) error {
 	return c.invalidate(ctx, invalidation.SlotsOf(tags...), 0)
 }
@@ -244,12 +239,12 @@ func (c *Cache) InvalidateUncertain(ctx context.Context, tags ...string) error {
 }
 
 // invalidate is Invalidate for slots; it spares what was loaded for the refresh.
-func (c *Cache) invalidate(ctx context.Context, at []invalidation.Slot, of RefreshID) error {
-	if c.off.Load() && !c.invalidator.Shared() || len(at) == 0 {
+func (c *Cache) invalidate(ctx context.Context, slots []invalidation.Slot, refreshID RefreshID) error {
+	if c.off.Load() && !c.invalidator.Shared() || len(slots) == 0 {
 		return nil
 	}
 	begun := time.Now()
-	err := c.invalidator.Invalidate(ctx, at, of)
+	err := c.invalidator.Invalidate(ctx, slots, refreshID)
 	c.observe(Event{Type: Invalidated, Took: time.Since(begun), Failed: err != nil})
 	return err
 }
@@ -264,13 +259,13 @@ func NewRefreshID() RefreshID { return invalidation.NewRefreshID() }
 // Expire is Invalidate for soft tags (Read.SoftTag), after all reads of a refresh, whose
 // entries it spares. Without a lease, as in an outage of Redis, it waits for the other
 // replicas no longer than redisTimeout, and returns nil. They receive it as soon as possible.
-func (c *Cache) Expire(ctx context.Context, of RefreshID, tags ...string) error {
+func (c *Cache) Expire(ctx context.Context, refreshID RefreshID, tags ...string) error {
 	if c.leased(time.Now()) {
-		return c.invalidate(ctx, invalidation.SlotsOf(tags...), of)
+		return c.invalidate(ctx, invalidation.SlotsOf(tags...), refreshID)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opts.redisTimeout)
 	defer cancel()
-	_ = c.invalidate(ctx, invalidation.SlotsOf(tags...), of) // it goes on without confirmation
+	_ = c.invalidate(ctx, invalidation.SlotsOf(tags...), refreshID) // it goes on without confirmation
 	return nil
 }
 

@@ -102,9 +102,9 @@ func TestSoftTagExpiresElements(t *testing.T) {
 }
 
 // refresh is a read for a refresh.
-func refresh(con *console, call string, of RefreshID) Read[int64] {
+func refresh(con *console, call string, refreshID RefreshID) Read[int64] {
 	r := softRead(con, call)
-	r.Refresh, r.RefreshID = true, of
+	r.Refresh, r.RefreshID = true, refreshID
 	return r
 }
 
@@ -115,9 +115,9 @@ func TestRefreshKeepsItsEntries(t *testing.T) {
 	t.Parallel()
 	_, a, b, va, vb := pair(t, Options{})
 	con := &console{}
-	expire := func(c *Cache, of RefreshID) {
+	expire := func(c *Cache, refreshID RefreshID) {
 		t.Helper()
-		if err := c.Expire(t.Context(), of, "soft"); err != nil {
+		if err := c.Expire(t.Context(), refreshID, "soft"); err != nil {
 			t.Fatal(err)
 		}
 	}

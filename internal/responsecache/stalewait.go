@@ -22,8 +22,8 @@ type StaleWait struct{ expired atomic.Bool }
 // the operation. There must be an old entry, or a fallback of the reader (Read.HasFallback). The
 // load goes on. An entry that an event or a change has outdated is not returned: its readers know
 // of something newer.
-func (c *Cache) awaitOrStale(ctx context.Context, f *sharedLoad, w *work) (old *entry, slow bool) {
-	old = c.fallback(w, f.renews)
+func (c *Cache) awaitOrStale(ctx context.Context, shared *sharedLoad, w *work) (old *entry, slow bool) {
+	old = c.fallback(w, shared.renews)
 	if w.staleWait == nil || c.opts.StaleWait == 0 || w.refresh || w.maxAge > 0 || old == nil && !w.hasFallback() {
 		return nil, false
 	}
@@ -35,7 +35,7 @@ func (c *Cache) awaitOrStale(ctx context.Context, f *sharedLoad, w *work) (old *
 		timer := time.NewTimer(min(c.opts.StaleWait, pause))
 		defer timer.Stop()
 		select {
-		case <-f.Done():
+		case <-shared.Done():
 			return nil, false
 		case <-ctx.Done():
 			return nil, false
@@ -54,12 +54,12 @@ func (c *Cache) awaitOrStale(ctx context.Context, f *sharedLoad, w *work) (old *
 		old.failure.Store(&failure{now, ErrSlow})
 	}
 	c.loads.mu.Lock()
-	f.detached = true
+	shared.detached = true
 	c.loads.mu.Unlock()
 	c.tasks.Go(func() { //nolint:contextcheck // waits in the place of this read, which leaves, so that the load goes on
 		ctx, cancel := context.WithTimeout(c.ctx, refreshTimeout)
 		defer cancel()
-		_, _ = f.Wait(ctx) // the entry is in memory then
+		_, _ = shared.Wait(ctx) // the entry is in memory then
 	})
 	return old, true
 }

@@ -19,8 +19,8 @@ const (
 // sessions and results of mutations, so that entries must not fill it. An entry counts from
 // its write until it expires. A write that was lost counts, too.
 type storageLimit struct {
-	total, each int64 // bytes
-	start       time.Time
+	total, perPrincipal int64 // bytes
+	start               time.Time
 
 	mu          sync.Mutex
 	used        int64
@@ -40,7 +40,7 @@ type stored struct {
 func newStorageLimit(bytes uint64, start time.Time) *storageLimit {
 	total := int64(min(bytes, 1<<62))
 	return &storageLimit{
-		total: total, each: total / principalShare, start: start,
+		total: total, perPrincipal: total / principalShare, start: start,
 		byPrincipal: map[string]int64{}, stored: map[uint64]stored{}, ends: map[int64][]uint64{},
 	}
 }
@@ -53,7 +53,7 @@ func (sl *storageLimit) take(digest, principal string, bytes int, now, end time.
 	defer sl.mu.Unlock()
 	sl.sweep(now)
 	sl.drop(id)
-	if sl.used+l.bytes > sl.total || sl.byPrincipal[principal]+l.bytes > sl.each {
+	if sl.used+l.bytes > sl.total || sl.byPrincipal[principal]+l.bytes > sl.perPrincipal {
 		return false
 	}
 	sl.used += l.bytes

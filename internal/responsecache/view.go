@@ -63,8 +63,8 @@ type Read[T any] struct {
 	Restore func(T)
 	// OnLoaded gets an entry from a load or from Redis, before anybody gets it, also if
 	// nobody waits for it. It may be nil.
-	OnLoaded func(value T, whole Container)
-	// Refresh loads whatever is kept, and replaces it (Cache-Control: no-cache).
+	OnLoaded func(value T, container Container)
+	// Refresh loads even if an entry is fresh, and replaces it (Cache-Control: no-cache).
 	Refresh bool
 	// RefreshID is the refresh, if Cache.Expire follows.
 	RefreshID RefreshID
@@ -225,8 +225,8 @@ func (c *Cache) failing(e *entry, k key, now time.Time) bool {
 	}
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
-	f := c.loads.byKey[k]
-	return f != nil && (f.background || f.detached)
+	shared := c.loads.byKey[k]
+	return shared != nil && (shared.background || shared.detached)
 }
 
 // early reports whether to replace an entry that expires in left. The probability grows as left
@@ -235,7 +235,7 @@ func (c *Cache) failing(e *entry, k key, now time.Time) bool {
 func (c *Cache) early(e *entry, left time.Duration) bool {
 	life := e.fresh.Sub(e.begun)
 	// A load that takes long compared to the Life must not run all the time.
-	cost := float64(min(e.cost, life/10)) * c.opts.Eagerness
+	cost := float64(min(e.cost, life/10)) * c.opts.eagerness
 	if left > life/2 || float64(left) > 20*cost {
 		return false // e^-20
 	}
@@ -268,7 +268,7 @@ func (v *View[T]) work(r Read[T]) *work {
 		refreshID:    r.RefreshID,
 		maxAge:       r.MaxAge,
 		staleWait:    r.StaleWait,
-		reserve:      r.HasFallback,
+		fallback:     r.HasFallback,
 		load:         func(ctx context.Context) (any, error) { return r.Load(ctx) },
 		encode: func(value any) ([]byte, error) {
 			typed, ok := value.(T)
