@@ -11,29 +11,29 @@ import (
 
 // claimRecord claims the record, waits while another owner runs, and starts the run if the
 // claim succeeds.
-func (e *Executor) claimRecord(ctx context.Context, f *sharedRun, run Run) {
+func (e *Executor) claimRecord(ctx context.Context, shared *sharedRun, run Run) {
 	for tries := 0; ; tries++ {
-		claim, err := e.claim(ctx, f.record)
+		claim, err := e.claim(ctx, shared.record)
 		if err != nil {
-			e.failClaim(ctx, f, err)
+			e.failClaim(ctx, shared, err)
 			return
 		}
 		switch claim.Status {
 		case Claimed:
-			e.start(ctx, f, run)
+			e.start(ctx, shared, run)
 			return
 		case Pending:
 			if e.sleep(ctx, backoff.Exponential(firstPause, maxPause, tries)) {
 				continue
 			}
 			if ctx.Err() != nil {
-				e.finishWith(f, answer{retry: true})
+				e.finishWith(shared, answer{retry: true})
 			} else {
-				e.finishWith(f, answer{err: shuttingDown(fault.Unknown)})
+				e.finishWith(shared, answer{err: shuttingDown(fault.Unknown)})
 			}
 			return
 		default:
-			e.finishWith(f, finishedAnswer(claim))
+			e.finishWith(shared, finishedAnswer(claim))
 			return
 		}
 	}
@@ -89,22 +89,22 @@ func failure(code fault.Code, outcome fault.Outcome, text error) error {
 
 // failClaim ends a run whose claim failed. Nothing runs. The claim may have succeeded with its
 // answer lost, so it is released.
-func (e *Executor) failClaim(ctx context.Context, f *sharedRun, err error) {
+func (e *Executor) failClaim(ctx context.Context, shared *sharedRun, err error) {
 	var refused *fault.Error
 	switch {
 	case errors.As(err, &refused):
-		e.finishWith(f, answer{err: err})
+		e.finishWith(shared, answer{err: err})
 		return
 	case ctx.Err() != nil:
-		e.finishWith(f, answer{retry: true})
+		e.finishWith(shared, answer{retry: true})
 	case errors.Is(err, errPaused):
-		e.finishWith(f, answer{err: storeUnavailable(err)})
+		e.finishWith(shared, answer{err: storeUnavailable(err)})
 		return
 	default:
-		e.opts.Logger.WarnContext(ctx, "idempotency: cannot claim a record, so nothing is run", "record", shortID(f.record), "error", err)
-		e.finishWith(f, answer{err: storeUnavailable(err)})
+		e.opts.Logger.WarnContext(ctx, "idempotency: cannot claim a record, so nothing is run", "record", shortID(shared.record), "error", err)
+		e.finishWith(shared, answer{err: storeUnavailable(err)})
 	}
-	e.release(ctx, f.record)
+	e.release(ctx, shared.record)
 }
 
 // storeUnavailable is the error of a call that could not claim its record.

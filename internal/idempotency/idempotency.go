@@ -215,11 +215,11 @@ func (e *Executor) Do(ctx context.Context, key Key, input []byte, run Run) ([]by
 	id := key.id()
 	at := runKey{id: id, input: digest(id, input)}
 	for ctx.Err() == nil {
-		f, first := e.join(at)
+		shared, first := e.join(at)
 		if first {
-			e.claimRecord(ctx, f, run)
+			e.claimRecord(ctx, shared, run)
 		}
-		got, ok := f.wait(ctx, first)
+		got, ok := shared.wait(ctx, first)
 		if ok && !got.retry {
 			return bytes.Clone(got.result), got.err
 		}

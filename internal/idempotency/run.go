@@ -62,10 +62,10 @@ type answer struct {
 func (e *Executor) join(at runKey) (_ *sharedRun, first bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if f := e.runs[at]; f != nil {
-		return f, false
+	if shared := e.runs[at]; shared != nil {
+		return shared, false
 	}
-	f := &sharedRun{
+	shared := &sharedRun{
 		key: at,
 		record: Record{
 			ID: at.id, Input: at.input, Owner: newOwner(),
@@ -74,8 +74,8 @@ func (e *Executor) join(at runKey) (_ *sharedRun, first bool) {
 		answered: make(chan struct{}),
 		recorded: make(chan struct{}),
 	}
-	e.runs[at] = f
-	return f, true
+	e.runs[at] = shared
+	return shared, true
 }
 
 // wait returns the answer, or false if ctx ended before there was one. It waits a moment until
@@ -105,17 +105,17 @@ func (r *sharedRun) wait(ctx context.Context, first bool) (answer, bool) {
 }
 
 // complete ends a run. The next caller begins another.
-func (e *Executor) complete(f *sharedRun) {
+func (e *Executor) complete(shared *sharedRun) {
 	e.mu.Lock()
-	delete(e.runs, f.key)
+	delete(e.runs, shared.key)
 	e.mu.Unlock()
-	close(f.recorded)
+	close(shared.recorded)
 }
 
 // finishWith ends a run that was not started, with one answer for all.
-func (e *Executor) finishWith(f *sharedRun, a answer) {
-	f.setAnswers(a, a)
-	e.complete(f)
+func (e *Executor) finishWith(shared *sharedRun, a answer) {
+	shared.setAnswers(a, a)
+	e.complete(shared)
 }
 
 // release gives a record back in the background, since nothing was run for it.
@@ -135,42 +135,42 @@ func (e *Executor) release(ctx context.Context, r Record) {
 }
 
 // start starts a claimed run on its own goroutine. If the caller has left, it starts nothing.
-func (e *Executor) start(ctx context.Context, f *sharedRun, run Run) {
+func (e *Executor) start(ctx context.Context, shared *sharedRun, run Run) {
 	if ctx.Err() != nil {
-		f.setAnswers(answer{retry: true}, answer{retry: true})
+		shared.setAnswers(answer{retry: true}, answer{retry: true})
 		e.tasks.Go(func() {
-			e.finish(ctx, f.record, End{Outcome: NotStarted})
-			e.complete(f)
+			e.finish(ctx, shared.record, End{Outcome: NotStarted})
+			e.complete(shared)
 		})
 		return
 	}
 	e.tasks.Go(func() {
 		runCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.opts.RunTimeout)
 		defer cancel()
-		e.run(runCtx, cancel, f, run)
+		e.run(runCtx, cancel, shared, run)
 	})
 }
 
 // run runs, renews the lease meanwhile, and records the outcome.
-func (e *Executor) run(ctx context.Context, cancel context.CancelFunc, f *sharedRun, run Run) {
+func (e *Executor) run(ctx context.Context, cancel context.CancelFunc, shared *sharedRun, run Run) {
 	ran := make(chan struct{})
 	var end End
 	go func() {
 		defer close(ran)
 		// These answers are set also if the run ends its goroutine.
 		own, share := answer{err: unknown()}, answer{err: unknown()}
-		defer func() { f.setAnswers(own, share) }()
+		defer func() { shared.setAnswers(own, share) }()
 		result, outcome, err := e.call(ctx, run)
 		end, own, share = conclude(result, outcome, err)
 	}()
-	if e.renew(ctx, cancel, f.record, ran) {
-		e.finish(ctx, f.record, end)
-		e.complete(f)
+	if e.renew(ctx, cancel, shared.record, ran) {
+		e.finish(ctx, shared.record, end)
+		e.complete(shared)
 		return
 	}
-	e.finishWith(f, answer{err: unknown()})
+	e.finishWith(shared, answer{err: unknown()})
 	<-ran
-	e.finish(ctx, f.record, end)
+	e.finish(ctx, shared.record, end)
 }
 
 // call runs, and turns a panic into an error. It does not tell the panic's value, which may

@@ -54,12 +54,12 @@ type cachedToken struct {
 
 // newCachedToken returns a token as it is cached at now.
 func newCachedToken(t Token, generation string, shared bool, ends, now time.Time) *cachedToken {
-	h := &cachedToken{token: t, generation: generation, shared: shared, ends: ends, checked: now, dueAt: t.renewAt(), goodUntil: t.goodUntil()}
+	cached := &cachedToken{token: t, generation: generation, shared: shared, ends: ends, checked: now, dueAt: t.renewAt(), goodUntil: t.goodUntil()}
 	if !ends.IsZero() {
-		h.dueAt = earlier(earlier(h.dueAt, ends), now.Add(checkAfter))
-		h.goodUntil = earlier(earlier(h.goodUntil, ends), now.Add(mustCheckAfter))
+		cached.dueAt = earlier(earlier(cached.dueAt, ends), now.Add(checkAfter))
+		cached.goodUntil = earlier(earlier(cached.goodUntil, ends), now.Add(mustCheckAfter))
 	}
-	return h
+	return cached
 }
 
 // revocationState tells what is known of the session's end since it was last read from the store.
@@ -78,14 +78,14 @@ func (c *Cache) watch(e *entry) func() Revocation {
 	return c.opts.Watch(e.name)
 }
 
-// confirmed returns h as the store has confirmed it.
+// confirmed returns the token as the store has confirmed it.
 func (t *cachedToken) confirmed(now time.Time) *cachedToken {
 	next := t.extended(now)
 	next.revocation = nil // the caller watches from before its read of the store
 	return next
 }
 
-// extended returns h for another while, without confirmation.
+// extended returns the token with new check times, without confirmation.
 func (t *cachedToken) extended(now time.Time) *cachedToken {
 	next := newCachedToken(t.token, t.generation, t.shared, t.ends, now)
 	next.revocation = t.revocation
@@ -118,17 +118,17 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 		return "", errSession()
 	}
 	e.mu.Lock()
-	h := e.cached.Load()
-	good := h != nil && now.Before(h.goodUntil)
+	current := e.cached.Load()
+	good := current != nil && now.Before(current.goodUntil)
 	revocation := NotRevoked
 	if good {
-		revocation = h.revocationState()
+		revocation = current.revocationState()
 	}
 	joined := e.call != nil
 	switch {
-	case good && revocation == NotRevoked && now.Before(h.dueAt), good && !joined && now.Before(e.retryAt) && (revocation == NotRevoked || revocation == RevocationUnknown && c.storeIsDown(now)):
+	case good && revocation == NotRevoked && now.Before(current.dueAt), good && !joined && now.Before(e.retryAt) && (revocation == NotRevoked || revocation == RevocationUnknown && c.storeIsDown(now)):
 		defer e.mu.Unlock()
-		return h.token.Access, nil
+		return current.token.Access, nil
 	case !good && !joined && e.failed != nil && now.Before(e.retryAt):
 		defer e.mu.Unlock()
 		return "", retryAfter(e.failed, e.retryAt.Sub(now))
@@ -142,7 +142,7 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 	call.Join()
 	e.mu.Unlock()
 	if good && revocation == NotRevoked {
-		return h.token.Access, nil
+		return current.token.Access, nil
 	}
 	waitCtx := ctx
 	if good && revocation == RevocationUnknown { // perhaps the store is away: then the token is used
@@ -152,7 +152,7 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 	}
 	access, err := call.Wait(waitCtx)
 	if errors.Is(err, errRenewalWait) {
-		return h.token.Access, nil
+		return current.token.Access, nil
 	}
 	if next := e.cached.Load(); joined && err == nil && next != nil && (next.revocationState() == Revoked || next.refused) {
 		return c.waitForRefresh(ctx, e, c.opts.Now()) // the renewal began before that was known

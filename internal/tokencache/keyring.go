@@ -49,7 +49,7 @@ func NewKeyring(text string) (*Keyring, error) {
 	return r, nil
 }
 
-// Replace gives r the keys of another Keyring.
+// Replace replaces the keys by those of another Keyring.
 func (k *Keyring) Replace(other *Keyring) { k.keys.Store(other.keys.Load()) }
 
 func newKeyringKey(word string) (keyringKey, error) {
@@ -100,7 +100,7 @@ func (k *Keyring) Seal(record string, plain []byte) []byte {
 	return key.aead.Seal(out, nonce, plain, sealedFor(record))
 }
 
-var errSealed = errors.New("tokencache: what is stored cannot be decrypted: it is of a key that is not in the ring, or was changed")
+var errSealed = errors.New("tokencache: the stored token cannot be decrypted: its key is not in the keyring, or the record was changed")
 
 // Open decrypts what Seal has encrypted for the same record.
 func (k *Keyring) Open(record string, sealed []byte) ([]byte, error) {

@@ -17,10 +17,10 @@ func (c *Cache) callStore(ctx context.Context, question func(ctx context.Context
 	return c.callStoreWithin(ctx, storeTimeout, false, question)
 }
 
-// callStoreFor is ask about a session or account. If its session is known to be revoked, it asks the
-// store even after a failure, but with a short timeout.
-func (c *Cache) callStoreFor(ctx context.Context, h *cachedToken, question func(ctx context.Context) error) error {
-	if h != nil && h.revocationState() == Revoked {
+// callStoreFor is callStore for a session or account. If the session is known to be revoked, it asks
+// the store even after a failure, but with a short timeout.
+func (c *Cache) callStoreFor(ctx context.Context, old *cachedToken, question func(ctx context.Context) error) error {
+	if old != nil && old.revocationState() == Revoked {
 		return c.callStoreWithin(ctx, revocationWait, true, question)
 	}
 	return c.callStore(ctx, question)
@@ -47,68 +47,68 @@ func (c *Cache) callStoreWithin(ctx context.Context, limit time.Duration, force 
 // renew returns the next token of an entry: the store's, if another replica was faster, or a
 // new one. Beside an error it may return the old token, if that is still good. again is the
 // time of the next attempt.
-func (c *Cache) renew(ctx context.Context, e *entry, h *cachedToken) (next *cachedToken, again time.Time, err error) {
-	if e.session() && h.usable(c.opts.Now()) && c.opts.Now().Before(h.token.renewAt()) {
-		return c.check(ctx, e, h)
+func (c *Cache) renew(ctx context.Context, e *entry, old *cachedToken) (next *cachedToken, again time.Time, err error) {
+	if e.session() && old.usable(c.opts.Now()) && c.opts.Now().Before(old.token.renewAt()) {
+		return c.check(ctx, e, old)
 	}
 	owner, seen := rand.Text(), ""
-	if h != nil {
-		seen = h.generation
+	if old != nil {
+		seen = old.generation
 	}
 	const minClaimPoll, maxClaimPoll = 10 * time.Millisecond, 100 * time.Millisecond
 	for polls := 0; ; polls++ {
 		var status ClaimStatus
 		var r Record
-		err := c.callStoreFor(ctx, h, func(ctx context.Context) (err error) {
+		err := c.callStoreFor(ctx, old, func(ctx context.Context) (err error) {
 			status, r, err = c.opts.Store.Claim(ctx, e.key, Claim{Owner: owner, Lease: c.opts.Lease, Seen: seen, Session: e.session()})
 			return err
 		})
 		if err != nil {
-			return c.withoutStore(ctx, e, h)
+			return c.withoutStore(ctx, e, old)
 		}
 		now := c.opts.Now()
 		switch status {
 		case Fresh:
 			return newCachedToken(r.Token, r.Generation, true, r.Ends, now), time.Time{}, nil
 		case Paused:
-			return c.fallback(e, h, r.Until, c.refused(e, r.Reason, nil))
+			return c.fallback(e, old, r.Until, c.refused(e, r.Reason, nil))
 		case Absent:
-			if restored, err := c.restore(ctx, e, h); restored != nil || err != nil {
+			if restored, err := c.restore(ctx, e, old); restored != nil || err != nil {
 				return restored, time.Time{}, err
 			}
-			return c.fallback(e, h, now.Add(storePause), errSession())
+			return c.fallback(e, old, now.Add(storePause), errSession())
 		case Ended:
 			return nil, time.Time{}, errSession()
 		case Claimed:
-			return c.obtain(ctx, e, h, owner, r)
+			return c.obtain(ctx, e, old, owner, r)
 		case Busy:
 		}
 		if !backoff.Wait(ctx, min(backoff.Exponential(minClaimPoll, maxClaimPoll, polls), max(r.Busy, time.Millisecond))) {
-			return c.fallback(e, h, now.Add(storePause), fault.New(fault.UpstreamTimeout, "the console's SSO did not answer in time"))
+			return c.fallback(e, old, now.Add(storePause), fault.New(fault.UpstreamTimeout, "the console's SSO did not answer in time"))
 		}
 	}
 }
 
 // check reads a session again whose token is good.
-func (c *Cache) check(ctx context.Context, e *entry, h *cachedToken) (*cachedToken, time.Time, error) {
+func (c *Cache) check(ctx context.Context, e *entry, old *cachedToken) (*cachedToken, time.Time, error) {
 	var r Record
-	err := c.callStoreFor(ctx, h, func(ctx context.Context) (err error) {
+	err := c.callStoreFor(ctx, old, func(ctx context.Context) (err error) {
 		r, err = c.opts.Store.Load(ctx, e.key)
 		return err
 	})
 	now := c.opts.Now()
 	switch {
 	case err != nil:
-		return h.extended(now), now.Add(storePause), nil //nolint:nilerr // what is in memory goes on while the store is away
+		return old.extended(now), now.Add(storePause), nil //nolint:nilerr // what is in memory goes on while the store is away
 	case r.Ended:
 		return nil, time.Time{}, errSession()
 	case r.Generation == "" && r.Ends.IsZero():
-		if restored, err := c.restore(ctx, e, h); restored != nil || err != nil {
+		if restored, err := c.restore(ctx, e, old); restored != nil || err != nil {
 			return restored, time.Time{}, err
 		}
-		return h.extended(now), now.Add(storePause), nil
-	case r.Generation == "" || r.Generation == h.generation:
-		return h.confirmed(now), time.Time{}, nil
+		return old.extended(now), now.Add(storePause), nil
+	case r.Generation == "" || r.Generation == old.generation:
+		return old.confirmed(now), time.Time{}, nil
 	default:
 		return newCachedToken(r.Token, r.Generation, true, r.Ends, now), time.Time{}, nil
 	}
@@ -117,26 +117,26 @@ func (c *Cache) check(ctx context.Context, e *entry, h *cachedToken) (*cachedTok
 // restore writes a session back to a store that has lost it. It does not if the token is due for
 // renewal: another replica may have a newer one. A session that is known to be revoked is not
 // written back but is an error.
-func (c *Cache) restore(ctx context.Context, e *entry, h *cachedToken) (*cachedToken, error) {
+func (c *Cache) restore(ctx context.Context, e *entry, old *cachedToken) (*cachedToken, error) {
 	now := c.opts.Now()
-	if !e.session() || h == nil {
+	if !e.session() || old == nil {
 		return nil, nil //nolint:nilnil // nothing to give back
 	}
-	if h.revocationState() == Revoked {
+	if old.revocationState() == Revoked {
 		return nil, errSession()
 	}
-	if !h.usable(now) || !now.Before(h.token.renewAt()) {
+	if !old.usable(now) || !now.Before(old.token.renewAt()) {
 		return nil, nil //nolint:nilnil // nothing to give back
 	}
 	err := c.callStore(ctx, func(ctx context.Context) error {
-		_, err := c.opts.Store.Create(ctx, e.key, c.put(h.token, h.generation, h.ends))
+		_, err := c.opts.Store.Create(ctx, e.key, c.put(old.token, old.generation, old.ends))
 		return err // if there is one by now, another replica was faster
 	})
 	if err != nil {
 		return nil, nil //nolint:nilerr,nilnil // it is not given back, and goes on without
 	}
 	c.opts.Logger.InfoContext(ctx, "a session that the store had lost was given back to it")
-	return h.confirmed(now), nil
+	return old.confirmed(now), nil
 }
 
 func (c *Cache) put(t Token, generation string, ends time.Time) Put {
@@ -148,9 +148,9 @@ func (c *Cache) put(t Token, generation string, ends time.Time) Put {
 }
 
 // fallback returns the old token while that is usable, and the error otherwise.
-func (c *Cache) fallback(e *entry, h *cachedToken, again time.Time, err error) (*cachedToken, time.Time, error) {
-	if h.usable(c.opts.Now()) {
-		return h.confirmed(c.opts.Now()), again, err
+func (c *Cache) fallback(e *entry, old *cachedToken, again time.Time, err error) (*cachedToken, time.Time, error) {
+	if old.usable(c.opts.Now()) {
+		return old.confirmed(c.opts.Now()), again, err
 	}
 	if e.session() && fault.CodeOf(err) == fault.Unauthenticated {
 		again = time.Time{}
@@ -161,17 +161,17 @@ func (c *Cache) fallback(e *entry, h *cachedToken, again time.Time, err error) (
 // withoutStore renews while the store is away. A token in memory is used as long as it is
 // good. After that, a service account logs in and keeps its token for itself. A session has to
 // wait for the store, since other replicas may use its refresh token.
-func (c *Cache) withoutStore(ctx context.Context, e *entry, h *cachedToken) (*cachedToken, time.Time, error) {
+func (c *Cache) withoutStore(ctx context.Context, e *entry, old *cachedToken) (*cachedToken, time.Time, error) {
 	now := c.opts.Now()
-	if h.usable(now) && h.shared {
-		return h.extended(now), now.Add(storePause), nil
+	if old.usable(now) && old.shared {
+		return old.extended(now), now.Add(storePause), nil
 	}
 	if e.session() {
 		return nil, now.Add(shortPause), fault.New(fault.UpstreamUnavailable, "the session cannot be looked up at the moment")
 	}
 	refresh := ""
-	if h != nil && !h.shared {
-		refresh = h.token.Refresh
+	if old != nil && !old.shared {
+		refresh = old.token.Refresh
 	}
 	token, err := c.observedLogin(ctx, e, refresh, false, e.failures)
 	if err != nil {
@@ -179,7 +179,7 @@ func (c *Cache) withoutStore(ctx context.Context, e *entry, h *cachedToken) (*ca
 		again := c.opts.Now().Add(c.accountFailure(e, err).pause(e.failures))
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.spend(h)
+		e.spend(old)
 		g := grantError(err)
 		return c.fallback(e, e.cached.Load(), again, c.refused(e, g.Reason, g.Err))
 	}
@@ -188,26 +188,26 @@ func (c *Cache) withoutStore(ctx context.Context, e *entry, h *cachedToken) (*ca
 }
 
 // obtain renews the tokens of a record that owner has claimed.
-func (c *Cache) obtain(ctx context.Context, e *entry, h *cachedToken, owner string, r Record) (*cachedToken, time.Time, error) {
+func (c *Cache) obtain(ctx context.Context, e *entry, old *cachedToken, owner string, r Record) (*cachedToken, time.Time, error) {
 	release := c.extend(ctx, e.key, owner)
 	defer release()
 	if e.session() {
-		return c.obtainSession(ctx, e, h, owner, r)
+		return c.obtainSession(ctx, e, old, owner, r)
 	}
 	refresh, spent := r.Token.Refresh, r.Spent
-	if r.Generation == "" && h != nil && !h.shared {
-		refresh, spent = h.token.Refresh, false // obtained while the store was away, and known to this replica only
+	if r.Generation == "" && old != nil && !old.shared {
+		refresh, spent = old.token.Refresh, false // obtained while the store was away, and known to this replica only
 	}
 	token, err := c.observedLogin(ctx, e, refresh, spent, r.Failures)
 	if err != nil {
 		f := c.accountFailure(e, err)
 		again := c.opts.Now().Add(f.pause(r.Failures + 1))
 		e.mu.Lock()
-		e.spend(h)
+		e.spend(old)
 		e.mu.Unlock()
 		c.fail(ctx, e.key, owner, f)
 		g := grantError(err)
-		return c.fallback(e, h, again, c.refused(e, g.Reason, g.Err))
+		return c.fallback(e, old, again, c.refused(e, g.Reason, g.Err))
 	}
 	generation := rand.Text()
 	cached, err := c.store(ctx, e, owner, c.put(token, generation, time.Time{}))
@@ -224,9 +224,9 @@ func (c *Cache) obtain(ctx context.Context, e *entry, h *cachedToken, owner stri
 	}
 }
 
-// spend notes that the refresh token of h was used. The caller holds e.mu.
-func (e *entry) spend(h *cachedToken) {
-	if current := e.cached.Load(); h != nil && !h.shared && current != nil && current.generation == h.generation {
+// spend notes that the refresh token of old was used. The caller holds e.mu.
+func (e *entry) spend(old *cachedToken) {
+	if current := e.cached.Load(); old != nil && !old.shared && current != nil && current.generation == old.generation {
 		spent := *current
 		spent.shared = true
 		e.cached.Store(&spent)
@@ -254,10 +254,10 @@ func (c *Cache) refresh(ctx context.Context, refreshToken string) (Token, error)
 
 // obtainSession renews a session's token, which only the refresh token can do. It is tried
 // again as long as the outcome is unknown.
-func (c *Cache) obtainSession(ctx context.Context, e *entry, h *cachedToken, owner string, r Record) (*cachedToken, time.Time, error) {
+func (c *Cache) obtainSession(ctx context.Context, e *entry, old *cachedToken, owner string, r Record) (*cachedToken, time.Time, error) {
 	now := c.opts.Now()
-	current := h
-	if r.Generation != "" && (h == nil || h.generation != r.Generation) {
+	current := old
+	if r.Generation != "" && (old == nil || old.generation != r.Generation) {
 		current = newCachedToken(r.Token, r.Generation, true, r.Ends, now)
 	}
 	if r.Token.Refresh == "" {

@@ -118,9 +118,9 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 	if !created { // two equal random numbers of 256 bits
 		return Session{}, fault.New(fault.Internal, "no session could be made")
 	}
-	h := newCachedToken(token, generation, true, ends, now)
-	h.revocation = revocation
-	e.cached.Store(h)
+	cached := newCachedToken(token, generation, true, ends, now)
+	cached.revocation = revocation
+	e.cached.Store(cached)
 	c.sweep()
 	c.sessions.Store(name, e)
 	return Session{Token: text, Expires: ends}, nil

@@ -180,8 +180,8 @@ func (c *Cache) drop(name string) (ends time.Time) {
 	if !ok {
 		return ends
 	}
-	if h := e.(*entry).cached.Swap(nil); h != nil {
-		ends = h.ends
+	if cached := e.(*entry).cached.Swap(nil); cached != nil {
+		ends = cached.ends
 	}
 	return ends
 }

@@ -208,8 +208,8 @@ func (c *Cache) Token(ctx context.Context) (string, error) {
 		}
 		return p.Token(), nil
 	}
-	if h := e.cached.Load(); h != nil && now.Before(h.dueAt) && h.revocationState() == NotRevoked {
-		return h.token.Access, nil
+	if cached := e.cached.Load(); cached != nil && now.Before(cached.dueAt) && cached.revocationState() == NotRevoked {
+		return cached.token.Access, nil
 	}
 	return c.waitForRefresh(ctx, e, now)
 }
@@ -249,20 +249,20 @@ func (c *Cache) Refused(ctx context.Context, token string) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	h, now := e.cached.Load(), c.opts.Now()
-	if h == nil || h.token.Access != token || h.refused {
+	cached, now := e.cached.Load(), c.opts.Now()
+	if cached == nil || cached.token.Access != token || cached.refused {
 		return
 	}
-	age := now.Sub(h.token.Obtained)
+	age := now.Sub(cached.token.Obtained)
 	if now.Sub(e.discardedAt) > 2*maxPause || e.lastRefused != token && age >= acceptedAfter {
 		e.discards = 0
 	}
-	if young := backoff.Exponential(firstPause, maxPause, e.discards); e.discards > 0 && age < min(young, h.token.life()/2) {
+	if young := backoff.Exponential(firstPause, maxPause, e.discards); e.discards > 0 && age < min(young, cached.token.life()/2) {
 		e.lastRefused = token
 		return
 	}
 	e.discards, e.discardedAt = e.discards+1, now
-	given := *h
+	given := *cached
 	given.refused, given.dueAt, given.goodUntil = true, time.Time{}, time.Time{}
 	e.cached.Store(&given)
 }
@@ -293,7 +293,7 @@ func (c *Cache) sweep() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		// A session that is used is also read again, so that checked tells its last use.
-		if h := e.cached.Load(); e.call == nil && (h == nil || now.Sub(h.checked) > forgetAfter) {
+		if cached := e.cached.Load(); e.call == nil && (cached == nil || now.Sub(cached.checked) > forgetAfter) {
 			c.sessions.CompareAndDelete(name, e)
 		}
 		return true
