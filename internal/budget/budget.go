@@ -179,7 +179,7 @@ type readKey struct{}
 // read is one read of an operation.
 type read struct {
 	budget *Budget
-	closed bool // it is not among the open reads any more; of.mu guards it
+	closed bool // the read is no longer open; guarded by budget.mu
 }
 
 func (r *read) end() {

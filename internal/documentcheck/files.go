@@ -17,7 +17,7 @@ type filePaths struct {
 }
 
 // nullFiles returns variables in which each place of a file is null, and the paths of these places. It makes the
-// objects that lead to a file that has to be there. What is no object of variables is returned as it is.
+// objects that lead to a file that has to be there. A text that is not a JSON object is returned unchanged.
 func nullFiles(s *ast.Schema, op *ast.OperationDefinition, text json.RawMessage) (json.RawMessage, []string, error) {
 	var example any
 	if len(text) > 0 {

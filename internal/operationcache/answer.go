@@ -121,11 +121,11 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 }
 
 // compress compresses a large body in advance, while the operation in ctx holds its memory.
-func (a *answer) compress(ctx context.Context, asked http.Header, by *encoder) {
+func (a *answer) compress(ctx context.Context, header http.Header, by *encoder) {
 	if len(a.body) <= bytepool.Uncounted {
 		return
 	}
-	if e := encodingFor(asked.Values("Accept-Encoding"), len(a.body)); e != identity {
+	if e := encodingFor(header.Values("Accept-Encoding"), len(a.body)); e != identity {
 		a.in(ctx, e, by)
 	}
 }

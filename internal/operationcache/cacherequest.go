@@ -31,7 +31,7 @@ type cacheRequest struct {
 	noCache  bool        // Cache-Control: no-cache
 	bypass   bool        // neither read from the cache nor stored in it
 	media    string      // media type of the answer
-	asked    http.Header // of an HTTP request, whose answer may be compressed
+	header   http.Header // of an HTTP request, whose answer may be compressed
 	execute  func(context.Context, http.ResponseWriter)
 
 	persist, hash string // text sent together with its hash, in hexadecimal
@@ -43,18 +43,18 @@ func (c *Cache) cacheRequest(ctx context.Context, p *graphqlhttp.Parameters, h h
 	if directives := p.CacheControl(); directives != "" {
 		h = http.Header{"Cache-Control": append(slices.Clone(h.Values("Cache-Control")), directives)}
 	}
-	e := &cacheRequest{ctx: ctx, media: media, noCache: noCache(h), bypass: true}
+	req := &cacheRequest{ctx: ctx, media: media, noCache: noCache(h), bypass: true}
 	hash, persisted, ok := p.Hash()
 	if !ok {
-		return e
+		return req
 	}
-	e.document, e.text = p.Document(hash), p.Query
-	e.key = c.keyOf(ctx, p, e.document, media)
-	e.bypass = operation.TraceModeOf(ctx) != operation.Untraced || noStore(h)
+	req.document, req.text = p.Document(hash), p.Query
+	req.key = c.keyOf(ctx, p, req.document, media)
+	req.bypass = operation.TraceModeOf(ctx) != operation.Untraced || noStore(h)
 	if persisted && p.Query != "" {
-		e.persist, e.hash = p.Query, hex.EncodeToString(hash[:])
+		req.persist, req.hash = p.Query, hex.EncodeToString(hash[:])
 	}
-	return e
+	return req
 }
 
 // keyOf returns the key: a hash over each part with its length.

@@ -48,12 +48,12 @@ func (e cachingExecutor) CreateOperationContext(ctx context.Context, params *gra
 
 // DispatchOperation answers a query from the cache, or executes the operation.
 func (e cachingExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
-	asked, ok := op.Stats.GetExtension(statsCacheRequest).(*cacheRequest)
+	req, ok := op.Stats.GetExtension(statsCacheRequest).(*cacheRequest)
 	if !ok {
 		return e.GraphExecutor.DispatchOperation(ctx, op)
 	}
-	asked.execute = func(ctx context.Context, w http.ResponseWriter) {
-		w.Header().Set("Content-Type", asked.media+graphqlhttp.InUTF8) // the type of answers to POST and GET
+	req.execute = func(ctx context.Context, w http.ResponseWriter) {
+		w.Header().Set("Content-Type", req.media+graphqlhttp.InUTF8) // the type of answers to POST and GET
 		responses, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
 		graphqlhttp.WriteResponse(w, graphqlhttp.OrCancelled(responses(ctx)), e.answers.opts.Logger)
 	}
@@ -63,8 +63,8 @@ func (e cachingExecutor) DispatchOperation(ctx context.Context, op *graphql.Oper
 			return nil
 		}
 		answered = true
-		asked.ctx = ctx
-		return e.answers.answer(asked).response()
+		req.ctx = ctx
+		return e.answers.answer(req).response()
 	}, ctx
 }
 

@@ -53,7 +53,7 @@ func newEncoder(memory *bytepool.Pool) (*encoder, error) {
 	// The window is 1 MiB. Clients accept at most 8 MiB (RFC 9659).
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(1<<20))
 	if err != nil {
-		return nil, fmt.Errorf("edge: make an encoder: %w", err)
+		return nil, fmt.Errorf("operationcache: make an encoder: %w", err)
 	}
 	return &encoder{memory: memory, zstd: z, gzips: sync.Pool{New: func() any {
 		w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid

@@ -25,7 +25,7 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// Options are the parameters of an Cache.
+// Options are the parameters of a Cache.
 type Options struct {
 	// Schema is the version of the schema, such as its text.
 	Schema string
@@ -57,7 +57,7 @@ type Validity interface {
 	ExpiredSince() (expired func(responsecache.Dependency) bool)
 	// Expire expires entries with the tags on all replicas, except those loaded for the
 	// refresh.
-	Expire(ctx context.Context, of responsecache.RefreshID, tags ...string) error
+	Expire(ctx context.Context, refreshID responsecache.RefreshID, tags ...string) error
 }
 
 // Cache keeps the answers of whole queries that were made of cached reads only. An
@@ -111,11 +111,11 @@ func New(o Options) (*Cache, error) {
 		Logger:   &otter.NoopLogger{},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("edge: make the memory for answers: %w", err)
+		return nil, fmt.Errorf("operationcache: make the memory for answers: %w", err)
 	}
 	queries, err := otter.New(&otter.Options[graphqlhttp.DocumentKey, struct{}]{MaximumSize: knownDocuments, Executor: onCaller, Logger: &otter.NoopLogger{}})
 	if err != nil {
-		return nil, fmt.Errorf("edge: make the memory for documents: %w", err)
+		return nil, fmt.Errorf("operationcache: make the memory for documents: %w", err)
 	}
 	encoder, err := newEncoder(o.Memory)
 	if err != nil {
@@ -161,33 +161,33 @@ func (t cachingTransport) Do(w http.ResponseWriter, r *http.Request, exec graphq
 		t.Transport.Do(w, r, exec) // it answers with the error
 		return
 	}
-	e := t.cacheRequest(ctx, p, r.Header, graphqlhttp.AnswerType(r))
-	e.asked = r.Header
-	e.execute = func(ctx context.Context, w http.ResponseWriter) { t.Transport.Do(w, r.WithContext(ctx), exec) }
-	if e.persist != "" {
-		t.persisted.Add(ctx, e.hash, e.persist)
+	req := t.cacheRequest(ctx, p, r.Header, graphqlhttp.AnswerType(r))
+	req.header = r.Header
+	req.execute = func(ctx context.Context, w http.ResponseWriter) { t.Transport.Do(w, r.WithContext(ctx), exec) }
+	if req.persist != "" {
+		t.persisted.Add(ctx, req.hash, req.persist)
 	}
-	made := t.answer(e)
-	if e.persist != "" && made.cached && made.summary != nil && made.summary.Document != "" { // it is valid and has no secrets
-		t.persisted.Share(ctx, e.hash, e.persist)
+	made := t.answer(req)
+	if req.persist != "" && made.cached && made.summary != nil && made.summary.Document != "" { // it is valid and has no secrets
+		t.persisted.Share(ctx, req.hash, req.persist)
 	}
 	made.write(w, r, t.encoder)
 }
 
 // answer answers from the cache, by an execution under way, or by a new one.
-func (c *Cache) answer(e *cacheRequest) *answer {
-	if e.noCache || e.bypass {
-		return c.run(e.ctx, e)
+func (c *Cache) answer(req *cacheRequest) *answer {
+	if req.noCache || req.bypass {
+		return c.run(req.ctx, req)
 	}
-	if cached, ok := c.hit(e.ctx, e.key); ok {
-		c.opts.Observe(e.ctx, accesslog.Hit, cached.summary)
-		accesslog.FromContext(e.ctx).Answered(accesslog.Hit, cached.summary, "")
+	if cached, ok := c.hit(req.ctx, req.key); ok {
+		c.opts.Observe(req.ctx, accesslog.Hit, cached.summary)
+		accesslog.FromContext(req.ctx).Answered(accesslog.Hit, cached.summary, "")
 		return cached
 	}
-	if _, known := c.queries.GetIfPresent(e.document); known || holdsQueriesOnly(e.text) {
-		return c.share(e)
+	if _, known := c.queries.GetIfPresent(req.document); known || holdsQueriesOnly(req.text) {
+		return c.share(req)
 	}
-	return c.run(e.ctx, e)
+	return c.run(req.ctx, req)
 }
 
 // holdsQueriesOnly reports whether a document that was never executed has no other operations than queries, if it is valid.
@@ -216,56 +216,56 @@ func (c *Cache) valid(made *answer) bool {
 // share answers by an execution that identical requests share. A request that joined gets the
 // shared answer only if nothing it was made of was invalidated meanwhile. So no request gets
 // data from before a change that precedes the request.
-func (c *Cache) share(e *cacheRequest) *answer {
-	made, joined, err := c.flights.Do(e.ctx, flightKey{e.key, principal.Caller(e.ctx)}, func(ctx context.Context) (*answer, error) { return c.run(ctx, e), nil })
+func (c *Cache) share(req *cacheRequest) *answer {
+	made, joined, err := c.flights.Do(req.ctx, flightKey{req.key, principal.Caller(req.ctx)}, func(ctx context.Context) (*answer, error) { return c.run(ctx, req), nil })
 	switch {
-	case err != nil && e.ctx.Err() != nil:
-		return cancelled(e.media)
+	case err != nil && req.ctx.Err() != nil:
+		return cancelled(req.media)
 	case err != nil:
-		c.opts.Logger.ErrorContext(e.ctx, "an execution ended without an answer", "error", err)
-		return errorAnswer(e.media, http.StatusInternalServerError, "internal error")
+		c.opts.Logger.ErrorContext(req.ctx, "an execution ended without an answer", "error", err)
+		return errorAnswer(req.media, http.StatusInternalServerError, "internal error")
 	case !joined:
 		return made
 	case !made.query: // its text has an error
-		return c.run(e.ctx, e)
+		return c.run(req.ctx, req)
 	case !made.constant && !c.opts.Validity.Current(made.dependency):
-		return c.run(e.ctx, e) // the response cache lets concurrent executions share their calls
+		return c.run(req.ctx, req) // the response cache lets concurrent executions share their calls
 	}
-	c.opts.Observe(e.ctx, accesslog.Shared, made.summary)
-	accesslog.FromContext(e.ctx).Answered(accesslog.Shared, made.summary, made.requestID)
+	c.opts.Observe(req.ctx, accesslog.Shared, made.summary)
+	accesslog.FromContext(req.ctx).Answered(accesslog.Shared, made.summary, made.requestID)
 	return made
 }
 
 // run executes the request, and caches the answer if that is allowed.
-func (c *Cache) run(ctx context.Context, e *cacheRequest) *answer {
-	options := operation.ReadOptions{Refresh: e.noCache, Batches: operation.TraceModeOf(ctx) != operation.Untraced}
-	if e.noCache {
+func (c *Cache) run(ctx context.Context, req *cacheRequest) *answer {
+	options := operation.ReadOptions{Refresh: req.noCache, Batches: operation.TraceModeOf(ctx) != operation.Untraced}
+	if req.noCache {
 		options.RefreshID = responsecache.NewRefreshID()
 	}
-	t := operation.New(options)
+	state := operation.New(options)
 	ctx, _, release := c.opts.Memory.Begin(ctx)
 	defer release() // the answer is encoded by then
-	made := c.record(operation.NewContext(ctx, t), e)
-	made.compress(ctx, e.asked, c.encoder)
-	if e.noCache {
-		c.expire(ctx, options.RefreshID, t.ExpiredTags())
+	made := c.record(operation.NewContext(ctx, state), req)
+	made.compress(ctx, req.header, c.encoder)
+	if req.noCache {
+		c.expire(ctx, options.RefreshID, state.ExpiredTags())
 	}
-	query, uncacheable := t.Result()
+	query, uncacheable := state.Result()
 	if made.query = query; !query {
 		return made
 	}
 	c.opts.Observe(ctx, accesslog.Executed, nil)
-	made.summary, made.requestID = t.Summary(), accesslog.RequestID(ctx)
+	made.summary, made.requestID = state.Summary(), accesslog.RequestID(ctx)
 	accesslog.FromContext(ctx).Answered(accesslog.Executed, nil, "")
-	made.dependency = t.Dependency()
-	made.stale, _ = t.Stale()
-	made.constant = len(t.Reads()) == 0 && !uncacheable
-	if e.document != (graphqlhttp.DocumentKey{}) {
-		c.queries.Set(e.document, struct{}{})
+	made.dependency = state.Dependency()
+	made.stale, _ = state.Stale()
+	made.constant = len(state.Reads()) == 0 && !uncacheable
+	if req.document != (graphqlhttp.DocumentKey{}) {
+		c.queries.Set(req.document, struct{}{})
 	}
-	if made.status == http.StatusOK && !uncacheable && !e.bypass && c.valid(made) {
+	if made.status == http.StatusOK && !uncacheable && !req.bypass && c.valid(made) {
 		made.setCacheHeaders()
-		c.entries.Set(e.key, made)
+		c.entries.Set(req.key, made)
 	}
 	return made
 }
@@ -276,28 +276,28 @@ const expireTimeout = 1500 * time.Millisecond
 
 // expire expires entries older than the refresh, such as other pages of the same list, on all
 // replicas.
-func (c *Cache) expire(ctx context.Context, of responsecache.RefreshID, tags []string) {
+func (c *Cache) expire(ctx context.Context, refreshID responsecache.RefreshID, tags []string) {
 	if len(tags) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, expireTimeout)
 	defer cancel()
-	if err := c.opts.Validity.Expire(ctx, of, tags...); err != nil {
+	if err := c.opts.Validity.Expire(ctx, refreshID, tags...); err != nil {
 		c.opts.Logger.WarnContext(ctx, "not all replicas confirmed a refresh", "error", err)
 	}
 }
 
 // record executes the request and records the response. It recovers panics, since no other
 // function on this goroutine does.
-func (c *Cache) record(ctx context.Context, e *cacheRequest) (made *answer) {
+func (c *Cache) record(ctx context.Context, req *cacheRequest) (made *answer) {
 	rec := &responseRecorder{header: make(http.Header)}
 	defer func() {
 		if v := recover(); v != nil {
 			apierror.LogPanic(ctx, c.opts.Logger, v)
-			made = errorAnswer(e.media, http.StatusInternalServerError, "internal error")
+			made = errorAnswer(req.media, http.StatusInternalServerError, "internal error")
 		}
 	}()
-	e.execute(ctx, rec)
+	req.execute(ctx, rec)
 	return rec.answer()
 }
 

@@ -91,7 +91,7 @@ func (w *Watcher) check(ctx context.Context, s *watchedSource) bool {
 	}
 	if err := s.Load(); err != nil {
 		if err.Error() != s.failed {
-			w.log.Error("a changed file cannot be used; what it held before stays in force", "setting", s.Setting, "error", err)
+			w.log.Error("a changed file cannot be used; its previous content stays in force", "setting", s.Setting, "error", err)
 		}
 		s.failed = err.Error()
 		return true
