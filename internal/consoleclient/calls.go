@@ -10,12 +10,12 @@ import (
 // getPage gets one page of a list and decodes it element by element.
 func getPage[T any](ctx context.Context, c *Client, sc scope.Scope, r request, names ...string) (*Page[T], error) {
 	var page *Page[T]
-	err := c.do(ctx, sc, r, func(a *responseReader) error {
-		page = &Page[T]{Date: a.date}
-		a.maxElements, a.before = r.maxElements(), r.before()
+	err := c.do(ctx, sc, r, func(reader *responseReader) error {
+		page = &Page[T]{Date: reader.date}
+		reader.maxElements, reader.before = r.maxElements(), r.before()
 		var err error
 		var unidentified error
-		page.Count, page.Served, err = decodeList(a, names, func(e *T, position int) {
+		page.Count, page.Served, err = decodeList(reader, names, func(e *T, position int) {
 			if unidentified == nil {
 				unidentified = checkIDs(e)
 			}
@@ -45,14 +45,14 @@ func getPage[T any](ctx context.Context, c *Client, sc scope.Scope, r request, n
 // new ones, or another one than r updates. If id is not nil, an entity without an id counts as none.
 func getEntity[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) (*T, error) {
 	var entity *T
-	err := c.do(ctx, sc, r, func(a *responseReader) (err error) {
+	err := c.do(ctx, sc, r, func(reader *responseReader) (err error) {
 		if !r.optional {
-			if entity, err = decodeEntity(a, id); err != nil {
+			if entity, err = decodeEntity(reader, id); err != nil {
 				return err
 			}
 			return checkIDs(entity)
 		}
-		entities, err := decodeEntities(a, id)
+		entities, err := decodeEntities(reader, id)
 		entity = resultOf(r, entities, id)
 		return err
 	})
@@ -84,8 +84,8 @@ func resultOf[T any](r request, entities []*T, id func(*T) string) *T {
 // getEntities gets the entities in the response to a mutation. It returns nil if the response holds none.
 func getEntities[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) ([]*T, error) {
 	var entities []*T
-	err := c.do(ctx, sc, r, func(a *responseReader) (err error) {
-		entities, err = decodeEntities(a, id)
+	err := c.do(ctx, sc, r, func(reader *responseReader) (err error) {
+		entities, err = decodeEntities(reader, id)
 		return err
 	})
 	if err != nil {

@@ -68,7 +68,7 @@ type Options struct {
 	FileTransport http.RoundTripper
 	// Admission decides when calls are sent; nil: admission.New with its defaults. Client and SSO may share it.
 	Admission *admission.Controller
-	// Timeout bounds the time that the console has for each read, and the SSO for each grant. The wait for a place does
+	// Timeout bounds the time that the console has for each read, and the SSO for each grant. The wait for a permit does
 	// not count. 0: DefaultTimeout.
 	Timeout time.Duration
 	// WriteTimeout bounds the time that the console has for each write; 0: DefaultWriteTimeout.

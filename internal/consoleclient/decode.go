@@ -175,9 +175,9 @@ type stamper interface{ Stamp(origin scope.Scope) }
 
 // listReader reads a list element by element.
 type listReader[T any] struct {
-	a    *responseReader
-	each func(e *T, place int)
-	n    int // elements so far, including those that are no objects
+	reader *responseReader
+	each   func(e *T, position int)
+	n      int // elements so far, including those that are no objects
 }
 
 // elements reads the next array. It fails with errNotAList if the array has other values and no object.
@@ -186,20 +186,20 @@ func (l *listReader[T]) elements() error {
 	var e *T
 	next := func() (err error) {
 		e = nil
-		if more, err = l.a.next('[', ']', first); err != nil || !more {
+		if more, err = l.reader.next('[', ']', first); err != nil || !more {
 			return err
 		}
-		if c := l.a.peek(); c != '{' {
+		if c := l.reader.peek(); c != '{' {
 			others = others || c != 'n'
-			return l.a.skip(c)
+			return l.reader.skip(c)
 		}
 		objects = true
 		e = new(T)
-		return readInto(&l.a.scanner, e)
+		return readInto(&l.reader.scanner, e)
 	}
 	size := int(reflect.TypeFor[T]().Size())
 	for first = true; ; first = false {
-		err := l.a.withRefill(next)
+		err := l.reader.withRefill(next)
 		switch {
 		case err != nil:
 			return err
@@ -209,12 +209,12 @@ func (l *listReader[T]) elements() error {
 			return nil
 		}
 		if e != nil {
-			if err := l.a.allocate(size); err != nil {
+			if err := l.reader.allocate(size); err != nil {
 				return err
 			}
 			l.each(e, l.n)
 		}
-		if l.n++; l.a.maxElements > 0 && l.n > l.a.maxElements {
+		if l.n++; l.reader.maxElements > 0 && l.n > l.reader.maxElements {
 			return errTooMany
 		}
 	}
@@ -224,9 +224,9 @@ func (l *listReader[T]) elements() error {
 // with one of the given lower-case names. "count" is the total length of the list, -1 if the response does not hold
 // it. An element that is no object is skipped but counts as a position. A null list is an empty page, unless the count says
 // that the page has entities.
-func decodeList[T any](a *responseReader, names []string, each func(e *T, position int)) (count, positions int, err error) {
-	list := &listReader[T]{a: a, each: each}
-	c, err := a.firstByte()
+func decodeList[T any](reader *responseReader, names []string, each func(e *T, position int)) (count, positions int, err error) {
+	list := &listReader[T]{reader: reader, each: each}
+	c, err := reader.firstByte()
 	switch {
 	case err != nil:
 		return 0, 0, err
@@ -240,8 +240,8 @@ func decodeList[T any](a *responseReader, names []string, each func(e *T, positi
 	for first := true; ; first = false {
 		var name string
 		var kind byte
-		if err := a.withRefill(func() error {
-			name, kind, err = a.member(first)
+		if err := reader.withRefill(func() error {
+			name, kind, err = reader.member(first)
 			return err
 		}); err != nil {
 			return 0, 0, err
@@ -255,7 +255,7 @@ func decodeList[T any](a *responseReader, names []string, each func(e *T, positi
 			err = list.elements()
 		} else {
 			var raw []byte
-			if raw, err = a.value(); err == nil && name == countName {
+			if raw, err = reader.value(); err == nil && name == countName {
 				var text string
 				err = json.Unmarshal(raw, &text, decoding)
 				n, isNumber := parseInt(text)
@@ -269,7 +269,7 @@ func decodeList[T any](a *responseReader, names []string, each func(e *T, positi
 			return 0, 0, err
 		}
 	}
-	if !found || null && count > a.before {
+	if !found || null && count > reader.before {
 		return 0, 0, errNotAList
 	}
 	if !counted {

@@ -33,7 +33,7 @@ func agreementOn[T any]() agreement {
 		}
 		type found struct {
 			List                []*T
-			Places              []int
+			Positions           []int
 			Count, Served       int
 			One                 *T
 			ListFails, OneFails bool
@@ -47,10 +47,10 @@ func agreementOn[T any]() agreement {
 			var f found
 			var err error
 			f.Count, f.Served, err = list([]string{"list", "companies"}, func(e *T, position int) {
-				f.List, f.Places = append(f.List, e), append(f.Places, position)
+				f.List, f.Positions = append(f.List, e), append(f.Positions, position)
 			})
 			if f.ListFails, f.Known = err != nil, known(err); err != nil {
-				f.Count, f.Served, f.List, f.Places = 0, 0, nil, nil // undefined after an error
+				f.Count, f.Served, f.List, f.Positions = 0, 0, nil, nil // undefined after an error
 			}
 			f.One, err = one(nil)
 			f.OneFails, f.KnownOne = err != nil, known(err)

@@ -67,31 +67,31 @@ type attempt struct {
 // It retries a repeatable request if the connection failed, the body broke off, or the status is 502, 503 or 504 without
 // a Retry-After. It retries any other request only if there was no connection to send it on. The retry limit of all
 // calls bounds the retries. The timeout bounds the time that the console has, in all attempts. The time for which the
-// call waits for its place or for memory does not count.
-func (c httpClient) exchange(ctx context.Context, x exchange,
+// call waits for its permit or for memory does not count.
+func (c httpClient) exchange(ctx context.Context, ex exchange,
 	build func(context.Context) (*http.Request, error), decode func(*responseReader) error,
 ) error {
-	left := x.timeout
+	left := ex.timeout
 	switch {
 	case left > 0:
-	case x.class == admission.Writes:
+	case ex.class == admission.Writes:
 		left = c.writeTimeout
 	default:
 		left = c.timeout
 	}
 	ctx, share, release := c.memory.Begin(ctx)
 	defer release()
-	if x.class != admission.SSO {
-		x.memory = &callMemory{share: share}
+	if ex.class != admission.SSO {
+		ex.memory = &callMemory{share: share}
 	}
-	ctx, ended := c.begin(ctx, x.operation)
-	a := c.attempt(ctx, x, &left, build, decode)
-	defer func() { ended(a, x.memory.wait()) }()
-	for n := 0; n < maxRetries && left > 0 && x.retriable(ctx, a); n++ {
+	ctx, ended := c.begin(ctx, ex.operation)
+	a := c.attempt(ctx, ex, &left, build, decode)
+	defer func() { ended(a, ex.memory.wait()) }()
+	for n := 0; n < maxRetries && left > 0 && ex.retriable(ctx, a); n++ {
 		if !c.admission.Retry() || !backoff.Wait(ctx, admission.RetryDelay(n)) {
 			break
 		}
-		next := c.attempt(ctx, x, &left, build, decode)
+		next := c.attempt(ctx, ex, &left, build, decode)
 		if !next.sent {
 			break // the first error explains more
 		}
@@ -129,55 +129,55 @@ func isUnavailable(status int) bool {
 }
 
 // attempt sends one request. It subtracts the time that it takes from left.
-func (c httpClient) attempt(ctx context.Context, x exchange, left *time.Duration,
+func (c httpClient) attempt(ctx context.Context, ex exchange, left *time.Duration,
 	build func(context.Context) (*http.Request, error), decode func(*responseReader) error,
 ) attempt {
-	req, err := c.build(ctx, x, left, build)
+	req, err := c.build(ctx, ex, left, build)
 	if err != nil {
 		return attempt{err: err}
 	}
-	var position *admission.Permit
-	if !x.memory.add(0) { // the connection would wait otherwise
-		err = x.memory.await(ctx)
+	var permit *admission.Permit
+	if !ex.memory.add(0) { // the connection would wait otherwise
+		err = ex.memory.await(ctx)
 	}
 	if err == nil {
-		position, err = c.admission.Acquire(ctx, x.call(ctx))
+		permit, err = c.admission.Acquire(ctx, ex.call(ctx))
 	}
 	if err == nil {
-		defer position.Done(admission.Ignored) // has no effect after the result
-		if x.class != admission.SSO {
-			err = budget.Send(ctx, x.class == admission.Writes || x.class == admission.Uploads)
+		defer permit.Done(admission.Ignored) // has no effect after the result
+		if ex.class != admission.SSO {
+			err = budget.Send(ctx, ex.class == admission.Writes || ex.class == admission.Uploads)
 		}
 	}
 	if err != nil {
 		closeBody(req)
-		return attempt{err: notAdmitted(ctx, x.operation, err)}
+		return attempt{err: notAdmitted(ctx, ex.operation, err)}
 	}
-	begun, waited := time.Now(), x.memory.wait()
-	bounded := newConsoleTime(ctx, position.Timeout(*left))
+	begun, waited := time.Now(), ex.memory.wait()
+	bounded := newConsoleTime(ctx, permit.Timeout(*left))
 	defer bounded.end()
-	if x.class == admission.Lists || x.class == admission.Gets { // the answer to a write tells what has happened
-		x.take = func(n int) error {
-			if x.memory.add(n) {
+	if ex.class == admission.Lists || ex.class == admission.Gets { // the answer to a write tells what has happened
+		ex.take = func(n int) error {
+			if ex.memory.add(n) {
 				return nil
 			}
-			return bounded.pause(func() error { return x.memory.await(ctx) })
+			return bounded.pause(func() error { return ex.memory.await(ctx) })
 		}
 	}
-	status, err := c.send(bounded, x, req, decode) //nolint:contextcheck // bounded inherits ctx
-	waited = x.memory.wait() - waited
+	status, err := c.send(bounded, ex, req, decode) //nolint:contextcheck // bounded inherits ctx
+	waited = ex.memory.wait() - waited
 	*left -= time.Since(begun) - waited
-	position.Exclude(waited)
-	position.Done(x.result(ctx, err))
+	permit.Exclude(waited)
+	permit.Done(ex.result(ctx, err))
 	var e *Error
-	if errors.As(err, &e) && e.Status == http.StatusServiceUnavailable && e.RetryAfter > 0 && x.class != admission.SSO {
-		c.admission.Pause(x.class, e.RetryAfter)
+	if errors.As(err, &e) && e.Status == http.StatusServiceUnavailable && e.RetryAfter > 0 && ex.class != admission.SSO {
+		c.admission.Pause(ex.class, e.RetryAfter)
 	}
 	return attempt{sent: true, status: status, err: err}
 }
 
 // build builds the request of an attempt, for which it may have to obtain a token.
-func (c httpClient) build(ctx context.Context, x exchange, left *time.Duration, build func(context.Context) (*http.Request, error)) (*http.Request, error) {
+func (c httpClient) build(ctx context.Context, ex exchange, left *time.Duration, build func(context.Context) (*http.Request, error)) (*http.Request, error) {
 	begun := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, *left)
 	defer cancel()
@@ -187,7 +187,7 @@ func (c httpClient) build(ctx context.Context, x exchange, left *time.Duration, 
 	case err == nil:
 		return req, nil
 	case errors.Is(ctx.Err(), context.Canceled):
-		return nil, connectionError(ctx, x.operation, 0, true, err)
+		return nil, connectionError(ctx, ex.operation, 0, true, err)
 	default:
 		return nil, fault.WithOutcome(err, fault.NotSent)
 	}
@@ -249,25 +249,25 @@ func (ex exchange) result(ctx context.Context, err error) admission.Result {
 }
 
 // send sends a request and reads the response. The body is drained up to maxDrain so that its connection can be reused.
-func (c httpClient) send(ctx context.Context, x exchange, req *http.Request, decode func(*responseReader) error) (status int, err error) {
-	operation := x.operation
-	ctx, unsent := watchConnection(ctx, x)
-	resp, err := c.clientFor(x.class).Do(req.WithContext(ctx)) //nolint:bodyclose // drain closes it
+func (c httpClient) send(ctx context.Context, ex exchange, req *http.Request, decode func(*responseReader) error) (status int, err error) {
+	operation := ex.operation
+	ctx, unsent := watchConnection(ctx, ex)
+	resp, err := c.clientFor(ex.class).Do(req.WithContext(ctx)) //nolint:bodyclose // drain closes it
 	if err != nil {
 		return 0, connectionError(ctx, operation, 0, unsent(), withoutURL(err))
 	}
 	defer drain(resp.Body)
 	switch {
-	case x.storage && !isSuccess(resp.StatusCode):
+	case ex.storage && !isSuccess(resp.StatusCode):
 		return resp.StatusCode, storageError(operation, resp)
 	case !isSuccess(resp.StatusCode):
-		return resp.StatusCode, statusError(operation, x.byID(), resp)
+		return resp.StatusCode, statusError(operation, ex.byID(), resp)
 	}
-	body := &limitedReader{r: resp.Body, left: c.max, memory: x.take}
-	if err = x.read(resp, body, decode); err == nil {
+	body := &limitedReader{r: resp.Body, left: c.max, memory: ex.take}
+	if err = ex.read(resp, body, decode); err == nil {
 		return resp.StatusCode, nil
 	}
-	return resp.StatusCode, c.readError(ctx, x, resp.StatusCode, body, err)
+	return resp.StatusCode, c.readError(ctx, ex, resp.StatusCode, body, err)
 }
 
 // watchConnection returns a context for sending an operation's request. For a failed request, unsent reports that it
@@ -277,8 +277,8 @@ func (c httpClient) send(ctx context.Context, x exchange, req *http.Request, dec
 // an HTTP/2 server did not process the stream. net/http also
 // repeats a request with the header Idempotency-Key or X-Idempotency-Key (net/http, Transport). Our requests must not
 // have them.
-func watchConnection(ctx context.Context, x exchange) (_ context.Context, unsent func() bool) {
-	if x.class == admission.Lists || x.class == admission.Gets {
+func watchConnection(ctx context.Context, ex exchange) (_ context.Context, unsent func() bool) {
+	if ex.class == admission.Lists || ex.class == admission.Gets {
 		return ctx, func() bool { return false } // a GET does not need the answer
 	}
 	var connected atomic.Bool

@@ -194,7 +194,7 @@ func TestRetrySucceeds(t *testing.T) {
 	})
 }
 
-// TestPermitRelease: a place is free while a retry waits, and after every kind of answer.
+// TestPermitRelease: a permit is free while a retry waits, and after every kind of answer.
 func TestPermitRelease(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat(" ", 2*maxDrain)
@@ -240,7 +240,7 @@ func TestPermitRelease(t *testing.T) {
 	}
 }
 
-// TestWaitIsNotConsoleTime: a call that waits for its place longer than the timeout still has all of it.
+// TestWaitIsNotConsoleTime: a call that waits for its permit longer than the timeout still has all of it.
 func TestWaitIsNotConsoleTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

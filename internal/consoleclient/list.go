@@ -9,7 +9,7 @@ import (
 type Page[T any] struct {
 	// Count is the number of entities on all pages of the list; -1 if the console does not report it.
 	Count int `json:"count"`
-	// Served is the number of places on this page: the length of List plus the null elements.
+	// Served is the number of positions on this page: the length of List plus the null elements.
 	Served int `json:"served"`
 	// Positions are the positions of List's entities on the page, from 0. It is nil if the page has no null element.
 	Positions []int `json:"places,omitzero"`

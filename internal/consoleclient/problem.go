@@ -36,15 +36,15 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 		RetryAfter: retryAfter(resp.Header),
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblemBytes))
-	said := fromIntermediary
+	author := fromIntermediary
 	if err == nil {
-		said = responderOf(operation, resp.StatusCode, resp.Header, body, byID)
+		author = responderOf(operation, resp.StatusCode, resp.Header, body, byID)
 	}
-	e.Code, e.Foreign, e.Empty = kindOf(resp.StatusCode, said), said.isForeign(), said == fromServerEmpty
+	e.Code, e.Foreign, e.Empty = codeOf(resp.StatusCode, author), author.isForeign(), author == fromServerEmpty
 	body = bytes.TrimSpace(withoutBOM(body))
 	switch {
 	case err != nil: // only the status is known
-	case said == fromServer, said == ambiguousJSON && (isValidation(e.Status) || e.Status >= http.StatusInternalServerError):
+	case author == fromServer, author == ambiguousJSON && (isValidation(e.Status) || e.Status >= http.StatusInternalServerError):
 		e.read(body, bearerOf(resp))
 	case isPlainReason(resp, body):
 		e.Detail = sanitize(string(body), bearerOf(resp))
@@ -63,7 +63,7 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 // its address. It is never the console's response, and never a refusal of the caller.
 func storageError(operation string, resp *http.Response) *Error {
 	e := statusError(operation, false, resp)
-	e.Code, e.Foreign, e.Empty, e.Title, e.detail = kindOf(e.Status, fromIntermediary), true, false, http.StatusText(e.Status), ""
+	e.Code, e.Foreign, e.Empty, e.Title, e.detail = codeOf(e.Status, fromIntermediary), true, false, http.StatusText(e.Status), ""
 	if e.Detail = ""; e.Status < http.StatusInternalServerError {
 		e.Detail = storageRefusal
 	}
@@ -94,14 +94,14 @@ func bearerOf(resp *http.Response) string {
 // gateways and frameworks. The details of a server failure (status 500 and above) may expose internals, so they go to
 // the log only.
 func (e *Error) read(body []byte, token string) {
-	title, said := reasonOf(body, token)
+	title, reason := reasonOf(body, token)
 	if title != "" {
 		e.Title = title
 	}
 	if e.Status >= http.StatusInternalServerError {
-		e.detail = said
+		e.detail = reason
 	} else {
-		e.Detail = said
+		e.Detail = reason
 	}
 	var grant struct {
 		// Of any type: they only matter for the SSO.

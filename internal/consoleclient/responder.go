@@ -217,12 +217,12 @@ func ReadJSON(resp *http.Response, maxBytes int64) ([]byte, error) {
 // isForeign reports whether an intermediary wrote, or may have written, the response.
 func (r responder) isForeign() bool { return r == fromIntermediary || r == ambiguousJSON }
 
-// kindOf returns the error code for an unsuccessful response. A foreign response never becomes a refusal of the
+// codeOf returns the error code for an unsuccessful response. A foreign response never becomes a refusal of the
 // caller or "not found". Rejected input is the exception, because an API gateway may report it, too.
-func kindOf(status int, w responder) fault.Code {
+func codeOf(status int, r responder) fault.Code {
 	code := codeOfStatus(status)
 	switch {
-	case !w.isForeign(), w == ambiguousJSON && isValidation(status), status >= 500, status == http.StatusRequestTimeout:
+	case !r.isForeign(), r == ambiguousJSON && isValidation(status), status >= 500, status == http.StatusRequestTimeout:
 		return code
 	case status == http.StatusTooManyRequests:
 		return fault.UpstreamUnavailable

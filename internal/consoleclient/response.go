@@ -32,20 +32,20 @@ func (ex exchange) read(resp *http.Response, body *limitedReader, decode func(*r
 		}
 		from = bytes.NewReader(raw)
 	}
-	a := newResponseReader(from)
-	defer a.free()
-	a.memory = body.memory
-	a.date = dateOf(resp.Header, time.Now())
-	if _, err := a.firstByte(); err != nil {
+	reader := newResponseReader(from)
+	defer reader.free()
+	reader.memory = body.memory
+	reader.date = dateOf(resp.Header, time.Now())
+	if _, err := reader.firstByte(); err != nil {
 		return err
 	}
 	if isHTML(resp.Header) {
 		return errForeign
 	}
-	if err := decode(a); err != nil {
+	if err := decode(reader); err != nil {
 		return err
 	}
-	return a.expectEnd()
+	return reader.expectEnd()
 }
 
 // readChange is read for a mutation. The mutation succeeded if the console itself wrote the response, even if the
@@ -65,9 +65,9 @@ func (ex exchange) readChange(resp *http.Response, body *limitedReader, decode f
 	if decode == nil {
 		return nil
 	}
-	a := newResponseReader(bytes.NewReader(raw))
-	defer a.free()
-	if err = decode(a); isMissingResult(err) {
+	reader := newResponseReader(bytes.NewReader(raw))
+	defer reader.free()
+	if err = decode(reader); isMissingResult(err) {
 		return nil
 	}
 	return err
@@ -82,8 +82,8 @@ func isCorrupt(err error) bool {
 }
 
 // readError returns the error of a successful response that could not be read.
-func (c httpClient) readError(ctx context.Context, x exchange, status int, body *limitedReader, err error) error {
-	operation := x.operation
+func (c httpClient) readError(ctx context.Context, ex exchange, status int, body *limitedReader, err error) error {
+	operation := ex.operation
 	switch {
 	case errors.Is(err, bytepool.ErrBusy):
 		return err
@@ -93,14 +93,14 @@ func (c httpClient) readError(ctx context.Context, x exchange, status int, body 
 		return invalid(operation, status, "the answer is not what its Content-Encoding says", body.err)
 	case body.err != nil || errors.Is(err, context.Canceled):
 		return connectionError(ctx, operation, status, false, cmp.Or(body.err, err))
-	case errors.Is(err, errEmptyList) && x.byID():
+	case errors.Is(err, errEmptyList) && ex.byID():
 		return &Error{Operation: operation, Status: status, Title: http.StatusText(http.StatusNotFound), Code: fault.NotFound, Err: err}
 	case errors.Is(err, io.EOF):
 		return invalid(operation, status, "the answer is empty", err)
 	case errors.Is(err, errForeign):
 		foreign := invalid(operation, status, err.Error(), err)
 		foreign.Foreign = true
-		if x.storage {
+		if ex.storage {
 			foreign.Detail = storageRefusal
 		}
 		return foreign

@@ -50,9 +50,9 @@ var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, bufferBytes
 
 // newResponseReader starts to read a response. The caller must call free at the end.
 func newResponseReader(from io.Reader) *responseReader {
-	a := &responseReader{from: from, pooled: buffers.Get().(*[]byte)} //nolint:forcetypeassert // see buffers
-	a.in, a.arena = (*a.pooled)[:0], &arena{}
-	return a
+	reader := &responseReader{from: from, pooled: buffers.Get().(*[]byte)} //nolint:forcetypeassert // see buffers
+	reader.in, reader.arena = (*reader.pooled)[:0], &arena{}
+	return reader
 }
 
 // free returns the buffer to the pool. Slices of the buffer must not be used afterwards.

@@ -111,8 +111,8 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 		req.Header.Set("Accept", "application/json")
 		req.Header.Set("User-Agent", s.http.userAgent)
 		return req, nil
-	}, func(a *responseReader) error {
-		raw, err := a.value()
+	}, func(reader *responseReader) error {
+		raw, err := reader.value()
 		if err != nil {
 			return err
 		}
@@ -138,9 +138,9 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 }
 
 // isLockMessage reports whether a description contains the word lock on its own, and not as in "clock skew".
-func isLockMessage(said string) bool {
-	said = strings.ToLower(said)
-	for word := range strings.FieldsFuncSeq(said, func(c rune) bool { return c < 'a' || c > 'z' }) {
+func isLockMessage(description string) bool {
+	description = strings.ToLower(description)
+	for word := range strings.FieldsFuncSeq(description, func(c rune) bool { return c < 'a' || c > 'z' }) {
 		for _, prefix := range []string{"is", "user", "account"} {
 			word = strings.TrimPrefix(word, prefix)
 		}
@@ -149,7 +149,7 @@ func isLockMessage(said string) bool {
 			return true
 		}
 	}
-	return strings.Contains(said, "锁")
+	return strings.Contains(description, "锁")
 }
 
 // lockCode matches an error code (RFC 6749, section 5.2), as opposed to a sentence.
@@ -172,21 +172,21 @@ func refusal(err error, password bool) error {
 	if !errors.As(err, &e) || e.Status < http.StatusMultipleChoices {
 		return err
 	}
-	said := &Error{Operation: e.Operation, Status: e.Status, RetryAfter: e.RetryAfter, Foreign: e.Foreign, Empty: e.Empty}
+	refused := &Error{Operation: e.Operation, Status: e.Status, RetryAfter: e.RetryAfter, Foreign: e.Foreign, Empty: e.Empty}
 	own := !e.Foreign && !e.Empty && e.Status >= 400 && e.Status < 500
 	switch {
 	case own && e.isLocked(password):
-		said.Code, said.Title, said.Detail = fault.Forbidden, "account locked", "the console says that the account is locked"
+		refused.Code, refused.Title, refused.Detail = fault.Forbidden, "account locked", "the console says that the account is locked"
 	case own && e.oauthCode == invalidGrant:
-		said.Code, said.Title = fault.Unauthenticated, "sign-in refused"
-		said.Detail = "the console did not accept the user name and password, or the refresh token"
+		refused.Code, refused.Title = fault.Unauthenticated, "sign-in refused"
+		refused.Detail = "the console did not accept the user name and password, or the refresh token"
 	case e.Code == fault.RateLimited, e.Code == fault.UpstreamTimeout, e.Code == fault.UpstreamUnavailable:
-		said.Code, said.Title = e.Code, http.StatusText(e.Status)
+		refused.Code, refused.Title = e.Code, http.StatusText(e.Status)
 	default:
-		said.Code, said.Title = fault.UpstreamInvalidResponse, "no answer to the grant"
-		said.Detail = "what refuses is not the console's SSO, or it refuses the gateway rather than who signs in"
+		refused.Code, refused.Title = fault.UpstreamInvalidResponse, "no answer to the grant"
+		refused.Detail = "the refusal does not come from the console's SSO, or it concerns the gateway and not the user"
 	}
-	return said
+	return refused
 }
 
 // invalidGrant is the error code for a rejected password or refresh token (RFC 6749, section 5.2).

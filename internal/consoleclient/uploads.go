@@ -116,8 +116,8 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 		}
 	}
 	content := fileContent(file, size)
-	x := exchange{operation: OpPutPackageFile, class: admission.Uploads, timeout: c.uploadTimeout, storage: true}
-	return c.http.exchange(ctx, x, func(ctx context.Context) (*http.Request, error) {
+	ex := exchange{operation: OpPutPackageFile, class: admission.Uploads, timeout: c.uploadTimeout, storage: true}
+	return c.http.exchange(ctx, ex, func(ctx context.Context) (*http.Request, error) {
 		if content.body == nil {
 			return nil, errStream
 		}

@@ -323,7 +323,7 @@ const reserveShare = 16
 
 // free reports whether the class has a permit.
 func (c *Controller) free(k *class) bool {
-	if k.inFlight >= k.limit.now() {
+	if k.inFlight >= k.limit.current() {
 		return false
 	}
 	if !k.shared {

@@ -113,14 +113,14 @@ func TestCallerShare(t *testing.T) {
 		}
 		hang(call(admission.Lists, "flood"), 300)
 		if started != 192 {
-			t.Errorf("one caller has %d places of 256, want 192", started)
+			t.Errorf("one caller has %d permits of 256, want 192", started)
 		}
 		acquire(t, c, call(admission.Lists, "other")).Done(admission.Succeeded)
 		for i := range 10 {
 			hang(call(admission.Lists, fmt.Sprint(i)), 100)
 		}
 		if started != 256-2*16 {
-			t.Errorf("lists have %d places of 256, want all but the reserves of two classes", started)
+			t.Errorf("lists have %d permits of 256, want all but the reserves of two classes", started)
 		}
 		acquire(t, c, call(admission.Gets, "other")).Done(admission.Succeeded)
 		acquire(t, c, call(admission.Writes, "other")).Done(admission.Succeeded)

@@ -55,7 +55,7 @@ func (b *breaker) opensIn(now time.Time) time.Duration {
 }
 
 // admit admits a call or refuses it. hold: the call waits for the probes, because it may.
-func (b *breaker) admit(now time.Time, may bool) (hold bool, err error) {
+func (b *breaker) admit(now time.Time, mayWait bool) (hold bool, err error) {
 	switch {
 	case b.state == closed:
 		return false, nil
@@ -64,7 +64,7 @@ func (b *breaker) admit(now time.Time, may bool) (hold bool, err error) {
 	case b.state == open:
 		b.state, b.stage, b.succeeded = halfOpen, 1, 0
 	}
-	if b.full() && (!may || !b.verified) {
+	if b.full() && (!mayWait || !b.verified) {
 		return false, &RefusedError{Reason: Open, RetryAfter: openTime}
 	}
 	return b.full(), nil

@@ -160,14 +160,14 @@ func TestCallsWaitForProbes(t *testing.T) {
 				of := call(admission.Lists, "a")
 				awaitProbe(t, c, of)
 				do(t, c, of, 1, admission.Succeeded)
-				places, errs := make(chan *admission.Permit, calls), make(chan error, calls)
+				permits, errs := make(chan *admission.Permit, calls), make(chan error, calls)
 				var asked sync.WaitGroup
 				ask := func(ctx context.Context) {
 					asked.Go(func() {
 						if p, err := c.Acquire(ctx, of); err != nil {
 							errs <- err
 						} else {
-							places <- p
+							permits <- p
 						}
 					})
 				}
@@ -182,18 +182,18 @@ func TestCallsWaitForProbes(t *testing.T) {
 				if err := <-errs; !errors.Is(err, context.Canceled) {
 					t.Errorf("the call that leaves ends with %v", err)
 				}
-				if len(places) != 2 {
-					t.Fatalf("%d probes start, want 2", len(places))
+				if len(permits) != 2 {
+					t.Fatalf("%d probes start, want 2", len(permits))
 				}
 				for i, r := range tt.results {
-					(<-places).Done(r)
+					(<-permits).Done(r)
 					synctest.Wait()
-					if len(places) != tt.inFlight[i] {
-						t.Errorf("%d calls are in flight after result %d, want %d", len(places), i+1, tt.inFlight[i])
+					if len(permits) != tt.inFlight[i] {
+						t.Errorf("%d calls are in flight after result %d, want %d", len(permits), i+1, tt.inFlight[i])
 					}
 				}
 				for range calls - len(tt.results) - tt.refused {
-					(<-places).Done(admission.Succeeded)
+					(<-permits).Done(admission.Succeeded)
 				}
 				asked.Wait()
 				if len(errs) != tt.refused {

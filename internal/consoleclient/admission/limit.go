@@ -18,12 +18,12 @@ func newLimit(most int) limit {
 	return limit{value: float64(most), threshold: float64(most), maximum: most}
 }
 
-// now returns the limit.
-func (l *limit) now() int { return int(l.value) }
+// current returns the limit.
+func (l *limit) current() int { return int(l.value) }
 
 // perCaller returns how many permits one caller may hold: three quarters.
 func (l *limit) perCaller() int {
-	n := l.now()
+	n := l.current()
 	return n - n/4
 }
 

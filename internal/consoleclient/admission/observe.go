@@ -35,7 +35,7 @@ func (c *Controller) State() []ClassState {
 	defer c.mu.Unlock()
 	all := make([]ClassState, 0, classes)
 	for _, k := range c.classes {
-		s := ClassState{Class: k.name, InFlight: k.inFlight, Limit: k.limit.now(), Waiting: k.queue.Len()}
+		s := ClassState{Class: k.name, InFlight: k.inFlight, Limit: k.limit.current(), Waiting: k.queue.Len()}
 		for _, b := range k.breakers {
 			s.Waiting += b.probeWaiters.Len()
 			if b.state != closed {

@@ -68,7 +68,7 @@ func (p *Permit) Done(r Result) {
 // done frees a permit and records the result of its call. c.mu is held.
 func (c *Controller) done(p *Permit, r Result) {
 	k, now := p.class, time.Now()
-	saturated := 2*k.inFlight > k.limit.now()
+	saturated := 2*k.inFlight > k.limit.current()
 	k.inFlight--
 	if k.shared {
 		c.inFlight--

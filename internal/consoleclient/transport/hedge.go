@@ -21,14 +21,14 @@ const (
 	hedgePause = 5 * time.Second
 	// hedgeTimeout bounds a duplicate, whose connection may be dead, too.
 	hedgeTimeout = 2 * time.Second
-	// retryPause is the pause without duplicates after one without an answer, or without the leave to send one.
+	// retryPause is the pause without duplicates after one without an answer, or without permission to send one.
 	retryPause = time.Second
 )
 
 // hedger detects dead HTTP/1.1 connections of a pool, because HTTP/1.1 has no pings. A GET that waits too long is sent
 // a second time on a new connection. If the second is answered first, idle connections are closed and other waiting GETs
 // are sent again. If it is not answered either, another one follows. Only one duplicate is in flight at a time, which
-// limits the load on a slow console. Each request that is sent again needs the leave of retry.
+// limits the load on a slow console. Each request that is sent again needs permission by retry.
 type hedger struct {
 	base  http.RoundTripper
 	delay time.Duration // see Options.Silence

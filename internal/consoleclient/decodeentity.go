@@ -22,14 +22,14 @@ func (r *responseReader) value() (raw []byte, err error) {
 
 // decodeEntities reads the entities in the response to a mutation: a list, bare or wrapped, or a single entity. If id is
 // not nil, elements without an id are dropped. It fails with errNoEntity for any other response.
-func decodeEntities[T any](a *responseReader, id func(*T) string) ([]*T, error) {
-	list, err := a.value()
+func decodeEntities[T any](reader *responseReader, id func(*T) string) ([]*T, error) {
+	list, err := reader.value()
 	if err != nil {
 		return nil, err
 	}
 	entities := []*T{}
 	if list[0] == '{' {
-		e, wrapped, err := unwrap(a, list, id)
+		e, wrapped, err := unwrap(reader, list, id)
 		if err != nil {
 			return nil, err
 		}
@@ -42,7 +42,7 @@ func decodeEntities[T any](a *responseReader, id func(*T) string) ([]*T, error) 
 	case '[':
 	case '{': // one entity in place of the list
 		e := new(T)
-		if err = readInto(&scanner{in: list, arena: a.arena}, e); err == nil {
+		if err = readInto(&scanner{in: list, arena: reader.arena}, e); err == nil {
 			e, err = requireID(e, id)
 		}
 		if err != nil {
@@ -52,7 +52,7 @@ func decodeEntities[T any](a *responseReader, id func(*T) string) ([]*T, error) 
 	default:
 		return nil, errNoEntity
 	}
-	_, err = eachObject(&scanner{in: list, arena: a.arena}, func(e *T) bool {
+	_, err = eachObject(&scanner{in: list, arena: reader.arena}, func(e *T) bool {
 		if e, err := requireID(e, id); err == nil {
 			entities = append(entities, e)
 		}
@@ -64,22 +64,22 @@ func decodeEntities[T any](a *responseReader, id func(*T) string) ([]*T, error) 
 // decodeEntity reads an entity that is bare or the first object of {count, list: [entity]}. It fails with errEmptyList
 // if such a list is empty by its count, too. It fails with errNoEntity for any other response without an entity and
 // its id.
-func decodeEntity[T any](a *responseReader, id func(*T) string) (*T, error) {
-	raw, err := a.value()
+func decodeEntity[T any](reader *responseReader, id func(*T) string) (*T, error) {
+	raw, err := reader.value()
 	if err != nil {
 		return nil, err
 	}
 	if raw[0] != '{' {
 		return nil, errNoEntity
 	}
-	found, wrapped, err := unwrap(a, raw, id)
+	found, wrapped, err := unwrap(reader, raw, id)
 	switch {
 	case err != nil || found != nil:
 		return found, err
 	case wrapped.list[0] != '[':
 		return nil, errNoEntity
 	}
-	positions, err := eachObject(&scanner{in: wrapped.list, arena: a.arena}, func(e *T) bool {
+	positions, err := eachObject(&scanner{in: wrapped.list, arena: reader.arena}, func(e *T) bool {
 		found = e
 		return false
 	})
@@ -127,13 +127,13 @@ type wrapper struct {
 
 // unwrap returns the entity that an object is, or nil and the wrapper that it is instead. An object with an id is an
 // entity, whatever its member list holds. Without such a list it is no wrapper.
-func unwrap[T any](a *responseReader, raw []byte, id func(*T) string) (*T, wrapper, error) {
+func unwrap[T any](reader *responseReader, raw []byte, id func(*T) string) (*T, wrapper, error) {
 	w, err := readWrapper(raw)
 	if err != nil || w.list != nil && id == nil {
 		return nil, w, err
 	}
 	e := new(T)
-	if err = readInto(&scanner{in: raw, arena: a.arena}, e); err == nil {
+	if err = readInto(&scanner{in: raw, arena: reader.arena}, e); err == nil {
 		_, err = requireID(e, id)
 	}
 	switch {

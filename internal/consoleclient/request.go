@@ -47,10 +47,10 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	if err != nil {
 		return err
 	}
-	x := exchange{operation: r.operation, class: r.class(method), timeout: r.timeout, optional: r.optional, repeatable: r.repeatable || method == http.MethodGet}
+	ex := exchange{operation: r.operation, class: r.class(method), timeout: r.timeout, optional: r.optional, repeatable: r.repeatable || method == http.MethodGet}
 	var token string
 	send := func() error {
-		return c.http.exchange(ctx, x, func(ctx context.Context) (*http.Request, error) {
+		return c.http.exchange(ctx, ex, func(ctx context.Context) (*http.Request, error) {
 			var err error
 			if token, err = c.tokens.Token(ctx); err != nil {
 				return nil, fmt.Errorf("%s: token: %w", r.operation, err)
