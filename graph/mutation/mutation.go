@@ -65,7 +65,7 @@ func mutate[P any](ctx context.Context, do func(sc scope.Scope) (*P, error)) (*P
 	if err != nil {
 		return nil, change.Refuse(fault.WithOutcome(err, fault.NotSent))
 	}
-	change.In(sc)
+	change.SetScope(sc)
 	defer change.End(errPanicked()) // only the first End counts
 	payload, err := do(sc)
 	if err != nil {
@@ -121,7 +121,7 @@ func idempotent[I, T any](ctx context.Context, w *Service, sc scope.Scope, key *
 		raw, err := json.Marshal(v)
 		return raw, idempotency.Completed, fault.WithOutcome(err, fault.Done)
 	})
-	audit.FromContext(ctx).Keyed(*key, err == nil && !ran.Load())
+	audit.FromContext(ctx).SetIdempotencyKey(*key, err == nil && !ran.Load())
 	if err != nil {
 		return none, err
 	}

@@ -55,7 +55,7 @@ func (p *poll[T]) publish(pollCtx context.Context, found entity.Snapshot[T], see
 	if differ != nil { // kept answers may tell of other silences, though their entities are the same
 		concerned = counts || differ(cachedconsole.PollResult[T]{
 			Entities: found.Entities, Missing: found.Missing, Dependency: seen,
-			All: found.Whole && p.target.ids == "" && p.target.queueID == "",
+			Whole: found.Whole && p.target.ids == "" && p.target.queueID == "",
 		})
 	}
 	concerned = concerned || regained
@@ -235,7 +235,7 @@ func (p *poll[T]) expire(ctx context.Context, seen responsecache.Dependency) {
 	ctx, cancel := context.WithTimeout(ctx, expiryWait)
 	defer cancel()
 	if err := p.groups.expire(ctx, p.target.scope, seen); err != nil {
-		p.groups.service.opts.Logger.DebugContext(ctx, "not all replicas have confirmed in time what a subscription outdates", "error", err)
+		p.groups.service.opts.Logger.DebugContext(ctx, "not all replicas confirmed in time that older answers expired", "error", err)
 	}
 }
 

@@ -82,9 +82,9 @@ func (k *Keys) Find(key string) (principal.Principal, bool) {
 // Len returns the number of keys.
 func (k *Keys) Len() int { return len(k.keys) }
 
-// FieldsAlone returns the names of the keys that limit root fields without limiting types. They can read whatever the
+// FieldsWithoutTypes returns the names of the keys that limit root fields without limiting types. They can read whatever the
 // fields lead to.
-func (k *Keys) FieldsAlone() (names []string) {
+func (k *Keys) FieldsWithoutTypes() (names []string) {
 	for _, each := range k.keys {
 		if l := each.principal.Limits(); l != nil && len(l.Fields) > 0 && len(l.Types) == 0 {
 			names = append(names, l.Key)

@@ -225,7 +225,7 @@ func TestTypesAndCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if alone := fmt.Sprint(keys.FieldsAlone()); alone != "[k0]" {
+	if alone := fmt.Sprint(keys.FieldsWithoutTypes()); alone != "[k0]" {
 		t.Errorf("fields alone: %s", alone)
 	}
 	for i, want := range []struct {

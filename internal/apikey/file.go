@@ -132,8 +132,8 @@ func (f *File) Find(key string) (principal.Principal, bool) { return f.keys.Load
 // Len returns the number of keys.
 func (f *File) Len() int { return f.keys.Load().Len() }
 
-// FieldsAlone returns the names of the keys that limit root fields without limiting types.
-func (f *File) FieldsAlone() []string { return f.keys.Load().FieldsAlone() }
+// FieldsWithoutTypes returns the names of the keys that limit root fields without limiting types.
+func (f *File) FieldsWithoutTypes() []string { return f.keys.Load().FieldsWithoutTypes() }
 
 // Expiring returns the names of the keys that expire before a time.
 func (f *File) Expiring(before time.Time) []string { return f.keys.Load().Expiring(before) }

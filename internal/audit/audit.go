@@ -58,7 +58,7 @@ func New(o Options) *Log {
 	l := &Log{opts: o, users: otter.Must(&otter.Options[string, user]{
 		MaximumSize: maxUsers, Executor: func(task func()) { task() }, Logger: &otter.NoopLogger{},
 	})}
-	l.refusals.write = func(of line) { l.write(of) }
+	l.refusals.write = func(entry line) { l.write(entry) }
 	return l
 }
 
@@ -69,8 +69,8 @@ func (l *Log) Close() {
 	}
 }
 
-// KnowUser records the userid of a principal, as the console states it.
-func (l *Log) KnowUser(p principal.Principal, id string) {
+// RecordUser records the userid of a principal, as the console states it.
+func (l *Log) RecordUser(p principal.Principal, id string) {
 	if l == nil || id == "" || p.Name() == "" || p.Credential() == principal.Service {
 		return
 	}
@@ -93,23 +93,23 @@ func (l *Log) actorOf(p principal.Principal) actor {
 
 // begin returns the line of a mutation's root field, or of one that was refused.
 func (l *Log) begin(ctx context.Context, mutation string, s operation.Summary) line {
-	of := line{
+	entry := line{
 		Log: "audit", ID: rand.Text(), Mutation: mutation, Actor: l.actorOf(principal.FromContext(ctx)),
 		Operation: s.Name, Document: s.Document, RequestID: accesslog.RequestID(ctx),
 	}
 	if e := accesslog.FromContext(ctx); e != nil {
-		of.TraceID, of.Via = e.TraceID(), e.Via()
+		entry.TraceID, entry.Via = e.TraceID(), e.Via()
 		if address, agent := e.Client(); address != "" || agent != "" {
-			of.Client = &client{address, agent}
+			entry.Client = &client{address, agent}
 		}
 	}
-	return of
+	return entry
 }
 
 // write queues a line.
-func (l *Log) write(of line) {
-	of.Time = time.Now().UTC()
-	_, _ = l.opts.Sink.Write(of.encode()) // it counts lines that it loses
+func (l *Log) write(entry line) {
+	entry.Time = time.Now().UTC()
+	_, _ = l.opts.Sink.Write(entry.encode()) // it counts lines that it loses
 }
 
 // Change is a root field of a mutation that is executed. A nil Change records nothing. It is safe for concurrent use: a
@@ -156,8 +156,8 @@ func loggedBeforeCall(mutation string) bool {
 	return false
 }
 
-// In records the scope of the change.
-func (c *Change) In(sc scope.Scope) {
+// SetScope records the scope of the change.
+func (c *Change) SetScope(sc scope.Scope) {
 	if c == nil {
 		return
 	}
@@ -166,8 +166,8 @@ func (c *Change) In(sc scope.Scope) {
 	c.line.Scope = &changeScope{sc.CompanyID, sc.DepartmentID}
 }
 
-// Keyed records the idempotency key of the change, and whether an earlier call was answered again.
-func (c *Change) Keyed(key string, replayed bool) {
+// SetIdempotencyKey records the idempotency key of the change, and whether an earlier call was answered again.
+func (c *Change) SetIdempotencyKey(key string, replayed bool) {
 	if c == nil {
 		return
 	}
@@ -187,10 +187,10 @@ func (c *Change) Sending() {
 		return
 	}
 	c.sent = true
-	of := c.line
-	of.Phase, of.Time = phaseSent, time.Now().UTC()
+	entry := c.line
+	entry.Phase, entry.Time = phaseSent, time.Now().UTC()
 	c.mu.Unlock()
-	c.log.opts.Sink.WriteThrough(of.encode(), WriteTimeout)
+	c.log.opts.Sink.WriteThrough(entry.encode(), WriteTimeout)
 }
 
 // Refuse records that the change is not made, for a reason that is known before anything is sent. It returns err.
@@ -225,23 +225,23 @@ func (c *Change) End(err error, created ...string) {
 		return
 	}
 	c.ended = true
-	of := c.line
-	of.Phase, of.Created, of.Outcome = phaseDone, created, fault.Done
+	entry := c.line
+	entry.Phase, entry.Created, entry.Outcome = phaseDone, created, fault.Done
 	if err != nil {
-		of.Outcome, of.Code = fault.OutcomeOf(err), fault.CodeOf(err)
-		if of.Code == fault.Internal && errors.Is(err, context.Canceled) {
-			of.Code = "" // the client has left, and nothing is wrong
+		entry.Outcome, entry.Code = fault.OutcomeOf(err), fault.CodeOf(err)
+		if entry.Code == fault.Internal && errors.Is(err, context.Canceled) {
+			entry.Code = "" // the client has left, and nothing is wrong
 		}
 	}
 	c.mu.Unlock()
-	of.took(time.Since(c.begun), c.state.Calls()-c.calls)
-	c.log.write(of)
+	entry.took(time.Since(c.begun), c.state.Calls()-c.calls)
+	c.log.write(entry)
 }
 
 // Close writes a refusal, unless End was called.
 func (c *Change) Close() {
 	c.mu.Lock()
-	ended, refusal, of := c.ended, c.refusal, c.line
+	ended, refusal, entry := c.ended, c.refusal, c.line
 	c.ended = true
 	c.mu.Unlock()
 	if ended {
@@ -251,5 +251,5 @@ func (c *Change) Close() {
 	if refusal != nil {
 		code = fault.CodeOf(refusal)
 	}
-	c.log.refuse(of, code)
+	c.log.refuse(entry, code)
 }

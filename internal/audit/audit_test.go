@@ -193,7 +193,7 @@ func TestNilLog(t *testing.T) {
 	t.Parallel()
 	var l *audit.Log
 	l.Refused(t.Context(), fault.Forbidden)
-	l.KnowUser(principal.FromToken("t"), "id")
+	l.RecordUser(principal.FromToken("t"), "id")
 	l.Close()
 	c := audit.FromContext(t.Context())
 	c.Sending()

@@ -16,8 +16,8 @@ type File struct {
 	path string
 
 	mu    sync.Mutex
-	f     *os.File
-	lines *logqueue.Lines // in front of f
+	file  *os.File
+	lines *logqueue.Lines // in front of file
 }
 
 // OpenFile opens or creates a file that only its owner may read. A pipe needs a reader.
@@ -26,7 +26,7 @@ func OpenFile(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &File{path: path, f: f, lines: logqueue.NewLines(f, false)}, nil
+	return &File{path: path, file: f, lines: logqueue.NewLines(f, false)}, nil
 }
 
 // openToAppend opens a file. It does not wait for the reader of a pipe.
@@ -56,10 +56,10 @@ func open(path string, create int) (*os.File, error) {
 }
 
 // Write appends to the file.
-func (file *File) Write(p []byte) (int, error) {
-	for lines := file.present(); ; {
+func (f *File) Write(p []byte) (int, error) {
+	for lines := f.present(); ; {
 		n, err := lines.Write(p)
-		next := file.present()
+		next := f.present()
 		if n > 0 || next == lines || !errors.Is(err, os.ErrClosed) {
 			return n, err //nolint:wrapcheck // the file's error names its path
 		}
@@ -68,22 +68,22 @@ func (file *File) Write(p []byte) (int, error) {
 }
 
 // present returns what writes to the present file.
-func (file *File) present() *logqueue.Lines {
-	file.mu.Lock()
-	defer file.mu.Unlock()
-	return file.lines
+func (f *File) present() *logqueue.Lines {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lines
 }
 
 // Reopen opens the path again, for example after the file was moved away. If that fails, the old file stays in use.
-func (file *File) Reopen() error {
-	next, err := openToAppend(file.path)
+func (f *File) Reopen() error {
+	next, err := openToAppend(f.path)
 	if err != nil {
 		return err
 	}
-	file.mu.Lock()
-	old := file.f
-	file.f, file.lines = next, logqueue.NewLines(next, file.lines.Torn() && same(old, next))
-	file.mu.Unlock()
+	f.mu.Lock()
+	old := f.file
+	f.file, f.lines = next, logqueue.NewLines(next, f.lines.Torn() && same(old, next))
+	f.mu.Unlock()
 	return old.Close()
 }
 
@@ -98,9 +98,9 @@ func same(a, b *os.File) bool {
 }
 
 // Close closes the file.
-func (file *File) Close() error {
-	file.mu.Lock()
-	f := file.f
-	file.mu.Unlock()
-	return f.Close()
+func (f *File) Close() error {
+	f.mu.Lock()
+	file := f.file
+	f.mu.Unlock()
+	return file.Close()
 }

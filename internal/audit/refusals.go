@@ -38,50 +38,50 @@ type refused struct {
 }
 
 // add writes a refusal, or keeps it until the interval of its origin ends.
-func (r *refusals) add(of line) {
+func (r *refusals) add(entry line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	who := origin{of.Actor, of.Via}
-	if _, known := r.origins[who]; !known && len(r.origins) >= maxOrigins {
-		who.actor = actor{}
+	key := origin{entry.Actor, entry.Via}
+	if _, known := r.origins[key]; !known && len(r.origins) >= maxOrigins {
+		key.actor = actor{}
 	}
-	if held := r.origins[who]; held != nil {
-		held.count++
-		held.last = of
+	if pending := r.origins[key]; pending != nil {
+		pending.count++
+		pending.last = entry
 		return
 	}
-	of.Refusals = 1
-	r.write(of)
+	entry.Refusals = 1
+	r.write(entry)
 	if r.closed {
 		return
 	}
 	if r.origins == nil {
 		r.origins = make(map[origin]*refused)
 	}
-	held := &refused{}
-	held.timer = time.AfterFunc(refusalInterval, func() { r.flush(who, held) })
-	r.origins[who] = held
+	pending := &refused{}
+	pending.timer = time.AfterFunc(refusalInterval, func() { r.flush(key, pending) })
+	r.origins[key] = pending
 }
 
 // flush ends an interval. If there were refusals in it, their line begins the next one.
-func (r *refusals) flush(who origin, held *refused) {
+func (r *refusals) flush(key origin, pending *refused) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.origins[who] != held {
+	if r.closed || r.origins[key] != pending {
 		return
 	}
-	if held.count == 0 {
-		delete(r.origins, who)
+	if pending.count == 0 {
+		delete(r.origins, key)
 		return
 	}
-	r.writePending(held)
-	held.timer.Reset(refusalInterval)
+	r.writePending(pending)
+	pending.timer.Reset(refusalInterval)
 }
 
-func (r *refusals) writePending(held *refused) {
-	held.last.Refusals = held.count
-	r.write(held.last)
-	held.count, held.last = 0, line{}
+func (r *refusals) writePending(pending *refused) {
+	pending.last.Refusals = pending.count
+	r.write(pending.last)
+	pending.count, pending.last = 0, line{}
 }
 
 // close writes the refusals that wait.
@@ -89,20 +89,20 @@ func (r *refusals) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	for who, held := range r.origins {
-		held.timer.Stop()
-		if held.count > 0 {
-			r.writePending(held)
+	for key, pending := range r.origins {
+		pending.timer.Stop()
+		if pending.count > 0 {
+			r.writePending(pending)
 		}
-		delete(r.origins, who)
+		delete(r.origins, key)
 	}
 }
 
 // refuse writes that something was refused before it was executed. Its input, which may be anything, is left out.
-func (l *Log) refuse(of line, code fault.Code) {
-	of.Phase, of.Outcome, of.Code = phaseDone, fault.NotSent, code
-	of.Input, of.Targets = nil, nil
-	l.refusals.add(of)
+func (l *Log) refuse(entry line, code fault.Code) {
+	entry.Phase, entry.Outcome, entry.Code = phaseDone, fault.NotSent, code
+	entry.Input, entry.Targets = nil, nil
+	l.refusals.add(entry)
 }
 
 // Refused records a request that was refused for its credentials, before its operation was read.

@@ -22,9 +22,9 @@ func (c *Console) Cached(ctx context.Context, read func(ctx context.Context) err
 // isProbe reports whether ctx comes from Cached.
 func isProbe(ctx context.Context) bool { return ctx.Value(probeKey{}) != nil }
 
-// probe returns nil if memory answers q.
-func probe[T any](v *responsecache.View[T], q request[T], opts operation.ReadOptions, identity string) error {
-	if v == nil || !v.InMemory(q.readWith(opts, identity)) {
+// probe returns nil if memory answers req.
+func probe[T any](v *responsecache.View[T], req request[T], opts operation.ReadOptions, identity string) error {
+	if v == nil || !v.InMemory(req.readWith(opts, identity)) {
 		return errNotCached
 	}
 	return nil

@@ -91,7 +91,7 @@ func TestSharedLoadWithoutMemory(t *testing.T) {
 func TestRefusedSharedLoad(t *testing.T) {
 	t.Parallel()
 	for name, refused := range map[string]*admission.RefusedError{
-		"no place until its end":  {Reason: admission.Busy},
+		"no permit until its end": {Reason: admission.Busy},
 		"its caller has too many": {Reason: admission.QueueFull, Caller: "another"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,8 +37,8 @@ type Options struct {
 	// Accepted returns an error if the principal in ctx may no longer be answered from the cache; default: nil. Each
 	// cached read calls it, except for service accounts.
 	Accepted func(ctx context.Context) error
-	// KnownUser is called with the userid of a principal when the console tells it; it may be nil.
-	KnownUser func(p principal.Principal, id string)
+	// OnUserID is called with the userid of a principal when the console tells it; it may be nil.
+	OnUserID func(p principal.Principal, id string)
 	// Logger receives invalidations that some replicas did not confirm; default: discarded.
 	Logger *slog.Logger
 }
@@ -101,8 +101,8 @@ type request[T any] struct {
 	dependsOn []string // kinds whose change in the scope's company invalidates the answer
 	load      func(context.Context) (T, error)
 	restore   func(T)
-	onLoaded  func(identity string, value T, whole responsecache.Container) // nil: none
-	fallback  func(identity string) bool                                    // responsecache.Read.HasFallback; nil: none
+	onLoaded  func(identity string, value T, container responsecache.Container) // nil: none
+	fallback  func(identity string) bool                                        // responsecache.Read.HasFallback; nil: none
 }
 
 // key returns the cache key of the request for a principal.
@@ -120,40 +120,40 @@ func (req request[T]) read(identity string) responsecache.Read[T] {
 		Key: req.key(identity), Tags: tags(req.scope, req.dependsOn), SoftTag: refreshTag(identity, req.scope, req.kind), Load: req.load, Restore: req.restore,
 	}
 	if req.onLoaded != nil {
-		r.OnLoaded = func(value T, whole responsecache.Container) { req.onLoaded(identity, value, whole) }
+		r.OnLoaded = func(value T, container responsecache.Container) { req.onLoaded(identity, value, container) }
 	}
 	return r
 }
 
-// readWith returns the read of q with the read options of its operation.
+// readWith returns the read of the request with the read options of its operation.
 func (req request[T]) readWith(opts operation.ReadOptions, identity string) responsecache.Read[T] {
 	r := req.read(identity)
 	r.Refresh, r.RefreshID, r.MaxAge = opts.Refresh, opts.RefreshID, opts.MaxAge
 	return r
 }
 
-// readCached answers q and records the read in the operation's state.
-func readCached[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T]) (T, responsecache.Info, error) {
-	t := operation.FromContext(ctx)
+// readCached answers req and records the read in the operation's state.
+func readCached[T any](ctx context.Context, c *Console, v *responsecache.View[T], req request[T]) (T, responsecache.Info, error) {
+	state := operation.FromContext(ctx)
 	identity := c.opts.Identity(principal.FromContext(ctx))
 	if isProbe(ctx) {
 		var none T
-		return none, responsecache.Info{}, probe(v, q, t.Options(), identity)
+		return none, responsecache.Info{}, probe(v, req, state.Options(), identity)
 	}
 	began := time.Now()
-	value, info, err := get(ctx, c, v, q, t.Options(), identity)
-	if t.Options().RefreshID != 0 && identity != "" && (err == nil || fault.CodeOf(err) == fault.NotFound) {
-		t.ExpireTag(refreshTag(identity, q.scope, q.kind))
+	value, info, err := get(ctx, c, v, req, state.Options(), identity)
+	if state.Options().RefreshID != 0 && identity != "" && (err == nil || fault.CodeOf(err) == fault.NotFound) {
+		state.ExpireTag(refreshTag(identity, req.scope, req.kind))
 	}
-	recordRead(t, q.operation, q.kind, began, info, err)
+	recordRead(state, req.operation, req.kind, began, info, err)
 	return value, info, err
 }
 
-func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T], opts operation.ReadOptions, identity string) (T, responsecache.Info, error) {
+func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], req request[T], opts operation.ReadOptions, identity string) (T, responsecache.Info, error) {
 	p := principal.FromContext(ctx)
 	if v == nil || identity == "" {
 		began := time.Now()
-		value, err := q.load(ctx)
+		value, err := req.load(ctx)
 		return value, responsecache.Info{Source: responsecache.Loaded, Age: time.Since(began)}, err
 	}
 	if err := c.accepted(ctx, p); err != nil {
@@ -161,17 +161,17 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 		return none, responsecache.Info{}, err
 	}
 	var own atomic.Bool // a load may outlive its reader
-	r := q.readWith(opts, identity)
+	r := req.readWith(opts, identity)
 	r.StaleWait = operation.FromContext(ctx).StaleWait()
-	if q.fallback != nil {
-		r.HasFallback = func() bool { return q.fallback(identity) }
+	if req.fallback != nil {
+		r.HasFallback = func() bool { return req.fallback(identity) }
 	}
 	r.Load = func(ctx context.Context) (T, error) {
 		own.Store(true)
 		if responsecache.InBackground(ctx) {
 			ctx = budget.NewContext(ctx, nil) // a background refresh serves later operations
 		}
-		return q.load(ctx)
+		return req.load(ctx)
 	}
 	value, info, err := v.Get(ctx, r)
 	for isOtherCallersError(ctx, err) && !own.Load() && ctx.Err() == nil {
@@ -179,7 +179,7 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 	}
 	if _, expires := p.Expires(); expires && p.Credential() == principal.PassThrough && fault.CodeOf(err) == fault.Unauthenticated && !own.Load() {
 		// The refused token may have been another token of the same user.
-		value, err = q.load(ctx)
+		value, err = req.load(ctx)
 		info = responsecache.Info{Source: responsecache.Loaded}
 	}
 	if errors.Is(err, responsecache.ErrSlow) {
@@ -192,7 +192,7 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 }
 
 // isOtherCallersError reports whether a joined load may have failed for a reason that does not concern the operation of
-// ctx. The budget of another operation is exceeded, it has no memory, or it waited for a place until its end. Or too
+// ctx. The budget of another operation is exceeded, it has no memory, or it waited for a permit until its end. Or too
 // many operations of another caller wait. An operation that has sent calls is not refused for those that wait.
 func isOtherCallersError(ctx context.Context, err error) bool {
 	var refused *admission.RefusedError
@@ -216,8 +216,8 @@ func (c *Console) accepted(ctx context.Context, p principal.Principal) error {
 }
 
 // recordRead records a read in the operation's state.
-func recordRead(t *operation.State, name, kind string, began time.Time, info responsecache.Info, err error) {
-	if t == nil {
+func recordRead(state *operation.State, name, kind string, began time.Time, info responsecache.Info, err error) {
+	if state == nil {
 		return
 	}
 	now := time.Now()
@@ -239,7 +239,7 @@ func recordRead(t *operation.State, name, kind string, began time.Time, info res
 			r.Status = answered.Status
 		}
 	}
-	t.Add(r)
+	state.Add(r)
 }
 
 // staleReason returns the reason of a stale answer that was served because of err.

@@ -291,10 +291,10 @@ func (c *Console) WorkflowLayout(ctx context.Context, sc scope.Scope, id string)
 	return one(ctx, c, &c.kinds.Layouts, sc, id, c.Client.WorkflowLayout)
 }
 
-// CachedPackages returns those of the packages that memory holds; with their versions, if whole is set. They are fresh. If
+// CachedPackages returns those of the packages that memory holds; with their versions, if complete is set. They are fresh. If
 // because is the error of a failed read, they may be old.
-func (c *Console) CachedPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool, because error) []*cc.Package {
-	return cachedEntities(ctx, c, &c.kinds.Packages, sc, ids, whole, because)
+func (c *Console) CachedPackages(ctx context.Context, sc scope.Scope, ids []string, complete bool, because error) []*cc.Package {
+	return cachedEntities(ctx, c, &c.kinds.Packages, sc, ids, complete, because)
 }
 
 // CachedQueues returns those of the queues that memory holds, as CachedPackages does.

@@ -19,8 +19,8 @@ type PollResult[T any] struct {
 	Entities []*T
 	// Missing are the lower-case ids of followed entities that do not exist.
 	Missing []string
-	// All reports that the scope has no other entities of the kind.
-	All bool
+	// Whole reports that the scope has no other entities of the kind.
+	Whole bool
 	// Dependency is the dependency of the poll.
 	Dependency responsecache.Dependency
 }
@@ -102,7 +102,7 @@ func differ[T any](k *Listed[T], seen PollResult[T], lists string, pages []respo
 	}
 	return slices.ContainsFunc(pages, func(h responsecache.Entry[*cc.Page[T]]) bool {
 		params, own := strings.CutPrefix(h.Call, lists)
-		return h.Err == nil && pageDiffers(k, h.Value, other) || own && listDiffers(k, params, h.Value, seen.All, now)
+		return h.Err == nil && pageDiffers(k, h.Value, other) || own && listDiffers(k, params, h.Value, seen.Whole, now)
 	}) || slices.ContainsFunc(ones, func(h responsecache.Entry[*T]) bool { return other(h.Element, h.Value) })
 }
 
@@ -121,11 +121,11 @@ func pageDiffers[T any](k *Listed[T], p *cc.Page[T], other func(string, *T) bool
 
 // listDiffers reports whether a page of the scope's own list may now hold other entities. The effect of a filter is
 // unknown, so a filtered list always differs.
-func listDiffers[T any](k *Listed[T], params string, p *cc.Page[T], all bool, now map[string]*T) bool {
+func listDiffers[T any](k *Listed[T], params string, p *cc.Page[T], whole bool, now map[string]*T) bool {
 	if p == nil || filters(params) {
 		return true
 	}
-	if !all {
+	if !whole {
 		return false
 	}
 	if p.Count >= 0 && p.Count != len(now) && !strings.Contains(params, "Ids=") {

@@ -44,8 +44,8 @@ func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, er
 		load:    func(ctx context.Context) (*cc.CompanyUser, error) { return c.Client.Self(ctx, sc) },
 		restore: restoreScope[*cc.CompanyUser](sc),
 	})
-	if err == nil && v != nil && v.UserID != nil && c.opts.KnownUser != nil {
-		c.opts.KnownUser(principal.FromContext(ctx), *v.UserID)
+	if err == nil && v != nil && v.UserID != nil && c.opts.OnUserID != nil {
+		c.opts.OnUserID(principal.FromContext(ctx), *v.UserID)
 	}
 	return v, err
 }
@@ -80,18 +80,18 @@ func page[T, F any](ctx context.Context, c *Console, k *Listed[T], sc scope.Scop
 	if filtered {
 		on = c.listed
 	}
-	q := request[*cc.Page[T]]{
+	req := request[*cc.Page[T]]{
 		operation: k.ListOperation, kind: k.Name, scope: sc, params: l.Encode(), dependsOn: on,
 		load:     func(ctx context.Context) (*cc.Page[T], error) { return load(ctx, sc, l) },
 		restore:  restorePageScope[T](sc),
 		onLoaded: indexPage(k, sc),
 	}
 	if len(l.IDs) > 0 && k.one != nil && ctx.Value(fallbackKey{}) != nil {
-		q.fallback = func(identity string) bool {
+		req.fallback = func(identity string) bool {
 			return k.one.HasStale(responsecache.Key{Principal: identity, Call: callOf(k.GetOperation, sc)}, l.IDs)
 		}
 	}
-	v, _, err := readCached(ctx, c, k.pages, q)
+	v, _, err := readCached(ctx, c, k.pages, req)
 	return v, err
 }
 
@@ -120,13 +120,13 @@ func indexPage[T any](k *Listed[T], sc scope.Scope) func(string, *cc.Page[T], re
 	if k.one == nil {
 		return nil
 	}
-	return func(identity string, p *cc.Page[T], whole responsecache.Container) {
+	return func(identity string, p *cc.Page[T], container responsecache.Container) {
 		if p == nil {
 			return
 		}
 		on, soft := tags(sc, []string{k.Name}), refreshTag(identity, sc, k.Name) // ownScope stays in the same company, so the tags are the same
 		for call, elements := range elementsByCall(k, sc, p) {
-			_ = k.one.Index(responsecache.Key{Principal: identity, Call: call}, on, soft, elements, whole) // it fails only without a principal, and then there is no view
+			_ = k.one.Index(responsecache.Key{Principal: identity, Call: call}, on, soft, elements, container) // it fails only without a principal, and then there is no view
 		}
 	}
 }
@@ -168,14 +168,14 @@ func ownScope(sc scope.Scope, v any) (own scope.Scope, ok bool) {
 	return own, own != sc && own.CompanyID == sc.CompanyID
 }
 
-// cachedEntities returns the entities of ids that memory holds, in any order. If whole is set, it returns complete entities only.
-// Fresh ones have no because. Otherwise it is the error of their read, in place of which old ones are returned.
+// cachedEntities returns the entities of ids that memory holds, in any order. If complete is set, it returns complete entities only.
+// They are fresh if because is nil. Otherwise because is the error of a failed read, and they may be old.
 // It makes no call. A reader without an operation.State cannot tell that entities are old, and gets fresh ones only.
-func cachedEntities[T any](ctx context.Context, c *Console, k *Listed[T], sc scope.Scope, ids []string, whole bool, because error) []*T {
+func cachedEntities[T any](ctx context.Context, c *Console, k *Listed[T], sc scope.Scope, ids []string, complete bool, because error) []*T {
 	p := principal.FromContext(ctx)
-	t := operation.FromContext(ctx)
-	identity, maxAge := c.opts.Identity(p), t.Options().MaxAge
-	if k.one == nil || identity == "" || t.Options().Refresh || because != nil && (maxAge > 0 || t == nil) || c.accepted(ctx, p) != nil {
+	state := operation.FromContext(ctx)
+	identity, maxAge := c.opts.Identity(p), state.Options().MaxAge
+	if k.one == nil || identity == "" || state.Options().Refresh || because != nil && (maxAge > 0 || state == nil) || c.accepted(ctx, p) != nil {
 		return nil
 	}
 	peek := func(at responsecache.Key, names []string) ([]*T, []string, responsecache.Info) {
@@ -191,7 +191,7 @@ func cachedEntities[T any](ctx context.Context, c *Console, k *Listed[T], sc sco
 	}
 	at := responsecache.Key{Principal: identity, Call: callOf(k.GetOperation, sc)}
 	found, missing, info := peek(at, names)
-	if !whole && k.complete != nil && len(missing) > 0 {
+	if !complete && k.complete != nil && len(missing) > 0 {
 		at.Call += partial
 		more, _, other := peek(at, missing)
 		if found = append(found, more...); len(more) > 0 && len(more) < len(found) {
@@ -203,7 +203,7 @@ func cachedEntities[T any](ctx context.Context, c *Console, k *Listed[T], sc sco
 		}
 	}
 	if len(found) > 0 {
-		recordRead(t, k.GetOperation, k.Name, began, info, nil)
+		recordRead(state, k.GetOperation, k.Name, began, info, nil)
 	}
 	return found
 }

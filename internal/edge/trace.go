@@ -198,19 +198,19 @@ func (t *tracer) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	if resp == nil {
 		return nil
 	}
-	op, way := graphql.GetOperationContext(ctx), operation.FromContext(ctx)
-	now, reads := time.Now(), way.Reads()
+	op, state := graphql.GetOperationContext(ctx), operation.FromContext(ctx)
+	now, reads := time.Now(), state.Reads()
 	extensions := maps.Clone(resp.Extensions)
 	if extensions == nil {
 		extensions = make(map[string]any, 2)
 	}
-	extensions["consoleql"] = t.report(op, way, reads, now)
+	extensions["consoleql"] = t.report(op, state, reads, now)
 	extensions["freshness"] = t.freshness(op, reads, now)
 	resp.Extensions = extensions
 	return resp
 }
 
-func (t *tracer) report(op *graphql.OperationContext, way *operation.State, reads []operation.Read, now time.Time) report {
+func (t *tracer) report(op *graphql.OperationContext, state *operation.State, reads []operation.Read, now time.Time) report {
 	a := report{
 		Calls:        make([]call, 0, len(reads)),
 		ConsoleCalls: operation.CountCalls(reads),
@@ -225,7 +225,7 @@ func (t *tracer) report(op *graphql.OperationContext, way *operation.State, read
 	for _, r := range reads {
 		a.Calls = append(a.Calls, callOf(r, op.Stats.OperationStart, now))
 	}
-	for _, b := range way.Batches() {
+	for _, b := range state.Batches() {
 		a.Batches = append(a.Batches, batched(b))
 	}
 	return a

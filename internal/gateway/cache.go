@@ -179,12 +179,12 @@ func (g *Gateway) openCache() error {
 // openConsole creates the cached console.
 func (g *Gateway) openConsole() (err error) {
 	g.console, err = cachedconsole.New(cachedconsole.Options{
-		Client:    g.client,
-		Cache:     g.cache,
-		Identity:  g.sharedName,
-		Accepted:  g.accepted,
-		KnownUser: g.audit.KnowUser,
-		Logger:    g.log,
+		Client:   g.client,
+		Cache:    g.cache,
+		Identity: g.sharedName,
+		Accepted: g.accepted,
+		OnUserID: g.audit.RecordUser,
+		Logger:   g.log,
 	})
 	return err
 }

@@ -194,7 +194,7 @@ func (c check) apiKeys(accounts map[string]tokencache.Account) {
 	if len(soon) > 0 {
 		c.report.Warn(part, "keys expire within a week: %q", soon)
 	}
-	if names := keys.FieldsAlone(); len(names) > 0 {
+	if names := keys.FieldsWithoutTypes(); len(names) > 0 {
 		c.report.Warn(part, "keys limit fields without types: %q", names)
 	}
 }

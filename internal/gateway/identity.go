@@ -251,7 +251,7 @@ func (g *Gateway) warnOfKeys() {
 	if names := g.keys.Expiring(time.Now().Add(expirySoon)); len(names) > 0 {
 		g.log.Warn("API keys have expired or expire within a week", "keys", names)
 	}
-	if names := g.keys.FieldsAlone(); len(names) > 0 {
+	if names := g.keys.FieldsWithoutTypes(); len(names) > 0 {
 		g.log.Warn("API keys limit fields without types: relations and payloads of these fields lead to entities of any type; "+
 			"name the entity types in types, which a later release requires", "keys", names)
 	}
