@@ -44,12 +44,12 @@ func (m *consoleMetrics) register(r prometheus.Registerer) {
 	}, maxClients, []string{"client"}, 0)
 	m.waits = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "consoleql_console_wait_seconds",
-		Help:    "How long calls of the console waited for their places, by class: lists, gets, writes, uploads, sso.",
+		Help:    "How long calls of the console waited for their permits, by class: lists, gets, writes, uploads, sso.",
 		Buckets: []float64{0.001, 0.01, 0.1, 1, 10},
 	}, []string{"class"})
 	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "consoleql_console_calls_refused_total",
-		Help: "Calls of the console that were not sent, by class and reason: open (the breaker of the operation), paused (the console asked to wait), busy (no place in time), crowded (too many operations of one caller wait).",
+		Help: "Calls of the console that were not sent, by class and reason: open (the breaker of the operation), paused (the console asked to wait), busy (no permit in time), crowded (too many operations of one caller wait).",
 	}, []string{"class", "reason"})
 	m.retries = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "consoleql_console_retry_budget_spent_total",
@@ -78,7 +78,7 @@ func knownStatus(status int) string {
 	return strconv.Itoa(status)
 }
 
-// Waited records how long a call of a class waited for its place.
+// Waited records how long a call of a class waited for its permit.
 func (m *Metrics) Waited(class string, d time.Duration) {
 	m.console.waits.WithLabelValues(class).Observe(d.Seconds())
 }
@@ -98,7 +98,7 @@ func (m *Metrics) Grant(account, outcome string) { m.console.grants.add(1, accou
 type ClassState struct {
 	// Class is the name of the class.
 	Class string
-	// InFlight is the number of calls that hold a place. Limit is the current number of places, and Waiting the number
+	// InFlight is the number of calls that hold a permit. Limit is the current number of permits, and Waiting the number
 	// of calls that wait for one.
 	InFlight, Limit, Waiting int
 	// Open is the number of operations whose circuit breaker is not closed.
@@ -119,7 +119,7 @@ func (m *Metrics) Admission(state func() []ClassState) {
 		state:    state,
 		inFlight: describe("consoleql_console_calls_in_flight", "Calls of the console under way, by class."),
 		limit:    describe("consoleql_console_places", "Calls of a class that may be under way at present. It falls while the console fails or slows down."),
-		waiting:  describe("consoleql_console_calls_waiting", "Calls that wait for a place, by class."),
+		waiting:  describe("consoleql_console_calls_waiting", "Calls that wait for a permit, by class."),
 		open:     describe("consoleql_console_breakers_open", "Operations whose circuit breaker is open or tests the console, by class."),
 	})
 }
