@@ -151,13 +151,13 @@ func (s *Share) end() {
 		return
 	}
 	s.leave()
-	if !s.large {
+	if s.large {
+		p.holders = slices.DeleteFunc(p.holders, func(other *Share) bool { return other == s })
+		p.used -= s.granted.Load()
+	} else {
 		p.smallQuota.Release(s.caller, int(s.granted.Load()))
-		return
 	}
-	p.holders = slices.DeleteFunc(p.holders, func(other *Share) bool { return other == s })
-	p.used -= s.granted.Load()
-	p.distribute()
+	p.distribute() // it may have been the first that waits
 }
 
 // Add takes n more bytes. It returns false if the operation must wait for them, by Take of 0 bytes.
@@ -213,6 +213,7 @@ func (s *Share) deny() {
 	s.requested = s.granted.Load()
 	s.leave()
 	s.notify()
+	s.pool.distribute() // the next one may need less
 }
 
 // leave removes the share from those that wait for their first bytes. The caller holds pool.mu.

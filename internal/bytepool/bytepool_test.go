@@ -285,6 +285,35 @@ func TestHoldersDoNotBlockEachOther(t *testing.T) {
 	})
 }
 
+// TestWaitersThatLeaveMakeRoom verifies that an operation that waits is served when the one before it is refused, or is
+// cancelled and ends, though nothing is given back.
+func TestWaitersThatLeaveMakeRoom(t *testing.T) {
+	for _, cancelled := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := bytepool.New(32 * mib)
+			holder, first, next := begin(t, p), begin(t, p), begin(t, p)
+			holder.has(holder.take(20*mib), "the holder")
+			ctx, cancel := context.WithCancel(first.ctx)
+			first.ctx = ctx
+			abandoned := first.take(24 * mib)
+			time.Sleep(30 * time.Second)
+			taken := next.take(2 * mib)
+			next.waits(taken, "the next")
+			if cancelled {
+				cancel()
+				<-abandoned
+				first.end()
+			} else {
+				time.Sleep(31 * time.Second)
+				cancel()
+			}
+			next.has(taken, "the next")
+			next.end()
+			holder.end()
+		})
+	}
+}
+
 // TestOperationsAreRefused verifies that an operation whose wait ends without bytes is refused as a whole, and that
 // cancellation is no refusal.
 func TestOperationsAreRefused(t *testing.T) {
