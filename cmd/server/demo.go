@@ -18,7 +18,7 @@ type demoCommand struct {
 	gateway.Listeners
 	IdempotencyRetention time.Duration `default:"${idempotency_retention}" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
 	gateway.Caching
-	gateway.Watching
+	gateway.Subscriptions
 	gateway.Limits
 	gateway.Tracing
 	gateway.Logging
@@ -44,7 +44,7 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 	if err != nil {
 		return err
 	}
-	settings.Listeners, settings.Caching, settings.Watching, settings.Limits = c.Listeners, c.Caching, c.Watching, c.Limits
+	settings.Listeners, settings.Caching, settings.Subscriptions, settings.Limits = c.Listeners, c.Caching, c.Subscriptions, c.Limits
 	settings.Tracing, settings.Logging, settings.IdempotencyRetention = c.Tracing, c.Logging, c.IdempotencyRetention
 	settings.Account = gateway.Account{Username: username, Password: password, Anonymous: true}
 	settings.ConsoleURL, settings.SSOURL = sim.APIURL(), sim.SSOURL()

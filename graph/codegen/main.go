@@ -105,9 +105,9 @@ var edits = []struct{ old, new string }{ //nolint:gochecknoglobals // a constant
 	// Count the collected values, and the bytes of their text.
 	{"ret := make(graphql.Array, len(v))\n", "ret := ec.answer.Array(len(v))\n\tif ret == nil {\n\t\treturn graphql.Null\n\t}\n"},
 	{"*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]\n}", "*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]\n\tanswer *sequential.Answer // that is being collected\n}"},
-	{"\t\t\t\tdata = ec._Query(", "\t\t\t\tec.answer = sequential.From(ctx)\n\t\t\t\tdata = ec._Query("},
-	{"\t\t\tdata := ec._Mutation(", "\t\t\tec.answer = sequential.From(ctx)\n\t\t\tdata := ec._Mutation("},
-	{"\t\t\tbuf.Reset()\n\t\t\tdata := next(ctx)\n", "\t\t\tec.answer = sequential.From(ctx)\n\t\t\tdata := next(ctx)\n"},
+	{"\t\t\t\tdata = ec._Query(", "\t\t\t\tec.answer = sequential.FromContext(ctx)\n\t\t\t\tdata = ec._Query("},
+	{"\t\t\tdata := ec._Mutation(", "\t\t\tec.answer = sequential.FromContext(ctx)\n\t\t\tdata := ec._Mutation("},
+	{"\t\t\tbuf.Reset()\n\t\t\tdata := next(ctx)\n", "\t\t\tec.answer = sequential.FromContext(ctx)\n\t\t\tdata := next(ctx)\n"},
 	// Collect the fields of a selection set once for all objects of a list.
 	{"fields := graphql.CollectFields(ec.OperationContext, sel, ", "fields := ec.answer.Fields(ec.OperationContext, sel, "},
 	// Allocate many strings at once.

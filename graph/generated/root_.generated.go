@@ -118,7 +118,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			if first {
 				first = false
 				ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
-				ec.answer = sequential.From(ctx)
+				ec.answer = sequential.FromContext(ctx)
 				data = ec._Query(ctx, opCtx.Operation.SelectionSet)
 			} else {
 				if atomic.LoadInt32(&ec.PendingDeferred) > 0 {
@@ -147,7 +147,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			}
 			first = false
 			ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
-			ec.answer = sequential.From(ctx)
+			ec.answer = sequential.FromContext(ctx)
 			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
 
 			return &graphql.Response{
@@ -158,7 +158,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
 
 		return func(ctx context.Context) *graphql.Response {
-			ec.answer = sequential.From(ctx)
+			ec.answer = sequential.FromContext(ctx)
 			data := next(ctx)
 
 			if data == nil {

@@ -79,8 +79,8 @@ func NewContext(ctx context.Context, a *Answer) context.Context {
 	return context.WithValue(ctx, answerKey{}, a)
 }
 
-// From returns the answer in ctx, or nil.
-func From(ctx context.Context) *Answer {
+// FromContext returns the answer in ctx, or nil.
+func FromContext(ctx context.Context) *Answer {
 	a, _ := ctx.Value(answerKey{}).(*Answer)
 	return a
 }

@@ -115,7 +115,7 @@ const maxPooledBuffer = 1 << 20
 
 type buffer = bytes.Buffer
 
-// getBuffer returns an empty buffer. The caller returns it with give.
+// getBuffer returns an empty buffer. The caller returns it with putBuffer.
 func getBuffer() *buffer {
 	b := buffers.Get().(*buffer) //nolint:forcetypeassert // see buffers
 	b.Reset()

@@ -31,7 +31,7 @@ const NotAnOperation = "the request body is not a JSON object of query, operatio
 
 // Presenter converts errors to GraphQL errors.
 type Presenter struct {
-	// log receives the errors that callers do not see.
+	// Log receives the errors that callers do not see.
 	Log *slog.Logger
 	// CodeOfRule returns the code of an error of a validation rule; empty: the error has its
 	// own.
@@ -226,7 +226,7 @@ func defaultMessage(code fault.Code) string {
 	}
 }
 
-// storageMessage is meaning for the storage of uploaded files, which is not the console.
+// storageMessage is defaultMessage for the storage of uploaded files.
 func storageMessage(code fault.Code) string {
 	switch code {
 	case fault.UpstreamUnavailable:

@@ -118,7 +118,7 @@ func TestNonReadingClients(t *testing.T) {
 	defer conn.Close()
 	_ = conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // who knows better than the default
 	begun := time.Now()
-	if _, err := conn.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begun) > slowreader.SlowStart {
+	if _, err := conn.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begun) > slowreader.WriteGrace {
 		t.Errorf("%v after %v", err, time.Since(begun))
 	}
 	// net/http removes the deadline after each request.

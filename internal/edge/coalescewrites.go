@@ -215,7 +215,7 @@ func (c *coalescingConn) send(p []byte) (int, error) {
 		// far enough is therefore not renewed.
 		now, limit := time.Now(), slowreader.WriteTime(len(p))
 		if until := now.Add(limit); c.until.Load() < until.UnixNano() {
-			until = until.Add(slowreader.SlowStart)
+			until = until.Add(slowreader.WriteGrace)
 			c.until.Store(until.UnixNano())
 			_ = c.TCPConn.SetWriteDeadline(until) // the write returns the same error
 		}

@@ -97,7 +97,7 @@ func (s *server) Principal(ctx context.Context, header http.Header) (principal.P
 	case len(authorization)+len(keys) > 1:
 		return principal.Principal{}, fault.New(fault.Unauthenticated, "send one Authorization or one X-Api-Key header, not several")
 	case len(keys) == 1:
-		return s.Holder(keys[0])
+		return s.APIKeyPrincipal(keys[0])
 	case len(authorization) == 1:
 		return s.bearer(ctx, authorization[0])
 	case s.opts.Anonymous:
@@ -107,8 +107,8 @@ func (s *server) Principal(ctx context.Context, header http.Header) (principal.P
 	}
 }
 
-// Holder returns the principal of an API key.
-func (s *server) Holder(key string) (principal.Principal, error) {
+// APIKeyPrincipal returns the principal of an API key.
+func (s *server) APIKeyPrincipal(key string) (principal.Principal, error) {
 	if s.opts.Keys == nil {
 		return principal.Principal{}, fault.New(fault.Unauthenticated, "this gateway has no API keys")
 	}

@@ -120,10 +120,10 @@ func TestCredentialFormat(t *testing.T) {
 		t.Error(err)
 	}
 	s.opts.Keys = everyKey{}
-	if _, err := s.Holder(strings.Repeat("x", maxCredential+1)); err == nil || len(err.Error()) > 200 {
+	if _, err := s.APIKeyPrincipal(strings.Repeat("x", maxCredential+1)); err == nil || len(err.Error()) > 200 {
 		t.Errorf("%v", err)
 	}
-	if _, err := s.Holder(strings.Repeat("x", maxCredential)); err != nil {
+	if _, err := s.APIKeyPrincipal(strings.Repeat("x", maxCredential)); err != nil {
 		t.Error(err)
 	}
 	for _, name := range []string{"Authorization", "X-Api-Key", "CompanyId", "DepartmentId", "X-ConsoleQL-Trace"} {

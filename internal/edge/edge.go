@@ -95,10 +95,10 @@ type Options struct {
 	Access *accesslog.Log
 	// Audit records requests that are refused for their credentials; nil: none.
 	Audit *audit.Log
-	// Client records the addresses and user agents of clients. Proxies are the networks whose
+	// LogClients records the addresses and user agents of clients. Proxies are the networks whose
 	// X-Forwarded-For is believed.
-	Client  bool
-	Proxies accesslog.Proxies
+	LogClients bool
+	Proxies    accesslog.Proxies
 	// Observe is called for each answered request; it may be nil.
 	Observe func(Request)
 	// ObserveOperation is called with each operation that was executed or refused; it may be
@@ -106,8 +106,8 @@ type Options struct {
 	ObserveOperation func(Operation)
 	// SlowOperation is the duration above which an operation is logged as slow; 0: never.
 	SlowOperation time.Duration
-	// Around, if not nil, wraps the endpoint of a route, for example with a span for each request.
-	Around func(route string) func(http.Handler) http.Handler
+	// RouteMiddleware, if not nil, wraps the endpoint of a route, for example with a span for each request.
+	RouteMiddleware func(route string) func(http.Handler) http.Handler
 	// Tracer makes spans of operations; nil: there are none.
 	Tracer trace.Tracer
 	// Logger receives details that callers do not get; default: discarded.
@@ -157,8 +157,8 @@ func New(opts Options) http.Handler {
 	if opts.Keepalive <= 0 {
 		opts.Keepalive = DefaultKeepalive
 	}
-	if opts.Around == nil {
-		opts.Around = func(string) func(http.Handler) http.Handler {
+	if opts.RouteMiddleware == nil {
+		opts.RouteMiddleware = func(string) func(http.Handler) http.Handler {
 			return func(h http.Handler) http.Handler { return h }
 		}
 	}
@@ -237,8 +237,8 @@ func (s *server) chain() []link {
 		{atListener, s.closeWhileStopping},
 		{atListener, readDeadline(bodyTimeout)},
 		{atListener, s.observe},
-		{atGraphQL, s.opts.Around("/graphql")},
-		{atMCP, s.opts.Around("/mcp")},
+		{atGraphQL, s.opts.RouteMiddleware("/graphql")},
+		{atMCP, s.opts.RouteMiddleware("/mcp")},
 		{atEndpoints, noStoreByDefault},
 		{atMCP, viaMCP},
 		{crossOrigin, s.allowOrigins()},

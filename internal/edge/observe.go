@@ -20,7 +20,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorder := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		e := accesslog.Begin(r, w.Header())
-		if s.opts.Client {
+		if s.opts.LogClients {
 			e.SetClient(r, s.opts.Proxies)
 		}
 		r = r.WithContext(accesslog.NewContext(r.Context(), e))

@@ -97,16 +97,16 @@ func (o operations) repeatOutdated(next graphql.OperationHandler) graphql.Operat
 		a := &attempts{expired: o.expiredSince()}
 		responses := next(begun)
 		return func(ctx context.Context) *graphql.Response {
-			t := operation.FromContext(ctx)
-			if t == nil { // over a WebSocket, the context has none
-				t = operation.New(operation.ReadOptions{Batches: operation.TraceModeOf(ctx) != operation.Untraced})
-				ctx = operation.NewContext(ctx, t)
+			state := operation.FromContext(ctx)
+			if state == nil { // over a WebSocket, the context has none
+				state = operation.New(operation.ReadOptions{Batches: operation.TraceModeOf(ctx) != operation.Untraced})
+				ctx = operation.NewContext(ctx, state)
 			}
 			ctx = context.WithValue(ctx, attemptsKey{}, a)
 			resp := responses(ctx)
 			for a.outdated {
 				a.outdated, a.expired = false, o.expiredSince()
-				t.Restart()
+				state.Restart()
 				responses = next(begun)
 				resp = responses(ctx)
 			}

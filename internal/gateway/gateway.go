@@ -319,7 +319,7 @@ var ErrTerminated = errors.New("the process is terminated")
 // waitForDeregistration keeps serving while /readyz fails, so that load balancers can stop sending requests.
 func (g *Gateway) waitForDeregistration() {
 	if g.settings.ShutdownDelay > 0 {
-		g.log.Info("serving on until requests go elsewhere", "delay", g.settings.ShutdownDelay.String())
+		g.log.Info("not ready: serving until load balancers stop sending requests", "delay", g.settings.ShutdownDelay.String())
 		time.Sleep(g.settings.ShutdownDelay)
 	}
 }

@@ -34,9 +34,9 @@ func (g *Gateway) observe(o *edge.Options) {
 		})
 	}
 	o.SlowOperation = g.settings.SlowOperation
-	o.Around, o.Tracer = g.traces.Route, g.traces.Tracer()
+	o.RouteMiddleware, o.Tracer = g.traces.Route, g.traces.Tracer()
 	o.Access, o.Audit = g.openAccessLog(), g.audit
-	o.Client = g.settings.AuditClient == "on"
+	o.LogClients = g.settings.AuditClient == "on"
 	o.Proxies, _ = g.settings.proxies() // Validate has checked them
 }
 
@@ -44,7 +44,7 @@ func (g *Gateway) observe(o *edge.Options) {
 func (g *Gateway) logStart() {
 	s, storage := g.settings, "memory"
 	if g.redis != nil {
-		storage = hostOf(s.RedisURL)
+		storage = originOf(s.RedisURL)
 	}
 	var identity []string
 	for mode, on := range map[string]bool{
@@ -56,7 +56,7 @@ func (g *Gateway) logStart() {
 	}
 	slices.Sort(identity)
 	g.log.Info("listening", "address", g.public.Addr().String(), "url", g.URL(), "version", buildinfo.Read().Version,
-		"console", hostOf(s.ConsoleURL), "sso", hostOf(s.SSOURL), "redis", storage, "cache", s.Cache, "identity", identity,
+		"console", originOf(s.ConsoleURL), "sso", originOf(s.SSOURL), "redis", storage, "cache", s.Cache, "identity", identity,
 		"console_concurrency", s.ConsoleConcurrency, "max_console_calls", s.MaxConsoleCalls, "max_subscriptions", s.MaxSubscriptions)
 }
 
@@ -86,8 +86,8 @@ func callerOf(ctx context.Context) string {
 	return clientOf(p)
 }
 
-// hostOf returns the scheme and host of a base URL without its credentials.
-func hostOf(base string) string {
+// originOf returns the scheme and host of a base URL without its credentials.
+func originOf(base string) string {
 	u, err := url.Parse(base)
 	if err != nil {
 		return ""

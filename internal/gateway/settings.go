@@ -26,17 +26,17 @@ import (
 // Settings holds the gateway's flags and environment variables: --console-url is CONSOLEQL_CONSOLE_URL. Flags take
 // precedence.
 type Settings struct {
-	Listeners `group:"Listeners"`
-	Console   `group:"Console and scope"`
-	Account   `group:"Default service account"`
-	Identity  `group:"Credentials"`
-	Shared    `group:"Replicas"`
-	Caching   `group:"Caches"`
-	Watching  `group:"Subscriptions"`
-	Limits    `group:"Limits"`
-	Documents `group:"Trusted documents"`
-	Tracing   `group:"Traces and slow operations"`
-	Logging   `group:"Log"`
+	Listeners     `group:"Listeners"`
+	Console       `group:"Console and scope"`
+	Account       `group:"Default service account"`
+	Identity      `group:"Credentials"`
+	Shared        `group:"Replicas"`
+	Caching       `group:"Caches"`
+	Subscriptions `group:"Subscriptions"`
+	Limits        `group:"Limits"`
+	Documents     `group:"Trusted documents"`
+	Tracing       `group:"Traces and slow operations"`
+	Logging       `group:"Log"`
 }
 
 // Listeners are the flags of listeners and shutdown.
@@ -98,8 +98,8 @@ type Shared struct {
 	IdempotencyRetention time.Duration `default:"${idempotency_retention}" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
 }
 
-// Watching are the flags of subscriptions.
-type Watching struct {
+// Subscriptions are the flags of subscriptions.
+type Subscriptions struct {
 	PollInterval              time.Duration `default:"${poll_interval}" help:"Time between two polls of the console, for each list or entity that subscriptions follow."`
 	MaxSubscriptions          int           `default:"${max_subscriptions}" help:"Concurrent subscriptions, for the whole gateway."`
 	MaxSubscriptionsPerCaller int           `default:"${max_subscriptions_per_caller}" help:"Concurrent subscriptions of one caller: an API key, a session, a verified user or a token; callers without credentials are one. Where the gateway has more than half of --max-subscriptions, a caller gets no more than are free."`

@@ -72,7 +72,7 @@ func encode(of map[string]jsontext.Value) (jsontext.Value, error) {
 	return text, nil
 }
 
-// withKey returns an input with the idempotency key. It returns what is no object as it is. The execution refuses that, and an
+// withKey returns an input with the idempotency key. It returns other JSON unchanged. The execution refuses that, and an
 // input that has a key of its own.
 func withKey(input jsontext.Value, key string) jsontext.Value {
 	member, err := jsontext.AppendQuote([]byte(`{"`+idempotencyKey+`":`), key)

@@ -71,13 +71,13 @@ func (t *Tools) Handler(runner Runner) http.Handler {
 			return
 		}
 		text, err := graphqlhttp.ReadText(r)
-		var of *message
+		var message *message
 		if err == nil {
-			of, err = readMessage(text)
+			message, err = readMessage(text)
 		}
 		takes := false
 		if err == nil {
-			text, takes, err = of.decodable(text)
+			text, takes, err = message.decodable(text)
 		}
 		if err != nil {
 			graphqlhttp.RefuseBody(w, r, err)
@@ -159,8 +159,8 @@ func (t *Tools) list(ctx context.Context, params *sdk.ListToolsParams) (*sdk.Lis
 		result.Tools = append(result.Tools, searchTool(len(all)), runTool())
 		return result, nil
 	}
-	for _, of := range all {
-		result.Tools = append(result.Tools, of.Tool)
+	for _, tool := range all {
+		result.Tools = append(result.Tools, tool.Tool)
 	}
 	return result, nil
 }
@@ -192,15 +192,15 @@ func (t *Tools) call(ctx context.Context, runner Runner, params *sdk.CallToolPar
 			return refusal(refused), nil
 		}
 	}
-	of := find(*t.current.Load(), name)
-	if of == nil || !of.permits(caller) { // the log tells them apart, and the caller learns of no tool that it may not run
-		of.refused(ctx, runner, fault.Forbidden)
+	tool := find(*t.current.Load(), name)
+	if tool == nil || !tool.permits(caller) { // the log tells them apart, and the caller learns of no tool that it may not run
+		tool.refused(ctx, runner, fault.Forbidden)
 		if runs {
 			return refusal(fault.BadInput("name", "%q is no operation that you may run: look for one with %s", graphqlhttp.Truncate(name), searchOperations)), nil
 		}
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("%q is no tool that you may run", graphqlhttp.Truncate(name))}
 	}
-	return of.run(ctx, runner, arguments), nil
+	return tool.run(ctx, runner, arguments), nil
 }
 
 // refused records that the tool is not run. A tool that is nil is not found, whichever code is given.
@@ -214,9 +214,9 @@ func (t *tool) refused(ctx context.Context, runner Runner, code fault.Code) {
 
 // find returns the tool of that name, or nil.
 func find(all []*tool, name string) *tool {
-	for _, of := range all {
-		if of.Name == name {
-			return of
+	for _, tool := range all {
+		if tool.Name == name {
+			return tool
 		}
 	}
 	return nil

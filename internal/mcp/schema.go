@@ -31,23 +31,23 @@ func inputSchema(graph *ast.Schema, operation *ast.OperationDefinition) (text js
 	properties := make(map[string]jsonSchema)
 	var required []string
 	for _, v := range operation.VariableDefinitions {
-		of, err := s.typed(v.Type)
+		schema, err := s.typed(v.Type)
 		if err != nil {
 			return nil, "", err
 		}
 		if description := v.Description; description != "" {
-			of["description"] = description
+			schema["description"] = description
 		} else if got[v.Variable] != "" {
-			of["description"] = got[v.Variable]
+			schema["description"] = got[v.Variable]
 		}
 		if v.DefaultValue != nil {
-			if of["default"], err = v.DefaultValue.Value(nil); err != nil {
+			if schema["default"], err = v.DefaultValue.Value(nil); err != nil {
 				return nil, "", fmt.Errorf("the default of $%s: %w", v.Variable, err)
 			}
 		} else if v.Type.NonNull {
 			required = append(required, v.Variable)
 		}
-		properties[v.Variable] = of
+		properties[v.Variable] = schema
 	}
 	if keyed = keyedVariable(graph, operation); keyed != "" {
 		properties[idempotencyKey] = s.keyArgument(operation.VariableDefinitions.ForName(keyed).Type.NamedType)
@@ -68,43 +68,43 @@ func inputSchema(graph *ast.Schema, operation *ast.OperationDefinition) (text js
 // keyArgument moves the member idempotencyKey of an input object to an argument of its own, and returns its schema.
 func (s schemas) keyArgument(input string) jsonSchema {
 	properties, _ := s.defs[input]["properties"].(map[string]jsonSchema)
-	of := properties[idempotencyKey]
+	schema := properties[idempotencyKey]
 	delete(properties, idempotencyKey)
-	return of
+	return schema
 }
 
 // typed returns the schema of a type, as a map of its own.
 func (s schemas) typed(t *ast.Type) (jsonSchema, error) {
-	var of jsonSchema
+	var schema jsonSchema
 	var err error
 	if t.Elem != nil {
 		var items jsonSchema
 		if items, err = s.typed(t.Elem); err == nil {
-			of = jsonSchema{"type": "array", "items": items}
+			schema = jsonSchema{"type": "array", "items": items}
 		}
 	} else {
-		of, err = s.named(t.NamedType)
+		schema, err = s.named(t.NamedType)
 	}
 	if err != nil || t.NonNull {
-		return of, err
+		return schema, err
 	}
-	return nullable(of), nil
+	return nullable(schema), nil
 }
 
 // nullable adds null to the values of a schema.
-func nullable(of jsonSchema) jsonSchema {
-	kind, ok := of["type"].(string)
+func nullable(schema jsonSchema) jsonSchema {
+	kind, ok := schema["type"].(string)
 	if !ok {
-		if of["$ref"] == nil {
-			return of // any value
+		if schema["$ref"] == nil {
+			return schema // any value
 		}
-		return jsonSchema{"anyOf": []jsonSchema{of, {"type": "null"}}}
+		return jsonSchema{"anyOf": []jsonSchema{schema, {"type": "null"}}}
 	}
-	of["type"] = []string{kind, "null"}
-	if values, ok := of["enum"].([]any); ok {
-		of["enum"] = append(values, nil)
+	schema["type"] = []string{kind, "null"}
+	if values, ok := schema["enum"].([]any); ok {
+		schema["enum"] = append(values, nil)
 	}
-	return of
+	return schema
 }
 
 // named returns the schema of a named type.
@@ -156,10 +156,10 @@ func (s schemas) object(def *ast.Definition) (jsonSchema, error) {
 	}
 	properties := make(map[string]jsonSchema)
 	var required []string
-	of := jsonSchema{"type": "object", "properties": properties, "additionalProperties": false}
-	s.defs[def.Name] = of
+	schema := jsonSchema{"type": "object", "properties": properties, "additionalProperties": false}
+	s.defs[def.Name] = schema
 	if def.Description != "" {
-		of["description"] = def.Description
+		schema["description"] = def.Description
 	}
 	for _, f := range def.Fields {
 		field, err := s.typed(f.Type)
@@ -179,7 +179,7 @@ func (s schemas) object(def *ast.Definition) (jsonSchema, error) {
 		properties[f.Name] = field
 	}
 	if len(required) > 0 {
-		of["required"] = required
+		schema["required"] = required
 	}
 	return reference, nil
 }

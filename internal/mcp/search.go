@@ -97,8 +97,8 @@ func search(all []*tool, arguments jsontext.Value) (*sdk.CallToolResult, *fault.
 	}
 	matching := rankTools(all, query)
 	operations, size := []searchResult{}, 0
-	for _, of := range matching {
-		one := searchResult{of.Name, string(of.operation), of.Description, of.InputSchema}
+	for _, tool := range matching {
+		one := searchResult{tool.Name, string(tool.operation), tool.Description, tool.InputSchema}
 		text, err := json.Marshal(one)
 		if size += len(text); err != nil || len(operations) == maxFound || size > maxFoundBytes && len(operations) > 0 {
 			break
@@ -125,17 +125,17 @@ func rankTools(all []*tool, query string) []*tool {
 		return all
 	}
 	scores := make(map[*tool]int, len(all))
-	for _, of := range all {
+	for _, tool := range all {
 		for _, word := range words {
-			if strings.Contains(of.text, word) {
-				scores[of]++
+			if strings.Contains(tool.text, word) {
+				scores[tool]++
 			}
-			if strings.Contains(strings.ToLower(of.Name), word) {
-				scores[of]++ // the name tells more than the description
+			if strings.Contains(strings.ToLower(tool.Name), word) {
+				scores[tool]++ // the name tells more than the description
 			}
 		}
 	}
-	matching := slices.DeleteFunc(slices.Clone(all), func(of *tool) bool { return scores[of] == 0 })
+	matching := slices.DeleteFunc(slices.Clone(all), func(t *tool) bool { return scores[t] == 0 })
 	slices.SortStableFunc(matching, func(a, b *tool) int { return scores[b] - scores[a] })
 	return matching
 }

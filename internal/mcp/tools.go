@@ -67,21 +67,21 @@ func New(o Options) *Tools {
 // Load replaces the tools by the operations that have a description: all queries, and the mutations of the options. It logs
 // an operation that cannot be a tool with the reason, and a name that several documents have, which names no tool.
 func (t *Tools) Load(operations []trusteddocuments.Operation) {
-	of := make(map[string][]trusteddocuments.Operation)
+	byName := make(map[string][]trusteddocuments.Operation)
 	var names []string
 	for _, o := range operations {
-		if of[o.Definition.Name] == nil {
+		if byName[o.Definition.Name] == nil {
 			names = append(names, o.Definition.Name)
 		}
-		of[o.Definition.Name] = append(of[o.Definition.Name], o)
+		byName[o.Definition.Name] = append(byName[o.Definition.Name], o)
 	}
 	slices.Sort(names)
 	var all []*tool
 	mutations := 0
 	for _, name := range names {
-		made, reason := t.make(of[name])
+		made, reason := t.newTool(byName[name])
 		if reason != "" {
-			t.opts.Logger.Warn("an operation is no tool", "name", name, "file", of[name][0].File, "reason", reason)
+			t.opts.Logger.Warn("an operation is no tool", "name", name, "file", byName[name][0].File, "reason", reason)
 		}
 		if made == nil {
 			continue
@@ -104,15 +104,15 @@ func (t *Tools) Missing() (names []string) {
 		return nil
 	}
 	for _, name := range t.opts.Mutations {
-		if of := find(*t.current.Load(), name); of == nil || of.operation != ast.Mutation {
+		if tool := find(*t.current.Load(), name); tool == nil || tool.operation != ast.Mutation {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// make makes the tool of a name. It returns nil if there is none, and the reason if that may surprise.
-func (t *Tools) make(operations []trusteddocuments.Operation) (*tool, string) {
+// newTool makes the tool of a name. It returns nil if there is none, and the reason if that may surprise.
+func (t *Tools) newTool(operations []trusteddocuments.Operation) (*tool, string) {
 	o := operations[0]
 	definition := o.Definition
 	described := slices.ContainsFunc(operations, func(o trusteddocuments.Operation) bool { return o.Description != "" })
@@ -178,9 +178,9 @@ func rootFields(set ast.SelectionSet) (names []string) {
 // visible returns the tools that a caller may run, by name. The types that an API key may read are checked when a tool runs.
 func (t *Tools) visible(caller principal.Principal) []*tool {
 	var all []*tool
-	for _, of := range *t.current.Load() {
-		if of.permits(caller) {
-			all = append(all, of)
+	for _, tool := range *t.current.Load() {
+		if tool.permits(caller) {
+			all = append(all, tool)
 		}
 	}
 	return all

@@ -88,7 +88,7 @@ type State struct {
 }
 
 // New returns an empty State with the given read options.
-func New(w ReadOptions) *State { return &State{options: w} }
+func New(options ReadOptions) *State { return &State{options: options} }
 
 // Options returns the read options of the operation.
 func (st *State) Options() ReadOptions {
@@ -275,12 +275,12 @@ func (st *State) Dependency() responsecache.Dependency {
 type contextKey struct{}
 
 // NewContext returns ctx with the state of its operation.
-func NewContext(ctx context.Context, t *State) context.Context {
-	return context.WithValue(ctx, contextKey{}, t)
+func NewContext(ctx context.Context, state *State) context.Context {
+	return context.WithValue(ctx, contextKey{}, state)
 }
 
 // FromContext returns the state of the operation in ctx, or nil.
 func FromContext(ctx context.Context) *State {
-	t, _ := ctx.Value(contextKey{}).(*State)
-	return t
+	state, _ := ctx.Value(contextKey{}).(*State)
+	return state
 }

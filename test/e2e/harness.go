@@ -106,14 +106,14 @@ func NewWorld(t testing.TB, o consolesim.Options, adjust ...func(*gateway.Settin
 			ConsoleQueueCreatePath: "/openapi/queues/{queueId}",
 			CompanyID:              sim.Data().MainCompanyID(), DepartmentID: sim.Data().MainDepartmentID(),
 		},
-		Account:  gateway.Account{Username: username, Password: password, Anonymous: true},
-		Identity: gateway.Identity{VerifyTokens: "off", SessionLifetime: time.Hour},
-		Shared:   gateway.Shared{IdempotencyRetention: time.Hour},
-		Caching:  gateway.Caching{Cache: "off", CacheBytes: 64 << 20, AnswerBytes: 64 << 20}, // tests of the cache enable it
-		Watching: gateway.Watching{PollInterval: 100 * time.Millisecond, MaxSubscriptions: 10_000, StreamKeepalive: 15 * time.Second},
-		Limits:   gateway.Limits{MaxDepth: 15, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, UploadTimeout: 10 * time.Minute, DirectUploadBytes: 200 << 20},
-		Tracing:  gateway.Tracing{Trace: "on"},
-		Logging:  gateway.Logging{LogLevel: "debug", LogFormat: "json", AccessLog: "on", AuditLog: "log"},
+		Account:       gateway.Account{Username: username, Password: password, Anonymous: true},
+		Identity:      gateway.Identity{VerifyTokens: "off", SessionLifetime: time.Hour},
+		Shared:        gateway.Shared{IdempotencyRetention: time.Hour},
+		Caching:       gateway.Caching{Cache: "off", CacheBytes: 64 << 20, AnswerBytes: 64 << 20}, // tests of the cache enable it
+		Subscriptions: gateway.Subscriptions{PollInterval: 100 * time.Millisecond, MaxSubscriptions: 10_000, StreamKeepalive: 15 * time.Second},
+		Limits:        gateway.Limits{MaxDepth: 15, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, UploadTimeout: 10 * time.Minute, DirectUploadBytes: 200 << 20},
+		Tracing:       gateway.Tracing{Trace: "on"},
+		Logging:       gateway.Logging{LogLevel: "debug", LogFormat: "json", AccessLog: "on", AuditLog: "log"},
 	}
 	for _, f := range adjust {
 		f(s, sim)

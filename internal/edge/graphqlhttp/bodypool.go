@@ -58,9 +58,9 @@ func NewBodyPool(atLeast int64) *BodyPool {
 
 // Begin returns an empty reservation for the caller in ctx. The caller must call Release.
 func (p *BodyPool) Begin(ctx context.Context) *Reservation {
-	h := &Reservation{pool: p}
-	h.Identify(ctx)
-	return h
+	reservation := &Reservation{pool: p}
+	reservation.Identify(ctx)
+	return reservation
 }
 
 // IsAnonymous reports whether the caller in ctx has presented no credentials.
@@ -133,15 +133,15 @@ func (r reservedReader) Read(p []byte) (int, error) {
 type reservationKey struct{}
 
 // WithReservation returns ctx with the request's reservation.
-func WithReservation(ctx context.Context, h *Reservation) context.Context {
-	return context.WithValue(ctx, reservationKey{}, h)
+func WithReservation(ctx context.Context, reservation *Reservation) context.Context {
+	return context.WithValue(ctx, reservationKey{}, reservation)
 }
 
 // ReservationOf returns the reservation of the request in ctx.
 func ReservationOf(ctx context.Context) *Reservation {
-	h, ok := ctx.Value(reservationKey{}).(*Reservation)
+	reservation, ok := ctx.Value(reservationKey{}).(*Reservation)
 	if !ok {
 		return NewBodyPool(0).Begin(ctx) // only in tests of a single handler
 	}
-	return h
+	return reservation
 }

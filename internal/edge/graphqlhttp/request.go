@@ -337,7 +337,7 @@ func IsJSON(r *http.Request) bool {
 }
 
 // ErrCharset refuses text that declares another encoding than UTF-8.
-var ErrCharset = errors.New("edge: the part names another charset than UTF-8")
+var ErrCharset = errors.New("graphqlhttp: the part names another charset than UTF-8")
 
 // IsMultipart reports whether r is a POST of a multipart form.
 func IsMultipart(r *http.Request) bool {

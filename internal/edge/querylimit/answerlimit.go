@@ -127,7 +127,7 @@ func (l answerLimits) InterceptRootField(ctx context.Context, next graphql.RootR
 		errs.executed = true
 	}
 	m := next(ctx)
-	answer := sequential.From(ctx)
+	answer := sequential.FromContext(ctx)
 	if !isMutation(ctx) || answer.Err() == nil {
 		return m
 	}
@@ -204,7 +204,7 @@ func (c *errorCount) admit(code fault.Code) bool {
 func LimitErrors(next graphql.ErrorPresenterFunc) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		errs, _ := ctx.Value(errorCountKey{}).(*errorCount)
-		if errs != nil && (sequential.From(ctx).Err() != nil || !errs.admit(fault.CodeOf(err))) {
+		if errs != nil && (sequential.FromContext(ctx).Err() != nil || !errs.admit(fault.CodeOf(err))) {
 			return nil //nolint:nilerr // the error is only counted
 		}
 		return next(ctx, err)

@@ -66,7 +66,7 @@ func TestEncodingWaitIsBounded(t *testing.T) {
 		ctx := graphql.WithOperationContext(t.Context(), &graphql.OperationContext{Operation: &ast.OperationDefinition{Operation: ast.Query}})
 		begun := time.Now()
 		resp := x.InterceptResponse(ctx, func(ctx context.Context) *graphql.Response {
-			sequential.From(ctx).Array(100_000)
+			sequential.FromContext(ctx).Array(100_000)
 			return &graphql.Response{Data: []byte("data")}
 		})
 		if time.Since(begun) != time.Minute || resp.Data != nil || len(resp.Errors) != 1 || apierror.ExtensionCode(resp.Errors[0]) != "RATE_LIMITED" || resp.Errors[0].Extensions["retryAfter"] == nil {

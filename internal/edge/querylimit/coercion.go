@@ -98,6 +98,14 @@ func coercionErrorf(format string, args ...any) *coercionError {
 	return &coercionError{reason: fmt.Sprintf(format, args...)}
 }
 
+// below prepends an element to the path of the error; no error stays none.
+func (e *coercionError) below(at ast.PathElement) *coercionError {
+	if e != nil {
+		e.path = append(ast.Path{at}, e.path...)
+	}
+	return e
+}
+
 // coercion decodes the variables of one operation.
 type coercion struct {
 	schema *ast.Schema

@@ -29,7 +29,7 @@ func NewKeyPolicy(schema *ast.Schema, fields map[string][]string) graphql.Handle
 	return keyPolicy{reads: entityTypes(schema), fields: fields}
 }
 
-func (keyPolicy) ExtensionName() string { return "Permits" }
+func (keyPolicy) ExtensionName() string { return "KeyPolicy" }
 
 func (keyPolicy) Validate(graphql.ExecutableSchema) error { return nil }
 

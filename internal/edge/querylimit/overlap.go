@@ -60,8 +60,8 @@ func spreadIn(set ast.SelectionSet, names []string) []string {
 	return names
 }
 
-// compared counts the pairs that the validator would compare in a document.
-func compared(document *ast.QueryDocument) *comparisons {
+// countComparisons counts the pairs that the validator would compare in a document.
+func countComparisons(document *ast.QueryDocument) *comparisons {
 	c := comparisons{fragments: make(map[string]*ast.FragmentDefinition, len(document.Fragments))}
 	for _, f := range document.Fragments {
 		if c.fragments[f.Name] == nil { // like the validator, take the first of a name

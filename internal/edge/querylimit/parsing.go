@@ -18,7 +18,7 @@ const (
 	// smallDocument is the length of a text, in bytes, up to which it is parsed at once.
 	smallDocument = 4 << 10
 	// parsedAtOnce bounds the texts of longer documents that are parsed and validated at the same time, in bytes. They
-	// take parsed times as much memory.
+	// take parsedSizeRatio times as much memory.
 	parsedAtOnce = 256 << 10
 )
 

@@ -124,14 +124,14 @@ func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) b
 		return false
 	}
 	if size.walked > maxWalked {
-		v.refuse(ruleSelections, document.Operations[0].Position, "the document selects too much, what is in a fragment counted for each operation and fragment that spreads it")
+		v.refuse(ruleSelections, document.Operations[0].Position, "the document selects too much; a fragment counts once for each operation and fragment that spreads it")
 		return false
 	}
 	if f := findCycle(document); f != nil {
 		v.refuse(rules.NoFragmentCyclesRule.Name, f.Position, fmt.Sprintf("Cannot spread fragment %q within itself.", f.Name))
 		return false
 	}
-	c := compared(document)
+	c := countComparisons(document)
 	if c.tooMany() {
 		v.refuse(ruleSelections, document.Operations[0].Position, "the document selects the same fields too often")
 		return false
@@ -294,7 +294,7 @@ type documentNode struct {
 	from    *documentNode   // the last root that has reached it
 }
 
-// reach returns the size of all nodes that p can reach from root.
+// reach returns the size of all nodes that n can reach from root.
 func (n *documentNode) reach(root *documentNode) int {
 	if n.from == root {
 		return 0

@@ -19,15 +19,15 @@ type executor struct {
 	parsing *Parsing
 }
 
-// parsed is the maximum ratio of a parsed document's memory to its text, for a list of
+// parsedSizeRatio is the maximum ratio of a parsed document's memory to its text, for a list of
 // one-digit numbers. Fields with short names need half of it.
-const parsed = 110
+const parsedSizeRatio = 110
 
 // NewParsedDocuments returns a cache of a schema's parsed documents. It also decodes the
 // variables of operations.
 func NewParsedDocuments(schema *ast.Schema) graphql.Cache[*ast.QueryDocument] {
 	return parsedDocuments{
-		graphqlhttp.NewDocuments(graphqlhttp.MaxDocumentBytes, func(text string, _ *ast.QueryDocument) int { return parsed * len(text) }), schema,
+		graphqlhttp.NewDocuments(graphqlhttp.MaxDocumentBytes, func(text string, _ *ast.QueryDocument) int { return parsedSizeRatio * len(text) }), schema,
 	}
 }
 
@@ -117,11 +117,4 @@ func (d parsedDocuments) decode(ctx context.Context, document *ast.QueryDocument
 			v.params.Variables = values
 		}
 	}
-}
-
-func (ce *coercionError) below(e ast.PathElement) *coercionError {
-	if ce != nil {
-		ce.path = append(ast.Path{e}, ce.path...)
-	}
-	return ce
 }

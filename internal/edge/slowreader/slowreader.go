@@ -15,17 +15,17 @@ const (
 	// MaxWriteBytes bounds one write, in bytes. A kernel wakes a writer only when a good part of the buffer is free, so that a
 	// slow client needs small pieces.
 	MaxWriteBytes = 1 << 20
-	// slowest is the lowest rate, in bytes per second, at which a client may read after SlowStart.
-	slowest = 4 << 10
-	// SlowStart is the time that each write has.
-	SlowStart = 30 * time.Second
+	// minReadRate is the lowest rate, in bytes per second, at which a client may read after WriteGrace.
+	minReadRate = 4 << 10
+	// WriteGrace is the time that each write has.
+	WriteGrace = 30 * time.Second
 	// minStall is how long an answer may wait without progress, unless twice the bound is waiting.
 	minStall = time.Second
 )
 
 // WriteTime returns the time that the write of that many bytes may take.
 func WriteTime(size int) time.Duration {
-	return SlowStart + time.Duration(size)*time.Second/slowest
+	return WriteGrace + time.Duration(size)*time.Second/minReadRate
 }
 
 // Limiter counts the bytes of answers while they are written. Where more than its bound wait, it ends the slowest: those

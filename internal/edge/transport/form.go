@@ -110,7 +110,7 @@ func (f *form) upload(name string) scalar.Upload {
 			return nil, err
 		}
 		f.opened++
-		file := &fromClient{file: part, size: lengthOf(part), expected: -1}
+		file := &formFile{file: part, size: lengthOf(part), expected: -1}
 		if len(f.files) == 1 && f.opened == 1 {
 			file.expected = f.sizeOfFirst()
 		}
@@ -169,12 +169,12 @@ func (f *form) sizeOfFirst() int64 {
 	return max(-1, f.length-int64(at)-int64(end))
 }
 
-// maxHeld is how many bytes of a file are read ahead to determine its length.
-const maxHeld = 2 << 20
+// maxReadAhead is how many bytes of a file are read ahead to determine its length.
+const maxReadAhead = 2 << 20
 
-// fromClient is a file of a form. It marks errors of the client's stream, such as a length
+// formFile is a file of a form. It marks errors of the client's stream, such as a length
 // that differs from the declared one.
-type fromClient struct {
+type formFile struct {
 	file     io.Reader
 	size     int64 // the length passed on to the reader; -1: unknown
 	expected int64 // the length if the form ends with the file; -1: unknown
@@ -184,84 +184,84 @@ type fromClient struct {
 }
 
 // Declare implements scalar.File.
-func (r *fromClient) Declare(size int64) error {
+func (f *formFile) Declare(size int64) error {
 	switch {
-	case r.size >= 0 && r.size != size:
-		return fmt.Errorf("is not the %d bytes of the part's Content-Length", r.size)
-	case r.expected >= 0 && size > r.expected+int64(len("\r\n")): // some clients end the form without a line break
+	case f.size >= 0 && f.size != size:
+		return fmt.Errorf("is not the %d bytes of the part's Content-Length", f.size)
+	case f.expected >= 0 && size > f.expected+int64(len("\r\n")): // some clients end the form without a line break
 		return errors.New("is more than the request's Content-Length leaves for the file")
 	}
-	r.size = size
+	f.size = size
 	return nil
 }
 
 // Length implements scalar.File. It returns the part's declared length, or the length of a
 // short file.
-func (r *fromClient) Length() (int64, error) {
-	if r.size >= 0 {
-		return r.size, nil
+func (f *formFile) Length() (int64, error) {
+	if f.size >= 0 {
+		return f.size, nil
 	}
 	var held bytes.Buffer
-	_, err := io.CopyN(&held, r.file, maxHeld)
+	_, err := io.CopyN(&held, f.file, maxReadAhead)
 	switch {
 	case errors.Is(err, io.EOF):
-		r.size = int64(held.Len())
-		r.file = &held
+		f.size = int64(held.Len())
+		f.file = &held
 	case err != nil:
-		return -1, r.fail(fmt.Errorf("%w: %w", scalar.ErrRead, err))
+		return -1, f.fail(fmt.Errorf("%w: %w", scalar.ErrRead, err))
 	default:
-		r.file = io.MultiReader(&held, r.file)
+		f.file = io.MultiReader(&held, f.file)
 	}
-	return r.size, nil
+	return f.size, nil
 }
 
 // Expect implements scalar.File.
-func (r *fromClient) Expect() int64 {
-	if r.size < 0 {
-		r.size = r.expected
+func (f *formFile) Expect() int64 {
+	if f.size < 0 {
+		f.size = f.expected
 	}
-	return r.size
+	return f.size
 }
 
 // Err implements scalar.File.
-func (r *fromClient) Err() error {
-	if err := r.failed.Load(); err != nil {
+func (f *formFile) Err() error {
+	if err := f.failed.Load(); err != nil {
 		return *err
 	}
 	return nil
 }
 
 // fail records the first error.
-func (r *fromClient) fail(err error) error {
-	r.failed.CompareAndSwap(nil, &err)
+func (f *formFile) fail(err error) error {
+	f.failed.CompareAndSwap(nil, &err)
 	return err
 }
 
 // Read reads the next bytes. If the length was passed on, Read delays the last bytes until the
 // end of the file is certain. A receiver that knows the length takes the file as complete at
 // that length.
-func (r *fromClient) Read(p []byte) (int, error) {
-	n, err := r.file.Read(p)
-	r.read += int64(n)
-	if r.size >= 0 && r.read == r.size && err == nil && n > 0 {
-		err = r.end()
+func (f *formFile) Read(p []byte) (int, error) {
+	n, err := f.file.Read(p)
+	f.read += int64(n)
+	if f.size >= 0 && f.read == f.size && err == nil && n > 0 {
+		err = f.end()
 	}
 	ended := errors.Is(err, io.EOF)
 	switch {
 	case err != nil && (!ended || errors.Is(err, io.ErrUnexpectedEOF)):
-		return 0, r.fail(fmt.Errorf("%w: %w", scalar.ErrRead, err))
-	case r.size >= 0 && (r.read > r.size || ended && r.read < r.size):
-		return 0, r.fail(scalar.ErrLength)
+		return 0, f.fail(fmt.Errorf("%w: %w", scalar.ErrRead, err))
+	case f.size >= 0 && (f.read > f.size || ended && f.read < f.size):
+		return 0, f.fail(scalar.ErrLength)
 	}
 	return n, err
 }
 
 // end returns io.EOF at the end of the file, and counts the bytes that follow.
-func (r *fromClient) end() error {
+func (f *formFile) end() error {
 	var more [1]byte
 	for {
-		n, err := r.file.Read(more[:])
-		if r.read += int64(n); n > 0 {
+		n, err := f.file.Read(more[:])
+		if f.read += int64(n); n > 0 {
 			return nil // the count shows that the file is too long
 		}
 		if err != nil {

@@ -73,7 +73,7 @@ func TestFormLengthsAreDistinct(t *testing.T) {
 		"byte by byte, as one": func(r io.Reader) io.Reader { return iotest.DataErrReader(iotest.OneByteReader(r)) },
 	} {
 		for size := int64(1); size < 13; size++ {
-			got, err := io.ReadAll(&fromClient{file: read(strings.NewReader(text)), size: size})
+			got, err := io.ReadAll(&formFile{file: read(strings.NewReader(text)), size: size})
 			if size == int64(len(text)) {
 				if err != nil || string(got) != text {
 					t.Errorf("%s: %q, %v", name, got, err)
@@ -84,7 +84,7 @@ func TestFormLengthsAreDistinct(t *testing.T) {
 				t.Errorf("%s, got %d: %d bytes and %v", name, size, len(got), err)
 			}
 		}
-		if got, err := io.ReadAll(&fromClient{file: read(strings.NewReader(text)), size: -1}); err != nil || string(got) != text {
+		if got, err := io.ReadAll(&formFile{file: read(strings.NewReader(text)), size: -1}); err != nil || string(got) != text {
 			t.Errorf("%s, without a size: %q, %v", name, got, err)
 		}
 	}

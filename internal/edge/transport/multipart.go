@@ -91,8 +91,8 @@ func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 }
 
 // parameters reads the parts `operations` and `map`. The files are read later.
-func (u multipartForm) parameters(form *form, h *graphqlhttp.Reservation) (*graphqlhttp.Parameters, error) {
-	raw, err := readPart(form, "operations", u.limits.BodyBytes, h)
+func (u multipartForm) parameters(form *form, reservation *graphqlhttp.Reservation) (*graphqlhttp.Parameters, error) {
+	raw, err := readPart(form, "operations", u.limits.BodyBytes, reservation)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (u multipartForm) parameters(form *form, h *graphqlhttp.Reservation) (*grap
 		}
 		return nil, err
 	}
-	places, err := readMap(form, h)
+	places, err := readMap(form, reservation)
 	if err != nil {
 		return nil, err
 	}
@@ -167,8 +167,8 @@ func filesIn(arguments ast.ArgumentList, files map[string]scalar.Upload) (names 
 
 // readMap reads the part `map`, which lists for each file the variables that it is the value
 // of.
-func readMap(form *form, h *graphqlhttp.Reservation) (map[string][]string, error) {
-	raw, err := readPart(form, "map", maxMapBytes, h)
+func readMap(form *form, reservation *graphqlhttp.Reservation) (map[string][]string, error) {
+	raw, err := readPart(form, "map", maxMapBytes, reservation)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func readMap(form *form, h *graphqlhttp.Reservation) (map[string][]string, error
 
 // readPart reads the next part that is not an unrelated field. The part must have the given
 // name.
-func readPart(form *form, name string, limit int64, h *graphqlhttp.Reservation) ([]byte, error) {
+func readPart(form *form, name string, limit int64, reservation *graphqlhttp.Reservation) ([]byte, error) {
 	part, err := form.NextPart()
 	for err == nil && isField(part) {
 		part, err = form.NextPart()
@@ -204,11 +204,11 @@ func readPart(form *form, name string, limit int64, h *graphqlhttp.Reservation) 
 	if err := graphqlhttp.CheckCharset(part.Header.Get("Content-Type")); err != nil {
 		return nil, fmt.Errorf("%w: %w", graphqlhttp.ErrCharset, err)
 	}
-	raw, err := io.ReadAll(h.Reader(io.LimitReader(part, limit+1)))
+	raw, err := io.ReadAll(reservation.Reader(io.LimitReader(part, limit+1)))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large), errors.Is(err, graphqlhttp.ErrBusy):
-		return nil, err //nolint:wrapcheck // refuseBody describes it
+		return nil, err //nolint:wrapcheck // graphqlhttp.RefuseBody describes it
 	case err != nil:
 		return nil, fault.BadInput(name, "cannot be read")
 	case int64(len(raw)) > limit:

@@ -9,7 +9,7 @@ import (
 
 // extensionRequestID is the member of an error's extensions with the id of its request, or of
 // its operation on a WebSocket. Errors over HTTP have none: the header X-Request-Id has it, and
-// a kept or shared answer belongs to other requests, too.
+// a cached or shared answer belongs to other requests, too.
 const extensionRequestID = "requestId"
 
 // withRequestID returns errors with the id of their request.

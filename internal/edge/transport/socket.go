@@ -41,7 +41,7 @@ type socket struct {
 	base        context.Context          //nolint:containedctx // of the request, without an end
 	ctx         context.Context          //nolint:containedctx // of the operations; the reading goroutine writes it
 	done        func()                   // is called at the end
-	shown       *shownKey                // nil: the client has shown no API key
+	apiKey      *connectionKey           // nil: the client has sent no API key
 	reservation *graphqlhttp.Reservation // memory of the message that is read
 	reader      *slowreader.Reader       // the client
 

@@ -22,8 +22,8 @@ import (
 // some hundred subscriptions.
 const maxOperations = 1000
 
-// shownKey is the API key and the scope with which a connection was opened.
-type shownKey struct {
+// connectionKey is the API key and the scope with which a connection was opened.
+type connectionKey struct {
 	key   string
 	scope scope.Scope
 }
@@ -38,7 +38,7 @@ type operating struct {
 	ending     bool // its last message is being sent
 	subscribes bool // it is a subscription
 
-	// What follows is set when the operation is created.
+	// The following fields are set when the operation is created.
 	op    *graphql.OperationContext
 	entry *accesslog.Entry
 	stop  context.CancelFunc
@@ -144,15 +144,15 @@ func (c *socket) identity(ctx context.Context, p *graphqlhttp.Parameters) (conte
 		c.o.Audit.Refused(ctx, fault.CodeOf(refused.Err))
 		return ctx, gqlerror.List{graphqlhttp.RequestError(refused.Err)}
 	}
-	if c.shown == nil {
+	if c.apiKey == nil {
 		return ctx, nil
 	}
-	who, err := c.o.Authenticator.Holder(c.shown.key)
+	who, err := c.o.Authenticator.APIKeyPrincipal(c.apiKey.key)
 	if err != nil {
 		c.o.Audit.Refused(ctx, fault.CodeOf(err))
 		return ctx, gqlerror.List{apierror.Refusal(fault.CodeOf(err), "%s", err.Error())}
 	}
-	return graphqlhttp.WithIdentity(ctx, who, c.shown.scope), nil
+	return graphqlhttp.WithIdentity(ctx, who, c.apiKey.scope), nil
 }
 
 // refuse answers an operation that is not executed. A document that is not valid has an `error`, which no `complete`

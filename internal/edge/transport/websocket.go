@@ -34,8 +34,8 @@ type authenticator interface {
 	// Principal returns the caller's identity. With a *graphqlhttp.RefusedTokenError, the
 	// caller may only sign in.
 	Principal(ctx context.Context, header http.Header) (principal.Principal, error)
-	// Holder returns the present principal of an API key.
-	Holder(key string) (principal.Principal, error)
+	// APIKeyPrincipal returns the present principal of an API key.
+	APIKeyPrincipal(key string) (principal.Principal, error)
 	// TraceMode returns the requested trace mode, if the caller may use it.
 	TraceMode(r *http.Request) (operation.TraceMode, error)
 }
@@ -117,7 +117,7 @@ func (c *socket) identify(payload map[string]any) bool {
 		ctx = context.WithValue(ctx, payloadKey{}, http.Header{"Cache-Control": directives})
 	}
 	if keys := graphqlhttp.NonEmpty(asked.Header.Values("X-Api-Key")); len(keys) == 1 {
-		c.shown = &shownKey{keys[0], sc}
+		c.apiKey = &connectionKey{keys[0], sc}
 	}
 	ctx = graphqlhttp.WithIdentity(ctx, who, sc)
 	mode, err := c.o.Authenticator.TraceMode(asked.WithContext(ctx))
