@@ -190,7 +190,7 @@ func (o *outcome[V]) run() {
 	defer func() {
 		o.work = nil
 		if r := recover(); r != nil {
-			o.err = fmt.Errorf("loader: %v", r)
+			o.err = fmt.Errorf("batch: %v", r)
 			o.execution.log.ErrorContext(o.execution.ctx, "panic in a loader", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()

@@ -18,7 +18,7 @@ func (l *Loader[T, F]) List(a *batch.Access, sc scope.Scope, args ListArgs[F], s
 	if err != nil {
 		return batch.Failed[*Connection[T]](err)
 	}
-	if args.nothing {
+	if args.matchesNothing {
 		return batch.Ready(&Connection[T]{offset: w.offset})
 	}
 	needs := l.kind.needsOfConnection(s)

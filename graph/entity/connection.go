@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -111,8 +110,8 @@ type ListArgs[F comparable] struct {
 	First  *int
 	After  *string
 	Offset *int
-	// nothing is set if no entity satisfies both the filter and the list's parent.
-	nothing bool
+	// matchesNothing is set if no entity satisfies both the filter and the list's parent.
+	matchesNothing bool
 }
 
 // With returns the arguments with what the list's parent implies added to the filter. imply changes the filter. It returns
@@ -122,7 +121,7 @@ func (a ListArgs[F]) With(imply func(*F) bool) ListArgs[F] {
 	if a.Filter != nil {
 		f = *a.Filter
 	}
-	a.nothing = !imply(&f)
+	a.matchesNothing = !imply(&f)
 	a.Filter = &f
 	return a
 }
@@ -132,14 +131,14 @@ type Range[F comparable] struct {
 	Filter        F
 	Ascending     bool
 	Offset, Count int
-	// Nothing says that no entity satisfies both the filter and the list's parent.
-	Nothing bool
+	// MatchesNothing says that no entity satisfies both the filter and the list's parent.
+	MatchesNothing bool
 }
 
 // Range returns the range, or the error of bad arguments.
 func (a ListArgs[F]) Range() (Range[F], error) {
 	w, err := a.window(scope.Scope{})
-	return Range[F]{Filter: w.filter, Ascending: w.ascending, Offset: w.offset, Count: w.count, Nothing: a.nothing}, err
+	return Range[F]{Filter: w.filter, Ascending: w.ascending, Offset: w.offset, Count: w.count, MatchesNothing: a.matchesNothing}, err
 }
 
 // Check returns the error of bad arguments.
@@ -223,7 +222,7 @@ func checkFilter[F any](filter *F) error {
 		if v.Field(i).Type() != reflect.TypeFor[string]() {
 			continue
 		}
-		if err := checkText("filter."+schemaName(v.Type().Field(i).Name), v.Field(i).String()); err != nil {
+		if err := fault.CheckLine("filter."+schemaName(v.Type().Field(i).Name), v.Field(i).String(), listing.MaxText); err != nil {
 			return err
 		}
 	}
@@ -234,18 +233,4 @@ func checkFilter[F any](filter *F) error {
 func schemaName(field string) string { return strings.ToLower(field[:1]) + field[1:] }
 
 // CheckName refuses a name that is not sent to search for companies.
-func CheckName(name string) error { return checkText("name", name) }
-
-// maxText bounds a text that lists are searched for, in bytes: it is sent in a query string.
-const maxText = 1000
-
-// checkText refuses long texts and control characters. No name has control characters.
-func checkText(argument, text string) error {
-	if len(text) > maxText {
-		return fault.BadInput(argument, "is longer than %d bytes", maxText)
-	}
-	if strings.ContainsFunc(text, unicode.IsControl) {
-		return fault.BadInput(argument, "holds a control character")
-	}
-	return nil
-}
+func CheckName(name string) error { return fault.CheckLine("name", name, listing.MaxText) }

@@ -44,7 +44,7 @@ type Loader[T any, F comparable] struct {
 	getsDecide   bool           // only a get decides that an entity does not exist; set before the first load
 
 	mu       sync.Mutex
-	fetched  []fetched[T]                  // results of calls that are not in entities yet
+	fetched  []fetched[T]                  // results of calls that are not in known yet
 	known    map[key]*T                    // by key without complete
 	lists    []pendingList[T]              // that look-ahead asked for
 	earlier  int                           // how many of lists belong to earlier levels
@@ -176,7 +176,7 @@ func (l *Loader[T, F]) loadOptional(a *batch.Access, sc scope.Scope, id *string,
 	}
 	named, err := scope.ParseID(*id)
 	if err != nil {
-		return batch.Failed[*T](fault.New(fault.UpstreamInvalidResponse, "the console names a %s by what is no GUID", l.kind.Type))
+		return batch.Failed[*T](fault.New(fault.UpstreamInvalidResponse, "the console's id of a %s is not a GUID", l.kind.Type))
 	}
 	return l.load(a, sc, named, complete)
 }
@@ -189,8 +189,8 @@ func (l *Loader[T, F]) Add(sc scope.Scope, entities ...*T) {
 	l.fetched = append(l.fetched, fetched[T]{at, entities})
 }
 
-// index adds the fetched entities to e.known. e.mu is held. It runs only when an entity is looked for, because most
-// entities of lists never are.
+// index adds the fetched entities to l.known. The caller holds l.mu. It runs only when an entity is looked for,
+// because most entities of lists never are.
 func (l *Loader[T, F]) index() {
 	if l.known == nil && len(l.fetched) > 0 {
 		l.known = make(map[key]*T, len(l.fetched[0].entities))
@@ -254,9 +254,9 @@ func (l *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Resu
 			lacking = append(lacking, g)
 		}
 	}
-	if t := operation.FromContext(ctx); t.Options().Batches {
-		asked := distinct(keys)
-		t.AddBatch(operation.Batch{Type: l.kind.Type, Keys: asked, Cached: asked - missing})
+	if state := operation.FromContext(ctx); state.Options().Batches {
+		asked := countEntities(keys)
+		state.AddBatch(operation.Batch{Type: l.kind.Type, Keys: asked, Cached: asked - missing})
 	}
 	parallel(len(lacking), func(i int) { l.fetch(ctx, lacking[i]) })
 
@@ -275,8 +275,8 @@ func (l *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Resu
 	return results
 }
 
-// distinct counts the entities that keys name.
-func distinct(keys []key) int {
+// countEntities counts the entities that keys name.
+func countEntities(keys []key) int {
 	entities := make(map[key]struct{}, len(keys))
 	for _, k := range keys {
 		entities[k.entity()] = struct{}{}

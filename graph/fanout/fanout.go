@@ -23,8 +23,8 @@ type Area struct {
 	err     error
 }
 
-// Only is the department of a scope.
-func Only(sc scope.Scope) Area { return Area{scope: sc} }
+// OneDepartment returns the area of one department.
+func OneDepartment(sc scope.Scope) Area { return Area{scope: sc} }
 
 // Subtree is a department with those below it.
 func Subtree(d *cc.Department) Area { return Area{subtree: d} }

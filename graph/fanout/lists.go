@@ -18,7 +18,7 @@ type ListQuery[T any, F comparable] struct {
 }
 
 // Plain reports whether the console itself answers the list of one department.
-func (q ListQuery[T, F]) Plain() bool { return q.OrderBy == nil && q.Conditions.None() }
+func (q ListQuery[T, F]) Plain() bool { return q.OrderBy == nil && q.Conditions.IsEmpty() }
 
 // Check returns the error of bad arguments.
 func (q ListQuery[T, F]) Check() error {
@@ -34,7 +34,7 @@ func List[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *enti
 	if err != nil {
 		return loader.FailedOne[entity.Connection[T]](err)
 	}
-	if r.Nothing || q.Conditions.Nothing() || area.isEmpty() {
+	if r.MatchesNothing || q.Conditions.MatchNothing() || area.isEmpty() {
 		return loader.One[entity.Connection[T]](batch.Ready(entity.NewConnection[T](nil, r.Offset, 0, 0)))
 	}
 	needs, keys := of(l).Needs(s), of(l).Keys()

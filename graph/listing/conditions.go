@@ -12,9 +12,11 @@ import (
 const (
 	// MaxEntities is how many entities of a department's list are read.
 	MaxEntities = 50_000
-	maxIDs      = 1000
-	maxTags     = 100
-	maxText     = 1000 // bytes
+	// MaxIDs bounds an argument with ids.
+	MaxIDs  = 1000
+	maxTags = 100
+	// MaxText bounds a text that lists are searched for, in bytes: it is sent in a query string.
+	MaxText = 1000
 )
 
 // Conditions are the conditions of a filter that the console does not have. Entities satisfy all of them.
@@ -24,10 +26,10 @@ type Conditions[T any] struct {
 	// Predicate is the wanted value of a property that follows from other lists; nil: any.
 	Predicate *bool
 
-	tags      []string
-	silentFor *int // in seconds; nil: any
-	nothing   bool // an empty list of allowed values matches nothing
-	tests     []func(v *T, now time.Time) bool
+	tags         []string
+	silentFor    *int // in seconds; nil: any
+	matchNothing bool // an empty list of allowed values matches nothing
+	tests        []func(v *T, now time.Time) bool
 }
 
 func (c *Conditions[T]) require(test func(v *T, now time.Time) bool) { c.tests = append(c.tests, test) }
@@ -44,16 +46,18 @@ func (c *Conditions[T]) requireTags(tags []string, of func(*T) []string) {
 	})
 }
 
-// None reports whether there are no conditions.
-func (c *Conditions[T]) None() bool { return c.IDs == nil && c.Predicate == nil && len(c.tests) == 0 }
+// IsEmpty reports whether there are no conditions.
+func (c *Conditions[T]) IsEmpty() bool {
+	return c.IDs == nil && c.Predicate == nil && len(c.tests) == 0
+}
 
-// Nothing reports whether no entity can satisfy the conditions.
-func (c *Conditions[T]) Nothing() bool { return c.nothing || c.IDs != nil && len(c.IDs) == 0 }
+// MatchNothing reports whether no entity can satisfy the conditions.
+func (c *Conditions[T]) MatchNothing() bool { return c.matchNothing || c.IDs != nil && len(c.IDs) == 0 }
 
 // Check returns the error of bad values.
 func (c *Conditions[T]) Check() error {
-	if len(c.IDs) > maxIDs {
-		return fault.BadInput("filter.ids", "are %d, more than %d", len(c.IDs), maxIDs)
+	if len(c.IDs) > MaxIDs {
+		return fault.BadInput("filter.ids", "are %d, more than %d", len(c.IDs), MaxIDs)
 	}
 	if len(c.tags) > maxTags {
 		return fault.BadInput("filter.tags", "are %d, more than %d", len(c.tags), maxTags)
@@ -64,8 +68,8 @@ func (c *Conditions[T]) Check() error {
 		}
 	}
 	for _, tag := range c.tags {
-		if len(tag) > maxText {
-			return fault.BadInput("filter.tags", "has a text longer than %d bytes", maxText)
+		if len(tag) > MaxText {
+			return fault.BadInput("filter.tags", "has a text longer than %d bytes", MaxText)
 		}
 	}
 	return nil

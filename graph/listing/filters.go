@@ -51,7 +51,7 @@ type RobotFilter struct {
 func (f RobotFilter) Split() (cc.RobotFilter, Conditions[cc.Robot]) {
 	c := Conditions[cc.Robot]{IDs: f.IDs, Predicate: f.WithoutQueue, silentFor: f.SilentFor}
 	if f.Status != nil {
-		c.nothing = len(f.Status) == 0
+		c.matchNothing = len(f.Status) == 0
 		c.require(func(r *cc.Robot, _ time.Time) bool { return slices.Contains(f.Status, r.Status) })
 	}
 	if f.SilentFor != nil {

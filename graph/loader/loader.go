@@ -61,7 +61,7 @@ type Options struct {
 	urlBytes int
 	// relearn is how long an observation of the deployment is believed; default 10 minutes.
 	relearn time.Duration
-	// now is the clock of Relearn; default time.now.
+	// now is the clock of relearn; default time.Now.
 	now func() time.Time
 	// Sample returns an invented payload of a mutation, or an event of a subscription, by its type, for a dry run. If
 	// it is nil, dry runs do not plan the fields of payloads and events.
@@ -224,10 +224,10 @@ func (l *Loaders) flush() {
 	}
 }
 
-// RobotsNow reads the robots that a subscription follows: those of ids that exist, or all if ids is empty. If queueID is
+// PollRobots reads the robots that a subscription follows: those of ids that exist, or all if ids is empty. If queueID is
 // not empty, it returns only robots of that queue. polls is the number of polls of the principal that may share the pages
 // of the scope's list.
-func (e *Engine) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
+func (e *Engine) PollRobots(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
 	l := e.pollLoaders(ctx, sc)
 	defer l.Close()
 	if queueID == "" && len(ids) > 0 {
@@ -236,9 +236,9 @@ func (e *Engine) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, qu
 	return l.robots.SnapshotOfList(l.Access, sc, cc.RobotFilter{AssociatedQueueID: cc.OptionalID(queueID)})
 }
 
-// WorkflowsNow reads the workflows that a subscription follows: those of ids that exist, or all if ids is empty. polls is
+// PollWorkflows reads the workflows that a subscription follows: those of ids that exist, or all if ids is empty. polls is
 // the number of polls of the principal that may share the pages of the scope's list.
-func (e *Engine) WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string, polls int) (entity.Snapshot[cc.Workflow], error) {
+func (e *Engine) PollWorkflows(ctx context.Context, sc scope.Scope, ids []string, polls int) (entity.Snapshot[cc.Workflow], error) {
 	l := e.pollLoaders(ctx, sc)
 	defer l.Close()
 	if len(ids) == 0 {

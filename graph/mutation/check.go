@@ -25,11 +25,8 @@ const maxLine = 4 << 10
 
 // line refuses a text of one line that has control characters or is too long.
 func (c *checks) line(argument string, text *string) {
-	if c.err == nil && text != nil && len(*text) > maxLine {
-		c.err = fault.BadInput(argument, "is longer than %d bytes", maxLine)
-	}
-	if c.err == nil && text != nil && strings.ContainsFunc(*text, unicode.IsControl) {
-		c.err = fault.BadInput(argument, "holds a control character")
+	if c.err == nil && text != nil {
+		c.err = fault.CheckLine(argument, *text, maxLine)
 	}
 }
 

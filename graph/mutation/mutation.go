@@ -45,13 +45,13 @@ type Service struct {
 	directUploadBytes int64
 }
 
-// New returns a Service for console. once stores idempotency keys. name returns a principal's
+// New returns a Service for console. idempotency stores the keys of calls. name returns a principal's
 // name that all gateways sharing that store agree on.
 //
-// Files of up to direct bytes are sent straight to the console, larger ones through its upload
+// Files of up to directUploadBytes are sent straight to the console, larger ones through its upload
 // channel. The console's document limits direct uploads to 200 MiB.
-func New(console Console, once Idempotency, tokens Tokens, name func(principal.Principal) string, direct int64) *Service {
-	return &Service{console, once, tokens, name, direct}
+func New(console Console, idempotency Idempotency, tokens Tokens, name func(principal.Principal) string, directUploadBytes int64) *Service {
+	return &Service{console, idempotency, tokens, name, directUploadBytes}
 }
 
 // mutate finds the request's scope, makes the change unless the operation has invalid input,
@@ -93,16 +93,16 @@ func errPanicked() error {
 }
 
 // idempotent makes a console call, once per idempotency key if there is one.
-func idempotent[I, T any](ctx context.Context, w *Service, sc scope.Scope, key *string, input I, call func(context.Context) (T, error)) (T, error) {
-	caller := w.name(principal.FromContext(ctx))
+func idempotent[I, T any](ctx context.Context, s *Service, sc scope.Scope, key *string, input I, call func(context.Context) (T, error)) (T, error) {
+	caller := s.name(principal.FromContext(ctx))
 	if key == nil || caller == "" {
 		return call(ctx) // the console refuses callers without credentials
 	}
 	var none T
-	if _, err := w.tokens.Token(ctx); err != nil {
+	if _, err := s.tokens.Token(ctx); err != nil {
 		return none, fault.WithOutcome(err, fault.NotSent) // a principal that is no longer accepted must not get the recorded result
 	}
-	asked, err := json.Marshal(scoped[I]{sc, input})
+	encodedInput, err := json.Marshal(scoped[I]{sc, input})
 	if err != nil {
 		return none, fault.WithOutcome(err, fault.NotSent)
 	}
@@ -112,7 +112,7 @@ func idempotent[I, T any](ctx context.Context, w *Service, sc scope.Scope, key *
 		Key:       *key,
 	}
 	var ran atomic.Bool // the run may outlive this call
-	answer, err := w.idempotency.Do(ctx, k, asked, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
+	answer, err := s.idempotency.Do(ctx, k, encodedInput, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
 		ran.Store(true)
 		v, err := call(ctx)
 		if err != nil {

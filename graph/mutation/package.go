@@ -106,11 +106,11 @@ func (s *Service) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*Up
 	return mutate(ctx, func(sc scope.Scope) (*UpdatePackagePayload, error) {
 		guessed := false
 		if etag, set := in.ETag.ValueOK(); !set || etag == nil {
-			now, err := s.packageNow(ctx, sc, in.ID)
+			p, err := s.packageUncached(ctx, sc, in.ID)
 			if err != nil {
 				return nil, fault.WithOutcome(err, fault.NotSent)
 			}
-			in.ETag, guessed = etagOf(now)
+			in.ETag, guessed = etagOf(p)
 		}
 		p, err := s.console.UpdatePackage(ctx, sc, in.ID, in.PackageUpdate)
 		if guessed && fault.CodeOf(err) == fault.Conflict && fault.OutcomeOf(err) == fault.Refused {
@@ -143,12 +143,12 @@ func (s *Service) DeletePackage(ctx context.Context, in DeletePackageInput) (*De
 	})
 }
 
-// packageNow reads a package without caches, since the console refuses an old ETag.
-func (s *Service) packageNow(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error) {
-	anew := operation.New(operation.ReadOptions{Refresh: true})
-	now, err := s.console.Package(operation.NewContext(ctx, anew), sc, id)
-	for _, r := range anew.Reads() {
+// packageUncached reads a package without caches, since the console refuses an old ETag.
+func (s *Service) packageUncached(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error) {
+	state := operation.New(operation.ReadOptions{Refresh: true})
+	p, err := s.console.Package(operation.NewContext(ctx, state), sc, id)
+	for _, r := range state.Reads() {
 		operation.FromContext(ctx).Add(r)
 	}
-	return now, err
+	return p, err
 }

@@ -214,7 +214,7 @@ func (s *Service) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) 
 // AddWorkflowRobots adds robots to a workflow.
 func (s *Service) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInput) (*AddWorkflowRobotsPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*AddWorkflowRobotsPayload, error) {
-		results, err := s.console.AddWorkflowRobots(ctx, sc, in.WorkflowID, distinct(in.RobotIDs))
+		results, err := s.console.AddWorkflowRobots(ctx, sc, in.WorkflowID, withoutDuplicates(in.RobotIDs))
 		return &AddWorkflowRobotsPayload{Results: results, Target: Target{Scope: sc, ID: in.WorkflowID}}, err
 	})
 }
@@ -230,14 +230,14 @@ func (s *Service) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobo
 // UpgradeWorkflows upgrades workflows to the latest version of their package.
 func (s *Service) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput) (*UpgradeWorkflowsPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*UpgradeWorkflowsPayload, error) {
-		ids := distinct(in.WorkflowIDs)
+		ids := withoutDuplicates(in.WorkflowIDs)
 		upgrade, err := s.console.UpgradeWorkflows(ctx, sc, ids)
 		return &UpgradeWorkflowsPayload{WorkflowUpgrade: upgrade, Scope: sc, IDs: ids}, err
 	})
 }
 
-// distinct returns the ids without duplicates.
-func distinct(ids []string) []string {
+// withoutDuplicates returns the ids without duplicates.
+func withoutDuplicates(ids []string) []string {
 	seen := make(map[string]bool, len(ids))
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
 		id = scope.Lower(id)

@@ -1,8 +1,6 @@
 package relation
 
 import (
-	"strings"
-
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/consoleql/consoleql/graph/entity"
@@ -146,9 +144,6 @@ func optional[V any](raw any, decode func(any) (V, error)) (*V, error) {
 	return &v, nil
 }
 
-// maxIDs bounds an argument with ids.
-const maxIDs = 1000
-
 // idsArgument returns an argument with ids, in lower case; nil if it is not given.
 func idsArgument(c loader.FieldCall, name string) ([]string, error) {
 	var ids []string
@@ -163,8 +158,8 @@ func idsArgument(c loader.FieldCall, name string) ([]string, error) {
 	if err := decodeIDs(raw, &ids); err != nil {
 		return nil, fault.BadInput(name, "%w", err)
 	}
-	if len(ids) > maxIDs {
-		return nil, fault.BadInput(name, "are %d, more than %d", len(ids), maxIDs)
+	if len(ids) > listing.MaxIDs {
+		return nil, fault.BadInput(name, "are %d, more than %d", len(ids), listing.MaxIDs)
 	}
 	return ids, nil
 }
@@ -187,16 +182,9 @@ func decodeIDs(raw any, into *[]string) error {
 
 // implied sets a filter's id, unless the filter names another.
 func implied(filter *cc.OptionalID, id string) bool {
-	if *filter != "" && !sameID(string(*filter), id) {
+	if *filter != "" && !scope.Same(string(*filter), id) {
 		return false
 	}
 	*filter = cc.OptionalID(id)
 	return true
-}
-
-// sameID reports whether two GUIDs are equal. It ignores their case and form.
-func sameID(a, b string) bool {
-	x, errX := scope.ParseID(a)
-	y, errY := scope.ParseID(b)
-	return errX == nil && errY == nil && strings.EqualFold(x, y) || strings.EqualFold(a, b)
 }

@@ -42,14 +42,14 @@ func addCounts(table loader.Relations) {
 			if err != nil {
 				return c.load(l, fanout.Unknown(err), f.Selection)
 			}
-			return c.load(l, fanout.Only(sc), f.Selection)
+			return c.load(l, fanout.OneDepartment(sc), f.Selection)
 		}
 		inDepartment.Load = func(l *loader.Loaders, parent any, f loader.FieldCall) loader.Loaded {
 			d := parent.(*cc.Department)
 			if subtreeArgument(f) {
 				return c.load(l, fanout.Subtree(d), f.Selection)
 			}
-			return c.load(l, fanout.Only(d.Scope()), f.Selection)
+			return c.load(l, fanout.OneDepartment(d.Scope()), f.Selection)
 		}
 		inCompany.Keys = []string{"companyId"}
 		inCompany.Load = func(l *loader.Loaders, parent any, f loader.FieldCall) loader.Loaded {
@@ -84,7 +84,7 @@ func silent() loader.Relation {
 func countsOfQueue() loader.Relation {
 	return loader.Relation{To: "RobotCounts", Reads: []string{"Robot"}, Keys: []string{"id"}, Lists: true, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		q := parent.(*cc.Queue)
-		return fanout.RobotCounts(l, fanout.Only(q.Scope()), q.ID, c.Selection)
+		return fanout.RobotCounts(l, fanout.OneDepartment(q.Scope()), q.ID, c.Selection)
 	}}
 }
 

@@ -175,7 +175,7 @@ func listOf[P, T any, F comparable, G filterOf[T, F]](of loaderOf[T, F], _ G, im
 		if q.Plain() {
 			return loader.One[entity.Connection[T]](of(l).List(l.Access, sc, q.Args, c.Selection))
 		}
-		return fanout.List(l, of, fanout.Only(sc), q, c.Selection)
+		return fanout.List(l, of, fanout.OneDepartment(sc), q, c.Selection)
 	}}
 }
 
@@ -206,7 +206,7 @@ func workflowsOfQueue(f *cc.WorkflowFilter, q *cc.Queue) bool {
 func robotsOfQueue(f *cc.RobotFilter, q *cc.Queue) bool { return implied(&f.AssociatedQueueID, q.ID) }
 
 func workflowsOfVersion(f *cc.WorkflowFilter, v *cc.PackageVersion) bool {
-	if f.PackageID != "" && v.PackageID != nil && !sameID(string(f.PackageID), *v.PackageID) {
+	if f.PackageID != "" && v.PackageID != nil && !scope.Same(string(f.PackageID), *v.PackageID) {
 		return false
 	}
 	return implied(&f.PackageVersionID, v.ID)

@@ -180,7 +180,7 @@ func layoutsOf(of loaderOf[cc.WorkflowLayout, cc.WorkflowLayoutFilter]) loader.R
 	return reverse(func(l *loader.Loaders, w *cc.Workflow) *loader.Staged[[]*cc.WorkflowLayout] {
 		return fanout.Referring(l, of, w.Scope(), func(layout *cc.WorkflowLayout) bool {
 			return slices.ContainsFunc(layout.Nodes, func(n *cc.WorkflowLayoutNode) bool {
-				return n.WorkflowID != nil && sameID(*n.WorkflowID, w.ID)
+				return n.WorkflowID != nil && scope.Same(*n.WorkflowID, w.ID)
 			})
 		})
 	}, "id")

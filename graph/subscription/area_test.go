@@ -55,7 +55,7 @@ func (c *company) change(f func()) {
 	f()
 }
 
-func (c *company) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, _ string, _ int) (entity.Snapshot[cc.Robot], error) {
+func (c *company) PollRobots(ctx context.Context, sc scope.Scope, ids []string, _ string, _ int) (entity.Snapshot[cc.Robot], error) {
 	c.change(func() {
 		c.running++
 		c.most = max(c.most, c.running)

@@ -52,7 +52,7 @@ func (p *poll[T]) publish(pollCtx context.Context, found entity.Snapshot[T], see
 	counts := slices.ContainsFunc(p.subscribers, func(s *subscriber[T]) bool { return len(s.silences) > 0 })
 	p.groups.mu.Unlock()
 
-	if differ != nil { // kept answers may tell of other silences, though their entities are the same
+	if differ != nil { // cached counts may differ by the age of heartbeats alone
 		concerned = counts || differ(cachedconsole.PollResult[T]{
 			Entities: found.Entities, Missing: found.Missing, Dependency: seen,
 			Whole: found.Whole && p.target.ids == "" && p.target.queueID == "",

@@ -19,8 +19,8 @@ type robotHeartbeats struct {
 	lastHeartbeats map[string]time.Time // by robot
 }
 
-func (b *robotHeartbeats) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
-	s, err := b.company.RobotsNow(ctx, sc, ids, queueID, polls)
+func (b *robotHeartbeats) PollRobots(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
+	s, err := b.company.PollRobots(ctx, sc, ids, queueID, polls)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range s.Entities {

@@ -18,11 +18,11 @@ type pagedConsole struct {
 	pages int
 }
 
-func (c pagedConsole) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
+func (c pagedConsole) PollRobots(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
 	for range c.pages {
 		operation.FromContext(ctx).Add(operation.Read{Source: responsecache.Loaded})
 	}
-	return c.console.RobotsNow(ctx, sc, ids, queueID, polls)
+	return c.console.PollRobots(ctx, sc, ids, queueID, polls)
 }
 
 // TestPollsMakeFewCalls: a subscription makes at most 5 calls a second, however many pages its list has.

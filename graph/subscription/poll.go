@@ -188,7 +188,7 @@ func (p *poll[T]) run(ctx context.Context) {
 	}
 }
 
-// pollContext returns the context of one poll, pause after the one before, as principal who. A poll accepts entries as old
+// pollContext returns the context of one poll, pause after the one before, as principal caller. A poll accepts entries as old
 // as about one interval, so that replicas share their console calls, but none of its last poll. Its own entries survive
 // the expiry of older ones. polls is the number of polls that share the list; the first poll, without a pause, reads for itself.
 func (p *poll[T]) pollContext(ctx context.Context, caller principal.Principal, pause time.Duration) (_ context.Context, _ *operation.State, polls int) {

@@ -139,7 +139,7 @@ func (r *responses) nextEvent(ctx context.Context, next graphql.ResponseHandler)
 	return resp
 }
 
-// isRepeated reports whether an unsure event renders like the last one of its entity.
+// isRepeated reports whether an undetermined event renders like the last one of its entity.
 // Otherwise it stores the hash of the rendered event.
 func (r *responses) isRepeated(ctx context.Context, f graphql.CollectedField, resp *graphql.Response) bool {
 	var h maphash.Hash
@@ -211,7 +211,7 @@ func serve[T any](ctx context.Context, p projection, next func(context.Context) 
 }
 
 // nextChange waits for the next event that may show a difference to the subscriber. It skips
-// an unsure event of an entity without earlier events if fields of the entity itself are
+// an undetermined event of an entity without earlier events if fields of the entity itself are
 // selected. A query has returned the same values then.
 func nextChange[T any](ctx context.Context, r *responses, p projection, next func(context.Context) (delivery[T], error)) (delivery[T], error) {
 	for {

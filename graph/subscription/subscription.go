@@ -32,8 +32,8 @@ import (
 type Source interface {
 	// polls is the number of polls of the principal that read entities of the scope by their ids. They may share the pages
 	// of the whole list.
-	RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error)
-	WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string, polls int) (entity.Snapshot[cc.Workflow], error)
+	PollRobots(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error)
+	PollWorkflows(ctx context.Context, sc scope.Scope, ids []string, polls int) (entity.Snapshot[cc.Workflow], error)
 }
 
 // Cache holds answers that the principal in ctx may get without a console call;
@@ -131,14 +131,14 @@ func New(source Source, opts Options) *Service {
 		service: s, polls: make(map[target]*poll[cc.Robot]), lists: make(map[target]*list), id: kinds.Robots.ID,
 		tally: listing.NewRobotTally, silent: listing.Silent,
 		fetch: func(ctx context.Context, t target, polls int) (entity.Snapshot[cc.Robot], error) {
-			seen, err := source.RobotsNow(ctx, t.scope, t.requestedIDs(), t.queueID, polls)
+			seen, err := source.PollRobots(ctx, t.scope, t.requestedIDs(), t.queueID, polls)
 			return filterByIDs(seen, t.list(), kinds.Robots.ID), err
 		},
 	}
 	s.workflows = &pollGroups[cc.Workflow]{
 		service: s, polls: make(map[target]*poll[cc.Workflow]), lists: make(map[target]*list), id: kinds.Workflows.ID,
 		fetch: func(ctx context.Context, t target, polls int) (entity.Snapshot[cc.Workflow], error) {
-			seen, err := source.WorkflowsNow(ctx, t.scope, t.requestedIDs(), polls)
+			seen, err := source.PollWorkflows(ctx, t.scope, t.requestedIDs(), polls)
 			return filterByIDs(seen, t.list(), kinds.Workflows.ID), err
 		},
 	}

@@ -37,7 +37,7 @@ type call struct {
 	queue string
 }
 
-func (c *console) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, _ int) (entity.Snapshot[cc.Robot], error) {
+func (c *console) PollRobots(ctx context.Context, sc scope.Scope, ids []string, queueID string, _ int) (entity.Snapshot[cc.Robot], error) {
 	time.Sleep(c.slow)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,7 +49,7 @@ func (c *console) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, q
 	return entity.Snapshot[cc.Robot]{Entities: slices.Clone(c.robots), Missing: slices.Clone(c.missing), Whole: len(ids) == 0}, c.err
 }
 
-func (c *console) WorkflowsNow(_ context.Context, _ scope.Scope, ids []string, _ int) (entity.Snapshot[cc.Workflow], error) {
+func (c *console) PollWorkflows(_ context.Context, _ scope.Scope, ids []string, _ int) (entity.Snapshot[cc.Workflow], error) {
 	all := make([]*cc.Workflow, len(ids))
 	for i, id := range ids {
 		all[i] = &cc.Workflow{ID: id}

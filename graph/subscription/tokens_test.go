@@ -46,11 +46,11 @@ type optionsRecorder struct {
 	options sync.Map // contains operation.ReadOptions
 }
 
-func (r *optionsRecorder) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
+func (r *optionsRecorder) PollRobots(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
 	options := operation.FromContext(ctx).Options()
 	options.RefreshID = 0 // each poll has its own
 	r.options.Store(options, true)
-	return r.console.RobotsNow(ctx, sc, ids, queueID, polls)
+	return r.console.PollRobots(ctx, sc, ids, queueID, polls)
 }
 
 // TestPollUsesRecentEntries verifies that a poll accepts entries as old as about one

@@ -142,7 +142,7 @@ func (r *Report) companies(ctx context.Context, c *Console) bool {
 	case c.Scope.CompanyID == "":
 		c.Scope.CompanyID = ids[0]
 		r.Warn("--company-id", "it is not set: requests must name a company; the first of %d is checked", len(ids))
-	case !slices.ContainsFunc(ids, func(id string) bool { return sameID(id, c.Scope.CompanyID) }):
+	case !slices.ContainsFunc(ids, func(id string) bool { return scope.Same(id, c.Scope.CompanyID) }):
 		r.Fail("--company-id", "the service account does not belong to this company")
 		return false
 	}
@@ -173,7 +173,7 @@ func (r *Report) departments(ctx context.Context, c *Console) bool {
 	case c.Scope.DepartmentID == "":
 		c.Scope.DepartmentID = scope.Canonical(ids[0])
 		r.Warn("--department-id", "it is not set: requests must name a department; the root is checked")
-	case !slices.ContainsFunc(ids, func(id string) bool { return sameID(id, c.Scope.DepartmentID) }):
+	case !slices.ContainsFunc(ids, func(id string) bool { return scope.Same(id, c.Scope.DepartmentID) }):
 		r.Fail("--department-id", "the company has no such department")
 		return false
 	}
@@ -192,9 +192,6 @@ func collectIDs(department map[string]any, ids *[]string) {
 		}
 	}
 }
-
-// sameID compares GUIDs, which have several forms.
-func sameID(a, b string) bool { return scope.Canonical(a) == scope.Canonical(b) }
 
 // answer is a response of the console.
 type answer struct {

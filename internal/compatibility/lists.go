@@ -194,7 +194,7 @@ func (r *Report) ids(ctx context.Context, c Console, l list, p *page) {
 		return
 	}
 	found := readPage(a.body, l.member)
-	taken := found != nil && len(found.list) == 1 && sameID(text(found.list[0]["id"]), id)
+	taken := found != nil && len(found.list) == 1 && scope.Same(text(found.list[0]["id"]), id)
 	switch {
 	case taken && c.IDs == "off":
 		r.Warn(l.operation, "it takes the parameter Ids, and CONSOLEQL_CONSOLE_IDS is off: batches take more calls")

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -106,6 +107,17 @@ func BadInput(argument, format string, args ...any) *Error {
 	e := New(BadUserInput, format, args...)
 	e.Argument = argument
 	return e
+}
+
+// CheckLine refuses a text of one line that is longer than maxBytes or has control characters.
+func CheckLine(argument, text string, maxBytes int) error {
+	if len(text) > maxBytes {
+		return BadInput(argument, "is longer than %d bytes", maxBytes)
+	}
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		return BadInput(argument, "holds a control character")
+	}
+	return nil
 }
 
 // ArgumentAt formats the path of an argument, or of a part of one, in the form of Error.Argument.

@@ -137,6 +137,9 @@ func Canonical(s string) string {
 	return s
 }
 
+// Same reports whether two ids are equal. It ignores their case, and the form of GUIDs.
+func Same(a, b string) bool { return strings.EqualFold(a, b) || Canonical(a) == Canonical(b) }
+
 const (
 	guidLength = 36 // including dashes
 	guidDigits = 32
