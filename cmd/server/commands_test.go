@@ -96,7 +96,7 @@ func TestDemoRunsItsExamples(t *testing.T) {
 			if variables["password"] == "" { // the page asks for it
 				variables["password"] = password
 			}
-			w := &e2e.World{T: t, URL: url, Http: http.DefaultClient}
+			w := &e2e.World{T: t, URL: url, Client: http.DefaultClient}
 			if strings.Contains(example.Query, "\nsubscription ") {
 				e := w.Events(http.MethodGet, example.Query, nil)
 				defer e.Close()
@@ -162,7 +162,7 @@ func TestSchemaIsPrintedAndServed(t *testing.T) {
 		t.Fatalf("the printed schema does not load: %v", err)
 	}
 	w := e2e.NewWorld(t, consolesim.Options{})
-	resp, err := w.Http.Get(w.URL + "/schema.graphql")
+	resp, err := w.Client.Get(w.URL + "/schema.graphql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,7 +336,7 @@ func TestServeWithSimulatedConsole(t *testing.T) {
 	serve := start(t, "msg=listening", "serve")
 	url := regexp.MustCompile(`url=(http://\S+)`).FindStringSubmatch(serve.log.String())[1]
 
-	w := &e2e.World{T: t, URL: url, Http: http.DefaultClient}
+	w := &e2e.World{T: t, URL: url, Client: http.DefaultClient}
 	a := w.Ask(`{ workflows { totalCount } viewer { userName } }`, e2e.Request{Header: map[string]string{"CompanyId": found[5], "DepartmentId": found[6]}})
 	if len(a.Errors) > 0 || !bytes.Contains(a.Data, []byte(`"userName":"demo"`)) {
 		t.Errorf("answered %s", a.Body)

@@ -20,7 +20,7 @@ func TestReadmeQuery(t *testing.T) {
 		t.Fatal("the README has no query with an answer")
 	}
 	demo := start(t, "admin listening", "demo", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0")
-	w := &e2e.World{T: t, URL: demo.demoURL(t), Http: http.DefaultClient}
+	w := &e2e.World{T: t, URL: demo.demoURL(t), Client: http.DefaultClient}
 	var got, want any
 	if err := json.Unmarshal(w.Ask(example[1], e2e.Request{}).Body, &got); err != nil {
 		t.Fatal(err)

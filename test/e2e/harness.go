@@ -42,12 +42,12 @@ func RunTests(m *testing.M) {
 
 // World is a simulated console and a gateway in front of it, both over real HTTP.
 type World struct {
-	T    testing.TB
-	Sim  *consolesim.Server
-	URL  string // of the gateway
-	Adm  string // of its admin listener
-	Logs *LockedBuffer
-	Http *http.Client
+	T        testing.TB
+	Sim      *consolesim.Server
+	URL      string // of the gateway
+	AdminURL string // of its admin listener
+	Logs     *LockedBuffer
+	Client   *http.Client
 
 	Stop    func()       // stops the gateway
 	Stopped func() error // waits for the gateway's end
@@ -145,7 +145,7 @@ func NewWorld(t testing.TB, o consolesim.Options, adjust ...func(*gateway.Settin
 		}
 	})
 	sim.ResetCounts()
-	return &World{T: t, Sim: sim, URL: g.URL(), Adm: "http://" + g.Admin.Addr().String(), Logs: logs, Http: client, Stop: stop, Stopped: stopped}
+	return &World{T: t, Sim: sim, URL: g.URL(), AdminURL: "http://" + g.Admin.Addr().String(), Logs: logs, Client: client, Stop: stop, Stopped: stopped}
 }
 
 // Answer is a GraphQL answer.
@@ -260,7 +260,7 @@ func (w *World) Metric(name string) string {
 // Metrics returns all metrics of the admin listener.
 func (w *World) Metrics() string {
 	w.T.Helper()
-	resp, err := w.Http.Get(w.Adm + "/metrics")
+	resp, err := w.Client.Get(w.AdminURL + "/metrics")
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -313,7 +313,7 @@ func (w *World) Send(method, path, body string, header map[string]string) (*http
 	for name, value := range header {
 		req.Header.Set(name, value)
 	}
-	resp, err := w.Http.Do(req)
+	resp, err := w.Client.Do(req)
 	if err != nil {
 		w.T.Fatal(err)
 	}

@@ -10,7 +10,7 @@ var JSONBody = map[string]string{"Content-Type": "application/json"}
 
 // Do sends a request and decodes the answer.
 func (w *World) Do(req *http.Request) (Answer, error) {
-	resp, err := w.Http.Do(req)
+	resp, err := w.Client.Do(req)
 	if err != nil {
 		return Answer{}, err
 	}

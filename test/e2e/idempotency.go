@@ -51,7 +51,7 @@ func StartProcess(t *testing.T, binary string, sim *consolesim.Server, redisURL 
 	listening := regexp.MustCompile(`(?s)"url":"(http://[^"]+)".*"admin_address":"([^"]+)"`)
 	for deadline := time.Now().Add(Timeout); ; time.Sleep(5 * time.Millisecond) {
 		if found := listening.FindStringSubmatch(p.Log.String()); found != nil {
-			p.World = &World{T: t, Sim: sim, URL: found[1], Adm: "http://" + found[2], Http: client}
+			p.World = &World{T: t, Sim: sim, URL: found[1], AdminURL: "http://" + found[2], Client: client}
 			return p
 		}
 		if time.Now().After(deadline) {

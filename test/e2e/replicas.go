@@ -20,7 +20,13 @@ func NewReplicas(t *testing.T, size int, o consolesim.Options, env ...string) (*
 	replicas := make([]*Process, size)
 	for i := range replicas {
 		replicas[i] = f.Slots[i].Load().Process
-		Await(t, "trust", func() bool { return replicas[i].Metric("consoleql_cache_trusted") == "1" })
+		replicas[i].AwaitLease()
 	}
 	return f.Sim, replicas
+}
+
+// AwaitLease waits until the gateway may serve from its memory.
+func (w *World) AwaitLease() {
+	w.T.Helper()
+	Await(w.T, "a lease", func() bool { return w.Metric("consoleql_cache_trusted") == "1" })
 }

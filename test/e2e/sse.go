@@ -45,7 +45,7 @@ func (w *World) Events(method, query string, header map[string]string) *EventSou
 	for name, value := range header {
 		req.Header.Set(name, value)
 	}
-	resp, err := w.Http.Do(req)
+	resp, err := w.Client.Do(req)
 	if err != nil {
 		w.T.Fatal(err)
 	}

@@ -132,7 +132,7 @@ func newComparison(t *testing.T, seed uint64, a arrangement) *comparison {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.oracle = &oracle{t: t, sim: c.Sim, schema: parsed, http: c.Http, tokens: make(map[string]string), answers: make(map[string]response)}
+	c.oracle = &oracle{t: t, sim: c.Sim, schema: parsed, http: c.Client, tokens: make(map[string]string), answers: make(map[string]response)}
 	c.target = &targetDepartment{c.Sim.Data(), c.Sim.Data().MainDepartmentID()}
 	return c
 }

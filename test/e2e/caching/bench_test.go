@@ -112,7 +112,7 @@ func post(w *e2e.World, b *testing.B, body []byte) int {
 		b.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := w.Http.Do(req)
+	resp, err := w.Client.Do(req)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -208,7 +208,7 @@ func (m *model) Send(query string, header map[string]string) (a e2e.Answer, ok b
 	for name, value := range header {
 		req.Header.Set(name, value)
 	}
-	resp, err := p.Http.Do(req)
+	resp, err := p.Client.Do(req)
 	if err != nil {
 		return a, false
 	}

@@ -224,7 +224,7 @@ func firstEvent(w *e2e.World, ctx context.Context, query string, header map[stri
 	for name, value := range header {
 		req.Header.Set(name, value)
 	}
-	resp, err := w.Http.Do(req)
+	resp, err := w.Client.Do(req)
 	if err != nil {
 		return e2e.Answer{}, err
 	}

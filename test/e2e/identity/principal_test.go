@@ -123,7 +123,7 @@ func TestTwoAuthorizationHeadersAreRefused(t *testing.T) {
 		"Content-Type":  {"application/json"},
 		"Authorization": {w.TokenHeader("demo")["Authorization"], w.TokenHeader("solo")["Authorization"]},
 	}
-	resp, err := w.Http.Do(req)
+	resp, err := w.Client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

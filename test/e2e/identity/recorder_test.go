@@ -41,7 +41,7 @@ func (r *recorder) outputs() map[string]string {
 	r.T.Helper()
 	outputs := map[string]string{"answers": r.answers.String(), "logs": r.Logs.String()}
 	for _, path := range []string{"/metrics", "/debug/pprof/goroutine?debug=2"} {
-		resp, err := r.Http.Get(r.Adm + path)
+		resp, err := r.Client.Get(r.AdminURL + path)
 		if err != nil {
 			r.T.Fatal(err)
 		}

@@ -203,7 +203,7 @@ func (l *limited) Post(body string, header map[string]string) (e2e.Answer, error
 	for name, value := range e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Accept-Encoding": "gzip"}, header) {
 		req.Header.Set(name, value)
 	}
-	resp, err := l.Http.Do(req)
+	resp, err := l.Client.Do(req)
 	if err != nil {
 		return e2e.Answer{}, err
 	}

@@ -93,7 +93,7 @@ func (f *fixture) connect(t testing.TB, header map[string]string) (*mcp.ClientSe
 	t.Helper()
 	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
 	session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{
-		Endpoint: f.URL + "/mcp", HTTPClient: &http.Client{Transport: withHeader{header, f.Http}}, MaxRetries: -1,
+		Endpoint: f.URL + "/mcp", HTTPClient: &http.Client{Transport: withHeader{header, f.Client}}, MaxRetries: -1,
 	}, nil)
 	if err == nil {
 		t.Cleanup(func() { _ = session.Close() })
@@ -182,7 +182,7 @@ func (f *fixture) send(method, body string, header map[string]string) response {
 		req.Header.Set(name, value)
 	}
 	req.Host = header["Host"]
-	resp, err := f.Http.Do(req)
+	resp, err := f.Client.Do(req)
 	if err != nil {
 		f.T.Fatal(err)
 	}

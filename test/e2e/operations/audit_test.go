@@ -233,7 +233,7 @@ func TestAuditFile(t *testing.T) {
 	sim.ResetCounts()
 	go func() {
 		body := `{"query":"mutation { executeWorkflow(input: {id: \"` + sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0] + `\"}) { jobs { id } } }"}`
-		resp, err := p.Http.Post(p.URL+"/graphql", "application/json", strings.NewReader(body))
+		resp, err := p.Client.Post(p.URL+"/graphql", "application/json", strings.NewReader(body))
 		if err == nil {
 			resp.Body.Close()
 		}

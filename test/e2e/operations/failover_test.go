@@ -61,7 +61,7 @@ type failover struct {
 func (f *failover) waitForRecovery() {
 	f.t.Helper()
 	for _, p := range f.replicas {
-		e2e.Await(f.t, "trust", func() bool { return p.Metric("consoleql_cache_trusted") == "1" })
+		p.AwaitLease()
 	}
 	a, b := f.replicas[0], f.replicas[1]
 	for range 4 {

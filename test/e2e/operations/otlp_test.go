@@ -190,7 +190,7 @@ func TestTracesAreFlushedOnShutdown(t *testing.T) {
 	var gone sync.WaitGroup
 	defer gone.Wait()
 	gone.Go(func() {
-		resp, err := p.Http.Post(p.URL+"/graphql", "application/json", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
+		resp, err := p.Client.Post(p.URL+"/graphql", "application/json", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
 		if err == nil {
 			_ = resp.Body.Close() // it may have got an error
 		}

@@ -84,7 +84,7 @@ func TestComponentStates(t *testing.T) {
 			if status != http.StatusOK || !equal(state, tt.want) || state.Causes != nil {
 				t.Errorf("status %d, %+v, want %+v", status, state, tt.want)
 			}
-			if _, state := readiness(t, w.Adm); !equal(state, tt.want) || !strings.Contains(state.Causes[tt.key], tt.cause) {
+			if _, state := readiness(t, w.AdminURL); !equal(state, tt.want) || !strings.Contains(state.Causes[tt.key], tt.cause) {
 				t.Errorf("the admin listener tells %+v", state)
 			}
 			repair()
@@ -117,7 +117,7 @@ func TestRedisState(t *testing.T) {
 	store := redistest.Start(t)
 	store.Stop()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) { s.RedisURL = store.URL() })
-	if status, state := readiness(t, w.Adm); status != http.StatusServiceUnavailable || state.Status != edge.Failed || state.Redis != edge.Failed || state.Causes["redis"] == "" {
+	if status, state := readiness(t, w.AdminURL); status != http.StatusServiceUnavailable || state.Status != edge.Failed || state.Redis != edge.Failed || state.Causes["redis"] == "" {
 		t.Errorf("without Redis: status %d, %+v", status, state)
 	}
 	store.Restart()

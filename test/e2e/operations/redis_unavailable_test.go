@@ -13,7 +13,7 @@ func TestOnlyReplicaLosesRedis(t *testing.T) {
 	t.Parallel()
 	f := e2e.NewFleet(t, 1, consolesim.Options{}, e2e.CacheForAnHourEnv...)
 	p := f.Slots[0].Load().Process
-	e2e.Await(t, "trust", func() bool { return p.Metric("consoleql_cache_trusted") == "1" })
+	p.AwaitLease()
 	queries := []string{`{ workflows { totalCount } }`, `{ packages { totalCount } }`, `{ queues { nodes { id name } } }`}
 	for _, q := range queries {
 		p.Query(q, nil)

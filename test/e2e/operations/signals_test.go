@@ -23,7 +23,7 @@ func TestSecondSignalEndsProcess(t *testing.T) {
 	defer sim.Fail(func(*http.Request) bool { return true }, consolesim.Fault{Delay: time.Minute})()
 	p := e2e.NewProcess(t, sim, "", "CONSOLEQL_SHUTDOWN_TIMEOUT=1m")
 	go func() {
-		_, _ = p.Http.Post(p.URL+"/graphql", "application/json", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
+		_, _ = p.Client.Post(p.URL+"/graphql", "application/json", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
 	}() // without an answer
 	e2e.Await(t, "the console is asked", func() bool { return len(p.Calls()) > 0 })
 	for range 2 {

@@ -70,7 +70,7 @@ type sizes struct {
 // measure waits until the gateway is idle and returns its sizes.
 func (s *soak) measure(when string) sizes {
 	s.T.Helper()
-	s.Http.CloseIdleConnections()
+	s.Client.CloseIdleConnections()
 	e2e.Await(s.T, "no subscriptions", func() bool {
 		return s.Metric("consoleql_subscriptions") == "0" && s.Metric("consoleql_watched_things") == "0"
 	})
@@ -92,7 +92,7 @@ func (s *soak) measure(when string) sizes {
 
 func (s *soak) Get(path string) string {
 	s.T.Helper()
-	resp, err := http.Get(s.Adm + path)
+	resp, err := http.Get(s.AdminURL + path)
 	if err != nil {
 		s.T.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func (s *soak) listen(ctx context.Context) error {
 		return err
 	}
 	req.Header.Set("Accept", "text/event-stream")
-	resp, err := s.Http.Do(req)
+	resp, err := s.Client.Do(req)
 	if err != nil {
 		return err
 	}

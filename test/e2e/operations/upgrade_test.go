@@ -191,7 +191,7 @@ func (r *releases) invalidations() {
 		return got.Queue.Name
 	}
 	for _, p := range []*e2e.Process{first, second} {
-		e2e.Await(r.t, "trust", func() bool { return p.Metric("consoleql_cache_trusted") == "1" })
+		p.AwaitLease()
 	}
 	for _, tt := range []struct {
 		by, other *e2e.Process

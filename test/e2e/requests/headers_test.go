@@ -149,7 +149,7 @@ func TestTextsHaveCharset(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/goroutine?debug=1", "/readyz", "/nowhere"} {
-		resp, err := w.Http.Get(w.Adm + path)
+		resp, err := w.Client.Get(w.AdminURL + path)
 		if err != nil {
 			t.Fatal(err)
 		}

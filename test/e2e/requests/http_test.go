@@ -215,7 +215,7 @@ func TestMalformedRequests(t *testing.T) {
 				}
 				req.Header.Set("Content-Type", "application/json")
 				req.Header.Set("Accept", accept)
-				resp, err := w.Http.Do(req)
+				resp, err := w.Client.Do(req)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -247,7 +247,7 @@ func TestReadyAfterRedisAnswers(t *testing.T) {
 	}
 	store.Restart()
 	// Whether or not /readyz was called while Redis was reachable.
-	e2e.Await(t, "trust", func() bool { return w.Metric("consoleql_cache_trusted") == "1" })
+	w.AwaitLease()
 	store.Stop()
 	for range 2 {
 		if got := ready(); got != http.StatusOK {

@@ -21,7 +21,7 @@ import (
 func TestIntrospectionMatchesSDL(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
-	resp, err := w.Http.Get(w.URL + "/schema.graphql")
+	resp, err := w.Client.Get(w.URL + "/schema.graphql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestIntrospectionIsOff(t *testing.T) {
 		t.Errorf("answered %s", a.Body)
 	}
 	for _, path := range []string{"/", "/schema.graphql", "/graphiql/"} {
-		resp, err := w.Http.Get(w.URL + path)
+		resp, err := w.Client.Get(w.URL + path)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -217,7 +217,7 @@ func TestAllowedHosts(t *testing.T) {
 				for k, v := range r.header {
 					req.Header.Set(k, v)
 				}
-				resp, err := w.Http.Do(req)
+				resp, err := w.Client.Do(req)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -56,11 +56,11 @@ type used struct{ goroutines, bytes int }
 // usage returns the goroutines of a process, and the bytes of its heap and stacks, after a garbage collection.
 func usage(t *testing.T, p *e2e.Process) used {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.Adm+"/debug/pprof/heap?gc=1", http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.AdminURL+"/debug/pprof/heap?gc=1", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := p.Http.Do(req)
+	resp, err := p.Client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

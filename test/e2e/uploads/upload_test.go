@@ -142,7 +142,7 @@ func TestPreparedUpload(t *testing.T) {
 	for name, value := range u.Channel.Headers {
 		req.Header.Set(name, value)
 	}
-	resp, err := w.Http.Do(req)
+	resp, err := w.Client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
