@@ -53,7 +53,10 @@ type World struct {
 	Stopped func() error // waits for the gateway's end
 }
 
-// LockedBuffer is a buffer that is safe for concurrent use.
+// maxLog bounds what a LockedBuffer holds, in bytes: a gateway under load logs a line for each request.
+const maxLog = 64 << 20
+
+// LockedBuffer holds the end of what is written to it. It is safe for concurrent use.
 type LockedBuffer struct {
 	mu    sync.Mutex
 	b     bytes.Buffer
@@ -63,6 +66,9 @@ type LockedBuffer struct {
 func (b *LockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.b.Len()+len(p) > maxLog {
+		b.b.Next(b.b.Len() / 2)
+	}
 	return b.b.Write(p)
 }
 
