@@ -139,9 +139,9 @@ func (p Principal) Account() string { return p.account }
 // Key returns the name of the API key that the caller shows; empty: none.
 func (p Principal) Key() string { return p.key }
 
-// User returns the userid of a verified console token; empty for other principals.
+// User returns the userid of a verified console token; empty for other principals, such as API keys that expire.
 func (p Principal) User() string {
-	if p.expires.IsZero() {
+	if p.credential != PassThrough || p.expires.IsZero() {
 		return ""
 	}
 	return strings.TrimPrefix(p.name, userPrefix)
@@ -150,7 +150,7 @@ func (p Principal) User() string {
 // Proven reports whether the gateway itself has verified the credentials of p. A session token is not, since only the store
 // knows whether the session exists.
 func (p Principal) Proven() bool {
-	return p.credential == Service || p.credential == PassThrough && p.User() != ""
+	return p.credential == Service || p.User() != ""
 }
 
 // userPrefix begins the name of the user of a verified token.
