@@ -103,6 +103,14 @@ func ForAccount(account string, limits *Limits) Principal {
 	return Principal{credential: Service, name: "service:" + account + limits.suffix(), account: account, limits: limits}
 }
 
+// WithoutLimits returns p without the limits of its API key. Its name stays the same when the scopes of the key are edited.
+func (p Principal) WithoutLimits() Principal {
+	if p.limits != nil {
+		p.name, p.limits = ForAccount(p.account, nil).name, nil
+	}
+	return p
+}
+
 // DefaultService returns the principal of the default service account.
 func DefaultService() Principal { return ForAccount(DefaultAccount, nil) }
 
