@@ -49,6 +49,9 @@ const SessionPrefix = "cqs_"
 // IsSessionToken reports whether this gateway issued the bearer token.
 func IsSessionToken(token string) bool { return strings.HasPrefix(token, SessionPrefix) }
 
+// KeyPrefix begins every API key that the gateway generates. Like SessionPrefix, it keeps them from the console.
+const KeyPrefix = "cqk_"
+
 // IsBearerToken reports whether s is a b64token (RFC 6750, section 2.1). Only such a token is sent in a header.
 func IsBearerToken(s string) bool {
 	if s == "" {
