@@ -190,8 +190,8 @@ func (o *outcome[V]) run() {
 	defer func() {
 		o.work = nil
 		if r := recover(); r != nil {
-			o.err = fmt.Errorf("batch: %v", r)
-			o.execution.log.ErrorContext(o.execution.ctx, "panic in a loader", "panic", r, "stack", string(debug.Stack()))
+			o.err = fmt.Errorf("batch: panic with a %T", r) // its value may contain secrets
+			o.execution.log.ErrorContext(o.execution.ctx, "panic in a loader", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
 		}
 	}()
 	o.value, o.err = o.work()

@@ -1,8 +1,11 @@
 package loader
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,5 +61,33 @@ func TestPanicBecomesError(t *testing.T) {
 		if err := load(); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// panicking panics with a secret.
+type panicking struct{ noConsole }
+
+func (panicking) Companies(context.Context, scope.Scope, string) ([]*cc.Company, error) {
+	panic("swordfish") //nolint:forbidigo // the subject of the test
+}
+
+// TestPanicValuesAreSecret verifies that neither an error nor the log has the value of a panic.
+func TestPanicValuesAreSecret(t *testing.T) {
+	var logs bytes.Buffer
+	e, err := New(panicking{}, nil, Options{Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := e.Loaders(t.Context(), scope.Scope{})
+	defer l.Close()
+	if _, err = l.Companies("")(); err == nil || strings.Contains(err.Error(), "swordfish") {
+		t.Errorf("the error is %v", err)
+	}
+	if newPrefetcher(l).guard(func() { panic("swordfish") }) { //nolint:forbidigo // the subject of the test
+		t.Error("the walk went on")
+	}
+	text := logs.String()
+	if strings.Count(text, "type=string") != 2 || strings.Contains(text, "swordfish") {
+		t.Errorf("the log has %s", text)
 	}
 }

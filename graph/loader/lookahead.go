@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"fmt"
 	"runtime/debug"
 	"slices"
 
@@ -132,13 +133,14 @@ func (l *Loaders) LookAhead(typ string, s selection.Set, object any) {
 	})
 }
 
-// guard runs a part of the walk. It returns false if the part panicked.
+// guard runs a part of the walk. It returns false if the part panicked. The log does not get the panic's value, which may
+// contain secrets.
 //
 //nolint:contextcheck,nolintlint // callers, too: it uses the context of the operation
 func (pf *prefetcher) guard(part func()) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			pf.loaders.Logger().ErrorContext(pf.loaders.Context(), "panic in look-ahead", "panic", r, "stack", string(debug.Stack()))
+			pf.loaders.Logger().ErrorContext(pf.loaders.Context(), "panic in look-ahead", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
 		}
 	}()
 	part()

@@ -92,14 +92,15 @@ func errPanicked() error {
 	return &fault.Error{Code: fault.Internal, Message: "the mutation panicked", Outcome: fault.Unknown}
 }
 
-// idempotent makes a console call, once per idempotency key if there is one.
+// idempotent makes a console call, once per idempotency key if there is one. API keys of a service account share idempotency
+// keys, whatever their scopes, so that an edit of the scopes repeats no call.
 func idempotent[I, T any](ctx context.Context, s *Service, sc scope.Scope, key *string, input I, call func(context.Context) (T, error)) (T, error) {
-	caller := s.name(principal.FromContext(ctx))
-	if key == nil || caller == "" {
+	p := principal.FromContext(ctx)
+	if key == nil || p.Name() == "" {
 		return call(ctx) // the console refuses callers without credentials
 	}
 	var none T
-	if _, err := s.tokens.Token(ctx); err != nil {
+	if err := s.permit(ctx, sc); err != nil {
 		return none, fault.WithOutcome(err, fault.NotSent) // a principal that is no longer accepted must not get the recorded result
 	}
 	encodedInput, err := json.Marshal(scoped[I]{sc, input})
@@ -107,12 +108,12 @@ func idempotent[I, T any](ctx context.Context, s *Service, sc scope.Scope, key *
 		return none, fault.WithOutcome(err, fault.NotSent)
 	}
 	k := idempotency.Key{
-		Principal: caller,
+		Principal: s.name(p.WithoutLimits()),
 		Operation: graphql.GetFieldContext(ctx).Field.Name,
 		Key:       *key,
 	}
 	var ran atomic.Bool // the run may outlive this call
-	answer, err := s.idempotency.Do(ctx, k, encodedInput, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
+	run := func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
 		ran.Store(true)
 		v, err := call(ctx)
 		if err != nil {
@@ -120,7 +121,11 @@ func idempotent[I, T any](ctx context.Context, s *Service, sc scope.Scope, key *
 		}
 		raw, err := json.Marshal(v)
 		return raw, idempotency.Completed, fault.WithOutcome(err, fault.Done)
-	})
+	}
+	if scoped := s.name(p); scoped != k.Principal {
+		k, run = s.withScopedName(k, scoped, encodedInput, run, &ran)
+	}
+	answer, err := s.idempotency.Do(ctx, k, encodedInput, run)
 	audit.FromContext(ctx).SetIdempotencyKey(*key, err == nil && !ran.Load())
 	if err != nil {
 		return none, err
@@ -130,6 +135,32 @@ func idempotent[I, T any](ctx context.Context, s *Service, sc scope.Scope, key *
 		return none, fault.WithOutcome(err, fault.Done)
 	}
 	return v, nil
+}
+
+// permit reports whether the principal in ctx is still accepted and may still use the scope.
+func (s *Service) permit(ctx context.Context, sc scope.Scope) error {
+	if _, err := s.tokens.Token(ctx); err != nil {
+		return err //nolint:wrapcheck // of this gateway
+	}
+	return principal.FromContext(ctx).Limits().CheckScope(sc) //nolint:wrapcheck // of this gateway
+}
+
+// withScopedName returns the key and the run that use the record of a principal's scoped name as well as that of key. The
+// release before this one knows only the scoped name; the one after this one does without. ran tells whether run has begun.
+// If it has not, the record of key holds the outcome, and the other one becomes free.
+func (s *Service) withScopedName(key idempotency.Key, name string, input []byte, run idempotency.Run, ran *atomic.Bool) (idempotency.Key, idempotency.Run) {
+	scoped := key
+	scoped.Principal = name
+	return scoped, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
+		answer, err := s.idempotency.Do(ctx, key, input, run)
+		switch {
+		case !ran.Load():
+			return answer, idempotency.NotStarted, err
+		case err != nil:
+			return nil, recorded(err), err
+		}
+		return answer, idempotency.Completed, nil
+	}
 }
 
 // errNoAnswer reports that a change was made, and that the console's answer does not describe

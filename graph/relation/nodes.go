@@ -136,6 +136,7 @@ func Types() map[string][]string {
 	types := map[string][]string{
 		"WorkflowCounts.outdated": {"Package"},
 		"PackageCounts.unused":    {"Workflow"},
+		"QueueCounts.empty":       {"Robot"},
 		"Query._entities":         nil, // as for a Node
 
 		"Subscription.robotCountsChanged": {"Robot"},

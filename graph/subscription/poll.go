@@ -261,7 +261,8 @@ func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State
 	}
 	if p.reportedError == nil && time.Since(p.since) >= p.groups.service.opts.failureGrace {
 		p.reportedError = err
-		p.groups.service.opts.Logger.Warn("subscribers get the error of a failing poll", "principal", p.target.principal, "code", fault.CodeOf(err), "failures", p.failures)
+		o := p.groups.service.opts
+		o.Logger.Warn("subscribers get the error of a failing poll", "caller", o.NameInLogs(caller), "code", fault.CodeOf(err), "failures", p.failures)
 		for _, s := range p.subscribers {
 			if !s.isReported(p) {
 				s.push(event[T]{err: err})

@@ -70,6 +70,8 @@ type Options struct {
 	Cache Cache
 	// Logger receives failures of polls; default: discarded.
 	Logger *slog.Logger
+	// NameInLogs returns the name of a principal in logs; default: empty.
+	NameInLogs func(principal.Principal) string
 }
 
 // maxInterval bounds the time between two polls of a failing console. A recovery is noticed
@@ -103,6 +105,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.NameInLogs == nil {
+		o.NameInLogs = func(principal.Principal) string { return "" }
 	}
 	return o
 }

@@ -1,8 +1,11 @@
 package subscription
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -250,7 +253,10 @@ func TestOutage(t *testing.T) {
 	down := &cc.Error{Operation: "GET /openapi/robots", Status: 503, Code: fault.UpstreamUnavailable}
 	c := &console{}
 	c.set("a", "a0")
-	withService(t, c, Options{Interval: time.Second, failureGrace: 20 * time.Second}, func(t *testing.T, w *Service) {
+	var logs bytes.Buffer
+	o := Options{Interval: time.Second, failureGrace: 20 * time.Second, Logger: slog.New(slog.NewTextHandler(&logs, nil))}
+	o.NameInLogs = func(principal.Principal) string { return "a keyed hash" }
+	withService(t, c, o, func(t *testing.T, w *Service) {
 		s := followRobots(t, w, alice)
 		c.fail(down)
 		time.Sleep(18 * time.Second)
@@ -266,6 +272,9 @@ func TestOutage(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			expectNoEvent(t, s)
+		}
+		if text := logs.String(); !strings.Contains(text, `caller="a keyed hash"`) || strings.Contains(text, alice.Name()) {
+			t.Errorf("logged %s", text)
 		}
 		c.fail(nil)
 		if got := names(t, s, 1); got[0] != "a1" {

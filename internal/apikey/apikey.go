@@ -29,9 +29,7 @@ import (
 )
 
 const (
-	// keyPrefix is the prefix of the keys that New generates.
-	keyPrefix = "cqk_"
-	keyBytes  = 32
+	keyBytes = 32
 	// hashPrefix is an optional prefix of a hash.
 	hashPrefix = "sha256:"
 )
@@ -40,7 +38,7 @@ const (
 func New() (key, hash string) {
 	random := make([]byte, keyBytes)
 	_, _ = rand.Read(random) // never fails
-	key = keyPrefix + base64.RawURLEncoding.EncodeToString(random)
+	key = principal.KeyPrefix + base64.RawURLEncoding.EncodeToString(random)
 	sum := sha256.Sum256([]byte(key))
 	return key, hashPrefix + hex.EncodeToString(sum[:])
 }

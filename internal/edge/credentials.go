@@ -133,6 +133,8 @@ func (s *server) bearer(ctx context.Context, authorization string) (principal.Pr
 		return principal.Principal{}, fault.New(fault.Unauthenticated, "the Authorization header is not of the form: Bearer <token>")
 	case principal.IsSessionToken(token):
 		return principal.FromSession(token), nil
+	case s.isAPIKey(token):
+		return principal.Principal{}, fault.New(fault.Unauthenticated, "the bearer token is an API key: send it as X-Api-Key")
 	case s.opts.Verifier != nil:
 		p, err := s.opts.Verifier.Verify(ctx, token)
 		if fault.CodeOf(err) == fault.Unauthenticated {
@@ -142,4 +144,17 @@ func (s *server) bearer(ctx context.Context, authorization string) (principal.Pr
 	default:
 		return principal.FromToken(token), nil
 	}
+}
+
+// isAPIKey reports whether a bearer token is an API key, which must not reach the console. Operators may choose keys
+// without the prefix.
+func (s *server) isAPIKey(token string) bool {
+	if strings.HasPrefix(token, principal.KeyPrefix) {
+		return true
+	}
+	if s.opts.Keys == nil || s.opts.Verifier != nil { // the verifier refuses it
+		return false
+	}
+	_, found := s.opts.Keys.Find(token)
+	return found
 }

@@ -43,6 +43,7 @@ func TestPrincipalOf(t *testing.T) {
 		"two tokens":                {http.Header{"Authorization": {"Bearer a", "Bearer b"}}, true, principal.Principal{}, true},
 		"two in one":                {http.Header{"Authorization": {"Bearer a, Bearer b"}}, true, principal.Principal{}, true},
 		"an API key":                {http.Header{"X-Api-Key": {"k"}}, true, principal.Principal{}, true},
+		"an API key as a token":     {http.Header{"Authorization": {"Bearer cqk_abc"}}, true, principal.Principal{}, true},
 		"an API key and a token":    {http.Header{"X-Api-Key": {"k"}, "Authorization": {"Bearer a"}}, true, principal.Principal{}, true},
 	} {
 		t.Run(name, func(t *testing.T) {

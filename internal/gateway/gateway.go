@@ -169,7 +169,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 // openSubscriptions creates the service of subscriptions.
 func (g *Gateway) openSubscriptions(source subscription.Source) {
 	s := g.settings
-	o := subscription.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, MaxPerCaller: s.MaxSubscriptionsPerCaller, Logger: g.log}
+	o := subscription.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, MaxPerCaller: s.MaxSubscriptionsPerCaller, Logger: g.log, NameInLogs: g.nameInLogs}
 	if g.cache != nil {
 		o.Cache = g.console
 	}

@@ -138,6 +138,7 @@ func TestSharedNamesAreStable(t *testing.T) {
 		"the default account":      {principal.DefaultService(), "realm\nservice:default\ndemo"},
 		"an account":               {principal.ForAccount("dashboards", nil), "realm\nservice:dashboards\nsvc"},
 		"an account, by its key":   {principal.ForAccount("dashboards", limits), "realm\nservice:dashboards#1fb5dd54214e9d2a\nsvc"},
+		"its idempotency keys":     {principal.ForAccount("dashboards", limits).WithoutLimits(), "realm\nservice:dashboards\nsvc"},
 		"who shows nothing at all": {principal.Principal{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -73,11 +73,11 @@ type Cache struct {
 	flights flight.Group[flightKey, *answer]
 }
 
-// flightKey identifies an execution. Callers of one principal share answers, but no execution, because an execution may be
-// refused for what its caller does.
+// flightKey identifies an execution. Callers and tokens of one principal share answers, but no execution, because an
+// execution may be refused for what its caller does, or for its token.
 type flightKey struct {
 	answerKey
-	caller string
+	caller, token string
 }
 
 // DefaultMaxBytes is the default of Options.MaxBytes.
@@ -202,10 +202,16 @@ func (c *Cache) hit(ctx context.Context, key answerKey) (*answer, bool) {
 	if !ok || !c.valid(found) {
 		return nil, false
 	}
-	if p := principal.FromContext(ctx); p.Name() != "" && p.Credential() != principal.Service && c.opts.Accepted(ctx) != nil {
+	if !c.accepted(ctx) {
 		return nil, false // the execution returns the error
 	}
 	return found, true
+}
+
+// accepted reports whether the principal in ctx may be answered without an execution of its own.
+func (c *Cache) accepted(ctx context.Context) bool {
+	p := principal.FromContext(ctx)
+	return p.Name() == "" || p.Credential() == principal.Service || c.opts.Accepted(ctx) == nil
 }
 
 // valid reports whether an answer may be given to any request.
@@ -214,10 +220,11 @@ func (c *Cache) valid(made *answer) bool {
 }
 
 // share answers by an execution that identical requests share. A request that joined gets the
-// shared answer only if nothing it was made of was invalidated meanwhile. So no request gets
-// data from before a change that precedes the request.
+// shared answer only if nothing it was made of was invalidated meanwhile, and if its own token is
+// accepted. So no request gets data from before a change that precedes the request.
 func (c *Cache) share(req *cacheRequest) *answer {
-	made, joined, err := c.flights.Do(req.ctx, flightKey{req.key, principal.Caller(req.ctx)}, func(ctx context.Context) (*answer, error) { return c.run(ctx, req), nil })
+	p := principal.FromContext(req.ctx)
+	made, joined, err := c.flights.Do(req.ctx, flightKey{req.key, p.Caller(), p.Token()}, func(ctx context.Context) (*answer, error) { return c.run(ctx, req), nil })
 	switch {
 	case err != nil && req.ctx.Err() != nil:
 		return cancelled(req.media)
@@ -227,6 +234,8 @@ func (c *Cache) share(req *cacheRequest) *answer {
 	case !joined:
 		return made
 	case !made.query: // its text has an error
+		return c.run(req.ctx, req)
+	case !c.accepted(req.ctx): // its token has expired since the execution began, or the session has ended
 		return c.run(req.ctx, req)
 	case !made.constant && !c.opts.Validity.Current(made.dependency):
 		return c.run(req.ctx, req) // the response cache lets concurrent executions share their calls

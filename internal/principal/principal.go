@@ -49,6 +49,9 @@ const SessionPrefix = "cqs_"
 // IsSessionToken reports whether this gateway issued the bearer token.
 func IsSessionToken(token string) bool { return strings.HasPrefix(token, SessionPrefix) }
 
+// KeyPrefix begins every API key that the gateway generates. Like SessionPrefix, it keeps them from the console.
+const KeyPrefix = "cqk_"
+
 // IsBearerToken reports whether s is a b64token (RFC 6750, section 2.1). Only such a token is sent in a header.
 func IsBearerToken(s string) bool {
 	if s == "" {
@@ -103,6 +106,14 @@ func ForAccount(account string, limits *Limits) Principal {
 	return Principal{credential: Service, name: "service:" + account + limits.suffix(), account: account, limits: limits}
 }
 
+// WithoutLimits returns p without the limits of its API key. Its name stays the same when the scopes of the key are edited.
+func (p Principal) WithoutLimits() Principal {
+	if p.limits != nil {
+		p.name, p.limits = ForAccount(p.account, nil).name, nil
+	}
+	return p
+}
+
 // DefaultService returns the principal of the default service account.
 func DefaultService() Principal { return ForAccount(DefaultAccount, nil) }
 
@@ -139,9 +150,9 @@ func (p Principal) Account() string { return p.account }
 // Key returns the name of the API key that the caller shows; empty: none.
 func (p Principal) Key() string { return p.key }
 
-// User returns the userid of a verified console token; empty for other principals.
+// User returns the userid of a verified console token; empty for other principals, such as API keys that expire.
 func (p Principal) User() string {
-	if p.expires.IsZero() {
+	if p.credential != PassThrough || p.expires.IsZero() {
 		return ""
 	}
 	return strings.TrimPrefix(p.name, userPrefix)
@@ -150,7 +161,7 @@ func (p Principal) User() string {
 // Proven reports whether the gateway itself has verified the credentials of p. A session token is not, since only the store
 // knows whether the session exists.
 func (p Principal) Proven() bool {
-	return p.credential == Service || p.credential == PassThrough && p.User() != ""
+	return p.credential == Service || p.User() != ""
 }
 
 // userPrefix begins the name of the user of a verified token.

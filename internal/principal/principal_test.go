@@ -100,6 +100,39 @@ func TestExpires(t *testing.T) {
 	}
 }
 
+// TestUser verifies that only a verified console token names a user. An API key that expires does not.
+func TestUser(t *testing.T) {
+	at := time.Now().Add(time.Hour)
+	for name, tt := range map[string]struct {
+		of   principal.Principal
+		want string
+	}{
+		"a verified token":          {principal.Verified("a", "u", at), "u"},
+		"a token":                   {principal.FromToken("a"), ""},
+		"a session":                 {principal.FromSession("a"), ""},
+		"an API key":                {principal.ForAccount("x", nil).WithKey("k"), ""},
+		"an API key that expires":   {principal.ForAccount("x", nil).WithKey("k").WithEnd(at, nil), ""},
+		"no credentials whatsoever": {principal.Principal{}, ""},
+	} {
+		if got := tt.of.User(); got != tt.want {
+			t.Errorf("%s: the user is %q", name, got)
+		}
+	}
+}
+
+// TestWithoutLimits verifies that the scopes of an API key do not change its name without limits.
+func TestWithoutLimits(t *testing.T) {
+	scoped := principal.ForAccount("x", &principal.Limits{Scopes: []principal.ScopeLimit{{CompanyID: company}}}).WithKey("k")
+	if got, want := scoped.WithoutLimits(), principal.ForAccount("x", nil).WithKey("k"); got != want {
+		t.Errorf("%#v, want %#v", got, want)
+	}
+	for _, p := range []principal.Principal{{}, principal.FromToken("a"), principal.FromSession("a"), principal.DefaultService()} {
+		if got := p.WithoutLimits(); got != p {
+			t.Errorf("%#v became %#v", p, got)
+		}
+	}
+}
+
 func TestTokensAreRedacted(t *testing.T) {
 	const secret = "s3cret"
 	for _, p := range []principal.Principal{principal.FromToken(secret), principal.Verified(secret, "u", time.Now()), principal.FromSession(secret)} {

@@ -65,8 +65,13 @@ const Execute = "POST /openapi/workflows/{workflowId}/execute"
 // ExecuteOnce executes a workflow at one of the gateways. It returns the answer's body, or the
 // code of the error, or nothing if the gateway died.
 func ExecuteOnce(p *Process, workflow, key string) (body, code string) {
+	return ExecuteOnceAs(p, nil, workflow, key)
+}
+
+// ExecuteOnceAs is ExecuteOnce with headers.
+func ExecuteOnceAs(p *Process, header map[string]string, workflow, key string) (body, code string) {
 	query := fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q, priority: 7, idempotencyKey: %q}) { jobs { id name state createdAt priority } } }`, workflow, key)
-	a, err := p.AskContext(context.Background(), query, Request{})
+	a, err := p.AskContext(context.Background(), query, Request{Header: header})
 	switch {
 	case err != nil:
 		return "", ""

@@ -85,7 +85,7 @@ func TestAuditLog(t *testing.T) {
 		u := sim.Data().SoloUser()
 		k.Account("solo", u)
 		scope = e2e.ScopeHeader(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]])
-		key, reader = k.Key("robots-at-night", "solo", ""), k.Key("reader", "solo", ", operations: [query]")
+		key, reader = k.Key("robots-at-night", "solo", ", expires: 2099-01-01T00:00:00Z"), k.Key("reader", "solo", ", operations: [query]")
 		s.APIKeysFile, s.LogLevel, s.LogFormat = k.Write(), "error", "text" // lines of the audit log are JSON nevertheless
 	})
 	workflow := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -116,7 +116,7 @@ func TestAuditLog(t *testing.T) {
 
 	queue := `mutation { createQueue(input: {name: "not to be seen"}) { queue { id } } }`
 	w.Ask(queue, e2e.Request{Header: e2e.MergeHeaders(withID("key"), key, scope)})
-	if l := awaitAudit(t, w.Logs, 2, from("key"))[1]; l.Actor.APIKey != "robots-at-night" || l.Actor.Account != "solo" || len(l.Created) != 1 || l.Document != "" {
+	if l := awaitAudit(t, w.Logs, 2, from("key"))[1]; l.Actor.APIKey != "robots-at-night" || l.Actor.Account != "solo" || l.Actor.User != "" || len(l.Created) != 1 || l.Document != "" {
 		t.Errorf("by key: %+v", l)
 	}
 	w.Ask(queue, e2e.Request{Header: e2e.MergeHeaders(withID("reader"), reader, scope)})

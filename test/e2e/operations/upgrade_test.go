@@ -2,6 +2,7 @@ package operations
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -86,6 +87,7 @@ func TestUpgrade(t *testing.T) {
 				t.Run("sessions", func(t *testing.T) { start(t, consolesim.Options{TokenLifetime: 2 * time.Second}).sessions() })
 				t.Run("encrypted outcomes", func(t *testing.T) { start(t, consolesim.Options{}).encryptedKeys(order[0] == old) })
 				t.Run("idempotency keys", func(t *testing.T) { start(t, consolesim.Options{}).keys() })
+				t.Run("idempotency keys of scopes", func(t *testing.T) { start(t, consolesim.Options{}).scopedKeys() })
 				if beside {
 					t.Run("a claim under way", func(t *testing.T) { start(t, consolesim.Options{}).claim() })
 					t.Run("invalidations", func(t *testing.T) { start(t, consolesim.Options{}).invalidations() })
@@ -137,6 +139,25 @@ func (r *releases) keys() {
 	}
 	again, code := e2e.ExecuteOnce(second, workflow, "upgrade")
 	if again != body || code != "" {
+		r.t.Errorf("repeated, it answers %s%s, want %s", again, code, body)
+	}
+	if n := r.sim.Counts()[e2e.Execute]; n != 1 {
+		r.t.Errorf("executed %d times", n)
+	}
+}
+
+// scopedKeys verifies that the second release knows the first one's idempotency keys of an API key with scopes.
+func (r *releases) scopedKeys() {
+	d, k := r.sim.Data(), &e2e.Keyring{T: r.t}
+	k.Account("owner", d.Users()[0])
+	key := k.Key("scoped", "owner", fmt.Sprintf(", scopes: [{companyId: %s, departmentIds: [%s]}]", d.MainCompanyID(), d.MainDepartmentID()))
+	workflow := d.WorkflowIDs(d.MainDepartmentID())[0]
+	var body, code string
+	_, second := r.gateways(func(first *e2e.Process) { body, code = e2e.ExecuteOnceAs(first, key, workflow, "upgrade") }, "CONSOLEQL_API_KEYS_FILE="+k.Write())
+	if code != "" {
+		r.t.Fatalf("not executed: %s", code)
+	}
+	if again, code := e2e.ExecuteOnceAs(second, key, workflow, "upgrade"); again != body || code != "" {
 		r.t.Errorf("repeated, it answers %s%s, want %s", again, code, body)
 	}
 	if n := r.sim.Counts()[e2e.Execute]; n != 1 {

@@ -1,0 +1,85 @@
+package operations
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/internal/redistest"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestIdempotencyKeysOutliveScopes verifies that an API key keeps its idempotency keys when its scopes are edited, and that
+// a repeated call is refused where the key may not make it any more.
+func TestIdempotencyKeysOutliveScopes(t *testing.T) {
+	t.Parallel()
+	k, store := &e2e.Keyring{T: t}, redistest.Start(t)
+	w := e2e.NewWorld(t, consolesim.Options{})
+	d := w.Sim.Data()
+	main, dept, sibling, other := d.MainCompanyID(), d.MainDepartmentID(), d.Departments(d.MainCompanyID())[2].ID, d.Companies()[1].ID
+	k.Account("owner", d.Users()[0])
+	key := k.Key("nightly", "owner", "")
+	entry := strings.TrimSuffix(k.Keys, "}\n")
+	var first string
+	for _, step := range []struct{ name, limits, code string }{
+		{"no scopes", "", ""},
+		{"a first scope", fmt.Sprintf(", scopes: [{companyId: %s}]", main), ""},
+		{"departments", fmt.Sprintf(", scopes: [{companyId: %s, departmentIds: [%s, %s]}]", main, dept, sibling), ""},
+		{"reordered departments", fmt.Sprintf(", scopes: [{companyId: %s, departmentIds: [%s, %s]}]", main, sibling, dept), ""},
+		{"another company", fmt.Sprintf(", scopes: [{companyId: %s}, {companyId: %s}]", main, other), ""},
+		{"reordered companies", fmt.Sprintf(", scopes: [{companyId: %s}, {companyId: %s}]", other, main), ""},
+		{"a department removed", fmt.Sprintf(", scopes: [{companyId: %s, departmentIds: [%s]}]", main, sibling), "FORBIDDEN"},
+		{"a company removed", fmt.Sprintf(", scopes: [{companyId: %s}]", other), "FORBIDDEN"},
+		{"other fields", ", fields: [workflows]", "FORBIDDEN"},
+		{"other types", ", types: [Workflow]", "FORBIDDEN"},
+		{"queries only", ", operations: [query]", "FORBIDDEN"},
+		{"no scopes again", "", ""},
+	} {
+		t.Run(step.name, func(t *testing.T) {
+			k.Keys = entry + step.limits + "}\n"
+			g := w.SecondGateway(e2e.WithoutAnonymous, func(s *gateway.Settings, _ *consolesim.Server) {
+				s.APIKeysFile, s.RedisURL = k.Write(), store.URL()
+			})
+			header := e2e.MergeHeaders(key, e2e.ScopeHeader(main, dept))
+			var clients sync.WaitGroup
+			answers := make([]e2e.Answer, 5)
+			for i := range answers {
+				clients.Go(func() { answers[i] = g.Ask(w.Execution("nightly"), e2e.Request{Header: header}) })
+			}
+			clients.Wait()
+			if first == "" {
+				first = string(answers[0].Data)
+			}
+			for _, a := range answers {
+				if step.code != "" {
+					if e := g.OnlyError(a); e.Extensions.Code != step.code || strings.Contains(string(a.Body), `"jobs"`) {
+						t.Errorf("answered %s", a.Body)
+					}
+				} else if len(a.Errors) > 0 || string(a.Data) != first {
+					t.Errorf("answered %s, want %s", a.Body, first)
+				}
+			}
+			if n := w.Sim.Counts()[e2e.Execute]; n != 1 {
+				t.Errorf("%d executions", n)
+			}
+			replayed := func(l auditLine) bool { return l.Phase == "done" && l.Idempotency != nil && l.Idempotency.Replayed }
+			switch {
+			case step.code != "":
+				if lines := auditLines(g.Logs.String(), replayed); len(lines) > 0 {
+					t.Errorf("replayed: %+v", lines)
+				}
+			case step.name == "no scopes":
+				awaitAudit(t, g.Logs, len(answers)-1, replayed)
+			default:
+				awaitAudit(t, g.Logs, len(answers), replayed)
+			}
+		})
+	}
+	if slices.Contains([]string{"", "null"}, first) {
+		t.Errorf("the first answer is %q", first)
+	}
+}
