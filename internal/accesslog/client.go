@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -8,6 +9,22 @@ import (
 
 // Proxies are the networks whose X-Forwarded-For is believed.
 type Proxies []netip.Prefix
+
+// ParseProxies parses networks such as 10.0.0.0/8. Its error does not repeat the URL of a proxy, which may hold a password.
+func ParseProxies(networks []string) (Proxies, error) {
+	var all Proxies
+	for _, text := range networks {
+		network, err := netip.ParsePrefix(text)
+		if err != nil && strings.Contains(text, "@") {
+			err = errors.New("a URL with credentials is no network such as 10.0.0.0/8")
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, network.Masked())
+	}
+	return all, nil
+}
 
 // maxAgent bounds a user agent in logs, in bytes.
 const maxAgent = 256

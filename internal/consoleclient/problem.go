@@ -24,9 +24,6 @@ const (
 	maxProblemDepth   = 4        // nesting depth of a reason
 )
 
-// hiddenText replaces a token.
-const hiddenText = "(hidden)"
-
 // statusError returns the error for an unsuccessful status. byID reports that the request got one entity by its id.
 func statusError(operation string, byID bool, resp *http.Response) *Error {
 	e := &Error{
@@ -249,10 +246,7 @@ func sanitize(s, token string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s[:min(len(s), maxProblemInput)], "\ufffd"))
-	if token != "" {
-		s = strings.ReplaceAll(s, token, hiddenText)
-	}
-	s = jwt.ReplaceAllString(withoutParts(s, token), hiddenText)
+	s = jwt.ReplaceAllString(withoutToken(s, token), hiddenText)
 	s, n := strings.TrimSpace(s), 0
 	for at := range s {
 		if n++; n > maxProblemText {
@@ -260,31 +254,4 @@ func sanitize(s, token string) string {
 		}
 	}
 	return s
-}
-
-// minTokenPart is the length from which a part of a token is hidden. No shorter part helps to guess the rest.
-const minTokenPart = 16
-
-// withoutParts returns s with each part of the token hidden.
-func withoutParts(s, token string) string {
-	var b strings.Builder
-	kept := 0
-	for i := 0; i+minTokenPart <= len(s); {
-		if strings.IndexByte(token, s[i+minTokenPart-1]) < 0 {
-			i += minTokenPart
-			continue
-		}
-		at := strings.Index(token, s[i:i+minTokenPart])
-		if at < 0 {
-			i++
-			continue
-		}
-		end := i + minTokenPart
-		for at += minTokenPart; end < len(s) && at < len(token) && s[end] == token[at]; at++ {
-			end++
-		}
-		b.WriteString(s[kept:i] + hiddenText)
-		i, kept = end, end
-	}
-	return b.String() + s[kept:]
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -49,6 +50,15 @@ func (g *Gateway) openTransports(retry func() bool) transports {
 		files:  transport.New(files),
 		sso:    g.traces.Transport(transport.New(sso)),
 	}
+}
+
+// toCollector returns the transport of traces, with the certificates of the environment.
+func (s *Settings) toCollector(log *slog.Logger) http.RoundTripper {
+	pool := transport.NewPool(1, rareIdleTimeout)
+	if s.OTLPURL != "" {
+		pool.TLSClientConfig = telemetry.CollectorTLS(log)
+	}
+	return transport.New(transport.Options{Base: pool})
 }
 
 // newAdmission creates the admission of all calls over by.

@@ -119,7 +119,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	g.metrics = telemetry.NewMetrics(g.isMetricOperation)
 	g.components.register(g.metrics)
 	g.metrics.Build(build.Version, build.Revision, build.Go)
-	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, build.Version, transport.New(transport.Options{Idle: 1, IdleTimeout: rareIdleTimeout}), log); err != nil {
+	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, build.Version, s.toCollector(log), log); err != nil {
 		return nil, err
 	}
 	if g.certificate, err = certificate.Open(s.TLSCertFile, s.TLSKeyFile); err != nil {

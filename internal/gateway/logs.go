@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -111,15 +110,8 @@ func (g *Gateway) onHangup(ctx context.Context, running *sync.WaitGroup) <-chan 
 
 // proxies returns the networks whose X-Forwarded-For is believed.
 func (l Logging) proxies() (accesslog.Proxies, error) {
-	var all accesslog.Proxies
-	for _, text := range l.TrustedProxies {
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("--trusted-proxies: %w", err)
-		}
-		all = append(all, network.Masked())
-	}
-	return all, nil
+	all, err := accesslog.ParseProxies(l.TrustedProxies)
+	return all, named("--trusted-proxies:", err)
 }
 
 // nameInLogs returns the name of a principal in logs. It is the name of an API key or service account, the id of a

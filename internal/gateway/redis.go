@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/consoleql/consoleql/internal/backoff"
+	"github.com/consoleql/consoleql/internal/redisclient"
 )
 
 // checkRedis warns once, when Redis first answers, if it may evict keys: a repeated mutation could then be executed
@@ -24,7 +25,7 @@ func (g *Gateway) checkRedis(ctx context.Context) {
 		}
 		var reply redis.Error
 		if errors.As(err, &reply) { // the user may not ask, or Redis is loading
-			g.log.Info("the eviction policy of Redis is not known", "error", err)
+			g.log.Info("the eviction policy of Redis is not known", "error", redisclient.Cause(err))
 			return
 		}
 		if !backoff.Wait(ctx, redisCheckPause) {

@@ -1,8 +1,11 @@
 package healthcheck_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/consoleql/consoleql/internal/healthcheck"
@@ -28,5 +31,18 @@ func TestRun(t *testing.T) {
 	}
 	if err := healthcheck.Run(t.Context(), "127.0.0.1:1", false); err == nil {
 		t.Error("nothing listens, and there is no error")
+	}
+}
+
+// TestNoProxy verifies that no proxy of the environment applies, whose URL may hold a password.
+func TestNoProxy(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	shared := http.DefaultTransport.(*http.Transport)
+	before := shared.Proxy
+	shared.Proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("user:CANARY@proxy") }
+	defer func() { shared.Proxy = before }()
+	if err := healthcheck.Run(t.Context(), server.Listener.Addr().String(), false); err == nil || strings.Contains(err.Error(), "CANARY") {
+		t.Error(err)
 	}
 }

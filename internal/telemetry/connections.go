@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -127,8 +128,8 @@ func (c *ConnectionLog) Close() {
 	c.logging.Wait()
 }
 
-// ConnectionCause returns the cause of a failed connection, in at most 300 bytes. It holds no data from the peer or from
-// a proxy's URL.
+// ConnectionCause returns the cause of a failed connection, in at most 300 bytes. It holds no data from the peer, from
+// the URL of the request or from a proxy's URL.
 func ConnectionCause(err error) string {
 	_, cause := connectionCause(err)
 	return cause
@@ -162,12 +163,19 @@ func causeOf(err error) (kind, cause string) {
 		errno   syscall.Errno
 		op      *net.OpError
 		timeout interface{ Timeout() bool }
+		request *url.Error
 	)
 	switch text := err.Error(); {
 	case strings.Contains(text, "invalid proxy address"): // net/http repeats the address, including passwords
 		return "proxy address", "the proxy of the environment (HTTP_PROXY, HTTPS_PROXY) is not a URL"
 	case strings.Contains(text, "malformed HTTP"): // net/http repeats the peer's data
 		return "no HTTP", "the peer does not speak HTTP"
+	case strings.Contains(text, "failed to parse Location header"): // net/http repeats the peer's data
+		return "Location", "the answer redirects to what is not a URL"
+	case errors.As(err, &request) && request.Op == "parse": // net/url repeats the URL and parts of it
+		return "URL", "what is requested is not a URL"
+	case request != nil: // net/http repeats the URL
+		return causeOf(request.Err)
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		kind, cause = causeOf(op.Err)
 		return "proxy " + kind, "proxy: " + cause

@@ -3,8 +3,10 @@ package telemetry_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,4 +56,23 @@ func TestBlockedConnectionLog(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestCausesHoldNoURL verifies that no cause repeats the URL of a request, of a proxy or of a redirect.
+func TestCausesHoldNoURL(t *testing.T) {
+	t.Parallel()
+	_, parsed := url.Parse(strings.Join([]string{"http://user:CANARY@host", "CANARY/"}, ":"))
+	for _, err := range []error{
+		&url.Error{Op: "Get", URL: "http://host/?key=CANARY", Err: syscall.ECONNREFUSED},
+		&url.Error{Op: "Get", URL: "http://host/?key=CANARY", Err: errors.New("connection refused")},
+		fmt.Errorf("keys: %w", &url.Error{Op: "Get", URL: "http://host/?key=CANARY", Err: errors.New("connection refused")}),
+		&url.Error{Op: "Get", URL: "http://host/", Err: errors.New(`failed to parse Location header "http://host/%zz?CANARY": invalid`)},
+		&url.Error{Op: "Get", URL: "http://host/", Err: errors.New(`invalid proxy address "http://user:CANARY@%zz": invalid`)},
+		&url.Error{Op: "Get", URL: "http://host/", Err: parsed},
+		parsed,
+	} {
+		if cause := telemetry.ConnectionCause(err); cause == "" || strings.Contains(cause, "CANARY") {
+			t.Errorf("%v: %q", err, cause)
+		}
+	}
 }

@@ -36,18 +36,19 @@ type Tracing struct {
 // NewTracing returns a Tracing that sends to a collector's base URL by OTLP over HTTP; nil if it is empty. The
 // variables of the OpenTelemetry specification apply as well, such as OTEL_EXPORTER_OTLP_HEADERS,
 // OTEL_RESOURCE_ATTRIBUTES and OTEL_TRACES_SAMPLER. An unavailable collector only loses spans. carrier sends the
-// spans. If the variables configure certificates, the library's own transport does, because only it applies them.
-// version is the resource attribute service.version.
+// spans, with the certificates of CollectorTLS. version is the resource attribute service.version.
 func NewTracing(ctx context.Context, collector, version string, carrier http.RoundTripper, log *slog.Logger) (*Tracing, error) {
 	if collector == "" {
 		return nil, nil //nolint:nilnil // a nil *Tracing is off
 	}
-	options := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(strings.TrimSuffix(collector, "/") + "/v1/traces")}
-	client := &http.Client{Transport: carrier, Timeout: exportTimeout()}
-	if !asksForCertificates() {
-		options = append(options, otlptracehttp.WithHTTPClient(client))
+	answers := &collectorTransport{next: carrier}
+	client := &http.Client{
+		Transport: answers, Timeout: exportTimeout(),
+		// A redirect could send the headers of the environment, which may hold a secret, to another host.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	exporter, err := otlptracehttp.New(ctx, options...)
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(strings.TrimSuffix(collector, "/")+"/v1/traces"),
+		otlptracehttp.WithHTTPClient(client))
 	if err != nil {
 		return nil, fmt.Errorf("telemetry: make the exporter of traces: %w", err)
 	}
@@ -57,7 +58,7 @@ func NewTracing(ctx context.Context, collector, version string, carrier http.Rou
 		return nil, fmt.Errorf("telemetry: describe the service: %w", err)
 	}
 	exporting, stop := context.WithCancel(context.WithoutCancel(ctx))
-	logged := &loggedExporter{SpanExporter: exporter, log: log, exporting: exporting, stop: stop, client: client}
+	logged := &loggedExporter{SpanExporter: exporter, log: log, exporting: exporting, stop: stop, client: client, answers: answers}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(logged), sdktrace.WithResource(about))
 	return &Tracing{
 		provider:   provider,
@@ -174,6 +175,7 @@ type loggedExporter struct {
 	exporting context.Context //nolint:containedctx // ends with close
 	stop      context.CancelFunc
 	client    *http.Client
+	answers   *collectorTransport
 
 	mu   sync.Mutex // held during an export; the batch processor exports one batch at a time
 	last time.Time  // time of the last log entry
@@ -195,7 +197,7 @@ func (e *loggedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadO
 	err := e.SpanExporter.ExportSpans(ctx, spans)
 	if now := time.Now(); err != nil && (e.last.IsZero() || now.Sub(e.last) >= lostEvery) {
 		e.last = now
-		e.log.Warn("traces are lost", "error", err)
+		e.log.Warn("traces are lost", "error", e.answers.cause(err))
 	}
 	return nil
 }
@@ -206,17 +208,6 @@ func (e *loggedExporter) close() {
 	e.mu.Lock()
 	e.mu.Unlock() //nolint:staticcheck // the export has ended
 	e.client.CloseIdleConnections()
-}
-
-// asksForCertificates reports whether the environment configures certificates for the collector (OpenTelemetry
-// specification, section OTLP exporter).
-func asksForCertificates() bool {
-	for _, name := range []string{"CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"} {
-		if os.Getenv("OTEL_EXPORTER_OTLP_"+name) != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_"+name) != "" {
-			return true
-		}
-	}
-	return false
 }
 
 // exportTimeout returns the time limit of one export. The environment gives it in milliseconds.

@@ -19,6 +19,7 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/flight"
+	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
 const (
@@ -280,15 +281,16 @@ func signingKey(raw json.RawMessage) (id string, public *rsa.PublicKey) {
 	return key.KeyID, public
 }
 
+// get reads a document of the SSO. Its error holds no URL, which may hold a secret.
 func (k *keyCache) get(ctx context.Context, address string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return err
+		return errors.New("its address is not a URL")
 	}
 	req.Header.Set("Accept", "application/json")
 	resp, err := k.http.Do(req)
 	if err != nil {
-		return err
+		return errors.New(telemetry.ConnectionCause(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := consoleclient.ReadJSON(resp, maxDocument)

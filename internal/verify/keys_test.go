@@ -3,8 +3,13 @@ package verify_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -202,6 +207,45 @@ func TestOptions(t *testing.T) {
 	for _, address := range []string{"", "nowhere", "ftp://x", "://"} {
 		if _, err := verify.New(verify.Options{SSOURL: address}); err == nil {
 			t.Errorf("%q is taken for an SSO", address)
+		}
+	}
+}
+
+// TestNoURLIsLogged verifies that neither the log nor an error repeats the URL of the keys, from the settings or from the
+// discovery document, which may hold a secret.
+func TestNoURLIsLogged(t *testing.T) {
+	t.Parallel()
+	discovery := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"issuer":"i","jwks_uri":"http://user:CANARY@127.0.0.1:1/keys?code=CANARY"}`)
+	}))
+	t.Cleanup(discovery.Close)
+	redirect := httptest.NewServer(http.RedirectHandler("http://127.0.0.1:1/%zz?code=CANARY", http.StatusFound))
+	t.Cleanup(redirect.Close)
+	for name, o := range map[string]verify.Options{
+		"settings":  {SSOURL: "http://127.0.0.1:1", Issuers: []string{"i"}, KeysURL: "http://127.0.0.1:1/keys?code=CANARY"},
+		"discovery": {SSOURL: discovery.URL},
+		"redirect":  {SSOURL: redirect.URL},
+		"proxy": {SSOURL: discovery.URL, Transport: &http.Transport{Proxy: func(*http.Request) (*url.URL, error) {
+			return nil, errors.New(`invalid proxy address "http://user:CANARY@%zz"`)
+		}}},
+	} {
+		var log bytes.Buffer
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		if o.Transport == nil {
+			o.Transport = &http.Transport{DisableKeepAlives: true}
+		}
+		v, err := verify.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, failed := v.Fetch(t.Context())
+		_, refused := v.Verify(t.Context(), newFixture(t).token(t, nil))
+		v.Close()
+		if failed == nil || refused == nil || !strings.Contains(log.String(), "level=WARN") {
+			t.Errorf("%s: %v, %v, %s", name, failed, refused, &log)
+		}
+		if all := fmt.Sprint(failed, refused, &log); strings.Contains(all, "CANARY") {
+			t.Errorf("%s: %s", name, all)
 		}
 	}
 }

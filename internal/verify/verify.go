@@ -10,7 +10,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -73,10 +72,6 @@ func New(o Options) (*Verifier, error) {
 // Fetch fetches the keys once and returns their number. Its error holds no URL. Verify needs no call of it.
 func (v *Verifier) Fetch(ctx context.Context) (keys int, err error) {
 	set, err := v.keys.fetch(ctx)
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err // the URL may hold a password
-	}
 	if err != nil {
 		return 0, err
 	}

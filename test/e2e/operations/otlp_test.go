@@ -3,7 +3,11 @@ package operations
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/pem"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -201,6 +205,29 @@ func TestTracesAreFlushedOnShutdown(t *testing.T) {
 	}
 	if err := p.Cmd.Wait(); err == nil {
 		t.Error("the drain had time")
+	}
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	only(t, c.Spans, "GET /openapi/queues")
+}
+
+// TestCollectorAuthority verifies that the authority of the environment signs the collector's certificate.
+func TestCollectorAuthority(t *testing.T) {
+	t.Parallel()
+	c := e2e.NewCollector(t)
+	secure := httptest.NewTLSServer(c.Config.Handler)
+	t.Cleanup(secure.Close)
+	authority := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := e2e.NewProcess(t, e2e.NewSim(t, consolesim.Options{}), "", "CONSOLEQL_OTLP_URL="+secure.URL, "OTEL_EXPORTER_OTLP_CERTIFICATE="+authority)
+	p.Query(`query Answered { queues { totalCount } }`, nil)
+	if err := p.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
