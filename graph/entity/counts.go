@@ -29,12 +29,15 @@ func (l *Loader[T, F]) probeNext(w window[F], key pageKey[F], p *cc.Page[T], tot
 }
 
 // mayBeLimit reports whether p, the page of key, may be as large as the console allows, while the count may be that of
-// the page. It then looks like a list that ends. A limit below the largest page that was served is none.
+// the page. It then looks like a list that ends.
 func (l *Loader[T, F]) mayBeLimit(w window[F], key pageKey[F], p *cc.Page[T]) bool {
-	if key.index > 0 || w.offset > 0 || p.Served != p.Count || p.Served >= key.size || l.servesPagesOf(p.Served+1) {
-		return false
-	}
-	return slices.Contains([]int{20, 50, 100, 200, 500}, p.Served)
+	return key.index == 0 && w.offset == 0 && p.Served == p.Count && p.Served < key.size && l.isUsualLimit(p.Served)
+}
+
+// isUsualLimit reports whether served, the size of a page, may be the console's limit: it is a usual one, and the
+// principal was served no larger page.
+func (l *Loader[T, F]) isUsualLimit(served int) bool {
+	return slices.Contains([]int{20, 50, 100, 200, 500}, served) && !l.servesPagesOf(served+1)
 }
 
 // isCallerError reports whether an error is about the caller, not about the page that was asked for.

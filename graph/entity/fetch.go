@@ -268,7 +268,7 @@ func (l *Loader[T, F]) fetchChunk(g *group, ids []string) (first *firstPage[T], 
 		parallel(rest, func(i int) { _, errs[i] = l.page(of(i)) })
 		return nil, nil, primaryError(errs...)
 	}
-	if l.getsDecide || !l.supportsIDs() || page.Count != len(page.List) {
+	if l.getsDecide || !l.supportsIDs() || page.Count != len(page.List) || page.Served < len(ids) && l.isUsualLimit(page.Served) {
 		return nil, nil, nil
 	}
 	for _, v := range page.List {

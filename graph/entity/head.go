@@ -30,7 +30,8 @@ type HeadOptions[F comparable] struct {
 // Head is the first part of a list.
 type Head[T any] struct {
 	Items []*T
-	// Total is the length of the whole list.
+	// Total is the length of the whole list, as the console counts it. If the list was walked to its end, it is the number
+	// of Items.
 	Total int
 	// AsOf is when the console answered the oldest page.
 	AsOf time.Time
@@ -48,9 +49,9 @@ func (h *Head[T]) Whole() ([]*T, error) {
 
 // Head reads the first entities of the list in sc.
 func (l *Loader[T, F]) Head(a *batch.Access, sc scope.Scope, o HeadOptions[F]) batch.Thunk[*Head[T]] {
-	w := window[F]{scope: sc, filter: o.Filter, ascending: o.Ascending, count: o.Count}
+	w := window[F]{scope: sc, filter: o.Filter, ascending: o.Ascending, count: o.Count, entities: o.Count > 0}
 	if o.Whole {
-		w.count, w.walk, w.ids = listing.MaxEntities, partialWalk, l.idsOf(o)
+		w.count, w.entities, w.walk, w.ids = listing.MaxEntities, false, partialWalk, l.idsOf(o)
 		if o.Strict {
 			w.walk = strictWalk
 		}
@@ -59,8 +60,33 @@ func (l *Loader[T, F]) Head(a *batch.Access, sc scope.Scope, o HeadOptions[F]) b
 		l.kind.Partial.Complete(&w.filter)
 	}
 	return batch.Then(l.view(a, w), func(v *view[T]) (*Head[T], error) {
-		return &Head[T]{Items: v.items, Total: v.total, AsOf: v.asOf.Time(), Truncated: o.Whole && v.truncated}, nil
+		h := &Head[T]{Items: v.items, Total: v.total, AsOf: v.asOf.Time(), Truncated: o.Whole && v.truncated}
+		if o.Whole && !h.Truncated {
+			h.Total = len(h.Items)
+		}
+		return h, nil
 	})
+}
+
+// readEntities reads a range. If w counts entities, it reads more positions in place of those that the console left empty.
+// These may differ with the size of the pages, but the order of the entities does not.
+func (l *Loader[T, F]) readEntities(w window[F], p *sublists[F]) (*view[T], error) {
+	needed := w.count
+	v, err := l.readRange(w, p)
+	if !w.entities {
+		return v, err
+	}
+	for extra := 0; err == nil && len(v.items) < needed && w.count < min(v.total, listing.MaxEntities); {
+		extra = max(2*extra, needed-len(v.items))
+		w.count = min(needed+extra, listing.MaxEntities)
+		v, err = l.readRange(w, p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	n := min(needed, len(v.items))
+	v.items, v.positions = v.items[:n], v.positions[:n]
+	return v, nil
 }
 
 // idsOf returns the ids that are sent with a walk. Nothing documents how `Ids` and filters combine.

@@ -26,6 +26,7 @@ type pager struct {
 	most   int          // the largest page; 0: as large as is asked for
 	least  int          // the smallest page
 	hidden map[int]bool // places that the caller may not see: they take room, and do not come
+	nulls  map[int]bool // positions that the console answers as null
 	said   int          // the count that is stated; 0: the length
 	repeat bool         // every page is the first one
 
@@ -48,14 +49,20 @@ func (p *pager) list(_ context.Context, _ scope.Scope, l cc.List[cc.QueueFilter]
 	}
 	page := &cc.Page[cc.Queue]{Count: p.length}
 	for i := l.PageIndex * size; i < min((l.PageIndex+1)*size, p.length); i++ {
-		if !p.hidden[i] {
-			page.List = append(page.List, &cc.Queue{ID: queueAt(i)})
+		if p.hidden[i] {
+			continue
 		}
+		if !p.nulls[i] {
+			page.List = append(page.List, &cc.Queue{ID: queueAt(i)})
+			if p.nulls != nil {
+				page.Positions = append(page.Positions, page.Served)
+			}
+		}
+		page.Served++
 	}
 	if p.said > 0 {
 		page.Count = p.said
 	}
-	page.Served = len(page.List)
 	return page, nil
 }
 
@@ -75,16 +82,30 @@ func (p *pager) window(t *testing.T, known *capabilities.Store, offset, first in
 	return ids
 }
 
+// queues returns the loader of an operation.
+func (p *pager) queues(x *batch.Execution, known *capabilities.Store) *Loader[cc.Queue, cc.QueueFilter] {
+	return New(x, &Kind[cc.Queue, cc.QueueFilter]{Listed: cachedconsole.NewListedKinds().Queues, List: p.list, Scope: (*cc.Queue).Scope}, known)
+}
+
 // read reads a range in an operation of its own.
 func (p *pager) read(t *testing.T, known *capabilities.Store, offset, first int) (*view[cc.Queue], error) {
 	t.Helper()
 	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
 	x := batch.New(principal.NewContext(t.Context(), principal.FromToken("ann")), batch.Options{Concurrency: 64})
 	defer x.Close()
-	queues := New(x, &Kind[cc.Queue, cc.QueueFilter]{
-		Listed: cachedconsole.NewListedKinds().Queues, List: p.list, Scope: (*cc.Queue).Scope,
-	}, known)
-	return queues.view(x.Resolver(), window[cc.QueueFilter]{scope: sc, offset: offset, count: first})()
+	return p.queues(x, known).view(x.Resolver(), window[cc.QueueFilter]{scope: sc, offset: offset, count: first})()
+}
+
+// head reads the first part of the list in an operation of its own.
+func (p *pager) head(t *testing.T, o HeadOptions[cc.QueueFilter]) *Head[cc.Queue] {
+	t.Helper()
+	x := batch.New(principal.NewContext(t.Context(), principal.FromToken("ann")), batch.Options{Concurrency: 64})
+	defer x.Close()
+	head, err := p.queues(x, gateway()).Head(x.Resolver(), scope.Scope{CompanyID: "c", DepartmentID: "d"}, o)()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return head
 }
 
 // TestPagesThatRepeat: a list whose pages repeat is not read as a shorter one.
@@ -118,7 +139,7 @@ func gateway() *capabilities.Store {
 func (p *pager) want(offset, first int) []string {
 	ids := []string{}
 	for i := offset; i < min(offset+first, p.length); i++ {
-		if !p.hidden[i] {
+		if !p.hidden[i] && !p.nulls[i] {
 			ids = append(ids, queueAt(i))
 		}
 	}
@@ -208,6 +229,41 @@ func TestHiddenPositions(t *testing.T) {
 				want := slices.Sorted(slices.Values(p.want(0, p.length)))
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("%v hidden, %d at once, %s: - want, + got\n%s", hidden, first, name, diff)
+				}
+			}
+		}
+	}
+}
+
+// TestFirstEntities verifies that the first entities of a list do not depend on the positions that the console left empty,
+// nor on the size of the pages. The lists of a company are merged from them.
+func TestFirstEntities(t *testing.T) {
+	for _, tt := range []struct{ hidden, nulls []int }{
+		{nil, []int{1}}, {nil, []int{0}}, {nil, []int{19, 20, 21, 63}}, {[]int{1}, nil}, {[]int{0, 19, 45}, nil}, {[]int{20, 21, 22, 23, 24, 25}, nil},
+	} {
+		p := &pager{length: 64, hidden: make(map[int]bool)}
+		for _, i := range tt.hidden {
+			p.hidden[i] = true
+		}
+		if tt.nulls != nil {
+			p.nulls = make(map[int]bool)
+		}
+		for _, i := range tt.nulls {
+			p.nulls[i] = true
+		}
+		all := p.want(0, p.length)
+		if head := p.head(t, HeadOptions[cc.QueueFilter]{Whole: true}); head.Total != len(all) || len(head.Items) != len(all) {
+			t.Errorf("hidden %v, nulls %v: the whole list has %d entities, total %d, want %d", tt.hidden, tt.nulls, len(head.Items), head.Total, len(all))
+		}
+		for _, first := range []int{3, 20, 50} {
+			for n := first; n < p.length+first; n += first {
+				head := p.head(t, HeadOptions[cc.QueueFilter]{Count: n})
+				got := []string{}
+				for _, q := range head.Items {
+					got = append(got, q.ID)
+				}
+				if diff := cmp.Diff(all[:min(n, len(all))], got); diff != "" {
+					t.Errorf("hidden %v, nulls %v, the first %d: - want, + got\n%s", tt.hidden, tt.nulls, n, diff)
 				}
 			}
 		}

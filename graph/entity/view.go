@@ -18,6 +18,7 @@ type window[F comparable] struct {
 	count     int    // 0: only the length of the list is needed
 	ids       string // joined by commas, for a console that takes `Ids`; others ignore them
 	walk      walk
+	entities  bool // count is that of entities, not of positions, some of which may be empty
 }
 
 // walk says what happens if a list is longer than a range, or its pages are more than the budget admits.
@@ -45,7 +46,7 @@ func (l *Loader[T, F]) view(a *batch.Access, w window[F]) batch.Thunk[*view[T]] 
 		p = l.addRange(w)
 	}
 	read := l.views.Load(a, w, func() bool { return l.pageCached(l.firstPage(w)) }, func() (*view[T], error) {
-		v, err := l.readRange(w, p)
+		v, err := l.readEntities(w, p)
 		var none F
 		if err == nil && w.filter == none && w.ids == "" {
 			l.observeListSize(w.scope, v.total)

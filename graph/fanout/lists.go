@@ -52,6 +52,7 @@ func List[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *enti
 	case walks && q.OrderBy != nil:
 		f.options.Ascending = false // walks in other orders share the pages
 	case !walks && needs.Nodes:
+		// Connections count entities here, not positions of the console's pages.
 		if f.options.Count = r.Offset + r.Count; f.options.Count > listing.MaxEntities {
 			return loader.FailedOne[entity.Connection[T]](fault.New(fault.QueryTooComplex, "a list of several departments is read up to %d entities", listing.MaxEntities))
 		}

@@ -1034,7 +1034,7 @@ enum PackageOrderField {
 
 "How many packages there are."
 type PackageCounts {
-  "How many packages there are; one smallest page per department if nothing but this is selected."
+  "How many packages there are. If nothing but this is selected, it costs one smallest page per department. It is then the console's count, which may include packages that lists leave out."
   total: Int!
   "How many are run by no workflow of their department. The gateway walks the list, and that of the workflows."
   unused: Int!
@@ -1320,7 +1320,7 @@ enum QueueOrderField {
 
 "How many queues there are."
 type QueueCounts {
-  "How many queues there are; one smallest page per department if nothing but this is selected."
+  "How many queues there are. If nothing but this is selected, it costs one smallest page per department. It is then the console's count, which may include queues that lists leave out."
   total: Int!
   "How many have no robots. The gateway walks the list; if the console sends no ` + "`" + `robotCount` + "`" + `, one more call per queue."
   empty: Int!
@@ -1581,7 +1581,7 @@ enum RobotOrderField {
 
 "How many robots there are, and in which state."
 type RobotCounts {
-  "How many robots there are; one smallest page per department if nothing but this is selected."
+  "How many robots there are. If nothing but this is selected, it costs one smallest page per department. It is then the console's count, which may include robots that lists leave out."
   total: Int!
   "How many have each status: a row for each status, in the order of ` + "`" + `RobotStatus` + "`" + `."
   byStatus: [RobotStatusCount!]!
@@ -2290,7 +2290,7 @@ enum WorkflowOrderField {
 
 "How many workflows there are."
 type WorkflowCounts {
-  "How many workflows there are; one smallest page per department if nothing but this is selected."
+  "How many workflows there are. If nothing but this is selected, it costs one smallest page per department. It is then the console's count, which may include workflows that lists leave out."
   total: Int!
   "How many do not run the latest version of their package. The gateway walks the list, and reads the packages in one batch per department."
   outdated: Int!

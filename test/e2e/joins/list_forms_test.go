@@ -117,6 +117,92 @@ func TestNullsInList(t *testing.T) {
 	}
 }
 
+// nullInMainDepartment returns a world whose console answers null for the second entity of a list of the main department.
+func nullInMainDepartment(t *testing.T, path string, ids func(d *consolesim.Data, departmentID string) []string) (w *e2e.World, gone string) {
+	t.Helper()
+	w = e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
+		gone = ids(sim.Data(), sim.Data().MainDepartmentID())[1]
+		e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
+			if !strings.HasSuffix(r.URL.Path, path) {
+				return body
+			}
+			return nullAt(body, gone)
+		})(s, sim)
+	})
+	return w, gone
+}
+
+// TestNullsInCompanyList verifies that a walk over the list of a company finds each entity if the console answers null for
+// another one.
+func TestNullsInCompanyList(t *testing.T) {
+	t.Parallel()
+	w, gone := nullInMainDepartment(t, "/openapi/workflows", (*consolesim.Data).WorkflowIDs)
+	d := w.Sim.Data()
+	want := slices.DeleteFunc(slices.Clone(d.WorkflowIDs(d.MainDepartmentID())), func(id string) bool { return id == gone })
+	slices.Sort(want)
+	for _, departments := range []string{fmt.Sprintf("departmentIds: [%q], ", d.MainDepartmentID()), ""} {
+		for _, first := range []int{7, 20, 50} {
+			var ids []string
+			for after := "null"; after != ""; {
+				var got struct {
+					Company struct {
+						Workflows struct {
+							PageInfo struct {
+								HasNextPage bool
+								EndCursor   *string
+							}
+							Nodes []struct{ ID, DepartmentID string }
+						}
+					}
+				}
+				w.Query(fmt.Sprintf(`{ company(id: %q) { workflows(%sfirst: %d, after: %s) { pageInfo { hasNextPage endCursor } nodes { id departmentId } } } }`,
+					d.MainCompanyID(), departments, first, after), &got)
+				list := got.Company.Workflows
+				for _, n := range list.Nodes {
+					if n.DepartmentID == d.MainDepartmentID() {
+						ids = append(ids, n.ID)
+					}
+				}
+				if after = ""; list.PageInfo.HasNextPage {
+					after = fmt.Sprintf("%q", *list.PageInfo.EndCursor)
+				}
+			}
+			slices.Sort(ids)
+			if diff := cmp.Diff(want, ids); diff != "" {
+				t.Errorf("%s%d at once: - want + answered:\n%s", departments, first, diff)
+			}
+		}
+	}
+}
+
+// TestNullsInCounts verifies that the total of counts is the number of the entities that they count, for queries and
+// subscriptions alike.
+func TestNullsInCounts(t *testing.T) {
+	t.Parallel()
+	w, _ := nullInMainDepartment(t, "/openapi/robots", (*consolesim.Data).RobotIDs)
+	d := w.Sim.Data()
+	want := len(d.RobotIDs(d.MainDepartmentID())) - 1
+	type robotCounts struct {
+		Total    int
+		ByStatus []struct{ Count int }
+	}
+	check := func(name string, c robotCounts) {
+		sum := 0
+		for _, s := range c.ByStatus {
+			sum += s.Count
+		}
+		if c.Total != want || sum != want {
+			t.Errorf("%s: total %d, statuses of %d robots, want %d", name, c.Total, sum, want)
+		}
+	}
+	var queried struct{ RobotCounts robotCounts }
+	w.Query(`{ robotCounts { total byStatus { count } } }`, &queried)
+	check("query", queried.RobotCounts)
+	s := w.Socket(nil)
+	s.Subscribe("1", `subscription { robotCountsChanged { total byStatus { count } } }`)
+	check("subscription", e2e.Decode[struct{ RobotCountsChanged robotCounts }](t, s.Next("1").Data).RobotCountsChanged)
+}
+
 // TestFailedPage verifies that a failed page fails its whole list.
 func TestFailedPage(t *testing.T) {
 	t.Parallel()
