@@ -114,7 +114,7 @@ func (c *Cache) WriteBody(w http.ResponseWriter, r *http.Request, header http.He
 	w.Header().Set("Cache-Control", "no-store")
 	if c != nil {
 		if e := encodingFor(r.Header.Values("Accept-Encoding"), body.Len()); e != identity {
-			if coded := c.encoder.encode(r.Context(), e, body); coded != nil {
+			if coded := c.encoder.encode(r.Context(), e, body, 0); coded != nil { // its data may be a cached answer's
 				w.Header().Set("Content-Encoding", e.name())
 				body = graphqlhttp.Encoded{coded}
 			}
