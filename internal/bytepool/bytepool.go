@@ -169,7 +169,8 @@ func (s *Share) Add(n int) bool {
 }
 
 // Take takes n more bytes; 0: it waits for those that were taken before. A large operation may have to wait. If the
-// deadline of ctx comes first, or too many operations wait, it is refused. The error is RATE_LIMITED and wraps ErrBusy.
+// deadline of ctx comes first, or too many operations wait, it is refused. After the deadline it gets only bytes that are
+// free. The error is RATE_LIMITED and wraps ErrBusy.
 func (s *Share) Take(ctx context.Context, n int) error {
 	if s.Add(n) {
 		return nil
@@ -187,6 +188,11 @@ func (s *Share) wait(ctx context.Context, wanted int64) error {
 		changed := s.request(wanted)
 		if changed == nil {
 			return nil
+		}
+		select {
+		case <-changed: // even if ctx has ended
+			continue
+		default:
 		}
 		select {
 		case <-changed:

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -50,10 +51,10 @@ type parsedBody struct {
 	response graphql.Response
 }
 
-// encodedBody is the body in an encoding, computed at its first use.
+// encodedBody is the body in an encoding, computed at its first use for which there is memory.
 type encodedBody struct {
-	once sync.Once
-	body []byte
+	mu   sync.Mutex // held while the body is encoded
+	body atomic.Pointer[[]byte]
 }
 
 // setCacheHeaders computes the headers that each response of a cached answer has.
@@ -102,6 +103,7 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 			h.Set("ETag", a.etag)
 			if matches(r.Header.Values("If-None-Match"), a.etag) {
 				h.Del("Content-Type")
+				h.Del("Content-Length") // that of the body as it was made (RFC 9110, section 8.6)
 				w.WriteHeader(http.StatusNotModified)
 				return
 			}
@@ -109,7 +111,7 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 	}
 	body := a.body
 	if e := encodingFor(r.Header.Values("Accept-Encoding"), len(body)); e != identity && by != nil {
-		if coded := a.in(r.Context(), e, by); coded != nil {
+		if coded := a.in(r.Context(), e, by, 0); coded != nil { // a cached answer waits for no memory
 			body = coded
 			h["Content-Encoding"] = []string{e.name()}
 		}
@@ -126,15 +128,26 @@ func (a *answer) compress(ctx context.Context, header http.Header, by *encoder) 
 		return
 	}
 	if e := encodingFor(header.Values("Accept-Encoding"), len(a.body)); e != identity {
-		a.in(ctx, e, by)
+		a.in(ctx, e, by, memoryTimeout)
 	}
 }
 
-// in returns the body in an encoding; nil: there was no memory for it.
-func (a *answer) in(ctx context.Context, e encoding, by *encoder) []byte {
+// in returns the body in an encoding; nil: there was no memory for it within the wait.
+func (a *answer) in(ctx context.Context, e encoding, by *encoder, wait time.Duration) []byte {
 	f := &a.forms[e]
-	f.once.Do(func() { f.body = by.encode(context.WithoutCancel(ctx), e, graphqlhttp.Encoded{a.body}) })
-	return f.body
+	if body := f.body.Load(); body != nil {
+		return *body
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if body := f.body.Load(); body != nil {
+		return *body
+	}
+	body := by.encode(context.WithoutCancel(ctx), e, graphqlhttp.Encoded{a.body}, wait)
+	if body != nil {
+		f.body.Store(&body)
+	}
+	return body
 }
 
 // matches reports whether If-None-Match contains the ETag (RFC 9110, section 13.1.2, weak

@@ -40,9 +40,7 @@ type cacheRequest struct {
 // cacheRequest returns the cache request of a request. It depends on the media type, and not
 // on the transport. Unusual requests bypass the cache.
 func (c *Cache) cacheRequest(ctx context.Context, p *graphqlhttp.Parameters, h http.Header, media string) *cacheRequest {
-	if directives := p.CacheControl(); directives != "" {
-		h = http.Header{"Cache-Control": append(slices.Clone(h.Values("Cache-Control")), directives)}
-	}
+	h = withDirectives(p, h)
 	req := &cacheRequest{ctx: ctx, media: media, noCache: noCache(h), bypass: true}
 	hash, persisted, ok := p.Hash()
 	if !ok {
@@ -55,6 +53,15 @@ func (c *Cache) cacheRequest(ctx context.Context, p *graphqlhttp.Parameters, h h
 		req.persist, req.hash = p.Query, hex.EncodeToString(hash[:])
 	}
 	return req
+}
+
+// withDirectives returns the header with the cache directives of the extensions.
+func withDirectives(p *graphqlhttp.Parameters, h http.Header) http.Header {
+	directives := p.CacheControl()
+	if directives == "" {
+		return h
+	}
+	return http.Header{"Cache-Control": append(slices.Clone(h.Values("Cache-Control")), directives)}
 }
 
 // keyOf returns the key: a hash over each part with its length.

@@ -32,16 +32,27 @@ func (c *Cache) Executor(exec graphql.GraphExecutor, request func(ctx context.Co
 	return cachingExecutor{exec, c, request}
 }
 
-// statsCacheRequest is the key of the cache request in an operation's statistics, where gqlgen
-// keeps data of extensions.
-const statsCacheRequest = "consoleql.cacheRequest"
+// The keys of an operation's statistics, where gqlgen keeps data of extensions.
+const (
+	statsCacheRequest = "consoleql.cacheRequest" // of a query
+	statsNoCache      = "consoleql.noCache"      // set for a mutation whose client accepts no cached answers
+)
 
 // CreateOperationContext creates an operation, and the cache request of a query.
 func (e cachingExecutor) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	given, header := e.request(ctx)
 	op, errs := e.GraphExecutor.CreateOperationContext(ctx, params)
-	if len(errs) == 0 && given != nil && op.Operation.Operation == ast.Query {
+	if len(errs) > 0 || given == nil {
+		return op, errs
+	}
+	switch op.Operation.Operation {
+	case ast.Query:
 		op.Stats.SetExtension(statsCacheRequest, e.answers.cacheRequest(ctx, given, header, graphqlhttp.TypeJSON))
+	case ast.Mutation:
+		if noCache(withDirectives(given, header)) {
+			op.Stats.SetExtension(statsNoCache, true)
+		}
+	case ast.Subscription: // its polls are shared
 	}
 	return op, errs
 }
@@ -49,7 +60,11 @@ func (e cachingExecutor) CreateOperationContext(ctx context.Context, params *gra
 // DispatchOperation answers a query from the cache, or executes the operation.
 func (e cachingExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
 	req, ok := op.Stats.GetExtension(statsCacheRequest).(*cacheRequest)
-	if !ok {
+	switch {
+	case ok:
+	case op.Stats.GetExtension(statsNoCache) != nil:
+		return e.answers.refresh(ctx, e.GraphExecutor, op)
+	default:
 		return e.GraphExecutor.DispatchOperation(ctx, op)
 	}
 	req.execute = func(ctx context.Context, w http.ResponseWriter) {
@@ -66,6 +81,34 @@ func (e cachingExecutor) DispatchOperation(ctx context.Context, op *graphql.Oper
 		req.ctx = ctx
 		return e.answers.answer(req).response()
 	}, ctx
+}
+
+// refresh executes an operation with one answer, whose client accepts no cached answers.
+func (c *Cache) refresh(ctx context.Context, exec graphql.GraphExecutor, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+	ctx, _, executed := c.begin(ctx, true)
+	responses, ctx := exec.DispatchOperation(ctx, op)
+	return func(ctx context.Context) *graphql.Response {
+		response := responses(ctx)
+		if response != nil {
+			executed(ctx)
+		}
+		return response
+	}, ctx
+}
+
+// refreshing executes the operations of a transport whose answers are not cached. It obeys no-cache.
+type refreshing struct {
+	graphql.GraphExecutor
+	answers *Cache
+	header  http.Header // of the request
+}
+
+// DispatchOperation executes an operation, whose parameters are in ctx.
+func (e refreshing) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+	if p, ok := graphqlhttp.ParametersOf(ctx); ok && noCache(withDirectives(p, e.header)) {
+		return e.answers.refresh(ctx, e.GraphExecutor, op)
+	}
+	return e.GraphExecutor.DispatchOperation(ctx, op)
 }
 
 // response returns the answer in gqlgen's form. Its data are a part of the body, and the responses of an answer share their
@@ -103,9 +146,9 @@ func parse(body []byte) (r graphql.Response) {
 	return r
 }
 
-// Compress returns t with compressed answers.
+// Compress returns t with compressed answers. Its operations obey no-cache, and their parameters are in their contexts.
 func (c *Cache) Compress(t graphql.Transport) graphql.Transport {
-	return compressing{t, c.encoder}
+	return compressing{t, c}
 }
 
 // WriteBody writes a body that is not cached. A nil cache does not compress it.
@@ -114,7 +157,7 @@ func (c *Cache) WriteBody(w http.ResponseWriter, r *http.Request, header http.He
 	w.Header().Set("Cache-Control", "no-store")
 	if c != nil {
 		if e := encodingFor(r.Header.Values("Accept-Encoding"), body.Len()); e != identity {
-			if coded := c.encoder.encode(r.Context(), e, body); coded != nil {
+			if coded := c.encoder.encode(r.Context(), e, body, 0); coded != nil { // its data may be a cached answer's
 				w.Header().Set("Content-Encoding", e.name())
 				body = graphqlhttp.Encoded{coded}
 			}
@@ -124,25 +167,25 @@ func (c *Cache) WriteBody(w http.ResponseWriter, r *http.Request, header http.He
 	_, _ = body.WriteTo(w) // the client may have left
 }
 
-// compressing is a transport that compresses its answers.
+// compressing is a transport that compresses its answers, and does not cache them.
 type compressing struct {
 	graphql.Transport
-	encoder *encoder
+	answers *Cache
 }
 
 // Do answers the request.
 func (c compressing) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	made := c.answer(r, exec)
-	made.write(w, r, c.encoder)
+	made.write(w, r, c.answers.encoder)
 }
 
 // answer executes the request. Its memory counts until the answer is compressed.
 func (c compressing) answer(r *http.Request, exec graphql.GraphExecutor) *answer {
-	ctx, _, release := c.encoder.memory.Begin(r.Context())
+	ctx, _, release := c.answers.opts.Memory.Begin(r.Context())
 	defer release()
 	rec := &responseRecorder{header: make(http.Header)}
-	c.Transport.Do(rec, r.WithContext(ctx), exec)
+	c.Transport.Do(rec, r.WithContext(ctx), refreshing{exec, c.answers, r.Header})
 	made := rec.answer()
-	made.compress(ctx, r.Header, c.encoder)
+	made.compress(ctx, r.Header, c.answers.encoder)
 	return made
 }

@@ -61,15 +61,15 @@ func newEncoder(memory *bytepool.Pool) (*encoder, error) {
 	}}}, nil
 }
 
-// memoryTimeout bounds how long a large body waits for the memory to compress it.
+// memoryTimeout bounds how long a large body of an executed operation waits for the memory to compress it.
 const memoryTimeout = 2 * time.Second
 
-// encode returns body in an encoding; nil: there is no memory for it.
-func (e *encoder) encode(ctx context.Context, as encoding, body graphqlhttp.Encoded) []byte {
+// encode returns body in an encoding; nil: there is no memory for it within the wait.
+func (e *encoder) encode(ctx context.Context, as encoding, body graphqlhttp.Encoded, wait time.Duration) []byte {
 	if body.Len() > bytepool.Uncounted {
 		ctx, share, release := e.memory.Begin(ctx)
 		defer release()
-		limited, cancel := context.WithTimeout(ctx, memoryTimeout)
+		limited, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
 		if share.Take(limited, body.Len()) != nil {
 			return nil

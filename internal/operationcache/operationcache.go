@@ -247,18 +247,12 @@ func (c *Cache) share(req *cacheRequest) *answer {
 
 // run executes the request, and caches the answer if that is allowed.
 func (c *Cache) run(ctx context.Context, req *cacheRequest) *answer {
-	options := operation.ReadOptions{Refresh: req.noCache, Batches: operation.TraceModeOf(ctx) != operation.Untraced}
-	if req.noCache {
-		options.RefreshID = responsecache.NewRefreshID()
-	}
-	state := operation.New(options)
 	ctx, _, release := c.opts.Memory.Begin(ctx)
 	defer release() // the answer is encoded by then
-	made := c.record(operation.NewContext(ctx, state), req)
+	inState, state, executed := c.begin(ctx, req.noCache)
+	made := c.record(inState, req)
 	made.compress(ctx, req.header, c.encoder)
-	if req.noCache {
-		c.expire(ctx, options.RefreshID, state.ExpiredTags())
-	}
+	executed(ctx)
 	query, uncacheable := state.Result()
 	if made.query = query; !query {
 		return made
@@ -277,6 +271,21 @@ func (c *Cache) run(ctx context.Context, req *cacheRequest) *answer {
 		c.entries.Set(req.key, made)
 	}
 	return made
+}
+
+// begin returns a context with the state of a new operation. With noCache its reads bypass the cache. The caller calls
+// executed before it sends the answer.
+func (c *Cache) begin(ctx context.Context, noCache bool) (_ context.Context, _ *operation.State, executed func(context.Context)) {
+	options := operation.ReadOptions{Refresh: noCache, Batches: operation.TraceModeOf(ctx) != operation.Untraced}
+	if noCache {
+		options.RefreshID = responsecache.NewRefreshID()
+	}
+	state := operation.New(options)
+	return operation.NewContext(ctx, state), state, func(ctx context.Context) {
+		if noCache {
+			c.expire(ctx, options.RefreshID, state.ExpiredTags())
+		}
+	}
 }
 
 // expireTimeout bounds how long a refreshed answer waits until no replica gives an older one.

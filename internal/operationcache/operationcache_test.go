@@ -1,14 +1,17 @@
 package operationcache
 
 import (
+	"bytes"
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/bytepool"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
@@ -109,4 +112,61 @@ func TestGoexitDuringExecution(t *testing.T) {
 			t.Errorf("the next request was answered with %d", got.status)
 		}
 	})
+}
+
+// TestCachedAnswersDoNotWaitForMemory verifies that an answer in another encoding than before is sent as it is while there is
+// no memory to compress it, and that it is compressed once there is some.
+func TestCachedAnswersDoNotWaitForMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := bytepool.New(8 << 20)
+		by, err := newEncoder(memory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, share, release := memory.Begin(t.Context())
+		if err := share.Take(ctx, 8<<20); err != nil {
+			t.Fatal(err)
+		}
+		a := &answer{status: http.StatusOK, body: bytes.Repeat([]byte("a"), 2<<20), constant: true}
+		a.setCacheHeaders()
+		ask := func(write func(w http.ResponseWriter, r *http.Request)) string {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/graphql", http.NoBody)
+			r.Header.Set("Accept-Encoding", "gzip")
+			w, begun := httptest.NewRecorder(), time.Now()
+			write(w, r)
+			if waited := time.Since(begun); waited != 0 {
+				t.Errorf("it waited for %s", waited)
+			}
+			return w.Header().Get("Content-Encoding")
+		}
+		for name, write := range map[string]func(w http.ResponseWriter, r *http.Request){
+			"an answer": func(w http.ResponseWriter, r *http.Request) { a.write(w, r, by) },
+			"an event": func(w http.ResponseWriter, r *http.Request) {
+				(&Cache{encoder: by}).WriteBody(w, r, nil, graphqlhttp.Encoded{a.body})
+			},
+		} {
+			if got := ask(write); got != "" {
+				t.Errorf("%s without memory is sent in %s", name, got)
+			}
+			defer func() {
+				if got := ask(write); got != "gzip" {
+					t.Errorf("%s with memory is sent in %q", name, got)
+				}
+			}()
+		}
+		release()
+	})
+}
+
+// TestNotModifiedHasNoLength verifies that 304 has no length of another body (RFC 9110, section 8.6).
+func TestNotModifiedHasNoLength(t *testing.T) {
+	a := &answer{status: http.StatusOK, header: http.Header{"Content-Length": {"2"}, "Content-Type": {graphqlhttp.TypeJSON}}, body: []byte("{}"), constant: true}
+	a.setCacheHeaders()
+	r := httptest.NewRequest(http.MethodGet, "/graphql", http.NoBody)
+	r.Header.Set("If-None-Match", a.etag)
+	w := httptest.NewRecorder()
+	a.write(w, r, nil)
+	if h := w.Header(); w.Code != http.StatusNotModified || h.Get("Content-Length") != "" || h.Get("Content-Type") != "" || a.header.Get("Content-Length") == "" {
+		t.Errorf("%d %v", w.Code, h)
+	}
 }

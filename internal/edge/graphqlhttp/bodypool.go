@@ -82,8 +82,8 @@ func (res *Reservation) Identify(ctx context.Context) {
 	}
 }
 
-// take reserves n more bytes, or fails with ErrBusy.
-func (res *Reservation) take(n int) error {
+// Take reserves n more bytes, or fails with ErrBusy.
+func (res *Reservation) Take(n int) error {
 	res.mu.Lock()
 	defer res.mu.Unlock()
 	for i, p := range res.charges {
@@ -96,6 +96,17 @@ func (res *Reservation) take(n int) error {
 	}
 	res.bytes += n
 	return nil
+}
+
+// Return returns n reserved bytes to the pool, or all that are left after a Release.
+func (res *Reservation) Return(n int) {
+	res.mu.Lock()
+	defer res.mu.Unlock()
+	n = min(n, res.bytes)
+	for _, p := range res.charges {
+		p.quota.Release(p.caller, p.counted(res.bytes)-p.counted(res.bytes-n))
+	}
+	res.bytes -= n
 }
 
 // Release returns all reserved bytes to the pool.
@@ -124,7 +135,7 @@ type reservedReader struct {
 // Read reads the next bytes, if there is memory.
 func (r reservedReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
-	if busy := r.reservation.take(n); busy != nil {
+	if busy := r.reservation.Take(n); busy != nil {
 		return 0, busy
 	}
 	return n, err //nolint:wrapcheck // from the reader

@@ -29,6 +29,8 @@ type form struct {
 	// begun is the part of the request that was read up to the first file, until that file is
 	// found.
 	begun *recorder
+	// memory counts the bytes of the request that are held.
+	memory *graphqlhttp.Reservation
 }
 
 // recorder records what is read through it, up to a bound. A client may send any amount before
@@ -36,6 +38,7 @@ type form struct {
 type recorder struct {
 	io.Reader
 	recorded bytes.Buffer
+	memory   *graphqlhttp.Reservation // counts the capacity of recorded
 	most     int64
 	off      bool
 }
@@ -49,8 +52,18 @@ func (r *recorder) Read(p []byte) (int, error) {
 		return 0, fault.BadInput("", "more than %d bytes come before the first file", r.most)
 	}
 	n, err := r.Reader.Read(p)
+	before := r.recorded.Cap()
 	r.recorded.Write(p[:n])
+	if busy := r.memory.Take(r.recorded.Cap() - before); busy != nil {
+		return 0, busy //nolint:wrapcheck // the callers describe it
+	}
 	return n, err
+}
+
+// stop ends the recording, and drops what was recorded.
+func (r *recorder) stop() {
+	r.memory.Return(r.recorded.Cap())
+	r.off, r.recorded = true, bytes.Buffer{}
 }
 
 // newForm starts to read a form that has at most so many bytes before its first file.
@@ -60,8 +73,9 @@ func newForm(r *http.Request, most int64) (*form, error) {
 	if err != nil || boundary == "" {
 		return nil, fault.BadInput("", "the Content-Type names no boundary of the multipart form")
 	}
-	begun := &recorder{Reader: r.Body, most: most}
-	return &form{Reader: multipart.NewReader(begun, boundary), boundary: boundary, length: r.ContentLength, begun: begun}, nil
+	memory := graphqlhttp.ReservationOf(r.Context())
+	begun := &recorder{Reader: r.Body, memory: memory, most: most}
+	return &form{Reader: multipart.NewReader(begun, boundary), boundary: boundary, length: r.ContentLength, begun: begun, memory: memory}, nil
 }
 
 // NextPart returns the next part.
@@ -100,6 +114,8 @@ func (f *form) upload(name string) scalar.Upload {
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil, fault.BadInput("map", "file %q did not come", name)
+		case errors.Is(err, graphqlhttp.ErrBusy):
+			return nil, errNoMemory()
 		case err != nil:
 			return nil, fmt.Errorf("%w: %w", scalar.ErrRead, err)
 		case part.FormName() != name:
@@ -110,11 +126,11 @@ func (f *form) upload(name string) scalar.Upload {
 			return nil, err
 		}
 		f.opened++
-		file := &formFile{file: part, size: lengthOf(part), expected: -1}
+		file := &formFile{file: part, memory: f.memory, size: lengthOf(part), expected: -1}
 		if len(f.files) == 1 && f.opened == 1 {
 			file.expected = f.sizeOfFirst()
 		}
-		f.begun.off, f.begun.recorded = true, bytes.Buffer{}
+		f.begun.stop()
 		return file, nil
 	}
 	return u
@@ -169,15 +185,64 @@ func (f *form) sizeOfFirst() int64 {
 	return max(-1, f.length-int64(at)-int64(end))
 }
 
-// maxReadAhead is how many bytes of a file are read ahead to determine its length.
-const maxReadAhead = 2 << 20
+const (
+	// maxReadAhead is how many bytes of a file are read ahead to determine its length.
+	maxReadAhead = 2 << 20
+	// chunkBytes is the size of the pieces in which they are held.
+	chunkBytes = 64 << 10
+)
+
+// errNoMemory is ErrBusy for the field that uses a file.
+func errNoMemory() *fault.Error {
+	return fault.Busy("the gateway holds as many requests as it can: send this one again")
+}
+
+// readAhead holds the first bytes of a file until they are read. The request's reservation counts them.
+type readAhead struct {
+	memory *graphqlhttp.Reservation
+	chunks [][]byte
+	length int64 // of the chunks as they were filled
+}
+
+// fill reads up to maxReadAhead bytes. It returns io.EOF if the file has no more, and ErrBusy if there is no memory.
+func (a *readAhead) fill(file io.Reader) error {
+	for a.length < maxReadAhead {
+		if err := a.memory.Take(chunkBytes); err != nil {
+			return err //nolint:wrapcheck // Length describes it
+		}
+		chunk, read := make([]byte, chunkBytes), 0
+		var err error
+		for n := 0; read < chunkBytes && err == nil; read += n {
+			n, err = file.Read(chunk[read:])
+		}
+		a.chunks, a.length = append(a.chunks, chunk[:read]), a.length+int64(read)
+		if err != nil {
+			return err //nolint:wrapcheck // Length describes it
+		}
+	}
+	return nil
+}
+
+// Read reads the next bytes, and returns each chunk to the pool once it is read.
+func (a *readAhead) Read(p []byte) (int, error) {
+	for len(a.chunks) > 0 {
+		if n := copy(p, a.chunks[0]); n > 0 || len(p) == 0 {
+			a.chunks[0] = a.chunks[0][n:]
+			return n, nil
+		}
+		a.chunks = a.chunks[1:]
+		a.memory.Return(chunkBytes)
+	}
+	return 0, io.EOF
+}
 
 // formFile is a file of a form. It marks errors of the client's stream, such as a length
 // that differs from the declared one.
 type formFile struct {
 	file     io.Reader
-	size     int64 // the length passed on to the reader; -1: unknown
-	expected int64 // the length if the form ends with the file; -1: unknown
+	memory   *graphqlhttp.Reservation // counts what is read ahead
+	size     int64                    // the length passed on to the reader; -1: unknown
+	expected int64                    // the length if the form ends with the file; -1: unknown
 	read     int64
 
 	failed atomic.Pointer[error]
@@ -196,23 +261,25 @@ func (f *formFile) Declare(size int64) error {
 }
 
 // Length implements scalar.File. It returns the part's declared length, or the length of a
-// short file.
+// short file. Without memory to read ahead, a file of an expected length goes on without a certain one.
 func (f *formFile) Length() (int64, error) {
 	if f.size >= 0 {
 		return f.size, nil
 	}
-	var held bytes.Buffer
-	_, err := io.CopyN(&held, f.file, maxReadAhead)
+	held := &readAhead{memory: f.memory}
+	err := held.fill(f.file)
+	busy := errors.Is(err, graphqlhttp.ErrBusy)
 	switch {
 	case errors.Is(err, io.EOF):
-		f.size = int64(held.Len())
-		f.file = &held
-	case err != nil:
+		f.size, f.file = held.length, held
+		return f.size, nil
+	case busy && f.expected < 0:
+		return -1, f.fail(errNoMemory())
+	case err != nil && !busy:
 		return -1, f.fail(fmt.Errorf("%w: %w", scalar.ErrRead, err))
-	default:
-		f.file = io.MultiReader(&held, f.file)
 	}
-	return f.size, nil
+	f.file = io.MultiReader(held, f.file)
+	return -1, nil
 }
 
 // Expect implements scalar.File.

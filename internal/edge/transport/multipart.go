@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/go-json-experiment/json"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -74,20 +75,27 @@ func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 		errs = apierror.NotExecuted(op, orderFiles(op, form, parameters.Files))
 	}
 	if errs != nil {
-		status := http.StatusUnprocessableEntity
-		if media == graphqlhttp.TypeGraphQLResponse {
-			status = http.StatusBadRequest
-		}
-		w.WriteHeader(status)
-		graphqlhttp.WriteResponse(w, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs), u.log)
+		response := exec.DispatchError(graphql.WithOperationContext(ctx, op), errs)
+		w.WriteHeader(statusOf(response, statusOfRefusal(errs), media))
+		graphqlhttp.WriteResponse(w, response, u.log)
 		return
 	}
 	responses, ctx := exec.DispatchOperation(ctx, op)
 	response := graphqlhttp.OrCancelled(responses(ctx))
-	if response.Data == nil && media == graphqlhttp.TypeGraphQLResponse {
-		w.WriteHeader(http.StatusBadRequest)
-	}
+	w.WriteHeader(statusOf(response, http.StatusOK, media))
 	graphqlhttp.WriteResponse(w, response, u.log)
+}
+
+// statusOfRefusal returns the status that gqlgen has for a refusal by POST. A map that does not fit the operation is an error
+// of the request, as an invalid document is.
+func statusOfRefusal(errs gqlerror.List) int {
+	misplaced := func(err *gqlerror.Error) bool {
+		return err.Extensions["argument"] == "map" && apierror.ExtensionCode(err) == string(fault.BadUserInput)
+	}
+	if errcode.GetErrorKind(errs) == errcode.KindProtocol || slices.ContainsFunc(errs, misplaced) {
+		return http.StatusUnprocessableEntity
+	}
+	return http.StatusOK
 }
 
 // parameters reads the parts `operations` and `map`. The files are read later.

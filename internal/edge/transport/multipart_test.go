@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"mime/multipart"
@@ -32,8 +31,21 @@ func (gone) DispatchOperation(ctx context.Context, _ *graphql.OperationContext) 
 // TestUploadsOfDisconnectedClients verifies that they are answered, since the client may have
 // closed only its sending side.
 func TestUploadsOfDisconnectedClients(t *testing.T) {
-	var body bytes.Buffer
-	form := multipart.NewWriter(&body)
+	contentType, body := formOf(t)
+	r := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(body))
+	r.Header.Set("Content-Type", contentType)
+	w := httptest.NewRecorder()
+	multipartForm{querylimit.Limits{}.WithDefaults(), noDocuments{}, slog.New(slog.DiscardHandler)}.Do(w, r, gone{})
+	if got := w.Body.String(); !strings.Contains(got, "the request was cancelled") || strings.Contains(got, "data") {
+		t.Errorf("answered %s", got)
+	}
+}
+
+// formOf returns a form with one file, and its media type.
+func formOf(t *testing.T) (contentType, body string) {
+	t.Helper()
+	var text strings.Builder
+	form := multipart.NewWriter(&text)
 	for _, part := range [][2]string{{"operations", `{"query":"{ __typename }","variables":{"file":null}}`}, {"map", `{"0":["variables.file"]}`}, {"0", "file"}} {
 		if err := form.WriteField(part[0], part[1]); err != nil {
 			t.Fatal(err)
@@ -42,13 +54,7 @@ func TestUploadsOfDisconnectedClients(t *testing.T) {
 	if err := form.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r := httptest.NewRequest(http.MethodPost, "/graphql", &body)
-	r.Header.Set("Content-Type", form.FormDataContentType())
-	w := httptest.NewRecorder()
-	multipartForm{querylimit.Limits{}.WithDefaults(), noDocuments{}, slog.New(slog.DiscardHandler)}.Do(w, r, gone{})
-	if got := w.Body.String(); !strings.Contains(got, "the request was cancelled") || strings.Contains(got, "data") {
-		t.Errorf("answered %s", got)
-	}
+	return form.FormDataContentType(), text.String()
 }
 
 // noDocuments knows no documents.

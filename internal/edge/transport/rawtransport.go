@@ -31,6 +31,16 @@ type rawExecutor struct {
 	out *rawWriter
 }
 
+// CreateOperationContext creates an operation. It gives a refusal to the rawWriter: the transport writes the status before it
+// calls DispatchError.
+func (e rawExecutor) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	op, errs := e.GraphExecutor.CreateOperationContext(ctx, params)
+	if len(errs) > 0 {
+		e.out.response = &graphql.Response{Errors: errs}
+	}
+	return op, errs
+}
+
 // DispatchOperation executes an operation.
 func (e rawExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
 	respond, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
@@ -56,17 +66,25 @@ type rawWriter struct {
 	begun    bool
 }
 
-// WriteHeader begins the response. For the type application/graphql-response+json, a response
-// without data has an error status (GraphQL over HTTP).
+// WriteHeader begins the response.
 func (w *rawWriter) WriteHeader(status int) {
 	media := w.begin()
-	if status == http.StatusOK && refused(w.response) {
-		status = http.StatusServiceUnavailable
+	w.ResponseWriter.WriteHeader(statusOf(w.response, status, media))
+}
+
+// statusOf returns the status of a response for which gqlgen has a status. For the type
+// application/graphql-response+json, a response without data has an error status (GraphQL over HTTP).
+func statusOf(response *graphql.Response, status int, media string) int {
+	switch {
+	case status != http.StatusOK && status != http.StatusUnprocessableEntity:
+		return status
+	case refused(response):
+		return http.StatusServiceUnavailable
+	case (response == nil || response.Data == nil) && media == graphqlhttp.TypeGraphQLResponse:
+		return http.StatusBadRequest
+	default:
+		return status
 	}
-	if status == http.StatusOK && (w.response == nil || w.response.Data == nil) && media == graphqlhttp.TypeGraphQLResponse {
-		status = http.StatusBadRequest
-	}
-	w.ResponseWriter.WriteHeader(status)
 }
 
 // refused reports whether the gateway had no room for the operation.

@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -10,7 +12,13 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/go-cmp/cmp"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // TestRawTransport compares the response with that of encoding/json.
@@ -62,21 +70,76 @@ func TestRawTransport(t *testing.T) {
 	}
 }
 
-// TestRefusedOperationsHaveStatus verifies the status of an operation for which there was no room.
+// TestRefusedOperationsHaveStatus verifies the status of operations without data by each transport with one answer: of those
+// that are refused, of those for which there is no room, and of those that were executed. A busy gateway says when to return.
 func TestRefusedOperationsHaveStatus(t *testing.T) {
-	limited := gqlerror.List{{Message: "busy", Extensions: map[string]any{"code": "RATE_LIMITED"}}}
+	busy := gqlerror.List{apierror.RefusalOf(fault.Busy("busy"))}
+	code := func(code string) gqlerror.List {
+		return gqlerror.List{{Message: "no", Extensions: map[string]any{"code": code}}}
+	}
+	executed := func(data string, errs gqlerror.List) graphql.GraphExecutor {
+		return responding{response: graphql.Response{Errors: errs, Data: json.RawMessage(data)}}
+	}
 	for name, tt := range map[string]struct {
-		response graphql.Response
-		want     int
+		exec            graphql.GraphExecutor
+		inJSON, asDraft int // status for application/json, and for application/graphql-response+json
 	}{
-		"refused":       {graphql.Response{Errors: limited}, http.StatusServiceUnavailable},
-		"a field":       {graphql.Response{Errors: limited, Data: json.RawMessage(`{"a":null}`)}, http.StatusOK},
-		"another error": {graphql.Response{Errors: gqlerror.List{{Message: "no", Extensions: map[string]any{"code": "NOT_FOUND"}}}}, http.StatusOK},
+		"no room to parse":          {refusing{errs: busy}, 503, 503},
+		"no memory":                 {responding{response: graphql.Response{Errors: busy}}, 503, 503},
+		"a field that has no room":  {executed(`{"a":null}`, busy), 200, 200},
+		"no data but null":          {executed(`null`, code("NOT_FOUND")), 200, 200},
+		"another error":             {responding{response: graphql.Response{Errors: code("NOT_FOUND")}}, 200, 400},
+		"an unknown id":             {refusing{errs: code("PERSISTED_QUERY_NOT_FOUND")}, 200, 400},
+		"a subscription":            {refusing{kind: ast.Subscription}, 200, 400},
+		"does not fit the schema":   {refusing{errs: code("GRAPHQL_VALIDATION_FAILED")}, 422, 400},
+		"is no GraphQL":             {refusing{errs: code("GRAPHQL_PARSE_FAILED")}, 422, 400},
+		"an invalid text and a bad": {refusing{errs: append(code("NOT_FOUND"), code("GRAPHQL_VALIDATION_FAILED")...)}, 422, 400},
 	} {
-		rec := httptest.NewRecorder()
-		w := &rawWriter{ResponseWriter: rec, response: &tt.response}
-		if _, err := w.Write(nil); err != nil || rec.Code != tt.want {
-			t.Errorf("%s: status %d, want %d; %v", name, rec.Code, tt.want, err)
+		for media, want := range map[string]int{graphqlhttp.TypeJSON: tt.inJSON, graphqlhttp.TypeGraphQLResponse: tt.asDraft} {
+			for transport, send := range requestsWithOneAnswer(t) {
+				rec := httptest.NewRecorder()
+				send(rec, media, tt.exec)
+				if rec.Code != want {
+					t.Errorf("%s by %s for %s: status %d, want %d: %s", name, transport, media, rec.Code, want, rec.Body)
+				}
+				if after := rec.Header().Get("Retry-After"); (after != "") != strings.Contains(rec.Body.String(), "RATE_LIMITED") {
+					t.Errorf("%s by %s for %s: Retry-After %q: %s", name, transport, media, after, rec.Body)
+				}
+			}
 		}
 	}
+}
+
+// requestsWithOneAnswer sends an operation by each transport that has one answer.
+func requestsWithOneAnswer(t *testing.T) map[string]func(w http.ResponseWriter, media string, exec graphql.GraphExecutor) {
+	t.Helper()
+	send := func(transport graphql.Transport, method, contentType, body string) func(http.ResponseWriter, string, graphql.GraphExecutor) {
+		return func(w http.ResponseWriter, media string, exec graphql.GraphExecutor) {
+			r := httptest.NewRequest(method, "/graphql", strings.NewReader(body))
+			r.Header.Set("Content-Type", contentType)
+			r.Header.Set("Accept", media)
+			singleResult{transport}.Do(w, r, exec)
+		}
+	}
+	contentType, form := formOf(t)
+	return map[string]func(http.ResponseWriter, string, graphql.GraphExecutor){
+		"POST": send(rawTransport{post{}}, http.MethodPost, "application/json", "{}"),
+		"GET":  send(rawTransport{get{}}, http.MethodGet, "", ""),
+		"form": send(multipartForm{querylimit.Limits{}.WithDefaults(), noDocuments{}, slog.New(slog.DiscardHandler)}, http.MethodPost, contentType, form),
+	}
+}
+
+// refusing is an executor that refuses operations at their creation. Without errors, it creates operations of the kind.
+type refusing struct {
+	graphql.GraphExecutor
+	errs gqlerror.List
+	kind ast.Operation
+}
+
+func (e refusing) CreateOperationContext(context.Context, *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	return newOperation(e.kind), e.errs
+}
+
+func (refusing) DispatchError(_ context.Context, errs gqlerror.List) *graphql.Response {
+	return &graphql.Response{Errors: errs}
 }

@@ -138,7 +138,15 @@ type responding struct {
 
 func (responding) CreateOperationContext(context.Context, *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	recovered := func(context.Context, any) error { return apierror.InternalError() }
-	return &graphql.OperationContext{Operation: &ast.OperationDefinition{Operation: ast.Query}, RecoverFunc: recovered}, nil
+	op := newOperation(ast.Query)
+	op.RecoverFunc = recovered
+	return op, nil
+}
+
+// newOperation returns an operation of a kind.
+func newOperation(kind ast.Operation) *graphql.OperationContext {
+	op := &ast.OperationDefinition{Operation: kind}
+	return &graphql.OperationContext{Operation: op, Doc: &ast.QueryDocument{Operations: ast.OperationList{op}}}
 }
 
 func (e responding) DispatchOperation(ctx context.Context, _ *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {

@@ -3,6 +3,7 @@ package caching
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -32,13 +33,13 @@ func transportsOfTest() []transportOfTest {
 		{Name: "POST with one more member", NoETag: true, Send: func(w *e2e.World, query string, extra map[string]string) e2e.Response {
 			return w.Exchange(http.MethodPost, "/graphql", string(e2e.Encode(w.T, map[string]any{"query": query, "id": "x", "variables": nil})), e2e.MergeHeaders(e2e.JSONBody, extra))
 		}},
-		{Name: "GET", Send: get(nil)},
-		{Name: "GET for JSON or events", Send: get(map[string]string{"Accept": urql})},
-		{Name: "GET with one more parameter", Send: func(w *e2e.World, query string, extra map[string]string) e2e.Response {
+		{Name: "GET", NoMutation: true, Send: get(nil)},
+		{Name: "GET for JSON or events", NoMutation: true, Send: get(map[string]string{"Accept": urql})},
+		{Name: "GET with one more parameter", NoMutation: true, Send: func(w *e2e.World, query string, extra map[string]string) e2e.Response {
 			return w.Exchange(http.MethodGet, "/graphql?_=1&query="+url.QueryEscape(query), "", extra)
 		}},
 		{Name: "events by POST", Send: post(map[string]string{"Accept": "text/event-stream"}), NoCaching: true, NoETag: true},
-		{Name: "events by GET", Send: get(map[string]string{"Accept": "text/event-stream"}), NoCaching: true, NoETag: true},
+		{Name: "events by GET", Send: get(map[string]string{"Accept": "text/event-stream"}), NoCaching: true, NoETag: true, NoMutation: true},
 		{Name: "events rather than JSON", Send: post(map[string]string{"Accept": "application/json;q=0.5, text/event-stream"}), NoCaching: true, NoETag: true},
 		{Name: "WebSocket", NoCaching: true, NoETag: true, Send: func(w *e2e.World, query string, extra map[string]string) e2e.Response {
 			s := w.Socket(extra)
@@ -51,7 +52,10 @@ func transportsOfTest() []transportOfTest {
 			return e2e.Response{Answer: a}
 		}},
 		{Name: "multipart", NoCaching: true, NoETag: true, NoHit: true, Send: func(w *e2e.World, _ string, extra map[string]string) e2e.Response {
-			operations := string(e2e.Encode(w.T, map[string]any{"query": e2e.UploadQuery, "variables": map[string]any{"file": nil}}))
+			operations := string(e2e.Encode(w.T, map[string]any{
+				"query":     `mutation($file: Upload!) { uploadPackage(input: {file: $file}) { package { name company { name } } } }`,
+				"variables": map[string]any{"file": nil},
+			}))
 			form := e2e.JoinForm("", "", e2e.FormPart(`Content-Disposition: form-data; name="operations"`, operations),
 				e2e.FormPart(`Content-Disposition: form-data; name="map"`, `{"0":["variables.file"]}`),
 				e2e.FormPart(`Content-Disposition: form-data; name="0"; filename="a"`, "x"))
@@ -67,22 +71,24 @@ func TestTransportsFollowCacheRules(t *testing.T) {
 	for _, tt := range transportsOfTest() {
 		t.Run(tt.Name, func(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
-			send := func(header map[string]string) e2e.Response {
+			sendQuery := func(query string, header map[string]string) e2e.Response {
 				t.Helper()
-				d := tt.Send(w, e2e.ListQuery, header)
+				d := tt.Send(w, query, header)
 				if d.Status != http.StatusOK || len(d.Errors) > 0 {
 					t.Fatalf("status %d: %s", d.Status, d.Body)
 				}
 				return d
 			}
-			calls := func(header map[string]string) int {
+			callsOf := func(query string, header map[string]string) int {
 				t.Helper()
 				n := 0
-				for _, c := range w.CallsOf(func() { send(header) }) {
+				for _, c := range w.CallsOf(func() { sendQuery(query, header) }) {
 					n += c
 				}
 				return n
 			}
+			send := func(header map[string]string) e2e.Response { return sendQuery(e2e.ListQuery, header) }
+			calls := func(header map[string]string) int { return callsOf(e2e.ListQuery, header) }
 			hits := func() string { return w.MetricWithLabel("consoleql_answers_total", `source="hit"`) }
 			first := send(nil)
 			if tt.Name != "WebSocket" { // a WebSocket's request lasts as long as its client
@@ -102,6 +108,14 @@ func TestTransportsFollowCacheRules(t *testing.T) {
 				before = hits()
 				if calls(map[string]string{"Cache-Control": "no-store"}); hits() != before {
 					t.Error("no-store is answered from what is kept")
+				}
+			}
+			if !tt.NoMutation {
+				data := w.Sim.Data()
+				mutation := fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { workflow { name company { name } } } }`, data.WorkflowIDs(data.MainDepartmentID())[0])
+				sendQuery(mutation, nil) // its company is cached
+				if cached, fresh := callsOf(mutation, nil), callsOf(mutation, map[string]string{"Cache-Control": "no-cache"}); fresh <= cached {
+					t.Errorf("a mutation makes %d calls, and %d with no-cache", cached, fresh)
 				}
 			}
 			trace := send(map[string]string{"X-ConsoleQL-Trace": "1"})
@@ -260,9 +274,10 @@ type transportOfTest struct {
 	Name string
 	Send func(w *e2e.World, query string, header map[string]string) e2e.Response
 	// Features that the transport lacks:
-	NoCaching bool // headers of a response
-	NoETag    bool
-	NoHit     bool // not cached: it sends mutations with files
+	NoCaching  bool // headers of a response
+	NoETag     bool
+	NoHit      bool // not cached: it sends mutations with files, whatever the query is
+	NoMutation bool
 }
 
 // checkResponse verifies the form of a transport's response.
