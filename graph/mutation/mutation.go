@@ -92,8 +92,8 @@ func errPanicked() error {
 	return &fault.Error{Code: fault.Internal, Message: "the mutation panicked", Outcome: fault.Unknown}
 }
 
-// idempotent makes a console call, once per idempotency key if there is one. API keys of a service account share idempotency
-// keys, whatever their scopes, so that an edit of the scopes repeats no call.
+// idempotent makes a console call, once per idempotency key if there is one. API keys of a service account share the
+// idempotency keys of a department, so that an edit of the scopes of an API key repeats no call.
 func idempotent[I, T any](ctx context.Context, s *Service, sc scope.Scope, key *string, input I, call func(context.Context) (T, error)) (T, error) {
 	p := principal.FromContext(ctx)
 	if key == nil || p.Name() == "" {
@@ -108,7 +108,7 @@ func idempotent[I, T any](ctx context.Context, s *Service, sc scope.Scope, key *
 		return none, fault.WithOutcome(err, fault.NotSent)
 	}
 	k := idempotency.Key{
-		Principal: s.name(p.WithoutLimits()),
+		Principal: s.name(p),
 		Operation: graphql.GetFieldContext(ctx).Field.Name,
 		Key:       *key,
 	}
@@ -122,8 +122,8 @@ func idempotent[I, T any](ctx context.Context, s *Service, sc scope.Scope, key *
 		raw, err := json.Marshal(v)
 		return raw, idempotency.Completed, fault.WithOutcome(err, fault.Done)
 	}
-	if scoped := s.name(p); scoped != k.Principal {
-		k, run = s.withScopedName(k, scoped, encodedInput, run, &ran)
+	if p.Credential() == principal.Service {
+		run = s.onceInDepartment(k, s.name(p.WithoutLimits()), sc, encodedInput, run, &ran)
 	}
 	answer, err := s.idempotency.Do(ctx, k, encodedInput, run)
 	audit.FromContext(ctx).SetIdempotencyKey(*key, err == nil && !ran.Load())
@@ -145,13 +145,12 @@ func (s *Service) permit(ctx context.Context, sc scope.Scope) error {
 	return principal.FromContext(ctx).Limits().CheckScope(sc) //nolint:wrapcheck // of this gateway
 }
 
-// withScopedName returns the key and the run that use the record of a principal's scoped name as well as that of key. The
-// release before this one knows only the scoped name; the one after this one does without. ran tells whether run has begun.
-// If it has not, the record of key holds the outcome, and the other one becomes free.
-func (s *Service) withScopedName(key idempotency.Key, name string, input []byte, run idempotency.Run, ran *atomic.Bool) (idempotency.Key, idempotency.Run) {
-	scoped := key
-	scoped.Principal = name
-	return scoped, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
+// onceInDepartment returns a run that uses the record of an account's idempotency key in a department. The record of key
+// depends on the scopes of the API key. It is for the release before this one, which knows no other. ran tells whether run
+// has begun. If it has not, the record of the department holds the outcome, and the other one becomes free.
+func (s *Service) onceInDepartment(key idempotency.Key, account string, sc scope.Scope, input []byte, run idempotency.Run, ran *atomic.Bool) idempotency.Run {
+	key.Principal = account + "\n" + sc.CompanyID + "\n" + sc.DepartmentID
+	return func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
 		answer, err := s.idempotency.Do(ctx, key, input, run)
 		switch {
 		case !ran.Load():

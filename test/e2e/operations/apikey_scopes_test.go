@@ -83,3 +83,35 @@ func TestIdempotencyKeysOutliveScopes(t *testing.T) {
 		t.Errorf("the first answer is %q", first)
 	}
 }
+
+// TestIdempotencyKeysOfDepartments verifies that API keys of one account with scopes in different departments do not disturb
+// each other by equal idempotency keys.
+func TestIdempotencyKeysOfDepartments(t *testing.T) {
+	t.Parallel()
+	k := &e2e.Keyring{T: t}
+	var departments []string
+	var keys []map[string]string
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, func(s *gateway.Settings, sim *consolesim.Server) {
+		d := sim.Data()
+		k.Account("owner", d.Users()[0])
+		departments = []string{d.MainDepartmentID(), d.Departments(d.MainCompanyID())[2].ID}
+		for i, dept := range departments {
+			limits := fmt.Sprintf(", scopes: [{companyId: %s, departmentIds: [%s]}]", d.MainCompanyID(), dept)
+			keys = append(keys, k.Key(fmt.Sprint("key", i), "owner", limits))
+		}
+		s.APIKeysFile = k.Write()
+	})
+	d := w.Sim.Data()
+	for i, dept := range departments {
+		query := fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q, idempotencyKey: "nightly"}) { jobs { id } } }`, d.WorkflowIDs(dept)[0])
+		for range 2 {
+			a := w.Ask(query, e2e.Request{Header: e2e.MergeHeaders(keys[i], e2e.ScopeHeader(d.MainCompanyID(), dept))})
+			if len(a.Errors) > 0 {
+				t.Errorf("answered %s", a.Body)
+			}
+		}
+		if n := w.Sim.Counts()[e2e.Execute]; n != i+1 {
+			t.Errorf("%d executions in %d departments", n, i+1)
+		}
+	}
+}
