@@ -212,8 +212,10 @@ func (a *readAhead) fill(file io.Reader) error {
 		}
 		chunk, read := make([]byte, chunkBytes), 0
 		var err error
-		for n := 0; read < chunkBytes && err == nil; read += n {
+		for read < chunkBytes && err == nil {
+			var n int
 			n, err = file.Read(chunk[read:])
+			read += n
 		}
 		a.chunks, a.length = append(a.chunks, chunk[:read]), a.length+int64(read)
 		if err != nil {

@@ -84,16 +84,16 @@ func TestRefusedOperationsHaveStatus(t *testing.T) {
 		exec            graphql.GraphExecutor
 		inJSON, asDraft int // status for application/json, and for application/graphql-response+json
 	}{
-		"no room to parse":          {refusing{errs: busy}, 503, 503},
-		"no memory":                 {responding{response: graphql.Response{Errors: busy}}, 503, 503},
-		"a field that has no room":  {executed(`{"a":null}`, busy), 200, 200},
-		"no data but null":          {executed(`null`, code("NOT_FOUND")), 200, 200},
-		"another error":             {responding{response: graphql.Response{Errors: code("NOT_FOUND")}}, 200, 400},
-		"an unknown id":             {refusing{errs: code("PERSISTED_QUERY_NOT_FOUND")}, 200, 400},
-		"a subscription":            {refusing{kind: ast.Subscription}, 200, 400},
-		"does not fit the schema":   {refusing{errs: code("GRAPHQL_VALIDATION_FAILED")}, 422, 400},
-		"is no GraphQL":             {refusing{errs: code("GRAPHQL_PARSE_FAILED")}, 422, 400},
-		"an invalid text and a bad": {refusing{errs: append(code("NOT_FOUND"), code("GRAPHQL_VALIDATION_FAILED")...)}, 422, 400},
+		"no room to parse":         {refusing{errs: busy}, 503, 503},
+		"no memory":                {responding{response: graphql.Response{Errors: busy}}, 503, 503},
+		"a field that has no room": {executed(`{"a":null}`, busy), 200, 200},
+		"no data but null":         {executed(`null`, code("NOT_FOUND")), 200, 200},
+		"another error":            {responding{response: graphql.Response{Errors: code("NOT_FOUND")}}, 200, 400},
+		"an unknown id":            {refusing{errs: code("PERSISTED_QUERY_NOT_FOUND")}, 200, 400},
+		"a subscription":           {refusing{kind: ast.Subscription}, 200, 400},
+		"does not fit the schema":  {refusing{errs: code("GRAPHQL_VALIDATION_FAILED")}, 422, 400},
+		"is no GraphQL":            {refusing{errs: code("GRAPHQL_PARSE_FAILED")}, 422, 400},
+		"two errors":               {refusing{errs: append(code("NOT_FOUND"), code("GRAPHQL_VALIDATION_FAILED")...)}, 422, 400},
 	} {
 		for media, want := range map[string]int{graphqlhttp.TypeJSON: tt.inJSON, graphqlhttp.TypeGraphQLResponse: tt.asDraft} {
 			for transport, send := range requestsWithOneAnswer(t) {
