@@ -53,34 +53,6 @@ type World struct {
 	Stopped func() error // waits for the gateway's end
 }
 
-// maxLog bounds what a LockedBuffer holds, in bytes: a gateway under load logs a line for each request.
-const maxLog = 64 << 20
-
-// LockedBuffer holds the end of what is written to it. It is safe for concurrent use.
-type LockedBuffer struct {
-	mu    sync.Mutex
-	b     bytes.Buffer
-	flush func() // waits for the lines of a logger; nil: there are none
-}
-
-func (b *LockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.b.Len()+len(p) > maxLog {
-		b.b.Next(b.b.Len() / 2)
-	}
-	return b.b.Write(p)
-}
-
-func (b *LockedBuffer) String() string {
-	if b.flush != nil {
-		b.flush()
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // NewSim starts a simulated console for the duration of the test.
 func NewSim(t testing.TB, o consolesim.Options) *consolesim.Server {
 	t.Helper()
