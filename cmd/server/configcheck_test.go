@@ -180,7 +180,7 @@ func TestCheckInvalidSetups(t *testing.T) {
 		"descriptions": {func(s *setUp) { s.agents("no JSON") }, "descriptions.json is no JSON object"},
 		"verification": {func(s *setUp) {
 			s.args["verify-tokens"], s.args["jwks-url"] = "on", "http://127.0.0.1:1/?t=not-to-be-seen"
-		}, "--verify-tokens: the keys of the SSO cannot be read: connection refused"},
+		}, "--verify-tokens: the keys of the SSO cannot be read: keys: connection refused"},
 		"no login": {func(s *setUp) {
 			s.args["password"] = "not-to-be-seen"
 			s.front(func(r *http.Response) error {
