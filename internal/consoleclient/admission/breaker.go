@@ -25,25 +25,43 @@ const (
 	halfOpen
 )
 
+// These bound the time after which a probe is late, and the number of late ones.
+const (
+	minPatience = time.Second
+	meansOfLate = 4 // a probe is late after so many times the mean duration of the operation
+	lateShare   = 8 // no probe begins while a class has this part of its permits as late ones
+	minLate     = 4 // or so many, if that is more
+)
+
 // breaker is the circuit breaker of one operation. After an outage it admits one call, then two, then four at once, and
-// closes if all of them succeed. Once the outage seems over, it holds further reads instead of refusing them. The probes of
-// reads are short, so that the reads do not wait long.
+// closes if all of them succeed. Once the outage seems over, it holds further reads instead of refusing them.
+//
+// A probe that takes long is late: for its stage it has failed, so that the next one begins soon. But it goes on, and
+// counts as a success if it succeeds. So neither a call that hangs keeps the breaker open, nor that the operation is slow.
+//
+// A caller whose calls alone fail is isolated: it gets a breaker of its own, and the others go on.
 type breaker struct {
 	state            state
 	window           window
-	success          time.Time // the last one
-	failures         int       // of calls that began after success
-	timeouts         int       // those of failures that timed out
-	openings         int       // in a row
-	opened           time.Time // the last time
-	until            time.Time // when the next probe may start
-	stage            int       // successes that the stage takes
-	inFlight         int       // probes
-	succeeded        int       // probes of the stage
-	verified         bool      // a call that began after opened has succeeded: a probe, or one of another operation
-	early            bool      // the next probe starts early, because a call of another operation has succeeded
-	earlyProbeFailed bool      // an early probe has failed since the breaker was closed
-	probeWaiters     queue     // calls that wait for the probes
+	success          time.Time     // the last one
+	failures         int           // of calls that began after success
+	timeouts         int           // those of failures that timed out
+	openings         int           // in a row
+	opened           time.Time     // the last time
+	until            time.Time     // when the next probe may start
+	stage            int           // successes that the stage takes
+	inFlight         int           // probes
+	succeeded        int           // probes of the stage
+	verified         bool          // a call that began after opened has succeeded: a probe, or one of another operation
+	early            bool          // the next probe starts early, because a call of another operation has succeeded
+	earlyProbeFailed bool          // an early probe has failed since the breaker was closed
+	probeWaiters     queue         // calls that wait for the probes
+	mean             time.Duration // of successful calls, exponentially weighted; 0: none yet
+	callers
+}
+
+func newBreaker() *breaker {
+	return &breaker{probeWaiters: queue{counts: new(waitCounts)}} // they wait for no permit
 }
 
 // opensIn returns how long the breaker stays open; 0: it admits calls.
@@ -55,16 +73,22 @@ func (b *breaker) opensIn(now time.Time) time.Duration {
 }
 
 // admit admits a call or refuses it. hold: the call waits for the probes, because it may.
-func (b *breaker) admit(now time.Time, mayWait bool) (hold bool, err error) {
+func (b *breaker) admit(now time.Time, caller string, mayWait bool) (hold bool, err error) {
+	until := b.until
+	if last := b.opened.Add(openTime + maxOpenTime); last.After(until) && b.yields(now, caller) {
+		until = last
+	}
 	switch {
 	case b.state == closed:
 		return false, nil
-	case b.state == open && now.Before(b.until):
-		return false, &RefusedError{Reason: Open, RetryAfter: b.until.Sub(now)}
+	case b.state == open && now.Before(until):
+		b.refused.add(now, caller, now)
+		return false, &RefusedError{Reason: Open, RetryAfter: until.Sub(now)}
 	case b.state == open:
 		b.state, b.stage, b.succeeded = halfOpen, 1, 0
 	}
 	if b.full() && (!mayWait || !b.verified) {
+		b.refused.add(now, caller, now)
 		return false, &RefusedError{Reason: Open, RetryAfter: openTime}
 	}
 	return b.full(), nil
@@ -90,6 +114,10 @@ func (b *breaker) prove(now, started time.Time) {
 
 // record records the result of a call.
 func (b *breaker) record(now time.Time, p *Permit, r Result) {
+	if p.late {
+		b.recordLate(now, p, r)
+		return
+	}
 	if p.probe {
 		b.inFlight--
 	}
@@ -101,8 +129,10 @@ func (b *breaker) record(now time.Time, p *Permit, r Result) {
 	switch {
 	case failed:
 		b.window.failure(now)
+		b.failed.add(now, p.call.Caller, p.started)
 	case r == Succeeded:
 		b.success, b.failures, b.timeouts = now, 0, 0
+		b.successes.add(now, p.call.Caller, p.started)
 	}
 	if failed && p.started.After(b.success) {
 		b.failures++
@@ -112,11 +142,39 @@ func (b *breaker) record(now time.Time, p *Permit, r Result) {
 	}
 	switch {
 	case b.state == closed && failed && b.tooMany(now), b.state == halfOpen && p.probe && failed:
-		b.open(now)
+		if !b.isolate(now, p.call.Caller) {
+			b.open(now)
+		}
 	case b.state == halfOpen && p.probe:
 		b.succeed()
 	}
 }
+
+// recordLate records the result of a late probe, which has counted as failed before. A success counts as that of a probe.
+func (b *breaker) recordLate(now time.Time, p *Permit, r Result) {
+	if r != Succeeded {
+		return
+	}
+	b.success, b.failures, b.timeouts = now, 0, 0
+	b.successes.add(now, p.call.Caller, p.started)
+	if b.state == open {
+		b.state, b.stage, b.succeeded = halfOpen, 1, 0
+	}
+	if b.state == halfOpen {
+		b.succeed()
+	}
+}
+
+// took records the duration of a successful call. After a late one, the mean before says nothing.
+func (b *breaker) took(d time.Duration, late bool) {
+	if b.mean == 0 || late && d > b.mean {
+		b.mean = d
+	}
+	b.mean += (d - b.mean) / 8
+}
+
+// patience returns the time after which a probe is late.
+func (b *breaker) patience() time.Duration { return max(minPatience, meansOfLate*b.mean) }
 
 // tooMany reports whether too many calls failed for a closed breaker.
 func (b *breaker) tooMany(now time.Time) bool {
@@ -162,7 +220,9 @@ func (c *class) push(w *waiter) {
 func (c *class) release(b *breaker, now time.Time) {
 	for b.probeWaiters.Len() > 0 && !b.full() {
 		w := b.probeWaiters.next(anyCaller)
-		if left := b.opensIn(now); left > 0 {
+		own := b.of(w.permit.call.Caller)
+		if left := own.opensIn(now); left > 0 || own != b {
+			left = max(left, openTime)
 			w.refuse(&RefusedError{Reason: Open, RetryAfter: left})
 			continue
 		}

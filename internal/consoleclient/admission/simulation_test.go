@@ -17,6 +17,7 @@ type console struct {
 	workers  int
 	service  time.Duration
 	down     bool      // answers 503 at once
+	hangs    bool      // gives no answer
 	free     time.Time // when the queue is empty
 	received int
 	answered int
@@ -30,6 +31,11 @@ func (c *console) handle(timeout time.Duration) admission.Result {
 		c.mu.Unlock()
 		time.Sleep(time.Millisecond)
 		return admission.Failed
+	}
+	if c.hangs {
+		c.mu.Unlock()
+		time.Sleep(timeout)
+		return admission.TimedOut
 	}
 	now := time.Now()
 	if c.free.Before(now) {
@@ -79,7 +85,7 @@ func load(t *testing.T, to *console, rate int) (stop func()) {
 			if err != nil {
 				return
 			}
-			r := to.handle(p.Timeout(simulatedTimeout))
+			r := to.handle(simulatedTimeout)
 			p.Done(r)
 			if r == admission.Succeeded || !c.Retry() {
 				return
@@ -162,6 +168,20 @@ func TestLimitAndBreakerAgree(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		if received, answered := to.counts(); answered < 10*115 || first+received > 15*132+10 {
+			t.Errorf("%d calls, %d answered in the 10 s after that, want 120 a second", received, answered)
+		}
+	})
+	play("hanging", 120, func(t *testing.T, to *console) {
+		to.set(func() { to.hangs = true })
+		time.Sleep(60 * time.Second)
+		to.counts()
+		to.set(func() { to.hangs = false })
+		time.Sleep(5 * time.Second)
+		if received, answered := to.counts(); answered == 0 {
+			t.Errorf("%d calls, none answered in the 5 s after the outage", received)
+		}
+		time.Sleep(10 * time.Second)
+		if received, answered := to.counts(); answered < 10*115 {
 			t.Errorf("%d calls, %d answered in the 10 s after that, want 120 a second", received, answered)
 		}
 	})
