@@ -298,7 +298,7 @@ func TestFloodOfLists(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o.Wait = 30 * time.Second
 				c := admission.New(o)
-				stop := flood(t, c)
+				defer flood(t, c)()
 				time.Sleep(3 * time.Second)
 				for _, class := range []admission.Class{admission.Lists, admission.Gets, admission.Writes} {
 					for range 5 {
@@ -309,7 +309,6 @@ func TestFloodOfLists(t *testing.T) {
 						}
 					}
 				}
-				stop()
 			})
 		})
 	}

@@ -43,9 +43,7 @@ const (
 type breaker struct {
 	state            state
 	window           window
-	success          time.Time     // the last one
-	failures         int           // of calls that began after success
-	timeouts         int           // those of failures that timed out
+	run              failureRun
 	openings         int           // in a row
 	opened           time.Time     // the last time
 	until            time.Time     // when the next probe may start
@@ -129,25 +127,30 @@ func (b *breaker) record(now time.Time, p *Permit, r Result) {
 	switch {
 	case failed:
 		b.window.failure(now)
-		b.failed.add(now, p.call.Caller, p.started)
+		b.run.fail(p, r)
+		b.fail(now, p, r)
 	case r == Succeeded:
-		b.success, b.failures, b.timeouts = now, 0, 0
-		b.successes.add(now, p.call.Caller, p.started)
-	}
-	if failed && p.started.After(b.success) {
-		b.failures++
-		if r == TimedOut {
-			b.timeouts++
-		}
+		b.succeeds(now, p)
 	}
 	switch {
 	case b.state == closed && failed && b.tooMany(now), b.state == halfOpen && p.probe && failed:
 		if !b.isolate(now, p.call.Caller) {
 			b.open(now)
 		}
+	case b.state == closed && failed && b.callerRun.tooLong():
+		b.isolate(now, p.call.Caller)
 	case b.state == halfOpen && p.probe:
 		b.succeed()
 	}
+}
+
+// succeeds records the success of a call.
+func (b *breaker) succeeds(now time.Time, p *Permit) {
+	b.run = failureRun{success: now}
+	if p.call.Caller == b.failed.caller {
+		b.callerRun = b.run
+	}
+	b.successes.add(now, p.call.Caller, p.started)
 }
 
 // recordLate records the result of a late probe, which has counted as failed before. A success counts as that of a probe.
@@ -155,8 +158,7 @@ func (b *breaker) recordLate(now time.Time, p *Permit, r Result) {
 	if r != Succeeded {
 		return
 	}
-	b.success, b.failures, b.timeouts = now, 0, 0
-	b.successes.add(now, p.call.Caller, p.started)
+	b.succeeds(now, p)
 	if b.state == open {
 		b.state, b.stage, b.succeeded = halfOpen, 1, 0
 	}
@@ -176,10 +178,30 @@ func (b *breaker) took(d time.Duration, late bool) {
 // patience returns the time after which a probe is late.
 func (b *breaker) patience() time.Duration { return max(minPatience, meansOfLate*b.mean) }
 
+// failureRun counts failures without a success since.
+type failureRun struct {
+	success  time.Time // the last one
+	failures int       // of calls that began after success
+	timeouts int       // those of failures that timed out
+}
+
+func (f *failureRun) fail(p *Permit, r Result) {
+	if !p.started.After(f.success) {
+		return
+	}
+	f.failures++
+	if r == TimedOut {
+		f.timeouts++
+	}
+}
+
+// tooLong reports whether too many calls failed without a success.
+func (f *failureRun) tooLong() bool { return f.timeouts >= maxTimeouts || f.failures >= minCalls }
+
 // tooMany reports whether too many calls failed for a closed breaker.
 func (b *breaker) tooMany(now time.Time) bool {
 	sum := b.window.sum(now)
-	return b.timeouts >= maxTimeouts || b.failures >= minCalls || sum.calls >= minCalls && 2*sum.failures >= sum.calls
+	return b.run.tooLong() || sum.calls >= minCalls && 2*sum.failures >= sum.calls
 }
 
 // failing reports whether more than a tenth of the calls fail.
@@ -191,7 +213,8 @@ func (b *breaker) failing(now time.Time) bool {
 func (b *breaker) open(now time.Time) {
 	b.openings++
 	b.earlyProbeFailed = b.earlyProbeFailed || b.early
-	b.state, b.opened, b.failures, b.timeouts, b.verified, b.early = open, now, 0, 0, false, false
+	b.state, b.opened, b.verified, b.early = open, now, false, false
+	b.run.failures, b.run.timeouts = 0, 0
 	b.until = now.Add(openTime + backoff.FullJitter(backoff.Exponential(openTime, maxOpenTime, b.openings-1)))
 }
 

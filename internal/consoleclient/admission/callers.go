@@ -8,8 +8,9 @@ import (
 // callers tells for which callers an operation fails. It counts one caller and all others, because callers are many.
 type callers struct {
 	failed, successes lastCalls
-	refused           lastCalls // while the breaker was open
-	isolated          *breaker  // of isolatedCaller; nil: no caller is isolated
+	callerRun         failureRun // of the caller that failed last
+	refused           lastCalls  // while the breaker was open
+	isolated          *breaker   // of isolatedCaller; nil: no caller is isolated
 	isolatedCaller    string
 	isolates          bool // the breaker is that of an isolated caller
 }
@@ -51,6 +52,16 @@ func (b *breaker) of(caller string) *breaker {
 	return b
 }
 
+// fail counts the failure of a caller's call.
+func (b *breaker) fail(now time.Time, p *Permit, r Result) {
+	caller := p.call.Caller
+	if caller != b.failed.caller || !within(b.failed.last, now) {
+		b.callerRun = failureRun{success: b.run.success}
+	}
+	b.callerRun.fail(p, r)
+	b.failed.add(now, caller, p.started)
+}
+
 // isolate opens a breaker for one caller whose calls fail, if calls of no other have failed in the window, and calls of
 // another have succeeded since. It isolates one caller at a time.
 func (b *breaker) isolate(now time.Time, caller string) bool {
@@ -66,7 +77,7 @@ func (b *breaker) isolate(now time.Time, caller string) bool {
 	b.isolated, b.isolatedCaller = newBreaker(), caller
 	b.isolated.isolates, b.isolated.mean = true, b.mean
 	b.isolated.open(now)
-	b.window, b.failures, b.timeouts = window{}, 0, 0
+	b.window, b.run.failures, b.run.timeouts, b.callerRun = window{}, 0, 0, failureRun{}
 	return true
 }
 

@@ -61,6 +61,7 @@ func TestHangingCallerIsIsolated(t *testing.T) {
 				changes := 0
 				c := admission.New(admission.Options{Wait: 30 * time.Second, Changed: func(string, bool) { changes++ }})
 				stop := hang(t, c, call(class, "a"))
+				defer stop()
 				if n := perSecond(t, c, call(class, "b"), 120); n > 0 {
 					t.Errorf("%d calls of the other caller are refused", n)
 				}
@@ -131,6 +132,34 @@ func TestFailuresOfManyCallers(t *testing.T) {
 	}
 }
 
+// TestFewFailuresOfOneCaller: a caller is isolated that has had timeouts in a row, also if they are few of all calls. One
+// that has had a success between is not.
+func TestFewFailuresOfOneCaller(t *testing.T) {
+	t.Parallel()
+	for _, between := range []int{0, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			c := admission.New(admission.Options{})
+			a, b := call(admission.Lists, "a"), call(admission.Lists, "b")
+			for n := range 6 {
+				p := acquire(t, c, a)
+				do(t, c, b, 20, admission.Succeeded)
+				time.Sleep(time.Second)
+				p.Done(admission.TimedOut)
+				if n == 4 {
+					do(t, c, a, between, admission.Succeeded)
+				}
+				time.Sleep(time.Millisecond)
+			}
+			if between == 0 {
+				refused(t, c, a, admission.Open)
+			} else {
+				do(t, c, a, 1, admission.Succeeded)
+			}
+			do(t, c, b, 20, admission.Succeeded)
+		})
+	}
+}
+
 // TestHangingCallerAfterOutage: after an outage of all, a caller whose calls go on hanging does not take each probe.
 func TestHangingCallerAfterOutage(t *testing.T) {
 	t.Parallel()
@@ -141,14 +170,13 @@ func TestHangingCallerAfterOutage(t *testing.T) {
 				c := admission.New(admission.Options{Wait: 30 * time.Second})
 				do(t, c, call(class, "b"), 10, admission.Failed)
 				do(t, c, call(class, "a"), 10, admission.Failed)
-				stop := hang(t, c, call(class, "a"))
+				defer hang(t, c, call(class, "a"))()
 				if n := perSecond(t, c, call(class, "b"), 30); n == 30 {
 					t.Error("all calls of the other caller are refused in the first 30 s")
 				}
 				if n := perSecond(t, c, call(class, "b"), 60); n > 0 {
 					t.Errorf("%d of 60 calls of the other caller are refused later", n)
 				}
-				stop()
 			})
 		})
 	}
