@@ -3,7 +3,7 @@
 //
 // Each class of calls has a limit that adapts (additive increase, multiplicative decrease) and a queue with round robin
 // over the callers. Each operation has a circuit breaker, so that one that hangs does not stop the others of its class.
-// All share one retry limit.
+// A caller whose calls alone fail gets one of its own. All share one retry limit.
 package admission
 
 import (

@@ -25,19 +25,21 @@ const (
 	halfOpen
 )
 
-// These bound the time after which a probe is late, and the number of late ones.
 const (
-	minPatience = time.Second
-	meansOfLate = 4 // a probe is late after so many times the mean duration of the operation
-	lateShare   = 8 // no probe begins while a class has this part of its permits as late ones
-	minLate     = 4 // or so many, if that is more
+	// A probe is late after meansUntilLate times the mean duration of its operation, but not before minPatience.
+	meansUntilLate = 4
+	minPatience    = time.Second
+	// No probe begins while the late ones of its class are as many as 1/lateShare of its permits, and minLate. A mutation
+	// may take 30 s, in which about 10 probes begin.
+	lateShare = 8
+	minLate   = 4
 )
 
 // breaker is the circuit breaker of one operation. After an outage it admits one call, then two, then four at once, and
 // closes if all of them succeed. Once the outage seems over, it holds further reads instead of refusing them.
 //
 // A probe that takes long is late: for its stage it has failed, so that the next one begins soon. But it goes on, and
-// counts as a success if it succeeds. So neither a call that hangs keeps the breaker open, nor that the operation is slow.
+// counts as a success if it succeeds. So the breaker closes also if one call hangs, or if the operation is slow.
 //
 // A caller whose calls alone fail is isolated: it gets a breaker of its own, and the others go on.
 type breaker struct {
@@ -176,7 +178,7 @@ func (b *breaker) took(d time.Duration, late bool) {
 }
 
 // patience returns the time after which a probe is late.
-func (b *breaker) patience() time.Duration { return max(minPatience, meansOfLate*b.mean) }
+func (b *breaker) patience() time.Duration { return max(minPatience, meansUntilLate*b.mean) }
 
 // failureRun counts failures without a success since.
 type failureRun struct {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// callers tells for which callers an operation fails. It counts one caller and all others, because callers are many.
+// callers holds for which callers an operation fails. It counts one caller and all others, because callers are many.
 type callers struct {
 	failed, successes lastCalls
 	callerRun         failureRun // of the caller that failed last
@@ -15,7 +15,7 @@ type callers struct {
 	isolates          bool // the breaker is that of an isolated caller
 }
 
-// lastCalls holds when calls ended last: those of the last caller, and those of all others.
+// lastCalls holds when the last calls ended: that of the last caller, and that of any other.
 type lastCalls struct {
 	caller string
 	last   time.Time // zero: no call has ended

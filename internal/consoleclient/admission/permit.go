@@ -85,9 +85,8 @@ func (c *Controller) done(p *Permit, r Result) {
 	c.tell(p, b, wasOpen, now)
 }
 
-// late makes a call that tests an operation a late one: it has failed for the stage, and frees its permit in the class.
-// It goes on until its own timeout, because a write cannot be repeated and a slow operation may succeed. If it succeeds,
-// that counts.
+// late marks a probe as late: it has failed for its stage, and frees its permit in the class. It goes on until its own
+// timeout, because a write must not be cancelled and a slow operation may succeed.
 func (c *Controller) late(p *Permit) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
