@@ -154,7 +154,7 @@ func (c httpClient) attempt(ctx context.Context, ex exchange, left *time.Duratio
 		return attempt{err: notAdmitted(ctx, ex.operation, err)}
 	}
 	begun, waited := time.Now(), ex.memory.wait()
-	bounded := newConsoleTime(ctx, permit.Timeout(*left))
+	bounded := newConsoleTime(ctx, *left)
 	defer bounded.end()
 	if ex.class == admission.Lists || ex.class == admission.Gets { // the answer to a write tells what has happened
 		ex.take = func(n int) error {

@@ -323,6 +323,45 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// TestSlowReadRecovers: a read that has become slow in an outage is admitted again after it.
+func TestSlowReadRecovers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		down := true
+		rt := &roundTripper{do: func(_ int, req *http.Request) (*http.Response, error) {
+			if down {
+				return with(503, ``)
+			}
+			select {
+			case <-time.After(2 * time.Second):
+				return with(200, `{"count":0,"list":[]}`)
+			case <-req.Context().Done():
+				return nil, req.Context().Err()
+			}
+		}}
+		c := clientOver(t, rt, nil)
+		robots := func() error {
+			_, err := c.Robots(t.Context(), testScope, List[RobotFilter]{})
+			return err
+		}
+		for range 40 {
+			_ = robots() // opens the breaker
+		}
+		down = false
+		answered := 0
+		for begun := time.Now(); time.Since(begun) < time.Minute; {
+			if robots() == nil {
+				answered++
+				continue
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if answered < 25 {
+			t.Errorf("%d reads are answered in the minute after an outage", answered)
+		}
+	})
+}
+
 // TestUploadsOfOthersOpenNothing: files that break off while they are sent say nothing about the console.
 func TestBrokenUploadsOpenNoBreaker(t *testing.T) {
 	t.Parallel()

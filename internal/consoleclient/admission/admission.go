@@ -3,7 +3,7 @@
 //
 // Each class of calls has a limit that adapts (additive increase, multiplicative decrease) and a queue with round robin
 // over the callers. Each operation has a circuit breaker, so that one that hangs does not stop the others of its class.
-// All share one retry limit.
+// A caller whose calls alone fail gets one of its own. All share one retry limit.
 package admission
 
 import (
@@ -71,11 +71,13 @@ type Controller struct {
 	changed func(string, bool)
 	observe Observer
 	wait    time.Duration // 0: no bound
+	reserve int           // the shared permits that each class leaves to each of the others
 
 	mu          sync.Mutex
 	concurrency int
 	inFlight    int // calls that hold a permit
 	classes     [classes]*class
+	served      int // the class whose call was admitted last
 	waiting     waitCounts
 	retries     window
 	rate        *rate.Limiter // nil: no bound
@@ -85,13 +87,14 @@ type Controller struct {
 // class is the state of one class. The lock of its controller guards it.
 type class struct {
 	name     Class
-	shared   bool // whether its calls hold Controller.concurrency
-	inFlight int
+	shared   bool           // whether its calls hold Controller.concurrency
+	inFlight int            // without late probes
 	byCaller map[string]int // calls in flight by caller
+	late     int            // late probes, see breaker
+	maxLate  int            // the least number of late probes with which no other probe begins
 	queue    queue
 	limit    limit
 	breakers map[string]*breaker // by operation
-	mean     time.Duration       // of successful calls, exponentially weighted; 0: none yet
 	paused   time.Time           // until when the console asked to wait
 }
 
@@ -100,6 +103,9 @@ func New(o Options) *Controller {
 	c := &Controller{probe: o.Probe, changed: o.Changed, observe: o.Observer, wait: o.Wait, concurrency: o.Concurrency}
 	if c.concurrency <= 0 {
 		c.concurrency = DefaultConcurrency
+	}
+	if c.concurrency >= int(Uploads) { // as many as classes that share
+		c.reserve = max(1, c.concurrency/reserveShare)
 	}
 	if c.probe == nil {
 		c.probe = func(Class) {}
@@ -123,7 +129,7 @@ func New(o Options) *Controller {
 			most = MaxSSO
 		case Lists, Gets, Writes, classes:
 		}
-		k.limit, k.queue.counts = newLimit(most), &c.waiting
+		k.limit, k.queue.counts, k.maxLate = newLimit(most), &c.waiting, max(minLate, most/lateShare)
 		c.classes[i] = k
 	}
 	return c
@@ -143,7 +149,7 @@ type Reason string
 
 // The reasons.
 const (
-	// Open: most calls of the operation failed, and its breaker is open.
+	// Open: most calls of the operation, or of the caller's calls of it, failed, and their breaker is open.
 	Open Reason = "calls of the console fail and are paused"
 	// Paused: the console asked to wait.
 	Paused Reason = "the console has asked to wait"
@@ -212,13 +218,16 @@ func (c *Controller) acquire(ctx context.Context, call Call) (*Permit, error) {
 	}
 	k := c.classes[call.Class]
 	c.mu.Lock()
-	b := k.breakerOf(call.Operation)
+	b := k.breakerOf(call.Operation).of(call.Caller)
 	now := time.Now()
 	if left := k.paused.Sub(now); left > 0 {
 		c.mu.Unlock()
 		return nil, &RefusedError{Reason: Paused, RetryAfter: left}
 	}
-	hold, err := b.admit(now, k.name.reads())
+	hold, err := b.admit(now, call.Caller, k.name.reads())
+	if err == nil && b.state != closed && k.late >= k.maxLate {
+		err = &RefusedError{Reason: Open, RetryAfter: openTime}
+	}
 	if err != nil {
 		c.mu.Unlock()
 		return nil, err
@@ -276,81 +285,10 @@ func (c *Controller) abandon(w *waiter, err error) {
 func (c *class) breakerOf(operation string) *breaker {
 	b, ok := c.breakers[operation]
 	if !ok {
-		b = &breaker{probeWaiters: queue{counts: new(waitCounts)}} // they wait for no permit
+		b = newBreaker()
 		c.breakers[operation] = b
 	}
 	return b
-}
-
-// dispatch admits the calls that wait, as far as there are permits. c.mu is held.
-func (c *Controller) dispatch() {
-	now := time.Now()
-	for _, k := range c.classes {
-		for k.queue.Len() > 0 && c.free(k) {
-			if k.shared && c.rate != nil && c.rate.TokensAt(now) < 1 {
-				c.dispatchLater()
-				break
-			}
-			w := k.queue.next(func(caller string) bool { return k.byCaller[caller] < k.limit.perCaller() })
-			if w == nil {
-				break
-			}
-			if left := w.permit.breaker.opensIn(now); left > 0 {
-				w.refuse(&RefusedError{Reason: Open, RetryAfter: left}) // it opened meanwhile
-				continue
-			}
-			c.start(w.permit, now)
-			w.result <- nil
-		}
-	}
-}
-
-// dispatchLater dispatches when the rate allows the next call.
-func (c *Controller) dispatchLater() {
-	if c.timer != nil {
-		return
-	}
-	c.timer = time.AfterFunc(time.Duration(float64(time.Second)/float64(c.rate.Limit())), func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.timer = nil
-		c.dispatch()
-	})
-}
-
-// reserveShare is the part of the shared permits that each class leaves to each of the others.
-const reserveShare = 16
-
-// free reports whether the class has a permit.
-func (c *Controller) free(k *class) bool {
-	if k.inFlight >= k.limit.current() {
-		return false
-	}
-	if !k.shared {
-		return true
-	}
-	taken := c.inFlight
-	for _, other := range c.classes {
-		if other.shared && other != k {
-			taken += max(0, c.concurrency/reserveShare-other.inFlight)
-		}
-	}
-	return taken < c.concurrency
-}
-
-// start takes a permit.
-func (c *Controller) start(p *Permit, now time.Time) {
-	k := p.class
-	p.started = now
-	k.inFlight++
-	k.byCaller[p.call.Caller]++
-	if k.shared {
-		c.inFlight++
-		if c.rate != nil {
-			c.rate.AllowN(now, 1)
-		}
-	}
-	c.retries.call(now)
 }
 
 // Pause admits no call of the class for d, because the console asked for it by a Retry-After. It never shortens a pause.
@@ -364,7 +302,7 @@ func (c *Controller) Pause(of Class, d time.Duration) {
 		for k.queue.Len() > 0 {
 			k.queue.next(anyCaller).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
 		}
-		for _, b := range k.breakers {
+		for b := range k.allBreakers() {
 			for b.probeWaiters.Len() > 0 {
 				b.probeWaiters.next(anyCaller).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
 			}

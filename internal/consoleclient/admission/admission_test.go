@@ -266,3 +266,50 @@ func TestRetryThrottling(t *testing.T) {
 		}
 	}
 }
+
+// flood keeps lists of two callers in flight, until they are stopped.
+func flood(t *testing.T, c *admission.Controller) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var calls sync.WaitGroup
+	for i := range 128 {
+		calls.Go(func() {
+			for ctx.Err() == nil {
+				if p, err := c.Acquire(ctx, call(admission.Lists, fmt.Sprint("flood ", i%2))); err == nil {
+					time.Sleep(time.Duration(90+i) * time.Millisecond)
+					p.Done(admission.Succeeded)
+				}
+			}
+		})
+	}
+	return func() { cancel(); calls.Wait() }
+}
+
+// TestFloodOfLists: a flood of lists does not starve the other classes, neither of the rate nor of the permits.
+func TestFloodOfLists(t *testing.T) {
+	t.Parallel()
+	options := map[string]admission.Options{"rate": {Rate: 5}}
+	for _, n := range []int{3, 4, 8, 15, 16, 64} {
+		options[fmt.Sprint(n, " permits")] = admission.Options{Concurrency: n}
+	}
+	for name, o := range options {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o.Wait = 30 * time.Second
+				c := admission.New(o)
+				defer flood(t, c)()
+				time.Sleep(3 * time.Second)
+				for _, class := range []admission.Class{admission.Lists, admission.Gets, admission.Writes} {
+					for range 5 {
+						begun := time.Now()
+						acquire(t, c, call(class, "other")).Done(admission.Succeeded)
+						if waited := time.Since(begun); waited > time.Second {
+							t.Errorf("%v: a call of another caller waits %v", class, waited)
+						}
+					}
+				}
+			})
+		})
+	}
+}

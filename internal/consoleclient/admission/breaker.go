@@ -25,25 +25,43 @@ const (
 	halfOpen
 )
 
+const (
+	// A probe is late after meansUntilLate times the mean duration of its operation, but not before minPatience.
+	meansUntilLate = 4
+	minPatience    = time.Second
+	// No probe begins while the late ones of its class are as many as 1/lateShare of its permits, and minLate. A mutation
+	// may take 30 s, in which about 10 probes begin.
+	lateShare = 8
+	minLate   = 4
+)
+
 // breaker is the circuit breaker of one operation. After an outage it admits one call, then two, then four at once, and
-// closes if all of them succeed. Once the outage seems over, it holds further reads instead of refusing them. The probes of
-// reads are short, so that the reads do not wait long.
+// closes if all of them succeed. Once the outage seems over, it holds further reads instead of refusing them.
+//
+// A probe that takes long is late: for its stage it has failed, so that the next one begins soon. But it goes on, and
+// counts as a success if it succeeds. So the breaker closes also if one call hangs, or if the operation is slow.
+//
+// A caller whose calls alone fail is isolated: it gets a breaker of its own, and the others go on.
 type breaker struct {
 	state            state
 	window           window
-	success          time.Time // the last one
-	failures         int       // of calls that began after success
-	timeouts         int       // those of failures that timed out
-	openings         int       // in a row
-	opened           time.Time // the last time
-	until            time.Time // when the next probe may start
-	stage            int       // successes that the stage takes
-	inFlight         int       // probes
-	succeeded        int       // probes of the stage
-	verified         bool      // a call that began after opened has succeeded: a probe, or one of another operation
-	early            bool      // the next probe starts early, because a call of another operation has succeeded
-	earlyProbeFailed bool      // an early probe has failed since the breaker was closed
-	probeWaiters     queue     // calls that wait for the probes
+	run              failureRun
+	openings         int           // in a row
+	opened           time.Time     // the last time
+	until            time.Time     // when the next probe may start
+	stage            int           // successes that the stage takes
+	inFlight         int           // probes
+	succeeded        int           // probes of the stage
+	verified         bool          // a call that began after opened has succeeded: a probe, or one of another operation
+	early            bool          // the next probe starts early, because a call of another operation has succeeded
+	earlyProbeFailed bool          // an early probe has failed since the breaker was closed
+	probeWaiters     queue         // calls that wait for the probes
+	mean             time.Duration // of successful calls, exponentially weighted; 0: none yet
+	callers
+}
+
+func newBreaker() *breaker {
+	return &breaker{probeWaiters: queue{counts: new(waitCounts)}} // they wait for no permit
 }
 
 // opensIn returns how long the breaker stays open; 0: it admits calls.
@@ -55,16 +73,22 @@ func (b *breaker) opensIn(now time.Time) time.Duration {
 }
 
 // admit admits a call or refuses it. hold: the call waits for the probes, because it may.
-func (b *breaker) admit(now time.Time, mayWait bool) (hold bool, err error) {
+func (b *breaker) admit(now time.Time, caller string, mayWait bool) (hold bool, err error) {
+	until := b.until
+	if last := b.opened.Add(openTime + maxOpenTime); last.After(until) && b.yields(now, caller) {
+		until = last
+	}
 	switch {
 	case b.state == closed:
 		return false, nil
-	case b.state == open && now.Before(b.until):
-		return false, &RefusedError{Reason: Open, RetryAfter: b.until.Sub(now)}
+	case b.state == open && now.Before(until):
+		b.refused.add(now, caller, now)
+		return false, &RefusedError{Reason: Open, RetryAfter: until.Sub(now)}
 	case b.state == open:
 		b.state, b.stage, b.succeeded = halfOpen, 1, 0
 	}
 	if b.full() && (!mayWait || !b.verified) {
+		b.refused.add(now, caller, now)
 		return false, &RefusedError{Reason: Open, RetryAfter: openTime}
 	}
 	return b.full(), nil
@@ -90,6 +114,10 @@ func (b *breaker) prove(now, started time.Time) {
 
 // record records the result of a call.
 func (b *breaker) record(now time.Time, p *Permit, r Result) {
+	if p.late {
+		b.recordLate(now, p, r)
+		return
+	}
 	if p.probe {
 		b.inFlight--
 	}
@@ -101,27 +129,81 @@ func (b *breaker) record(now time.Time, p *Permit, r Result) {
 	switch {
 	case failed:
 		b.window.failure(now)
+		b.run.fail(p, r)
+		b.fail(now, p, r)
 	case r == Succeeded:
-		b.success, b.failures, b.timeouts = now, 0, 0
-	}
-	if failed && p.started.After(b.success) {
-		b.failures++
-		if r == TimedOut {
-			b.timeouts++
-		}
+		b.succeeds(now, p)
 	}
 	switch {
 	case b.state == closed && failed && b.tooMany(now), b.state == halfOpen && p.probe && failed:
-		b.open(now)
+		if !b.isolate(now, p.call.Caller) {
+			b.open(now)
+		}
+	case b.state == closed && failed && b.callerRun.tooLong():
+		b.isolate(now, p.call.Caller)
 	case b.state == halfOpen && p.probe:
 		b.succeed()
 	}
 }
 
+// succeeds records the success of a call.
+func (b *breaker) succeeds(now time.Time, p *Permit) {
+	b.run = failureRun{success: now}
+	if p.call.Caller == b.failed.caller {
+		b.callerRun = b.run
+	}
+	b.successes.add(now, p.call.Caller, p.started)
+}
+
+// recordLate records the result of a late probe, which has counted as failed before. A success counts as that of a probe.
+func (b *breaker) recordLate(now time.Time, p *Permit, r Result) {
+	if r != Succeeded {
+		return
+	}
+	b.succeeds(now, p)
+	if b.state == open {
+		b.state, b.stage, b.succeeded = halfOpen, 1, 0
+	}
+	if b.state == halfOpen {
+		b.succeed()
+	}
+}
+
+// took records the duration of a successful call. After a late one, the mean before says nothing.
+func (b *breaker) took(d time.Duration, late bool) {
+	if b.mean == 0 || late && d > b.mean {
+		b.mean = d
+	}
+	b.mean += (d - b.mean) / 8
+}
+
+// patience returns the time after which a probe is late.
+func (b *breaker) patience() time.Duration { return max(minPatience, meansUntilLate*b.mean) }
+
+// failureRun counts failures without a success since.
+type failureRun struct {
+	success  time.Time // the last one
+	failures int       // of calls that began after success
+	timeouts int       // those of failures that timed out
+}
+
+func (f *failureRun) fail(p *Permit, r Result) {
+	if !p.started.After(f.success) {
+		return
+	}
+	f.failures++
+	if r == TimedOut {
+		f.timeouts++
+	}
+}
+
+// tooLong reports whether too many calls failed without a success.
+func (f *failureRun) tooLong() bool { return f.timeouts >= maxTimeouts || f.failures >= minCalls }
+
 // tooMany reports whether too many calls failed for a closed breaker.
 func (b *breaker) tooMany(now time.Time) bool {
 	sum := b.window.sum(now)
-	return b.timeouts >= maxTimeouts || b.failures >= minCalls || sum.calls >= minCalls && 2*sum.failures >= sum.calls
+	return b.run.tooLong() || sum.calls >= minCalls && 2*sum.failures >= sum.calls
 }
 
 // failing reports whether more than a tenth of the calls fail.
@@ -133,7 +215,8 @@ func (b *breaker) failing(now time.Time) bool {
 func (b *breaker) open(now time.Time) {
 	b.openings++
 	b.earlyProbeFailed = b.earlyProbeFailed || b.early
-	b.state, b.opened, b.failures, b.timeouts, b.verified, b.early = open, now, 0, 0, false, false
+	b.state, b.opened, b.verified, b.early = open, now, false, false
+	b.run.failures, b.run.timeouts = 0, 0
 	b.until = now.Add(openTime + backoff.FullJitter(backoff.Exponential(openTime, maxOpenTime, b.openings-1)))
 }
 
@@ -162,7 +245,9 @@ func (c *class) push(w *waiter) {
 func (c *class) release(b *breaker, now time.Time) {
 	for b.probeWaiters.Len() > 0 && !b.full() {
 		w := b.probeWaiters.next(anyCaller)
-		if left := b.opensIn(now); left > 0 {
+		own := b.of(w.permit.call.Caller)
+		if left := own.opensIn(now); left > 0 || own != b {
+			left = max(left, openTime)
 			w.refuse(&RefusedError{Reason: Open, RetryAfter: left})
 			continue
 		}

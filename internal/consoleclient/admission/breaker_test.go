@@ -102,9 +102,6 @@ func TestBreakerCloses(t *testing.T) {
 			}
 			time.Sleep(r)
 			p := acquire(t, c, of)
-			if got := p.Timeout(10 * time.Second); got >= 10*time.Second {
-				t.Errorf("a probe may take %v", got)
-			}
 			refused(t, c, of, admission.Open)
 			p.Done(admission.Failed)
 		}
@@ -375,7 +372,7 @@ func TestWaitingProbes(t *testing.T) {
 	}
 }
 
-// TestExcludedTime: a call's time that is excluded does not prolong the timeout of those that test the console.
+// TestExcludedTime: a call's time that is excluded does not prolong the time after which a probe is late.
 func TestExcludedTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -389,8 +386,7 @@ func TestExcludedTime(t *testing.T) {
 		time.Sleep(refused(t, c, of, admission.Open))
 		p = acquire(t, c, of)
 		defer p.Done(admission.Ignored)
-		if got := p.Timeout(time.Hour); got != time.Second {
-			t.Errorf("the timeout is %v", got)
-		}
+		time.Sleep(5 * time.Second)
+		do(t, c, of, 1, admission.Succeeded)
 	})
 }

@@ -22,10 +22,10 @@ func (unobserved) RetryRefused()               {}
 // ClassState is the state of a class at one moment.
 type ClassState struct {
 	Class Class
-	// InFlight is the number of calls that hold a permit. Limit is the present number of permits. Waiting is the number
+	// InFlight is the number of calls in flight. Limit is the present number of permits. Waiting is the number
 	// of calls that wait for one, or for the probes of their operation.
 	InFlight, Limit, Waiting int
-	// Open is the number of operations whose breaker is open or half open.
+	// Open is the number of breakers that are open or half open.
 	Open int
 }
 
@@ -35,8 +35,8 @@ func (c *Controller) State() []ClassState {
 	defer c.mu.Unlock()
 	all := make([]ClassState, 0, classes)
 	for _, k := range c.classes {
-		s := ClassState{Class: k.name, InFlight: k.inFlight, Limit: k.limit.current(), Waiting: k.queue.Len()}
-		for _, b := range k.breakers {
+		s := ClassState{Class: k.name, InFlight: k.inFlight + k.late, Limit: k.limit.current(), Waiting: k.queue.Len()}
+		for b := range k.allBreakers() {
 			s.Waiting += b.probeWaiters.Len()
 			if b.state != closed {
 				s.Open++

@@ -25,24 +25,12 @@ type Permit struct {
 	class      *class
 	breaker    *breaker
 	call       Call
-	probe      bool      // the call tests the operation
-	started    time.Time // zero: it waits
+	probe      bool        // the call tests the operation
+	late       bool        // it is a probe and takes long, see breaker
+	started    time.Time   // zero: it waits
+	timer      *time.Timer // makes a probe late; nil: it is none
 	exclude    time.Duration
 	released   bool
-}
-
-// minProbeTimeout is the least time that a probe may take.
-const minProbeTimeout = time.Second
-
-// Timeout bounds how long a call may take that could take most. A call that tests a failing operation has less time, so
-// that the recovery is seen soon. A request that may change something always has all of it.
-func (p *Permit) Timeout(most time.Duration) time.Duration {
-	if !p.probe || !p.class.name.reads() {
-		return most
-	}
-	p.controller.mu.Lock()
-	defer p.controller.mu.Unlock()
-	return min(most, max(minProbeTimeout, 4*p.class.mean))
 }
 
 // Exclude leaves time out of the duration of the call: that in which the call did not wait for the console.
@@ -69,25 +57,22 @@ func (p *Permit) Done(r Result) {
 func (c *Controller) done(p *Permit, r Result) {
 	k, now := p.class, time.Now()
 	saturated := 2*k.inFlight > k.limit.current()
-	k.inFlight--
 	if k.shared {
 		c.inFlight--
 	}
-	caller := p.call.Caller
-	if k.byCaller[caller]--; k.byCaller[caller] == 0 {
-		delete(k.byCaller, caller)
+	if p.timer != nil {
+		p.timer.Stop()
 	}
-	wasOpen := p.breaker.state != closed
-	p.breaker.record(now, p, r)
-	k.release(p.breaker, now)
+	if p.late {
+		k.late--
+	} else {
+		k.leave(p)
+	}
+	b, wasOpen := c.record(p, r, now)
 	switch r {
 	case Succeeded:
-		took := now.Sub(p.started) - p.exclude
-		if k.mean == 0 {
-			k.mean = took
-		}
-		k.mean += (took - k.mean) / 8
-		if saturated && !p.breaker.failing(now) {
+		b.took(now.Sub(p.started)-p.exclude, p.late)
+		if saturated && !b.failing(now) {
 			k.limit.increase()
 		}
 		if k.name == Writes {
@@ -97,23 +82,73 @@ func (c *Controller) done(p *Permit, r Result) {
 		k.limit.decrease(p.started, now)
 	case Ignored:
 	}
-	if isOpen := p.breaker.state != closed; isOpen != wasOpen {
-		if !isOpen {
-			k.limit.restart()
-			c.prove(now, p.started)
-		}
-		c.changed(p.call.Operation, isOpen)
+	c.tell(p, b, wasOpen, now)
+}
+
+// late marks a probe as late: it has failed for its stage, and frees its permit in the class. It goes on until its own
+// timeout, because a write must not be cancelled and a slow operation may succeed.
+func (c *Controller) late(p *Permit) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.released {
+		return
 	}
+	now := time.Now()
+	b, wasOpen := c.record(p, TimedOut, now)
+	p.late = true
+	p.class.late++
+	p.class.leave(p)
+	c.tell(p, b, wasOpen, now)
+	c.dispatch()
+}
+
+// leave frees the permit of a call in its class.
+func (c *class) leave(p *Permit) {
+	c.inFlight--
+	caller := p.call.Caller
+	if c.byCaller[caller]--; c.byCaller[caller] == 0 {
+		delete(c.byCaller, caller)
+	}
+}
+
+// record records the result of a call. It returns its breaker, and whether that was open before.
+func (c *Controller) record(p *Permit, r Result, now time.Time) (b *breaker, wasOpen bool) {
+	b = p.breaker
+	if !p.probe || p.late {
+		b = b.of(p.call.Caller)
+	}
+	wasOpen = b.state != closed
+	isolated := b.isolated
+	b.record(now, p, r)
+	if b.isolated != isolated {
+		c.changed(p.call.Operation, true)
+	}
+	p.class.release(b, now)
+	return b, wasOpen
+}
+
+// tell tells of a breaker that has opened or closed by a call.
+func (c *Controller) tell(p *Permit, b *breaker, wasOpen bool, now time.Time) {
+	isOpen := b.state != closed
+	if isOpen == wasOpen {
+		return
+	}
+	if !isOpen && !b.isolates {
+		p.class.limit.restart()
+		c.prove(now, p.started)
+	}
+	c.changed(p.call.Operation, isOpen)
 }
 
 // prove lets the breakers of reads probe early: a mutation has succeeded, or another breaker has closed. A mutation removes
 // the old data of reads, which have nothing to give until they are admitted.
 func (c *Controller) prove(now, started time.Time) {
 	for _, k := range c.classes {
-		for _, b := range k.breakers {
-			if k.name.reads() {
-				b.prove(now, started)
-			}
+		if !k.name.reads() {
+			continue
+		}
+		for b := range k.allBreakers() {
+			b.prove(now, started)
 		}
 	}
 }

@@ -17,19 +17,26 @@ type console struct {
 	workers  int
 	service  time.Duration
 	down     bool      // answers 503 at once
+	hangs    bool      // gives no answer
+	hangsFor string    // a caller that gets no answer
 	free     time.Time // when the queue is empty
 	received int
 	answered int
 }
 
-// handle answers a call within the timeout.
-func (c *console) handle(timeout time.Duration) admission.Result {
+// handle answers a call of a caller within the timeout.
+func (c *console) handle(caller string, timeout time.Duration) admission.Result {
 	c.mu.Lock()
 	c.received++
 	if c.down {
 		c.mu.Unlock()
 		time.Sleep(time.Millisecond)
 		return admission.Failed
+	}
+	if c.hangs || c.hangsFor == caller {
+		c.mu.Unlock()
+		time.Sleep(timeout)
+		return admission.TimedOut
 	}
 	now := time.Now()
 	if c.free.Before(now) {
@@ -75,11 +82,12 @@ func load(t *testing.T, to *console, rate int) (stop func()) {
 		ctx, cancel := context.WithTimeout(ctx, 2*simulatedTimeout)
 		defer cancel()
 		for attempt := range 3 {
-			p, err := c.Acquire(ctx, call(admission.Lists, string(rune('a'+time.Now().UnixMilli()%7))))
+			caller := string(rune('a' + time.Now().UnixMilli()%7))
+			p, err := c.Acquire(ctx, call(admission.Lists, caller))
 			if err != nil {
 				return
 			}
-			r := to.handle(p.Timeout(simulatedTimeout))
+			r := to.handle(caller, simulatedTimeout)
 			p.Done(r)
 			if r == admission.Succeeded || !c.Retry() {
 				return
@@ -163,6 +171,48 @@ func TestLimitAndBreakerAgree(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if received, answered := to.counts(); answered < 10*115 || first+received > 15*132+10 {
 			t.Errorf("%d calls, %d answered in the 10 s after that, want 120 a second", received, answered)
+		}
+	})
+	play("hanging", 120, func(t *testing.T, to *console) {
+		to.set(func() { to.hangs = true })
+		time.Sleep(60 * time.Second)
+		to.counts()
+		to.set(func() { to.hangs = false })
+		time.Sleep(5 * time.Second)
+		if received, answered := to.counts(); answered == 0 {
+			t.Errorf("%d calls, none answered in the 5 s after the outage", received)
+		}
+		time.Sleep(10 * time.Second)
+		if received, answered := to.counts(); answered < 10*115 {
+			t.Errorf("%d calls, %d answered in the 10 s after that, want 120 a second", received, answered)
+		}
+	})
+	play("one caller hangs", 140, func(t *testing.T, to *console) {
+		to.set(func() { to.hangsFor = "a" })
+		time.Sleep(10 * time.Second)
+		to.counts()
+		time.Sleep(30 * time.Second)
+		if received, answered := to.counts(); answered < 30*120*95/100 {
+			t.Errorf("%d calls, %d answered, want the 120 a second of the other callers", received, answered)
+		}
+		to.set(func() { to.down = true })
+		time.Sleep(20 * time.Second)
+		if received, _ := to.counts(); received > 200 {
+			t.Errorf("%d calls in 20 s of an outage", received)
+		}
+		to.set(func() { to.down = false })
+		time.Sleep(15 * time.Second)
+		to.counts()
+		time.Sleep(10 * time.Second)
+		if received, answered := to.counts(); answered < 10*120*9/10 {
+			t.Errorf("%d calls, %d answered after the outage, want the 120 a second of the other callers", received, answered)
+		}
+		to.set(func() { to.hangsFor = "" })
+		time.Sleep(15 * time.Second)
+		to.counts()
+		time.Sleep(10 * time.Second)
+		if received, answered := to.counts(); answered < 10*135 {
+			t.Errorf("%d calls, %d answered after recovery, want 140 a second", received, answered)
 		}
 	})
 	play("flapping", 120, func(t *testing.T, to *console) {
