@@ -56,18 +56,18 @@ func (g *gate) pass() bool {
 }
 
 // gated is a connection through a gate. Reads and writes wait for it. Messages of a
-// subscription are lost while its ears are shut.
+// subscription are lost while the gate of subscriptions is shut.
 type gated struct {
 	net.Conn
-	gate    *gate
-	ears    *gate // of subscriptions only
-	listens atomic.Bool
+	gate          *gate
+	subscriptions *gate // of subscriptions only
+	listens       atomic.Bool
 }
 
 func (g *gated) Read(b []byte) (int, error) {
 	n, err := g.Conn.Read(b)
 	g.gate.pass()
-	if g.listens.Load() && g.ears.pass() {
+	if g.listens.Load() && g.subscriptions.pass() {
 		return 0, io.ErrUnexpectedEOF // what came meanwhile is lost
 	}
 	return n, err

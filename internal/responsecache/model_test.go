@@ -66,10 +66,10 @@ func (t *truth) refreshedAt(kind, principal string) *atomic.Int64 {
 
 // modelReplica is a replica with its views and its connection to Redis.
 type modelReplica struct {
-	cache *Cache
-	views map[string]*View[*modelValue]
-	gate  *gate // all of its way to Redis
-	ears  *gate // its channel's
+	cache         *Cache
+	views         map[string]*View[*modelValue]
+	gate          *gate // all of its way to Redis
+	subscriptions *gate // its channel's
 	// own are the versions below which this replica must not answer, confirmed or not.
 	own   [modelEntities]atomic.Int64
 	close func()
@@ -91,7 +91,7 @@ type model struct {
 }
 
 func (m *model) newReplica() *modelReplica {
-	r := &modelReplica{gate: newGate(), ears: newGate(), views: map[string]*View[*modelValue]{}}
+	r := &modelReplica{gate: newGate(), subscriptions: newGate(), views: map[string]*View[*modelValue]{}}
 	o := clientOptions(m.t, m.server)
 	dialer := o.NewDialer()
 	o.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -99,7 +99,7 @@ func (m *model) newReplica() *modelReplica {
 		if err != nil {
 			return nil, err
 		}
-		return &gated{Conn: conn, gate: r.gate, ears: r.ears}, nil
+		return &gated{Conn: conn, gate: r.gate, subscriptions: r.subscriptions}, nil
 	}
 	client := redis.NewClient(o)
 	c, err := New(Options{Redis: client, Policies: modelPolicies(), lockWait: 100 * time.Millisecond, lease: modelLease})
@@ -112,7 +112,7 @@ func (m *model) newReplica() *modelReplica {
 	}
 	r.close = func() {
 		r.gate.unblock()
-		r.ears.unblock()
+		r.subscriptions.unblock()
 		c.Close()
 		_ = client.Close()
 	}
@@ -293,17 +293,17 @@ func (m *model) injectFault(rng *rand.Rand) {
 	case 11: // a key is evicted
 		client.Del(ctx, stateKeys(some.cache)[rng.IntN(2)])
 	case 12, 13: // a replica misses messages, and does not know
-		some.ears.block()
+		some.subscriptions.block()
 		nap(4 * modelLease)
-		some.ears.unblock()
+		some.subscriptions.unblock()
 	case 14, 15: // the state is lost while a replica hangs
 		some.gate.block()
-		some.ears.block()
+		some.subscriptions.block()
 		nap(4 * modelLease)
 		client.FlushAll(ctx)
 		nap(modelLease / 10)
 		some.gate.unblock()
-		some.ears.unblock()
+		some.subscriptions.unblock()
 	}
 	nap(2 * modelLease)
 }
