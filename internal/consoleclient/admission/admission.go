@@ -104,7 +104,7 @@ func New(o Options) *Controller {
 	if c.concurrency <= 0 {
 		c.concurrency = DefaultConcurrency
 	}
-	if c.concurrency >= int(Uploads) { // as many as classes that share
+	if c.concurrency >= minShared {
 		c.reserve = max(1, c.concurrency/reserveShare)
 	}
 	if c.probe == nil {

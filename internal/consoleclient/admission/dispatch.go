@@ -2,8 +2,15 @@ package admission
 
 import "time"
 
-// reserveShare is the part of the shared permits that each class leaves to each of the others, at least one of them.
-const reserveShare = 16
+const (
+	// sharedClasses is the number of classes that share permits: Lists, Gets and Writes.
+	sharedClasses = int(Uploads)
+	// reserveShare is the part of the shared permits that each class leaves to each of the others, at least one of them.
+	reserveShare = 16
+	// minShared is the least number of shared permits of which a class leaves some. With fewer, a caller could hold all that
+	// are left for a class.
+	minShared = 8
+)
 
 // dispatch admits the calls that wait, as far as there are permits. The classes take turns, so that a flood of one does
 // not take each permit and each call of the rate. c.mu is held.
@@ -25,7 +32,8 @@ func (c *Controller) admitNext(k *class, now time.Time) bool {
 			c.dispatchLater()
 			return false
 		}
-		w := k.queue.next(func(caller string) bool { return k.byCaller[caller] < k.limit.perCaller() })
+		most := c.perCaller(k)
+		w := k.queue.next(func(caller string) bool { return k.byCaller[caller] < most })
 		if w == nil {
 			return false
 		}
@@ -38,6 +46,16 @@ func (c *Controller) admitNext(k *class, now time.Time) bool {
 		return true
 	}
 	return false
+}
+
+// perCaller returns how many permits of a class one caller may hold: three quarters, and fewer than the class may hold.
+func (c *Controller) perCaller(k *class) int {
+	n := k.limit.current()
+	n -= n / 4
+	if most := c.concurrency - (sharedClasses-1)*c.reserve; k.shared && c.reserve > 0 {
+		n = min(n, most-1)
+	}
+	return n
 }
 
 // dispatchLater dispatches when the rate allows the next call.

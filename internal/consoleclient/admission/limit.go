@@ -21,12 +21,6 @@ func newLimit(most int) limit {
 // current returns the limit.
 func (l *limit) current() int { return int(l.value) }
 
-// perCaller returns how many permits one caller may hold: three quarters.
-func (l *limit) perCaller() int {
-	n := l.current()
-	return n - n/4
-}
-
 // increase raises the limit after a success: by one below the threshold, else by one for each round trip.
 func (l *limit) increase() {
 	step := 1.0

@@ -189,11 +189,12 @@ func (h *hedger) onDelay(a *attempt) {
 		return
 	}
 	ctx, cancel := context.WithCancel(a.req.Context())
+	done := make(chan struct{})
 	a.mu.Lock()
-	a.hedgeDone, a.stopHedge = make(chan struct{}), cancel
+	a.hedgeDone, a.stopHedge = done, cancel
 	a.mu.Unlock()
 	h.hedging = true
-	go h.sendHedge(ctx, a)
+	go h.sendHedge(ctx, cancel, a, done)
 }
 
 // hedgeNext handles a GET that still waits.
@@ -209,21 +210,21 @@ func (h *hedger) hedgeNext() {
 	}
 }
 
-// sendHedge sends a GET a second time on a new connection.
-func (h *hedger) sendHedge(ctx context.Context, a *attempt) {
+// sendHedge sends a GET a second time on a new connection, and closes done. A GET may be sent so again after that.
+func (h *hedger) sendHedge(ctx context.Context, cancel context.CancelFunc, a *attempt, done chan<- struct{}) {
 	closeIdle(h.base)
-	timeout := time.AfterFunc(hedgeTimeout, a.stopHedge)
+	timeout := time.AfterFunc(hedgeTimeout, cancel)
 	resp, err := h.base.RoundTrip(a.req.WithContext(ctx))
 	timeout.Stop()
 	a.mu.Lock()
 	dead := err == nil && !a.ended
 	if dead {
-		resp.Body = &hedgeBody{resp.Body, a, a.stopHedge}
+		resp.Body = &hedgeBody{resp.Body, a, cancel}
 		a.hedged = resp
 	}
 	a.mu.Unlock()
 	if !dead {
-		a.stopHedge()
+		cancel()
 		if err == nil {
 			_ = resp.Body.Close() // the first response arrived earlier
 		}
@@ -240,7 +241,7 @@ func (h *hedger) sendHedge(ctx context.Context, a *attempt) {
 		h.pause(hedgePause)
 	}
 	h.mu.Unlock()
-	close(a.hedgeDone)
+	close(done)
 	if dead {
 		closeIdle(h.base)
 		a.cancel() // ends the first request

@@ -85,3 +85,25 @@ func TestNoGETIsSentAgainWithoutCredit(t *testing.T) {
 		})
 	}
 }
+
+// TestGETIsHedgedRepeatedly verifies that a GET is sent again after duplicates that had no answer, each on a silent
+// connection.
+func TestGETIsHedgedRepeatedly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		base := &silentBase{silent: 4}
+		rt := transport.New(transport.Options{Base: base, Retry: func() bool { return true }})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://console", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := rt.RoundTrip(req)
+		if err != nil || base.sent.Load() != base.silent+1 {
+			t.Fatalf("%d requests: %v", base.sent.Load(), err)
+		}
+		_ = resp.Body.Close()
+		time.Sleep(time.Minute) // timers of the transport end
+	})
+}
