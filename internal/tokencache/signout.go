@@ -90,10 +90,9 @@ func (p *pendingSignOuts) failed() map[string]time.Time {
 	return failed
 }
 
-// SignOut ends the session of the principal in ctx. That takes effect here at once, and at
-// other replicas when they hear of it (Options.Watch), or within seconds. If the store gives no
-// answer, the error says so, and the sign-out is repeated until the store answers. Callers
-// without a session get UNAUTHENTICATED.
+// SignOut ends the session of the principal in ctx. The sign-out takes effect here at once. Other replicas learn of it by
+// a message (Options.Watch), or within seconds. If the store does not answer, SignOut returns an error, and the sign-out is
+// repeated until the store answers. Callers without a session get UNAUTHENTICATED.
 func (c *Cache) SignOut(ctx context.Context) error {
 	p := principal.FromContext(ctx)
 	if p.Credential() != principal.Session {

@@ -8,7 +8,7 @@ import (
 // maxLog bounds what a LockedBuffer holds, in bytes: a gateway under load logs a line for each request.
 const maxLog = 64 << 20
 
-// LockedBuffer holds the end of what is written to it. It is safe for concurrent use.
+// LockedBuffer is a buffer of bounded length that drops its oldest bytes. It is safe for concurrent use.
 type LockedBuffer struct {
 	mu    sync.Mutex
 	b     bytes.Buffer
