@@ -195,7 +195,7 @@ func (c httpClient) build(ctx context.Context, ex exchange, left *time.Duration,
 
 // call describes a call for its admission.
 func (ex exchange) call(ctx context.Context) admission.Call {
-	c := admission.Call{Class: ex.class, Operation: ex.operation, Caller: principal.Caller(ctx)}
+	c := admission.Call{Class: ex.class, Operation: ex.operation, Caller: principal.Caller(ctx), Joined: principal.JoinedCallers(ctx)}
 	if b := budget.FromContext(ctx); b != nil {
 		c.Owner, c.Begun = b, b.Started()
 	}

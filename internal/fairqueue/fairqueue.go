@@ -27,6 +27,9 @@ type Item[T any] struct {
 	element *list.Element // nil: it does not wait any more
 }
 
+// Value returns the value that was pushed.
+func (i *Item[T]) Value() T { return i.value }
+
 // Len returns the number of items.
 func (q *Queue[T]) Len() int { return q.len }
 

@@ -101,6 +101,9 @@ func (c *Call[V]) Complete(value V, err error) bool {
 	return true
 }
 
+// Context returns the context of the call.
+func (c *Call[V]) Context() context.Context { return c.ctx }
+
 // Cancel ends the context of the call, which its waiters go on to wait for.
 func (c *Call[V]) Cancel() { c.cancel() }
 

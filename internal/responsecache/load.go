@@ -11,6 +11,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/flight"
 	"github.com/consoleql/consoleql/internal/invalidation"
+	"github.com/consoleql/consoleql/internal/principal"
 )
 
 // refreshTimeout bounds a load in the background.
@@ -159,6 +160,7 @@ func (c *Cache) join(ctx context.Context, w *work) (_ *sharedLoad, own bool) {
 	sure := c.trusted(time.Now())
 	if shared != nil && w.acceptsLoadOf(shared.work) && (!shared.begun || !w.refresh && sure && c.log.Current(shared.snapshot.Seq, w.slots, shared.work.refreshID)) && shared.Join() {
 		shared.refresh = shared.refresh || w.refresh
+		principal.JoinLoad(shared.Context(), ctx)
 		return shared, false
 	}
 	next := &sharedLoad{work: w, refresh: w.refresh}
@@ -171,7 +173,7 @@ func (c *Cache) join(ctx context.Context, w *work) (_ *sharedLoad, own bool) {
 
 // startLoad starts a load. The caller holds loads.mu.
 func (c *Cache) startLoad(ctx context.Context, shared *sharedLoad) {
-	release := func() {}
+	ctx, release := principal.ShareLoad(ctx), func() {}
 	if shared.background {
 		ctx, release = context.WithTimeout(context.WithValue(context.WithoutCancel(ctx), backgroundKey{}, true), refreshTimeout)
 		shared.Call = flight.Background[result](ctx)

@@ -38,8 +38,9 @@ var layers = [][]string{
 	{
 		"examples/dashboard", "internal/edge/certificate", "internal/edge/graphiql",
 		"graph/capabilities", "graph/codegen", "graph/scalar", "graph/sequential", "internal/budget",
-		"internal/consoleclient/admission", "internal/idempotency", "internal/principal", "internal/responsecache", "internal/telemetry",
+		"internal/consoleclient/admission", "internal/idempotency", "internal/principal", "internal/telemetry",
 	},
+	{"internal/responsecache"},
 	{"internal/bytepool", "internal/edge/graphiql/examples", "internal/healthcheck", "internal/consoleclient/transport", "internal/operation", "internal/redisclient", "internal/tokencache"},
 	{"internal/accesslog", "internal/apikey", "internal/consoleclient"},
 	{"internal/audit"},

@@ -187,6 +187,9 @@ type Call struct {
 	Operation string
 	// Caller is the name of the caller. Callers share the permits of the class.
 	Caller string
+	// Joined, if not nil, returns the callers who wait for the call besides Caller, and a channel that is closed when
+	// another does. The call begins when one of them has its turn.
+	Joined func() (callers []string, more <-chan struct{})
 	// Owner is the operation of the caller that needs the call, a pointer; nil: the call serves no operation, and is not
 	// refused as QueueFull.
 	Owner any
@@ -253,15 +256,20 @@ func (c *Controller) await(ctx context.Context, w *waiter) (*Permit, error) {
 		return w.decided(err)
 	default: // it waits
 	}
+	more := c.join(w)
 	if c.wait > 0 {
 		bounded, cancel := context.WithTimeout(ctx, c.wait)
 		defer cancel()
 		ctx = bounded
 	}
-	select {
-	case err := <-w.result:
-		return w.decided(err)
-	case <-ctx.Done():
+	for ctx.Err() == nil {
+		select {
+		case err := <-w.result:
+			return w.decided(err)
+		case <-more:
+			more = c.join(w)
+		case <-ctx.Done():
+		}
 	}
 	c.mu.Lock()
 	c.abandon(w, ctx.Err())
@@ -271,6 +279,18 @@ func (c *Controller) await(ctx context.Context, w *waiter) (*Permit, error) {
 		return nil, &RefusedError{Reason: Busy, RetryAfter: time.Second}
 	}
 	return nil, fmt.Errorf("admission: %w", ctx.Err())
+}
+
+// join lets a call wait for the turns of those who have joined its load; see waiter.join.
+func (c *Controller) join(w *waiter) (more <-chan struct{}) {
+	if w.permit.call.Joined == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	more = w.join()
+	c.dispatch()
+	return more
 }
 
 // abandon refuses a call that still waits. c.mu is held.
@@ -299,11 +319,11 @@ func (c *Controller) Pause(of Class, d time.Duration) {
 	if until := time.Now().Add(d); until.After(k.paused) {
 		k.paused = until
 		k.limit.restart()
-		for k.queue.Len() > 0 {
+		for k.queue.calls > 0 {
 			k.queue.next(anyCaller).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
 		}
 		for b := range k.allBreakers() {
-			for b.probeWaiters.Len() > 0 {
+			for b.probeWaiters.calls > 0 {
 				b.probeWaiters.next(anyCaller).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
 			}
 		}

@@ -88,6 +88,57 @@ func TestCallersShareFairly(t *testing.T) {
 	})
 }
 
+// TestJoinedCallWaitsForEachCaller: a call of a caller who floods begins in the turn of another caller who joins its load,
+// as the call of that caller. It counts once.
+func TestJoinedCallWaitsForEachCaller(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := admission.New(admission.Options{Concurrency: 1})
+		first := acquire(t, c, call(admission.Lists, "flood"))
+		type admitted struct {
+			*admission.Permit
+			operation string
+		}
+		begun := make(chan admitted, 400)
+		wait := func(of admission.Call) {
+			go func() {
+				if p, err := c.Acquire(t.Context(), of); err == nil {
+					begun <- admitted{p, of.Operation}
+				}
+			}()
+			synctest.Wait()
+		}
+		for range 300 {
+			wait(call(admission.Lists, "flood"))
+		}
+		callers, more := []string(nil), make(chan struct{})
+		shared := call(admission.Gets, "flood")
+		shared.Class = admission.Lists
+		shared.Joined = func() ([]string, <-chan struct{}) { return callers, more }
+		wait(shared)
+		joined := more
+		callers, more = []string{"other"}, make(chan struct{})
+		close(joined)
+		synctest.Wait()
+		if waiting := c.State()[admission.Lists].Waiting; waiting != 301 {
+			t.Errorf("%d calls wait, want 301", waiting)
+		}
+		first.Done(admission.Succeeded)
+		(<-begun).Done(admission.Succeeded) // of the flood
+		p := <-begun
+		if p.operation != shared.Operation {
+			t.Errorf("%s begins in the other caller's turn", p.operation)
+		}
+		p.Done(admission.Succeeded)
+		for range 299 {
+			(<-begun).Done(admission.Succeeded)
+		}
+		if s := c.State()[admission.Lists]; s.Waiting != 0 || s.InFlight != 0 {
+			t.Errorf("at the end %+v", s)
+		}
+	})
+}
+
 // TestCallerShare: calls of one caller that hang leave a quarter of the class to others, and the other classes
 // their reserve.
 func TestCallerShare(t *testing.T) {

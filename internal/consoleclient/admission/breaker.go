@@ -243,7 +243,7 @@ func (c *class) push(w *waiter) {
 
 // release lets the calls that a breaker holds go on, as far as it admits them. If it is open, it refuses them.
 func (c *class) release(b *breaker, now time.Time) {
-	for b.probeWaiters.Len() > 0 && !b.full() {
+	for b.probeWaiters.calls > 0 && !b.full() {
 		w := b.probeWaiters.next(anyCaller)
 		own := b.of(w.permit.call.Caller)
 		if left := own.opensIn(now); left > 0 || own != b {

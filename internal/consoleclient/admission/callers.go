@@ -88,7 +88,7 @@ func (b *breaker) yields(now time.Time, caller string) bool {
 
 // used reports whether calls need an isolated caller's breaker.
 func (b *breaker) used(now time.Time) bool {
-	return b.state != closed && (b.inFlight > 0 || b.probeWaiters.Len() > 0 || within(b.until, now))
+	return b.state != closed && (b.inFlight > 0 || b.probeWaiters.calls > 0 || within(b.until, now))
 }
 
 // allBreakers yields the breakers of the class, with those of isolated callers.

@@ -27,7 +27,7 @@ func (c *Controller) dispatch() {
 
 // admitNext admits the next call of a class; false: none may be admitted now.
 func (c *Controller) admitNext(k *class, now time.Time) bool {
-	for k.queue.Len() > 0 && c.free(k) {
+	for k.queue.calls > 0 && c.free(k) {
 		if k.shared && c.rate != nil && c.rate.TokensAt(now) < 1 {
 			c.dispatchLater()
 			return false

@@ -35,9 +35,9 @@ func (c *Controller) State() []ClassState {
 	defer c.mu.Unlock()
 	all := make([]ClassState, 0, classes)
 	for _, k := range c.classes {
-		s := ClassState{Class: k.name, InFlight: k.inFlight + k.late, Limit: k.limit.current(), Waiting: k.queue.Len()}
+		s := ClassState{Class: k.name, InFlight: k.inFlight + k.late, Limit: k.limit.current(), Waiting: k.queue.calls}
 		for b := range k.allBreakers() {
-			s.Waiting += b.probeWaiters.Len()
+			s.Waiting += b.probeWaiters.calls
 			if b.state != closed {
 				s.Open++
 			}

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"slices"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/fairqueue"
@@ -11,7 +12,13 @@ type waiter struct {
 	permit *Permit
 	result chan error // buffered; nil: the permit may be used
 	in     *queue     // nil: it does not wait any more
-	item   *fairqueue.Item[*waiter]
+	turns  []*fairqueue.Item[turn]
+}
+
+// turn is the wait of a call in the queue of one of its callers.
+type turn struct {
+	waiter *waiter
+	caller string
 }
 
 // refuse ends the wait of a call that was removed from its queue. A probe no longer counts as in flight then.
@@ -41,12 +48,32 @@ func (w *waiter) decided(err error) (*Permit, error) {
 // leave removes w from its queue; false: it does not wait any more.
 func (w *waiter) leave() bool {
 	q := w.in
-	if q == nil || !q.Remove(w.item) {
+	if q == nil {
 		return false
 	}
-	w.in = nil
+	for _, t := range w.turns {
+		q.turns.Remove(t)
+	}
+	w.in, w.turns = nil, w.turns[:0]
+	q.calls--
 	q.counts.add(w.permit.call, -1)
 	return true
+}
+
+// join lets w wait for the turn of each caller who has joined its load, too. It returns a channel that is closed when
+// another joins.
+func (w *waiter) join() <-chan struct{} {
+	joined := w.permit.call.Joined
+	if joined == nil || w.in == nil {
+		return nil
+	}
+	callers, more := joined()
+	for _, caller := range callers {
+		if !slices.ContainsFunc(w.turns, func(t *fairqueue.Item[turn]) bool { return t.Value().caller == caller }) {
+			w.turns = append(w.turns, w.in.turns.Push(caller, turn{w, caller}))
+		}
+	}
+	return more
 }
 
 // waitCounts counts the operations that wait, by caller, and the waiting calls of each. Calls without an operation do
@@ -79,22 +106,28 @@ func (c *waitCounts) add(call Call, n int) {
 
 // queue holds calls that wait.
 type queue struct {
-	fairqueue.Queue[*waiter]
+	turns  fairqueue.Queue[turn]
+	calls  int // a call may have several turns
 	counts *waitCounts
 }
 
-// push adds w as the last call of its caller.
+// push adds w as the last call of its callers.
 func (q *queue) push(w *waiter) {
-	w.in, w.item = q, q.Push(w.permit.call.Caller, w)
+	caller := w.permit.call.Caller
+	w.in, w.turns = q, append(w.turns, q.turns.Push(caller, turn{w, caller}))
+	q.calls++
 	q.counts.add(w.permit.call, 1)
+	w.join()
 }
 
-// next removes and returns the next call of a caller that may start one; nil: there is none.
+// next removes and returns the next call of a caller that may start one; nil: there is none. The call is then that of the
+// caller whose turn it was.
 func (q *queue) next(may func(caller string) bool) *waiter {
-	w, ok := q.Next(may)
-	if ok {
-		w.in = nil
-		q.counts.add(w.permit.call, -1)
+	t, ok := q.turns.Next(may)
+	if !ok {
+		return nil
 	}
-	return w
+	t.waiter.leave()
+	t.waiter.permit.call.Caller = t.caller
+	return t.waiter
 }

@@ -74,3 +74,49 @@ func TestCallerWaitersAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestJoinedLoadDoesNotWaitForOneCaller: a caller who joins the load of another API key of his account is answered in his
+// own turn, though the other key floods the console, which hangs.
+func TestJoinedLoadDoesNotWaitForOneCaller(t *testing.T) {
+	t.Parallel()
+	const flood = 20
+	gate := make(chan struct{})
+	var flooding, other map[string]string
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, sim *consolesim.Server) {
+		k := &e2e.Keyring{T: t}
+		k.Account("owner", sim.Data().Users()[0])
+		flooding, other = k.Key("flooding", "owner", ""), k.Key("other", "owner", "")
+		s.APIKeysFile, s.ConsoleConcurrency = k.Write(), 4 // of which a caller may have 3
+	}, e2e.Proxy(t, func(r *http.Request) {
+		if strings.HasPrefix(r.URL.Query().Get("Name"), "flood") {
+			<-gate
+		}
+	}, func(_ *http.Request, body string) string { return body }))
+	answers := make(chan []byte)
+	ask := func(name string, header map[string]string) []byte {
+		header = e2e.MergeHeaders(header, e2e.JSONBody, e2e.ScopeHeader(w.Sim.Data().MainCompanyID(), w.Sim.Data().MainDepartmentID()))
+		_, body := w.Send(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":"{ queues(filter: {name: \"%s\"}) { totalCount } }"}`, name), header)
+		return body
+	}
+	waiting := func(n int) func() bool {
+		return func() bool { return w.MetricWithLabel("consoleql_console_calls_waiting", `class="lists"`) == fmt.Sprint(n) }
+	}
+	for i := range flood {
+		go func() { answers <- ask(fmt.Sprint("flood ", i), flooding) }()
+	}
+	e2e.Await(t, "the flood", waiting(flood-3))
+	go func() { answers <- ask("shared", flooding) }()
+	e2e.Await(t, "the shared load", waiting(flood-2))
+	if body := ask("shared", other); strings.Contains(string(body), "errors") {
+		t.Errorf("the other caller got %s", body)
+	}
+	close(gate)
+	for range flood + 1 {
+		if body := <-answers; strings.Contains(string(body), "errors") {
+			t.Errorf("the flooding caller got %s", body)
+		}
+	}
+	if n := w.Calls()[e2e.Queues]; n != flood+1 {
+		t.Errorf("%d calls, want %d", n, flood+1)
+	}
+}
