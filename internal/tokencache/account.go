@@ -63,9 +63,8 @@ func (c *Cache) observedLogin(ctx context.Context, e *entry, refresh string, spe
 	return token, err
 }
 
-// login obtains a service account's token, by the refresh token unless that is spent, and
-// otherwise by the password. If the password is refused, a spent refresh token is tried, too.
-// failures is the number of failed attempts in a row.
+// login obtains a service account's token, by the refresh token unless that is spent, and otherwise by the password. If
+// the password is refused, a spent refresh token is tried, too. failures is the number of failed attempts in a row.
 func (c *Cache) login(ctx context.Context, e *entry, refresh string, spent bool, failures int) (Token, error) {
 	if l := e.account.Load(); refresh != "" && !l.changed {
 		l.accepted.Store(true)
@@ -102,8 +101,7 @@ func (c *Cache) login(ctx context.Context, e *entry, refresh string, spent bool,
 	return Token{}, err
 }
 
-// refreshAccount is the refresh grant of a service account. It has a short timeout, since
-// there is also the password.
+// refreshAccount is the refresh grant of a service account. It has a short timeout, since there is also the password.
 func (c *Cache) refreshAccount(ctx context.Context, e *entry, refresh string) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, hedgeDelay)
 	defer cancel()
@@ -188,18 +186,14 @@ func (c *Cache) hedgedLogin(ctx context.Context, username, password string) (Tok
 	return token, err
 }
 
-// refusedUntil returns the time before which a login is not tried, from this process or the
-// store.
+// refusedUntil returns the time before which a login is not tried, from this process or the store.
 func (c *Cache) refusedUntil(ctx context.Context, l *login, key string) time.Time {
 	until := time.Unix(0, l.refusedUntil.Load())
 	if c.opts.Now().Before(until) {
 		return until
 	}
-	var r Record
-	if err := c.callStore(ctx, func(ctx context.Context) (err error) {
-		r, err = c.opts.Store.Load(ctx, key)
-		return err
-	}); err != nil || r.Failures == 0 {
+	r, err := c.load(ctx, key, nil)
+	if err != nil || r.Failures == 0 {
 		return time.Time{}
 	}
 	l.refusedUntil.Store(r.Until.UnixNano())

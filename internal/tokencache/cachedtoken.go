@@ -38,10 +38,11 @@ func (e *entry) session() bool { return e.account.Load() == nil }
 type cachedToken struct {
 	token      Token
 	generation string
-	// shared says that other replicas may have the token, so that using its refresh token
-	// needs a claim.
+	// shared says that other replicas may have the token, so that using its refresh token needs a claim.
 	shared bool
 	ends   time.Time // of the session; zero for a service account
+	// replaces is the generation whose refresh token was used for this one; empty: unknown.
+	replaces string
 	// checked is when the store was last asked.
 	checked time.Time
 	refused bool // by the console
@@ -88,17 +89,21 @@ func (t *cachedToken) confirmed(now time.Time) *cachedToken {
 // extended returns the token with new check times, without confirmation.
 func (t *cachedToken) extended(now time.Time) *cachedToken {
 	next := newCachedToken(t.token, t.generation, t.shared, t.ends, now)
-	next.revocation = t.revocation
+	next.revocation, next.replaces = t.revocation, t.replaces
 	if t.refused {
 		next.refused, next.dueAt, next.goodUntil = true, t.dueAt, t.goodUntil
 	}
 	return next
 }
 
-// usable reports whether the token may be returned while it is renewed, however long ago the
-// store was asked.
+// usable reports whether the token may be returned while it is renewed, however long ago the store was asked.
 func (t *cachedToken) usable(now time.Time) bool {
 	return t != nil && !t.refused && now.Before(t.token.goodUntil()) && (t.ends.IsZero() || now.Before(t.ends))
+}
+
+// newerThan reports whether the store holds the token that t has replaced.
+func (t *cachedToken) newerThan(r Record) bool {
+	return t != nil && t.replaces != "" && t.replaces == r.Generation
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -117,13 +117,10 @@ func (m *Memory) Put(_ context.Context, key, owner string, p Put) (bool, error) 
 	if r == nil && p.Ends.IsZero() {
 		r = &memoryRecord{owner: owner}
 	}
-	if r == nil || r.Ended || r.owner != owner {
+	if r == nil || r.Ended || r.owner != owner && (p.Replaces == "" || r.Generation != p.Replaces) {
 		return r != nil && r.Generation == p.Generation, nil
 	}
-	m.records[key] = &memoryRecord{
-		Record:  Record{Token: p.Token, Generation: p.Generation, Ends: p.Ends},
-		expires: now.Add(p.TTL),
-	}
+	m.records[key] = &memoryRecord{Record: Record{Token: p.Token, Generation: p.Generation, Ends: p.Ends}, expires: now.Add(p.TTL)}
 	return true, nil
 }
 
@@ -163,10 +160,7 @@ func (m *Memory) Create(_ context.Context, key string, p Put) (bool, error) {
 	if err := m.room(now); err != nil {
 		return false, err
 	}
-	m.records[key] = &memoryRecord{
-		Record:  Record{Token: p.Token, Generation: p.Generation, Ends: p.Ends},
-		expires: now.Add(p.TTL),
-	}
+	m.records[key] = &memoryRecord{Record: Record{Token: p.Token, Generation: p.Generation, Ends: p.Ends}, expires: now.Add(p.TTL)}
 	return true, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,10 +31,9 @@ type RedisOptions struct {
 	Logger *slog.Logger
 }
 
-// Redis is the Store that replicas share. A record is a hash with an expiry. The hash tag in
-// its name keeps it in one slot of Redis Cluster. All times are on the server's clock, and
-// travel as durations, so that replicas need not agree on the time. It is safe for concurrent
-// use.
+// Redis is the Store that replicas share. A record is a hash with an expiry. The hash tag in its name keeps it in one
+// slot of Redis Cluster. All times are on the server's clock, and travel as durations, so that replicas need not agree
+// on the time. It is safe for concurrent use.
 type Redis struct {
 	opts                                        RedisOptions
 	load, claim, extend, put, fail, create, end *redis.Script
@@ -58,8 +58,7 @@ func NewRedis(o RedisOptions) *Redis {
 	}
 }
 
-// The scripts do the same as Memory's methods. Times are milliseconds; arguments are
-// durations.
+// The scripts do the same as Memory's methods. Times are milliseconds; arguments are durations.
 const (
 	scriptHead = `
 local key = KEYS[1]
@@ -112,7 +111,7 @@ local owner, ends = ARGV[1], ARGV[8]
 if redis.call('EXISTS', key) == 1 then
   local r = read()
   if r.gen == ARGV[2] then return 1 end
-  if r.ended or r.owner ~= owner then return 0 end
+  if r.ended or r.owner ~= owner and r.gen ~= ARGV[9] then return 0 end
 elseif ends ~= '' then
   return 0
 end
@@ -167,30 +166,20 @@ func (rs *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, R
 		}
 	}
 	word, r, err := rs.view(ctx, rs.claim, key,
-		c.Owner, milliseconds(c.Lease), c.Seen, formatBool(c.Session), milliseconds(expiryMargin), milliseconds(failureTTL))
+		c.Owner, milliseconds(c.Lease), c.Seen, c.Session, milliseconds(expiryMargin), milliseconds(failureTTL))
 	if err != nil && (c.Session || !errors.Is(err, errSealed)) {
 		return Absent, Record{}, wrapError("claim a record", err)
 	}
-	switch word {
-	case "absent":
-		return Absent, r, nil
-	case "ended":
-		return Ended, r, nil
-	case "fresh":
-		if r.Generation == "" {
-			// The token cannot be decrypted, so it is useless here. The next claim is one for
-			// which only this generation is too old.
-			return rs.claimUnreadable(ctx, key, c)
-		}
-		return Fresh, r, nil
-	case "paused":
-		return Paused, r, nil
-	case "busy":
-		return Busy, r, nil
-	case "claimed":
-		return Claimed, r, nil
+	status := slices.Index([]string{Absent: "absent", Ended: "ended", Fresh: "fresh", Paused: "paused", Busy: "busy", Claimed: "claimed"}, word)
+	if status < 0 {
+		return Absent, Record{}, fmt.Errorf("tokencache: claim a record: its status %.20q is unknown", word)
 	}
-	return Absent, Record{}, fmt.Errorf("tokencache: claim a record: its status %.20q is unknown", word)
+	if ClaimStatus(status) == Fresh && r.Generation == "" {
+		// The token cannot be decrypted, so it is useless here. The next claim is one for
+		// which only this generation is too old.
+		return rs.claimUnreadable(ctx, key, c)
+	}
+	return ClaimStatus(status), r, nil
 }
 
 // claimUnreadable claims a record with a good token that cannot be decrypted here.
@@ -233,14 +222,14 @@ func (rs *Redis) write(ctx context.Context, script *redis.Script, key, owner str
 		ends = strconv.FormatInt(p.Ends.Sub(now).Milliseconds(), 10)
 	}
 	held, err := script.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, p.Generation, rs.opts.Keyring.Seal(rs.name(key), plain),
-		now.Sub(p.Token.Obtained).Milliseconds(), p.Token.Expires.Sub(now).Milliseconds(), formatBool(p.Token.Refresh != ""),
-		milliseconds(p.TTL), ends).Bool()
+		now.Sub(p.Token.Obtained).Milliseconds(), p.Token.Expires.Sub(now).Milliseconds(), p.Token.Refresh != "",
+		milliseconds(p.TTL), ends, p.Replaces).Bool()
 	return held, wrapError("keep a token", err)
 }
 
 // Fail implements Store.
 func (rs *Redis) Fail(ctx context.Context, key, owner string, f Failure) (bool, error) {
-	held, err := rs.fail.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, string(f.Reason), formatBool(f.Unspent),
+	held, err := rs.fail.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, string(f.Reason), f.Unspent,
 		f.InitialPause.Milliseconds(), f.MaxPause.Milliseconds(), f.MinPause.Milliseconds(), f.FreeFailures, milliseconds(failureTTL)).Bool()
 	return held, wrapError("keep a failure", err)
 }
@@ -312,13 +301,6 @@ func (rs *Redis) view(ctx context.Context, script *redis.Script, key string, arg
 	r.Generation = got[viewGeneration]
 	r.Token = Token{Access: token.Access, Refresh: token.Refresh, Obtained: at(viewObtained), Expires: at(viewExpires)}
 	return got[0], r, nil
-}
-
-func formatBool(b bool) string {
-	if b {
-		return "1"
-	}
-	return "0"
 }
 
 // milliseconds rounds up, since an expiry of 0 would delete a record.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/backoff"
@@ -36,17 +37,20 @@ func (c *Cache) callStoreWithin(ctx context.Context, limit time.Duration, force 
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := question(bounded)
+	if err == nil {
+		c.settled.CompareAndSwap(math.MaxInt64, c.opts.Now().Add(2*storePause).UnixNano())
+	}
 	var faultErr *fault.Error
 	if err != nil && !errors.As(err, &faultErr) && ctx.Err() == nil {
 		c.down.Store(c.opts.Now().Add(storePause).UnixNano())
+		c.settled.Store(math.MaxInt64)
 		c.opts.Logger.WarnContext(ctx, "the store of tokens gives no answer", "error", err)
 	}
 	return err
 }
 
-// renew returns the next token of an entry: the store's, if another replica was faster, or a
-// new one. Beside an error it may return the old token, if that is still good. again is the
-// time of the next attempt.
+// renew returns the next token of an entry: the store's, if another replica was faster, or a new one. Beside an error
+// it may return the old token, if that is still good. again is the time of the next attempt.
 func (c *Cache) renew(ctx context.Context, e *entry, old *cachedToken) (next *cachedToken, again time.Time, err error) {
 	if e.session() && old.usable(c.opts.Now()) && c.opts.Now().Before(old.token.renewAt()) {
 		return c.check(ctx, e, old)
@@ -63,6 +67,11 @@ func (c *Cache) renew(ctx context.Context, e *entry, old *cachedToken) (next *ca
 			status, r, err = c.opts.Store.Claim(ctx, e.key, Claim{Owner: owner, Lease: c.opts.Lease, Seen: seen, Session: e.session()})
 			return err
 		})
+		if err == nil && old.newerThan(r) {
+			if err = c.storeAgain(ctx, e, old); err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return c.withoutStore(ctx, e, old)
 		}
@@ -80,7 +89,10 @@ func (c *Cache) renew(ctx context.Context, e *entry, old *cachedToken) (next *ca
 		case Ended:
 			return nil, time.Time{}, errSession()
 		case Claimed:
-			return c.obtain(ctx, e, old, owner, r)
+			if !e.session() || now.UnixNano() >= c.settled.Load() {
+				return c.obtain(ctx, e, old, owner, r)
+			}
+			// The store was away. Another replica may have used the refresh token, and is about to store the next one.
 		case Busy:
 		}
 		if !backoff.Wait(ctx, min(backoff.Exponential(minClaimPoll, maxClaimPoll, polls), max(r.Busy, time.Millisecond))) {
@@ -91,11 +103,10 @@ func (c *Cache) renew(ctx context.Context, e *entry, old *cachedToken) (next *ca
 
 // check reads a session again whose token is good.
 func (c *Cache) check(ctx context.Context, e *entry, old *cachedToken) (*cachedToken, time.Time, error) {
-	var r Record
-	err := c.callStoreFor(ctx, old, func(ctx context.Context) (err error) {
-		r, err = c.opts.Store.Load(ctx, e.key)
-		return err
-	})
+	r, err := c.load(ctx, e.key, old)
+	if err == nil && old.newerThan(r) {
+		err, r.Generation = c.storeAgain(ctx, e, old), old.generation
+	}
 	now := c.opts.Now()
 	switch {
 	case err != nil:
@@ -114,9 +125,17 @@ func (c *Cache) check(ctx context.Context, e *entry, old *cachedToken) (*cachedT
 	}
 }
 
-// restore writes a session back to a store that has lost it. It does not if the token is due for
-// renewal: another replica may have a newer one. A session that is known to be revoked is not
-// written back but is an error.
+// load reads a record. old is the token in memory of its session or account; nil: none.
+func (c *Cache) load(ctx context.Context, key string, old *cachedToken) (r Record, err error) {
+	err = c.callStoreFor(ctx, old, func(ctx context.Context) (err error) {
+		r, err = c.opts.Store.Load(ctx, key)
+		return err
+	})
+	return r, err
+}
+
+// restore writes a session back to a store that has lost it. It does not if the token is due for renewal: another
+// replica may have a newer one. A session that is known to be revoked is not written back but is an error.
 func (c *Cache) restore(ctx context.Context, e *entry, old *cachedToken) (*cachedToken, error) {
 	now := c.opts.Now()
 	if !e.session() || old == nil {
@@ -209,19 +228,15 @@ func (c *Cache) obtain(ctx context.Context, e *entry, old *cachedToken, owner st
 		g := grantError(err)
 		return c.fallback(e, old, again, c.refused(e, g.Reason, g.Err))
 	}
-	generation := rand.Text()
-	cached, err := c.store(ctx, e, owner, c.put(token, generation, time.Time{}))
-	switch {
-	case err != nil: // the token may be stored, so it may be shared
-		return newCachedToken(token, generation, true, time.Time{}, c.opts.Now()), time.Time{}, nil
-	case cached:
-		return newCachedToken(token, generation, true, time.Time{}, c.opts.Now()), time.Time{}, nil
-	default:
+	p := c.put(token, rand.Text(), time.Time{})
+	cached, err := c.store(ctx, e, owner, p)
+	shared := cached || err != nil // after an error, the token may be stored
+	if !shared {
 		// The claim was lost, and the record is another replica's. The next renewal reads its
 		// token. The token that was granted is good, too.
 		c.opts.Logger.WarnContext(ctx, "a claim on a service account's tokens was lost while the SSO was asked", "account", e.name)
-		return newCachedToken(token, generation, false, time.Time{}, c.opts.Now()), time.Time{}, nil
 	}
+	return newCachedToken(token, p.Generation, shared, time.Time{}, c.opts.Now()), time.Time{}, nil
 }
 
 // spend notes that the refresh token of old was used. The caller holds e.mu.
@@ -281,13 +296,22 @@ func (c *Cache) obtainSession(ctx context.Context, e *entry, old *cachedToken, o
 		c.fail(ctx, e.key, owner, f)
 		return c.fallback(e, current, c.opts.Now().Add(f.pause(r.Failures+1)), c.refused(e, g.Reason, g.Err))
 	}
-	generation := rand.Text()
-	cached, err := c.store(ctx, e, owner, c.put(token, generation, r.Ends))
-	if err == nil && !cached {
-		// The session was signed out, or the claim was lost.
-		return nil, time.Time{}, errSession()
+	p := c.put(token, rand.Text(), r.Ends)
+	p.Replaces = r.Generation
+	cached, err := c.store(ctx, e, owner, p)
+	next := newCachedToken(token, p.Generation, true, r.Ends, c.opts.Now())
+	next.replaces = r.Generation
+	switch {
+	case err != nil:
+		unstored := *next
+		c.tasks.Go(func() { c.storeLater(e, &unstored) })
+	case !cached: // the session was signed out, renewed by another replica, or lost
+		if old != nil {
+			next.revocation = old.revocation
+		}
+		return c.check(ctx, e, next)
 	}
-	return newCachedToken(token, generation, true, r.Ends, c.opts.Now()), time.Time{}, nil
+	return next, time.Time{}, nil
 }
 
 // refreshSession is the refresh grant of a session. With again, a second attempt follows a
@@ -307,11 +331,7 @@ func (c *Cache) refreshSession(ctx context.Context, refreshToken string, again b
 // refreshRefused ends a session whose refresh token was refused, unless another replica has
 // taken over the claim and renewed it.
 func (c *Cache) refreshRefused(ctx context.Context, e *entry, claimed Record) (*cachedToken, time.Time, error) {
-	var r Record
-	err := c.callStore(ctx, func(ctx context.Context) (err error) {
-		r, err = c.opts.Store.Load(ctx, e.key)
-		return err
-	})
+	r, err := c.load(ctx, e.key, nil)
 	if err == nil && r.Generation != "" && r.Generation != claimed.Generation {
 		return newCachedToken(r.Token, r.Generation, true, r.Ends, c.opts.Now()), time.Time{}, nil
 	}
@@ -335,7 +355,7 @@ func (c *Cache) store(ctx context.Context, e *entry, owner string, p Put) (cache
 			cached, err = c.opts.Store.Put(ctx, e.key, owner, p)
 			return err
 		})
-		if err == nil || !c.opts.Now().Before(until) || !backoff.Wait(ctx, backoff.Exponential(firstPause, c.opts.Lease, tries)) {
+		if err == nil || !c.opts.Now().Before(until) || !backoff.Wait(ctx, backoff.Exponential(firstPause, shortPause, tries)) {
 			return cached, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 )
@@ -15,8 +16,7 @@ import (
 const (
 	// sessionBytes is the length of a session token's random part.
 	sessionBytes = 32
-	// freeAttempts is the number of wrong passwords of a user before further attempts have to
-	// wait.
+	// freeAttempts is the number of wrong passwords of a user before further attempts have to wait.
 	freeAttempts = 3
 )
 
@@ -37,10 +37,9 @@ func (Session) String() string { return redacted }
 // GoString keeps the token out of %#v.
 func (Session) GoString() string { return redacted }
 
-// SignIn begins a session with a user's name and password (document, section Authentication:
-// get token). A wrong password is UNAUTHENTICATED, a locked account FORBIDDEN. After some
-// wrong passwords of a user, attempts are RATE_LIMITED without a call of the SSO. Attempts are
-// also RATE_LIMITED while too many sign-ins are running.
+// SignIn begins a session with a user's name and password (document, section Authentication: get token). A wrong
+// password is UNAUTHENTICATED, a locked account FORBIDDEN. After some wrong passwords of a user, attempts are
+// RATE_LIMITED without a call of the SSO. Attempts are also RATE_LIMITED while too many sign-ins are running.
 func (c *Cache) SignIn(ctx context.Context, username, password string) (Session, error) {
 	guesses := "guesses:" + c.digest(strings.ToLower(username))
 	done, err := c.signIns.acquire(ctx, guesses) // so that each attempt knows the outcome of the one before
@@ -48,11 +47,8 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 		return Session{}, err
 	}
 	defer done()
-	var r Record
-	if err := c.callStore(ctx, func(ctx context.Context) (err error) {
-		r, err = c.opts.Store.Load(ctx, guesses)
-		return err
-	}); err != nil {
+	r, err := c.load(ctx, guesses, nil)
+	if err != nil {
 		return Session{}, noStore(err)
 	}
 	if wait := r.Until.Sub(c.opts.Now()); wait > 0 {
@@ -126,9 +122,28 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 	return Session{Token: text, Expires: ends}, nil
 }
 
-// sessionKey returns the name of a session's record. It contains the realm. A gateway for
-// another console that shares the store must not use the session, and send the user's tokens
-// there.
+// storeAgain stores a session's token if the store still holds the one that it has replaced.
+func (c *Cache) storeAgain(ctx context.Context, e *entry, t *cachedToken) error {
+	return c.callStoreFor(ctx, t, func(ctx context.Context) error {
+		p := c.put(t.token, t.generation, t.ends)
+		p.Replaces = t.replaces
+		_, err := c.opts.Store.Put(ctx, e.key, t.generation, p) // no claim has this name
+		return err
+	})
+}
+
+// storeLater repeats storeAgain until the store answers, so that no replica uses the old refresh token.
+func (c *Cache) storeLater(e *entry, t *cachedToken) {
+	for c.opts.Now().Before(t.ends) && c.storeAgain(c.stop, e, t) != nil {
+		if !backoff.Wait(c.stop, backoff.Spread(shortPause, 0.2)) {
+			c.opts.Logger.Warn("the gateway ends before the store has a session's new token")
+			return
+		}
+	}
+}
+
+// sessionKey returns the name of a session's record. It contains the realm. A gateway for another console that shares
+// the store must not use the session, and send the user's tokens there.
 func (c *Cache) sessionKey(name string) string { return "session:" + c.digest(name) }
 
 // noStore is the error for callers if sessions cannot be stored or read.

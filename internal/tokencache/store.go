@@ -7,26 +7,23 @@ import (
 	"github.com/consoleql/consoleql/internal/backoff"
 )
 
-// Store keeps one record per service account and session. Its claims let one holder at a time
-// renew the tokens. An owner names a claim: a random text that is used once. It is a fencing
-// token: writes of a holder that has lost its claim are refused. Memory serves one process,
-// Redis any number of replicas. Both behave alike.
+// Store keeps one record per service account and session. Its claims let one holder at a time renew the tokens. An
+// owner names a claim: a random text that is used once. It is a fencing token: writes of a holder that has lost its
+// claim are refused. Memory serves one process, Redis any number of replicas. Both behave alike.
 type Store interface {
 	// Load reads a record; the zero Record if there is none.
 	Load(ctx context.Context, key string) (Record, error)
 	// Claim asks for the right to renew a record's tokens.
 	Claim(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error)
-	// Extend keeps a claim from expiring. It returns false if the claim is not the owner's any
-	// more.
+	// Extend keeps a claim from expiring. It returns false if the claim is not the owner's any more.
 	Extend(ctx context.Context, key, owner string, lease time.Duration) (bool, error)
-	// Put stores new tokens and ends the claim. It returns false, and stores nothing, if the
-	// claim is not the owner's any more. It makes the record of a service account that the
-	// store has lost. It does not make a session's, which may have been signed out. A repeated
-	// call with the same generation, as after a lost answer, returns the same.
+	// Put stores new tokens and ends the claim. It returns false, and stores nothing, if the claim is not the owner's
+	// any more. It makes the record of a service account that the store has lost. It does not make a session's, which
+	// may have been signed out. A repeated call with the same generation, as after a lost answer, returns the same.
+	// Put.Replaces stands for a claim.
 	Put(ctx context.Context, key, owner string, p Put) (bool, error)
-	// Fail stores the reason of a failure, and ends the claim. It returns false, and stores
-	// nothing, if the claim is not the owner's any more. With an empty owner, it counts a
-	// failure without a claim.
+	// Fail stores the reason of a failure, and ends the claim. It returns false, and stores nothing, if the claim is
+	// not the owner's any more. With an empty owner, it counts a failure without a claim.
 	Fail(ctx context.Context, key, owner string, f Failure) (bool, error)
 	// Create makes a record. It returns false if there is one of another generation. One of
 	// the same generation is the caller's own, whose answer was lost.
@@ -35,8 +32,7 @@ type Store interface {
 	End(ctx context.Context, key string, keep time.Duration) error
 }
 
-// Record is the record of a principal. Its times are on the reader's clock, whatever the
-// store's is.
+// Record is the record of a principal. Its times are on the reader's clock, whatever the store's is.
 type Record struct {
 	Token Token
 	// Generation names the token, and changes with it; empty: there is no token.
@@ -96,6 +92,8 @@ type Put struct {
 	TTL time.Duration
 	// Ends is the latest end of a session; zero for a service account.
 	Ends time.Time
+	// Replaces is the generation that the token replaces, whoever has the claim; empty: none.
+	Replaces string
 }
 
 // Failure is a failed attempt to get a token.

@@ -195,9 +195,22 @@ func TestSessionsInStore(t *testing.T) {
 		expectBool(t, "create what is there", ok, err, false)
 		r := claim(t, s, "s", tokencache.Claim{Owner: "one", Session: true, Seen: "g1"}, tokencache.Claimed)
 		expectTime(t, "the session's end", r.Ends, put.Ends)
+		next := tokenOf("g3", time.Hour)
+		next.Ends, next.Replaces = put.Ends, "g0"
+		ok, err = s.Put(ctx, "s", "two", next)
+		expectBool(t, "replace another generation, without the claim", ok, err, false)
+		next.Replaces = "g1"
+		ok, err = s.Put(ctx, "s", "two", next)
+		expectBool(t, "replace the generation, without the claim", ok, err, true)
+		if r, err := s.Load(ctx, "s"); err != nil || r.Generation != "g3" || r.Busy != 0 {
+			t.Errorf("loaded %+v, %v", r, err)
+		}
 		if err := s.End(ctx, "s", time.Hour); err != nil {
 			t.Fatal(err)
 		}
+		next.Generation, next.Replaces = "g4", "g3"
+		ok, err = s.Put(ctx, "s", "two", next)
+		expectBool(t, "replace a generation after the end", ok, err, false)
 		if r, err := s.Load(ctx, "s"); err != nil || !r.Ended || r.Token != (tokencache.Token{}) {
 			t.Errorf("an ended session is %+v, %v", r, err)
 		}

@@ -132,6 +132,7 @@ type Cache struct {
 	stop     context.Context //nolint:containedctx // ends the renewals under way when the cache closes
 	halt     context.CancelFunc
 	down     atomic.Int64 // the store is not called before (Unix nanoseconds)
+	settled  atomic.Int64 // a while after the store's last failure (Unix nanoseconds)
 
 	sessions sync.Map // of *entry, by the principal's name
 	signIns  signInQueue
