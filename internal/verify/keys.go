@@ -38,30 +38,40 @@ const (
 	maxDocument = 1 << 20
 	// minKeyBits is the minimum length of an accepted RSA key (RFC 7518, section 3.3).
 	minKeyBits = 2048
+	// maxCandidates is the maximum number of keys that are tried for a token.
+	maxCandidates = 8
 )
 
 // keySet is the set of keys that the SSO publishes.
 type keySet struct {
 	issuers []string
-	byID    map[string]*rsa.PublicKey
+	keys    []publishedKey
 	at      time.Time
 }
 
-// key returns the key with an id. A token without a key id selects the only key. A key that is published without an
-// id may sign any token (RFC 7517, section 4.5).
-func (s *keySet) key(id string) *rsa.PublicKey {
+// publishedKey is a key and its id, which may be empty.
+type publishedKey struct {
+	id     string
+	public *rsa.PublicKey
+}
+
+// candidates returns the keys that may have signed a token with a key id: those of that id, then those without one (RFC
+// 7517, section 4.5). Any key may have signed a token without a key id.
+func (s *keySet) candidates(id string) []*rsa.PublicKey {
 	if s == nil {
 		return nil
 	}
-	if id == "" && len(s.byID) == 1 {
-		for _, k := range s.byID {
-			return k
+	var same, others []*rsa.PublicKey
+	for _, k := range s.keys {
+		switch {
+		case k.id == id:
+			same = append(same, k.public)
+		case k.id == "" || id == "":
+			others = append(others, k.public)
 		}
 	}
-	if k, named := s.byID[id]; named {
-		return k
-	}
-	return s.byID[""]
+	all := slices.Concat(same, others)
+	return all[:min(len(all), maxCandidates)]
 }
 
 // keyCache caches the SSO's keys. It serves known keys while the SSO is unavailable.
@@ -111,25 +121,21 @@ func (k *keyCache) close() {
 	k.tasks.Wait()
 }
 
-// find returns the key with an id and its set; the key is nil if the SSO has none.
-func (k *keyCache) find(ctx context.Context, id string) (*keySet, *rsa.PublicKey, error) {
+// find returns the known candidates for a key id, and their set.
+func (k *keyCache) find(id string) (*keySet, []*rsa.PublicKey) {
 	k.mu.Lock()
-	set := k.set
-	key := set.key(id)
-	if key == nil {
-		k.mu.Unlock()
-		return k.refetch(ctx, id, nil)
-	}
 	defer k.mu.Unlock()
-	if k.now().Sub(set.at) >= keysAge {
+	keys := k.set.candidates(id)
+	if len(keys) > 0 && k.now().Sub(k.set.at) >= keysAge {
 		k.startFetch()
 	}
-	return set, key, nil
+	return k.set, keys
 }
 
-// refetch is find after a new fetch, unless the last one is too recent. before is the known key with that id. A fetch
-// that finds another key does not delay the next, because keys may change twice in a short time.
-func (k *keyCache) refetch(ctx context.Context, id string, before *rsa.PublicKey) (*keySet, *rsa.PublicKey, error) {
+// refetch is find after a new fetch, unless the last one is too recent. before are the candidates that do not fit. It
+// fails if there are no others and the last fetch failed. A fetch that finds others does not delay the next, because
+// keys may change twice in a short time.
+func (k *keyCache) refetch(ctx context.Context, id string, before []*rsa.PublicKey) (*keySet, []*rsa.PublicKey, error) {
 	k.mu.Lock()
 	call := k.startFetch()
 	k.mu.Unlock()
@@ -141,14 +147,15 @@ func (k *keyCache) refetch(ctx context.Context, id string, before *rsa.PublicKey
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.set == nil {
-		return nil, nil, fault.New(fault.UpstreamUnavailable, "the console token cannot be verified: the keys of the console's SSO are not known yet")
+	keys := k.set.candidates(id)
+	changed := !slices.EqualFunc(keys, before, func(a, b *rsa.PublicKey) bool { return a.Equal(b) })
+	if k.set == nil || k.failures > 0 && !changed {
+		return nil, nil, fault.New(fault.UpstreamUnavailable, "the console token cannot be verified: the keys of the console's SSO are not known at the moment")
 	}
-	key := k.set.key(id)
-	if call != nil && key != nil && (before == nil || !key.Equal(before)) {
+	if call != nil && changed && len(keys) > 0 {
 		k.next = time.Time{}
 	}
-	return k.set, key, nil
+	return k.set, keys, nil
 }
 
 // startFetch starts a fetch of the SSO's keys, unless the last one is too recent. It returns the fetch in flight, or nil. The
@@ -221,7 +228,7 @@ func (k *keyCache) logRecovery() {
 
 // fetch reads the SSO's keys, and its discovery document if a URL is not configured.
 func (k *keyCache) fetch(ctx context.Context) (*keySet, error) {
-	set := &keySet{issuers: k.issuers, byID: make(map[string]*rsa.PublicKey)}
+	set := &keySet{issuers: k.issuers}
 	address := k.address
 	if address == "" || len(set.issuers) == 0 {
 		var provider struct {
@@ -250,10 +257,10 @@ func (k *keyCache) fetch(ctx context.Context) (*keySet, error) {
 	}
 	for _, raw := range published.Keys {
 		if id, public := signingKey(raw); public != nil {
-			set.byID[id] = public
+			set.keys = append(set.keys, publishedKey{id, public})
 		}
 	}
-	if len(set.byID) == 0 {
+	if len(set.keys) == 0 {
 		return nil, errors.New("keys: there is none for RS256")
 	}
 	return set, nil

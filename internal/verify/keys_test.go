@@ -98,6 +98,22 @@ func TestKeyWithoutID(t *testing.T) {
 	if err := b.verify(t, sign(t, jose.RS256, newSigner(t, "k1").key, "k1", b.claims(nil))); fault.CodeOf(err) != fault.Unauthenticated {
 		t.Errorf("a token of another key: %v", err)
 	}
+	second, named := newSigner(t, ""), newSigner(t, "k3")
+	b.publish(signer{b.key, ""}, second, named)
+	b.move(time.Minute)
+	for _, s := range []signer{{b.key, ""}, {b.key, "k1"}, second, {second.key, "k1"}, named, {named.key, ""}} {
+		if err := b.verify(t, sign(t, jose.RS256, s.key, s.id, b.claims(nil))); err != nil {
+			t.Errorf("a token that names one of several keys %q: %v", s.id, err)
+		}
+	}
+	if err := b.verify(t, sign(t, jose.RS256, named.key, "k1", b.claims(nil))); fault.CodeOf(err) != fault.Unauthenticated {
+		t.Errorf("a token of a key with another id: %v", err)
+	}
+	fetches := b.fetches.Load()
+	b.move(time.Minute)
+	if err := b.verify(t, sign(t, jose.RS256, second.key, "", b.claims(nil))); err != nil || b.fetches.Load() != fetches {
+		t.Errorf("a token of a known key: %v, %d fetches", err, b.fetches.Load()-fetches)
+	}
 }
 
 // A restored SSO may sign with another key of the same id.
@@ -169,6 +185,21 @@ func TestSSOUnavailable(t *testing.T) {
 		if err := b.verify(t, b.token(t, nil)); err != nil {
 			t.Errorf("with keys from before: %v", err)
 		}
+	}
+	// A token of an unknown key may be that of a new one.
+	next := newSigner(t, "k2")
+	newer := sign(t, jose.RS256, next.key, next.id, b.claims(nil))
+	for range 3 {
+		b.move(time.Second)
+		if err := b.verify(t, newer); fault.CodeOf(err) != fault.UpstreamUnavailable {
+			t.Errorf("a token of an unknown key: %v", err)
+		}
+	}
+	b.away.Store(false)
+	b.publish(next)
+	b.move(3 * time.Second)
+	if err := b.verify(t, newer); err != nil {
+		t.Errorf("a token of a new key after the outage: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ package verify
 
 import (
 	"context"
+	"crypto/rsa"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -75,7 +76,7 @@ func (v *Verifier) Fetch(ctx context.Context) (keys int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return len(set.byID), nil
+	return len(set.keys), nil
 }
 
 // Close cancels requests for keys.
@@ -97,25 +98,20 @@ func (v *Verifier) Verify(ctx context.Context, token string) (principal.Principa
 	if err != nil || len(parsed.Headers) != 1 {
 		return principal.Principal{}, invalidToken("it is not a JWT signed by RS256")
 	}
-	set, key, err := v.keys.find(ctx, parsed.Headers[0].KeyID)
-	if err != nil {
-		return principal.Principal{}, err
-	}
-	if key == nil {
-		return principal.Principal{}, invalidToken("the SSO has no key of that name")
-	}
-	var c claims
-	err = parsed.Claims(key, &c)
-	if err != nil {
-		// The SSO may have replaced a key under the same id.
-		if set, key, err = v.keys.refetch(ctx, parsed.Headers[0].KeyID, key); err != nil {
+	id := parsed.Headers[0].KeyID
+	set, keys := v.keys.find(id)
+	c, ok := verifiedClaims(parsed, keys)
+	if !ok {
+		// The SSO may have a new key, also under the same id.
+		if set, keys, err = v.keys.refetch(ctx, id, keys); err != nil {
 			return principal.Principal{}, err
 		}
-		if key != nil {
-			err = parsed.Claims(key, &c)
-		}
+		c, ok = verifiedClaims(parsed, keys)
 	}
-	if key == nil || err != nil {
+	switch {
+	case len(keys) == 0:
+		return principal.Principal{}, invalidToken("the SSO has no key of that name")
+	case !ok:
 		return principal.Principal{}, invalidToken("its signature does not fit")
 	}
 	now := v.now()
@@ -136,6 +132,17 @@ func (v *Verifier) Verify(ctx context.Context, token string) (principal.Principa
 		return principal.Principal{}, invalidToken("it names no user")
 	}
 	return principal.Verified(token, c.UserID, c.Expiry.Time().Add(expiryLeeway)), nil
+}
+
+// verifiedClaims returns the claims of a token that one of the keys has signed.
+func verifiedClaims(token *jwt.JSONWebToken, keys []*rsa.PublicKey) (claims, bool) {
+	for _, key := range keys {
+		var c claims
+		if token.Claims(key, &c) == nil {
+			return c, true
+		}
+	}
+	return claims{}, false
 }
 
 // invalidToken returns the error for an invalid token, without any part of the token.
