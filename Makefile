@@ -17,7 +17,7 @@ demo: ## Serve the graph in front of a simulated console
 	go run ./cmd/server demo
 
 # Many tests wait, so that three packages with six tests each keep two cores busy.
-test: build ## Install what the tests need and run all of them, with the race detector
+test: build ## Install what the tests need and run the Go tests, with the race detector
 	@./scripts/install-test-needs
 	go test -race -shuffle=on -p 3 -parallel 6 -timeout 20m ./...
 

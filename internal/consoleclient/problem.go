@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -24,6 +25,10 @@ const (
 	maxProblemDepth   = 4        // nesting depth of a reason
 )
 
+// MaxProxyRetryAfter bounds the pause that an intermediary asks for because of an outage. It does not know when the
+// server behind it is well again.
+const MaxProxyRetryAfter = 5 * time.Second
+
 // statusError returns the error for an unsuccessful status. byID reports that the request got one entity by its id.
 func statusError(operation string, byID bool, resp *http.Response) *Error {
 	e := &Error{
@@ -38,6 +43,9 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 		author = responderOf(operation, resp.StatusCode, resp.Header, body, byID)
 	}
 	e.Code, e.Foreign, e.Empty = codeOf(resp.StatusCode, author), author.isForeign(), author == fromServerEmpty
+	if e.Foreign && e.Status != http.StatusTooManyRequests {
+		e.RetryAfter = min(e.RetryAfter, MaxProxyRetryAfter)
+	}
 	body = bytes.TrimSpace(withoutBOM(body))
 	switch {
 	case err != nil: // only the status is known

@@ -308,18 +308,15 @@ func granted(asked time.Time, t consoleclient.Token, err error) (tokencache.Toke
 	return tokencache.Token{Access: t.Access, Refresh: t.Refresh, Expires: asked.Add(life)}, nil
 }
 
-// maxProxyRetryAfter bounds the pause that an intermediary asks for in front of the SSO. It knows less than the SSO
-// when that is well again.
-const maxProxyRetryAfter = 5 * time.Second
-
-// grantError converts the error of a grant. Only the SSO's own refusal ends a session.
+// grantError converts the error of a grant. Only the SSO's own refusal ends a session,
+// and only the SSO asks for a long pause.
 func grantError(err error) error {
 	g := &tokencache.GrantError{Reason: tokencache.Unavailable, Err: err}
 	var answer *consoleclient.Error
 	if errors.As(err, &answer) {
 		g.RetryAfter = answer.RetryAfter
 		if answer.Foreign {
-			g.RetryAfter = min(g.RetryAfter, maxProxyRetryAfter)
+			g.RetryAfter = min(g.RetryAfter, consoleclient.MaxProxyRetryAfter)
 		}
 	}
 	switch fault.CodeOf(err) {

@@ -73,8 +73,8 @@ func TestSSORetryAfter(t *testing.T) {
 		want                time.Duration
 	}{
 		"the SSO":            {http.StatusTooManyRequests, "application/json", `{"error":"slow_down"}`, "60", time.Minute},
-		"a page":             {http.StatusTooManyRequests, "text/html", "<html>", "3600", maxProxyRetryAfter},
-		"a text":             {http.StatusServiceUnavailable, "text/plain", "maintenance", "3600", maxProxyRetryAfter},
+		"a page":             {http.StatusTooManyRequests, "text/html", "<html>", "3600", consoleclient.MaxProxyRetryAfter},
+		"a text":             {http.StatusServiceUnavailable, "text/plain", "maintenance", "3600", consoleclient.MaxProxyRetryAfter},
 		"a page, for less":   {http.StatusServiceUnavailable, "text/html", "<html>", "2", 2 * time.Second},
 		"a page without one": {http.StatusServiceUnavailable, "text/html", "<html>", "", 0},
 	} {

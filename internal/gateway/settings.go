@@ -115,7 +115,7 @@ type Limits struct {
 	MaxAnswerBytes    int           `default:"${max_answer_bytes}" help:"Largest data of an answer, in bytes of JSON. Beyond it, data is null with QUERY_TOO_COMPLEX."`
 	MaxAnswerValues   int           `default:"${max_answer_values}" help:"How many objects, lists and scalars an answer may hold. Beyond it, data is null with QUERY_TOO_COMPLEX."`
 	MaxComplexity     string        `help:"Ignored, and accepted for one release. --max-console-calls, --max-answer-bytes and --max-answer-values bound operations instead." placeholder:"NUMBER"`
-	MaxRequestBytes   int64         `default:"${max_request_bytes}" help:"Largest body of a GraphQL request, in bytes; without credentials, 16 KiB. All bodies in flight hold at most 64 MiB (4 MiB without credentials), shared between the callers. Beyond that, the answer is 503 with Retry-After."`
+	MaxRequestBytes   int64         `default:"${max_request_bytes}" help:"Largest body of a GraphQL request, in bytes; without credentials, 16 KiB. All bodies in flight hold at most 64 MiB (4 MiB without credentials), or four times this setting if that is more, shared between the callers. Beyond that, the answer is 503 with Retry-After."`
 	MaxUploadBytes    int64         `default:"${max_upload_bytes}" help:"Largest request that carries a file, in bytes."`
 	UploadTimeout     time.Duration `default:"${upload_timeout}" help:"How long the upload of one file to the console or its storage may take."`
 	DirectUploadBytes int64         `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes. Larger files go through its upload channel."`

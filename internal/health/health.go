@@ -120,6 +120,10 @@ func (c *Component) settled(now time.Time) (line func()) {
 	if !c.failing || c.closed || c.successes == 0 {
 		return nil
 	}
+	if quiet := now.Sub(c.lastFailure); quiet < window { // it failed since the timer was set
+		c.settleTimer = time.AfterFunc(window-quiet, func() { c.change(c.settled) })
+		return nil
+	}
 	return c.well(now)
 }
 

@@ -33,6 +33,7 @@ func TestComponent(t *testing.T) {
 		"back soon, then busy":               {"xxx" + strings.Repeat(".", 20), "WI", true},
 		"back for a moment":                  {"xxx1.x5", "W", false},
 		"half of the calls fail":             {strings.Repeat("xxx.", 20), "W", false},
+		"most calls fail for a while":        {strings.Repeat("xxx.1", 20), "W", false},
 		"a second outage":                    {"xxx5.....xxx", "WIW", false},
 		"a success late in the quiet time":   {"xxx4.1", "WI", true},
 		"silent for a while":                 {"x" + strings.Repeat("9", 6), "W", false},

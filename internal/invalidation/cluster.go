@@ -100,7 +100,7 @@ type invalidation struct {
 func newCluster(o Options, log *Log, id string) *cluster {
 	return &cluster{
 		log: log, logger: o.Logger, onLease: o.OnLease, client: o.Redis, scripts: newScripts(), id: id, lease: o.Lease, onlyReplica: o.OnlyReplica,
-		keys:    []string{o.Prefix + "{state}:ring", o.Prefix + "{state}:gens"},
+		keys:    []string{o.Prefix + "{state}:ring", o.Prefix + "{state}:gens", o.Prefix + "{state}:uncertain"},
 		channel: o.Prefix + "news", ackTo: o.Prefix + "ack:",
 		wake:   make(chan struct{}, 1),
 		ackers: map[string]struct{}{}, acks: map[string]progress{}, acked: make(chan struct{}),
@@ -276,11 +276,19 @@ func (s state) slotVersions() ([]slotVersion, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read a slot: %w", err)
 		}
-		version, err := strconv.ParseFloat(pair[1], 64)
+		last, certain, uncertain := strings.Cut(pair[1], " ")
+		if !uncertain {
+			certain = last
+		}
+		version, err := strconv.ParseFloat(last, 64)
 		if err != nil {
 			return nil, fmt.Errorf("read a version: %w", err)
 		}
-		changed = append(changed, slotVersion{Slot(at), uint64(version)})
+		before, err := strconv.ParseFloat(certain, 64)
+		if err != nil {
+			return nil, fmt.Errorf("read a version: %w", err)
+		}
+		changed = append(changed, slotVersion{Slot(at), uint64(version), uint64(before)})
 	}
 	return changed, nil
 }
@@ -319,6 +327,9 @@ func (c *cluster) listen(ctx context.Context) {
 
 // refreshMark begins the field of an invalidation that names the refresh that it spares.
 const refreshMark = "~"
+
+// uncertainMark is that field of an Uncertain invalidation.
+const uncertainMark = refreshMark + "1"
 
 // helloMessage begins the message of a new member, before its id.
 const helloMessage = "hello "

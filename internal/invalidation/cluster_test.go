@@ -176,3 +176,44 @@ func TestNewEpoch(t *testing.T) {
 		return client.HGet(t.Context(), testPrefix, "settled").Val() == "1"
 	})
 }
+
+// TestCatchUpSparesUncertain: a replica that learns of an Uncertain invalidation by its heartbeat serves entries from before
+// where a load fails, unless there was another invalidation.
+func TestCatchUpSparesUncertain(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		invalidations []RefreshID
+		usable        bool
+	}{
+		"uncertain":                {[]RefreshID{Uncertain}, true},
+		"twice":                    {[]RefreshID{Uncertain, Uncertain}, true},
+		"certain":                  {[]RefreshID{0}, false},
+		"certain before":           {[]RefreshID{0, Uncertain}, false},
+		"certain before two":       {[]RefreshID{0, Uncertain, Uncertain}, false},
+		"certain afterwards":       {[]RefreshID{Uncertain, 0}, false},
+		"for a refresh, and after": {[]RefreshID{NewRefreshID(), Uncertain}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			a, b := newReplica(t, newClient(t, s), Options{}), newReplica(t, newClient(t, s), Options{})
+			slots := SlotsOf("tag")
+			if err := a.cluster.publish(t.Context(), &invalidation{slots: slots, published: make(chan struct{})}); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, "the first invalidation", func() bool { return b.Log().Now().Version == 1 })
+			seq := b.Log().Seq()
+			a.cluster.channel = "elsewhere" // b gets no message
+			for _, refreshID := range tt.invalidations {
+				if err := a.cluster.publish(t.Context(), &invalidation{slots: slots, refreshID: refreshID, published: make(chan struct{})}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.Renew()
+			waitFor(t, "the others", func() bool { return b.Log().Now().Version == 1+uint64(len(tt.invalidations)) })
+			if got := b.Log().Usable(seq, slots, 0); got != tt.usable || b.Log().Current(seq, slots, 0) {
+				t.Errorf("usable %t, want %t; current %t", got, tt.usable, b.Log().Current(seq, slots, 0))
+			}
+		})
+	}
+}

@@ -45,6 +45,13 @@ func (v *versions) set(s Slot, number uint64, refreshID RefreshID) {
 	v.last[s].Store(number)
 }
 
+// raise is set, unless the slot has a later invalidation.
+func (v *versions) raise(s Slot, number uint64, refreshID RefreshID) {
+	if v.last[s].Load() < number {
+		v.set(s, number, refreshID)
+	}
+}
+
 // hit reports whether the slot was invalidated after a number, except for entries of the
 // refresh.
 func (v *versions) hit(s Slot, after uint64, refreshID RefreshID) bool {
@@ -220,6 +227,7 @@ func (l *Log) apply(epoch string, version uint64, slots []Slot, refreshID Refres
 type slotVersion struct {
 	slot    Slot
 	version uint64
+	certain uint64 // the version of the last one that is not Uncertain; 0: none is known
 }
 
 // catchUp applies all invalidations after the known version, up to the given one. A new epoch
@@ -232,15 +240,20 @@ func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion, onlyR
 	if fresh {
 		shared = &sharedLog{epoch: epoch}
 	}
-	slots := make([]Slot, 0, len(changed))
+	var slots, uncertain []Slot
+	known := shared.version.Load()
 	for _, p := range changed {
-		if p.version <= shared.version.Load() {
+		if p.version <= known {
 			continue // it was applied meanwhile, without a gap before it, and with what it spares
 		}
-		if shared.versions.last[p.slot].Load() < p.version {
-			shared.versions.set(p.slot, p.version, 0)
+		if p.certain > known {
+			slots = append(slots, p.slot)
+			shared.versions.raise(p.slot, p.certain, 0)
 		}
-		slots = append(slots, p.slot)
+		if p.version > p.certain {
+			uncertain = append(uncertain, p.slot)
+			shared.versions.raise(p.slot, p.version, Uncertain)
+		}
 	}
 	if shared.version.Load() < version {
 		shared.version.Store(version)
@@ -252,4 +265,5 @@ func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion, onlyR
 		}
 	}
 	l.bumpLocked(slots, 0)
+	l.bumpLocked(uncertain, Uncertain)
 }

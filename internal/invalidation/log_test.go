@@ -31,8 +31,8 @@ func TestSlotOf(t *testing.T) {
 func TestRefreshAfterMissedInvalidation(t *testing.T) {
 	const of, s = RefreshID(1), Slot(7)
 	for name, rest := range map[string]func(*Log){
-		"a late word": func(l *Log) { l.apply("e", 5, []Slot{s}, 0); l.catchUp("e", 6, []slotVersion{{s, 6}}, false) },
-		"a lost word": func(l *Log) { l.catchUp("e", 6, []slotVersion{{s, 6}}, false) },
+		"a late word": func(l *Log) { l.apply("e", 5, []Slot{s}, 0); l.catchUp("e", 6, []slotVersion{{s, 6, 6}}, false) },
+		"a lost word": func(l *Log) { l.catchUp("e", 6, []slotVersion{{s, 6, 6}}, false) },
 	} {
 		l := &Log{}
 		l.catchUp("e", 4, nil, false)
@@ -64,7 +64,7 @@ func TestLateHeartbeatInvalidatesNothing(t *testing.T) {
 		l.catchUp("e", 4, nil, false)
 		seq := l.Seq()
 		l.apply("e", tt.version, []Slot{s}, Uncertain)
-		l.catchUp("e", tt.version, []slotVersion{{s, tt.version}}, false)
+		l.catchUp("e", tt.version, []slotVersion{{s, tt.version, tt.version}}, false)
 		if got := l.Usable(seq, []Slot{s}, 0); got != tt.usable || l.Current(seq, []Slot{s}, 0) {
 			t.Errorf("%s: usable %t, want %t", name, got, tt.usable)
 		}

@@ -2,7 +2,7 @@ package invalidation
 
 import "github.com/redis/go-redis/v9"
 
-// The replicas' common state is two keys of one Redis Cluster slot, so that a script sees and
+// The replicas' common state is three keys of one Redis Cluster slot, so that a script sees and
 // changes them together:
 //
 //   - ring, a hash. epoch is random, so that a lost state is never mistaken for the present
@@ -11,6 +11,9 @@ import "github.com/redis/go-redis/v9"
 //     before can still run. m:<id> is the version that a member has applied.
 //   - gens, a sorted set: the version of each slot's last invalidation, and a mark of the
 //     epoch. The mark shows the loss of one key without the other.
+//   - uncertain, a hash: for a slot whose last invalidation is Uncertain the epoch, the version,
+//     and the version of the last one that is not. Without it, a slot counts as invalidated for
+//     certain.
 //
 // scriptHead begins a new epoch unless it is sure that no invalidation was lost. It is not
 // sure in these cases. The state is gone. The server is another one (a restart may lose the
@@ -18,7 +21,7 @@ import "github.com/redis/go-redis/v9"
 // for the time of one. So all caches are empty after an outage of Redis: an invalidation that
 // reached no replica meanwhile is not undone.
 const scriptHead = `
-local ring, gens = KEYS[1], KEYS[2]
+local ring, gens, uncertain = KEYS[1], KEYS[2], KEYS[3]
 local me, known, applied, lease, spare, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -38,17 +41,30 @@ if not sound then
 end
 redis.call('PEXPIRE', ring, ttl)
 redis.call('PEXPIRE', gens, ttl)
+local function certain(slot, at)
+  local words = {}
+  for word in string.gmatch(redis.call('HGET', uncertain, slot) or '', '%S+') do words[#words + 1] = word end
+  if words[1] == epoch and tonumber(words[2]) == tonumber(at) then return words[3] end
+end
 `
 
 // scriptHeartbeat renews the lease of a member that knows every invalidation, and acknowledges
-// to the waiting replicas. Another member gets what it lacks, and no lease. ARGV[7] says that
+// to the waiting replicas. Another member gets what it lacks, and no lease: slots with versions,
+// and with the version of the last invalidation that is not Uncertain, if the last one is. ARGV[7] says that
 // the epoch is settled. A new member announces itself on the channel ARGV[8]. The channels of
 // the waiting replicas follow. The answer ends with the number of members: the fields of the
 // state without those that are no member's.
 const scriptHeartbeat = `
 if epoch ~= known or applied ~= version then
   local after = epoch == known and '(' .. applied or '(0'
-  return {epoch, version, settled, 0, redis.call('ZRANGEBYSCORE', gens, after, '+inf', 'WITHSCORES')}
+  local changed = redis.call('ZRANGEBYSCORE', gens, after, '+inf', 'WITHSCORES')
+  if redis.call('EXISTS', uncertain) == 1 then
+    for i = 1, #changed, 2 do
+      local last = certain(changed[i], changed[i + 1])
+      if last then changed[i + 1] = changed[i + 1] .. ' ' .. last end
+    end
+  end
+  return {epoch, version, settled, 0, changed}
 end
 if redis.call('HSET', ring, 'm:' .. me, version) == 1 then redis.call('PUBLISH', ARGV[8], '` + helloMessage + `' .. me) end
 redis.call('HSET', ring, 'seen', now)
@@ -69,6 +85,11 @@ redis.call('HSET', ring, 'version', version)
 local message = epoch .. ' ' .. version .. ' ' .. me
 if ARGV[8] ~= '' then message = message .. ' ' .. ARGV[8] end
 for i = 9, #ARGV do
+  if ARGV[8] == '` + uncertainMark + `' then
+    local before = redis.call('ZSCORE', gens, ARGV[i]) or '0'
+    redis.call('HSET', uncertain, ARGV[i], epoch .. ' ' .. version .. ' ' .. (certain(ARGV[i], before) or before))
+    redis.call('PEXPIRE', uncertain, ttl)
+  end
   redis.call('ZADD', gens, version, ARGV[i])
   message = message .. ' ' .. ARGV[i]
 end

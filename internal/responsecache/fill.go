@@ -83,7 +83,7 @@ func (c *Cache) load(ctx context.Context, shared *sharedLoad) {
 	case w.negative(err):
 		c.completeNegative(shared, e, err)
 	default:
-		c.completeWithError(shared, old, refresh, begun, err)
+		c.completeWithError(shared, old, begun, err)
 	}
 	c.share(ctx, w, access, e, at, refresh, err)
 }
@@ -125,8 +125,9 @@ func (c *Cache) completeNegative(shared *sharedLoad, e *entry, err error) {
 }
 
 // completeWithError completes a load that failed. Readers get the old entry if it was usable
-// when the load began, since a load may take longer than that until it fails.
-func (c *Cache) completeWithError(shared *sharedLoad, old *entry, refresh bool, begun time.Time, err error) {
+// when the load began, since a load may take longer than that until it fails. A reader that
+// wants a new answer gets the error; see read.
+func (c *Cache) completeWithError(shared *sharedLoad, old *entry, begun time.Time, err error) {
 	w, now := shared.work, time.Now()
 	switch {
 	case w.final(err):
@@ -141,7 +142,7 @@ func (c *Cache) completeWithError(shared *sharedLoad, old *entry, refresh bool, 
 	}
 	until := old.fresh.Add(w.policy.StaleIfError)
 	old.failure.Store(&failure{now, err})
-	if !refresh && w.maxAge <= 0 && begun.Before(until) && c.log.Usable(old.seq, old.hard, old.refreshID) {
+	if begun.Before(until) && c.log.Usable(old.seq, old.hard, old.refreshID) {
 		source := Stale
 		if now.Before(old.fresh) && c.trusted(now) && c.log.Current(old.seq, old.slots, old.refreshID) {
 			source = Memory

@@ -107,7 +107,7 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 		c.removeAbandoned(shared)
 		return nil, Info{}, err
 	}
-	if res.entry == nil || !res.until.IsZero() && !asked.Before(res.until) {
+	if res.entry == nil || res.err != nil && (w.refresh || w.maxAge > 0 || !asked.Before(res.until)) {
 		c.reportServed(w, "", 0, res.err)
 		return nil, Info{}, res.err
 	}

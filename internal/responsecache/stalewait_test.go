@@ -1,8 +1,10 @@
 package responsecache
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -118,5 +120,61 @@ func TestStaleWait(t *testing.T) {
 				t.Errorf("because of %v", info.Because)
 			}
 		})
+	})
+}
+
+// TestStaleForPlainReader verifies that a reader that joins the load of one that wants a new answer gets the old entry if
+// the load fails. The other reader gets the error.
+func TestStaleForPlainReader(t *testing.T) {
+	t.Parallel()
+	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Second, StaleIfError: time.Minute}
+	for name, strict := range map[string]func(*Read[int64]){
+		"no-cache": func(r *Read[int64]) { r.Refresh = true },
+		"poll":     func(r *Read[int64]) { r.MaxAge = time.Second },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+				want(t, v, con.read("a"), 1, Loaded)
+				time.Sleep(15 * time.Second)
+				con.takes, con.err = 500*time.Millisecond, errDown
+				first := con.read("a")
+				strict(&first)
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					wantErr(t, v, first, errDown)
+				}()
+				time.Sleep(100 * time.Millisecond)
+				if info := want(t, v, con.read("a"), 1, Stale); !errors.Is(info.Because, errDown) {
+					t.Errorf("because of %v", info.Because)
+				}
+				<-ended
+				wantCalls(t, con, 2)
+			})
+		})
+	}
+}
+
+// TestStaleElement verifies that an element of a larger answer replaces a load that hangs, and that only the first reader
+// waits for that load.
+func TestStaleElement(t *testing.T) {
+	t.Parallel()
+	windows := Policy{Life: 10 * time.Second, StaleIfError: time.Minute}
+	options := Options{Policies: Policies{"pages": windows, "one": windows}, eagerness: -1, StaleWait: 5 * time.Second}
+	synctest.Test(t, func(t *testing.T) {
+		l := newLists(t, newCache(t, options))
+		l.list("a b", false)
+		time.Sleep(15 * time.Second)
+		for _, waits := range []time.Duration{time.Second, 0, 0} {
+			begun := time.Now()
+			e, info, err := l.one.Get(t.Context(), Read[entity]{
+				Key: Key{Principal: "alice", Call: "robot ", Element: "a"}, Tags: []string{"robots"}, StaleWait: &StaleWait{},
+				Load: func(context.Context) (entity, error) { time.Sleep(8 * time.Second); return entity{}, errDown },
+			})
+			if waited := time.Since(begun); err != nil || e.version != 1 || !errors.Is(info.Because, ErrSlow) || waited != waits {
+				t.Errorf("%+v, %+v, %v after %v, want %v", e, info, err, waited, waits)
+			}
+		}
+		time.Sleep(8 * time.Second)
 	})
 }

@@ -202,7 +202,10 @@ func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T])
 			c.renew(ctx, v.work(r), e)
 		}
 	case failing:
-		info.Because = e.failure.Load().err
+		info.Because = ErrSlow
+		if last := e.failure.Load(); last != nil {
+			info.Because = last.err
+		}
 		fallthrough
 	case revalidating:
 		info.Source, info.Stale = Stale, true
@@ -217,16 +220,17 @@ func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T])
 const failurePause = 5 * time.Second
 
 // failing reports whether the last load to replace an entry failed just now, or whether
-// another one is under way since.
+// another one is under way since. An element of a larger answer remembers no failure. Then it
+// reports whether a reader has got the old entry instead of waiting for the load under way.
 func (c *Cache) failing(e *entry, k key, now time.Time) bool {
 	last := e.failure.Load()
-	if last == nil || now.Sub(last.at) < failurePause {
-		return last != nil
+	if last != nil && now.Sub(last.at) < failurePause {
+		return true
 	}
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
 	shared := c.loads.byKey[k]
-	return shared != nil && (shared.background || shared.detached)
+	return shared != nil && (shared.background && last != nil || shared.detached)
 }
 
 // early reports whether to replace an entry that expires in left. The probability grows as left

@@ -71,7 +71,7 @@ func (b *breaker) isolate(now time.Time, caller string) bool {
 		return true
 	case b.isolates, within(b.failed.besides(caller), now), !within(success, now), !success.After(b.failed.since):
 		return false
-	case b.isolated != nil && b.isolated.used(now):
+	case b.isolated != nil && b.isolated.used(now, windowLength*time.Second):
 		return false
 	}
 	b.isolated, b.isolatedCaller = newBreaker(), caller
@@ -86,9 +86,9 @@ func (b *breaker) yields(now time.Time, caller string) bool {
 	return b.failed.caller == caller && within(b.failed.last, now) && within(b.refused.besides(caller), now)
 }
 
-// used reports whether calls need an isolated caller's breaker.
-func (b *breaker) used(now time.Time) bool {
-	return b.state != closed && (b.inFlight > 0 || b.probeWaiters.calls > 0 || within(b.until, now))
+// used reports whether a breaker is open or half open, and calls have needed it in a time that ends now.
+func (b *breaker) used(now time.Time, in time.Duration) bool {
+	return b.state != closed && (b.inFlight > 0 || b.probeWaiters.calls > 0 || now.Sub(b.until) < in)
 }
 
 // allBreakers yields the breakers of the class, with those of isolated callers.

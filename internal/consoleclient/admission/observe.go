@@ -25,7 +25,8 @@ type ClassState struct {
 	// InFlight is the number of calls in flight. Limit is the present number of permits. Waiting is the number
 	// of calls that wait for one, or for the probes of their operation.
 	InFlight, Limit, Waiting int
-	// Open is the number of breakers that are open or half open.
+	// Open is the number of breakers that are open or half open. One that no call has needed for a minute does not count:
+	// it would admit the next call.
 	Open int
 }
 
@@ -33,12 +34,12 @@ type ClassState struct {
 func (c *Controller) State() []ClassState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make([]ClassState, 0, classes)
+	now, all := time.Now(), make([]ClassState, 0, classes)
 	for _, k := range c.classes {
 		s := ClassState{Class: k.name, InFlight: k.inFlight + k.late, Limit: k.limit.current(), Waiting: k.queue.calls}
 		for b := range k.allBreakers() {
 			s.Waiting += b.probeWaiters.calls
-			if b.state != closed {
+			if b.used(now, time.Minute) {
 				s.Open++
 			}
 		}
