@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	maxProblemBytes   = 1 << 20  // of an unsuccessful response
-	maxProblemText    = 1024     // characters of a title or detail
-	maxProblemInput   = 16 << 10 // bytes of a text that are read
-	maxProblemReasons = 20       // texts in a detail
-	maxProblemDepth   = 4        // nesting depth of a reason
+	maxProblemBytes   = 256 << 10 // of an unsuccessful response
+	maxProblemText    = 1024      // characters of a title or detail
+	maxProblemInput   = 16 << 10  // bytes of a text that are read
+	maxProblemReasons = 20        // texts in a detail
+	maxProblemDepth   = 4         // nesting depth of a reason
 )
 
 // statusError returns the error for an unsuccessful status. byID reports that the request got one entity by its id.
