@@ -101,13 +101,13 @@ func (e *Error) read(body []byte, token string) {
 		e.Detail = reason
 	}
 	var grant struct {
-		// Of any type: they only matter for the SSO.
-		Error       jsontext.Value `json:"error"`
-		Description jsontext.Value `json:"error_description"`
+		// Of any type, as text. They only matter for the SSO.
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
 	}
 	if json.Unmarshal(body, &grant, decoding) == nil {
-		e.oauthCode = strings.ToLower(strings.Trim(string(grant.Error), `" `))
-		e.oauth = e.oauthCode + " " + string(grant.Description)
+		e.oauthCode = strings.ToLower(strings.TrimSpace(grant.Error))
+		e.oauth = e.oauthCode + " " + grant.Description
 	}
 }
 
