@@ -22,6 +22,7 @@ type responseReader struct {
 
 	maxElements int               // bounds the elements of a list; 0: not bounded
 	before      int               // positions of a list before its page; a null list beyond the count is an empty page
+	paged       bool              // whether a page of the list was requested
 	memory      func(n int) error // takes memory for what is read; nil: it is not bounded
 	objects     int               // bytes of objects for which no memory is taken yet
 }
