@@ -67,6 +67,7 @@ func (ex exchange) readChange(resp *http.Response, body *limitedReader, decode f
 	}
 	reader := newResponseReader(bytes.NewReader(raw))
 	defer reader.free()
+	reader.token = bearerOf(resp)
 	if err = decode(reader); isMissingResult(err) {
 		return nil
 	}
