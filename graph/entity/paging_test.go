@@ -27,7 +27,7 @@ type pager struct {
 	least  int          // the smallest page
 	hidden map[int]bool // places that the caller may not see: they take room, and do not come
 	nulls  map[int]bool // positions that the console answers as null
-	said   int          // the count that is stated; 0: the length
+	said   int          // the count that is stated; 0: the length; -1: none
 	repeat bool         // every page is the first one
 
 	mu    sync.Mutex
@@ -60,7 +60,7 @@ func (p *pager) list(_ context.Context, _ scope.Scope, l cc.List[cc.QueueFilter]
 		}
 		page.Served++
 	}
-	if p.said > 0 {
+	if p.said != 0 {
 		page.Count = p.said
 	}
 	return page, nil
@@ -113,6 +113,37 @@ func TestPagesThatRepeat(t *testing.T) {
 	p := &pager{length: 250, most: 100, repeat: true}
 	if v, err := p.read(t, gateway(), 0, 250); fault.CodeOf(err) != fault.UpstreamInvalidResponse {
 		t.Errorf("got %v, %v", v, err)
+	}
+}
+
+// TestHiddenWithoutCount: a page that lacks hidden entities does not end a list without a count.
+func TestHiddenWithoutCount(t *testing.T) {
+	var most, half []int // of the first 100
+	for i := range 50 {
+		most, half = append(most, i, i+10), append(half, 2*i)
+	}
+	for _, hidden := range [][]int{{50, 150}, {150}, {0}, {249}, {10, 20, 110}, most, half, nil} {
+		for _, size := range []int{100, 0} {
+			p := &pager{length: 250, most: size, said: -1, hidden: make(map[int]bool)}
+			for _, i := range hidden {
+				p.hidden[i] = true
+			}
+			want := p.want(0, p.length)
+			if diff := cmp.Diff(want, p.window(t, gateway(), 0, p.length)); diff != "" {
+				t.Errorf("%v hidden, pages of %d: - want, + got\n%s", hidden, size, diff)
+			}
+			if head := p.head(t, HeadOptions[cc.QueueFilter]{Whole: true}); head.Total != len(want) {
+				t.Errorf("%v hidden, pages of %d: the whole list has %d entities, want %d", hidden, size, head.Total, len(want))
+			}
+		}
+	}
+}
+
+// TestRepeatedWithoutCount: a list without a count and pages ends although it lacks hidden entities.
+func TestRepeatedWithoutCount(t *testing.T) {
+	p := &pager{length: 250, most: 100, said: -1, repeat: true, hidden: map[int]bool{50: true}}
+	if got := p.window(t, gateway(), 0, 250); len(got) != 99 || p.calls > 3 {
+		t.Errorf("%d entities after %d calls", len(got), p.calls)
 	}
 }
 

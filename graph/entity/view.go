@@ -2,6 +2,7 @@ package entity
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/consoleql/consoleql/graph/batch"
@@ -188,7 +189,8 @@ func (l *Loader[T, F]) sizeServed(p *cc.Page[T], size int) int {
 // maxUncounted bounds the pages of a list whose length the console does not tell.
 const maxUncounted = 1000
 
-// readUncounted reads a list to its end, because the console does not tell its length. first is the page of key.
+// readUncounted reads a list to its end, because the console does not tell its length. first is the page of key. Only an
+// empty page shows the end. Any other may be short because the caller may not see some of its entities.
 func (l *Loader[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page[T]) (*view[T], error) {
 	if key.index > 0 || first.Served >= key.size && key.size < l.pageSize() {
 		key.index, key.size = 0, l.pageSize() // with the fewest calls
@@ -201,25 +203,27 @@ func (l *Loader[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page
 	r := reader[T]{from: w.offset, to: w.offset + w.count, asOf: first.Date, byPosition: make(map[int]*T)}
 	key.size = first.Served
 	seen := make(map[string]bool)
-	for p := first; p.Served > 0 && key.index < maxUncounted; {
+	same := func(a, b *T) bool { return l.kind.ID(a) == l.kind.ID(b) }
+	for p, last := first, first; p.Served > 0 && key.index < maxUncounted; {
 		before := len(seen)
 		for _, v := range p.List {
 			seen[l.kind.ID(v)] = true
 		}
-		if len(seen) == before && len(p.List) > 0 {
+		// A page may repeat the end of the first one, which was asked for with a larger size.
+		repeats := len(seen) == before && len(p.List) > 0
+		if repeats && (p.Served >= key.size || slices.EqualFunc(p.List, last.List, same)) {
 			break // the same page again: this console does not page
 		}
-		r.put(r.total, p)
-		r.total += p.Served
-		if p.Served < key.size {
-			break
+		if !repeats {
+			r.put(r.total, p)
+			r.total += p.Served
 		}
 		key.index++
 		next, err := l.page(key)
 		if err != nil {
 			return nil, err
 		}
-		p = next
+		p, last = next, p
 	}
 	return r.view(l.kind.ID), nil
 }

@@ -12,7 +12,7 @@ func getPage[T any](ctx context.Context, c *Client, sc scope.Scope, r request, n
 	var page *Page[T]
 	err := c.do(ctx, sc, r, func(reader *responseReader) error {
 		page = &Page[T]{Date: reader.date}
-		reader.maxElements, reader.before = r.maxElements(), r.before()
+		reader.maxElements, reader.before, reader.paged = r.maxElements(), r.before(), r.query.Has("PageIndex")
 		var err error
 		var unidentified error
 		page.Count, page.Served, err = decodeList(reader, names, func(e *T, position int) {

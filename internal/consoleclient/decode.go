@@ -222,8 +222,8 @@ func (l *listReader[T]) elements() error {
 
 // decodeList reads a list as a stream and calls each for every element. The list is the whole response, or its member
 // with one of the given lower-case names. "count" is the total length of the list, -1 if the response does not hold
-// it. An element that is no object is skipped but counts as a position. A null list is an empty page, unless the count says
-// that the page has entities.
+// it. A whole response that is a list tells its length only if no page was requested. An element that is no object is
+// skipped but counts as a position. A null list is an empty page, unless the count says that the page has entities.
 func decodeList[T any](reader *responseReader, names []string, each func(e *T, position int)) (count, positions int, err error) {
 	list := &listReader[T]{reader: reader, each: each}
 	c, err := reader.firstByte()
@@ -232,6 +232,9 @@ func decodeList[T any](reader *responseReader, names []string, each func(e *T, p
 		return 0, 0, err
 	case c == '[':
 		err := list.elements()
+		if reader.paged {
+			return -1, list.n, err
+		}
 		return list.n, list.n, err
 	case c != '{':
 		return 0, 0, errNotAList

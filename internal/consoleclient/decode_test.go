@@ -325,3 +325,19 @@ func BenchmarkDecodeWorkflows(b *testing.B) {
 func BenchmarkDecodePackagesWithVersions(b *testing.B) {
 	benchmarkPage[Package](b, "/openapi/packages", "PageSize=50&IncludeVersions=true")
 }
+
+// A list without its object is the whole list only if no page of it was requested.
+func TestBareLists(t *testing.T) {
+	client := newTestClient(t, serve(t, jsonAnswer(`[{"id":"1"}]`)), nil)
+	for size, want := range map[int]int{0: 1, 1: -1, 2: -1} {
+		got, err := client.Robots(t.Context(), testScope, List[RobotFilter]{PageSize: size})
+		if err != nil || got.Count != want || got.Served != 1 {
+			t.Errorf("pages of %d: got %+v, %v", size, got, err)
+		}
+	}
+	next, err := client.Robots(t.Context(), testScope, List[RobotFilter]{PageIndex: 1})
+	robots, unpaged := client.WorkflowRobots(t.Context(), testScope, guid, 0, 0)
+	if err != nil || next.Count != -1 || unpaged != nil || robots.Count != 1 {
+		t.Errorf("got %+v, %v, %+v, %v", next, err, robots, unpaged)
+	}
+}

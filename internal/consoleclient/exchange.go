@@ -51,6 +51,11 @@ func (ex exchange) byID() bool { return ex.class == admission.Gets }
 // maxRetries bounds the retries of a call.
 const maxRetries = 2
 
+const (
+	maxGrantBytes  = 1 << 20 // of an answer of the SSO
+	maxChangeBytes = 8 << 20 // of an answer to a write or an upload
+)
+
 // errStream is the error of a body that is a stream and was sent before.
 var errStream = errors.New("the body cannot be sent again")
 
@@ -263,7 +268,7 @@ func (c httpClient) send(ctx context.Context, ex exchange, req *http.Request, de
 	case !isSuccess(resp.StatusCode):
 		return resp.StatusCode, statusError(operation, ex.byID(), resp)
 	}
-	body := &limitedReader{r: resp.Body, left: c.max, memory: ex.take}
+	body := &limitedReader{r: resp.Body, left: c.maxBytes(ex.class), memory: ex.take}
 	if err = ex.read(resp, body, decode); err == nil {
 		return resp.StatusCode, nil
 	}
@@ -317,6 +322,18 @@ func (c httpClient) clientFor(class admission.Class) *http.Client {
 	case admission.Lists, admission.Gets, admission.SSO:
 	}
 	return c.http
+}
+
+// maxBytes returns how many bytes the answer to a call may have. Only Lists and Gets take memory for theirs.
+func (c httpClient) maxBytes(class admission.Class) int64 {
+	switch class {
+	case admission.SSO:
+		return min(c.max, maxGrantBytes)
+	case admission.Writes, admission.Uploads:
+		return min(c.max, maxChangeBytes)
+	case admission.Lists, admission.Gets:
+	}
+	return c.max
 }
 
 func closeBody(req *http.Request) {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,4 +177,67 @@ func TestPagesAreBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAnswersWithoutMemoryAreBounded verifies that answers that take no memory are short: those of the SSO and those to
+// changes.
+func TestAnswersWithoutMemoryAreBounded(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		length, most int64
+		want         string
+		call         func(*Client, *SSO) error
+	}{
+		"sign-in": {2 << 20, 1 << 20, "larger than 1048576 bytes", func(_ *Client, s *SSO) error {
+			_, err := s.Password(t.Context(), "user", "password")
+			return err
+		}},
+		"change": {16 << 20, 8 << 20, "larger than 8388608 bytes", func(c *Client, _ *SSO) error {
+			return c.DeleteQueue(t.Context(), testScope, guid)
+		}},
+		"upload": {16 << 20, 8 << 20, "larger than 8388608 bytes", func(c *Client, _ *SSO) error {
+			_, err := c.UploadPackage(t.Context(), testScope, strings.NewReader("file"), 4)
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var read atomic.Int64
+			rt := &roundTripper{do: func(int, *http.Request) (*http.Response, error) {
+				resp, err := with(200, "")
+				text := io.LimitReader(onlyLetters{}, tt.length)
+				resp.Body = io.NopCloser(io.TeeReader(io.MultiReader(strings.NewReader(`{"name":"`), text, strings.NewReader(`"}`)), byteCounter{&read}))
+				return resp, err
+			}}
+			sso, err := NewSSO(Options{SSOURL: "http://sso.test", Transport: rt})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = tt.call(clientOver(t, rt, nil), sso)
+			if fault.CodeOf(err) != fault.UpstreamInvalidResponse || fault.OutcomeOf(err) != fault.Unknown || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, outcome %s", err, fault.OutcomeOf(err))
+			}
+			if n := read.Load(); n > tt.most+maxDrain+1 {
+				t.Errorf("%d bytes were read", n)
+			}
+		})
+	}
+}
+
+// onlyLetters is a text without an end.
+type onlyLetters struct{}
+
+func (onlyLetters) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'a'
+	}
+	return len(p), nil
+}
+
+// byteCounter counts the bytes that are written to it.
+type byteCounter struct{ n *atomic.Int64 }
+
+func (c byteCounter) Write(p []byte) (int, error) {
+	c.n.Add(int64(len(p)))
+	return len(p), nil
 }

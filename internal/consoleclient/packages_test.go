@@ -2,6 +2,7 @@ package consoleclient
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -134,6 +135,30 @@ func TestUploadPackage(t *testing.T) {
 				t.Errorf("scope %v", got.Scope())
 			}
 		})
+	}
+}
+
+// A server may compress its answer to an upload although the request does not accept that.
+func TestUploadWithCompressedAnswer(t *testing.T) {
+	console := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = io.WriteString(z, `{"packageId":"`+guid+`"}`)
+		_ = z.Close()
+	})
+	client := newTestClient(t, console, func(o *Options) {
+		o.FileTransport = transport.New(transport.Options{Uncompressed: true})
+	})
+	got, err := client.UploadPackage(t.Context(), testScope, strings.NewReader("file"), 4)
+	if err != nil || got == nil || got.PackageID != guid {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if accepted := console.last(t).Header.Values("Accept-Encoding"); len(accepted) > 0 {
+		t.Errorf("the request accepts %q", accepted)
+	}
+	if err := client.PutPackageFile(t.Context(), UploadChannel{URI: console.URL}, strings.NewReader("file"), 4); err != nil {
+		t.Errorf("to the storage: %v", err)
 	}
 }
 

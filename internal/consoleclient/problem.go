@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	maxProblemBytes   = 1 << 20  // of an unsuccessful response
-	maxProblemText    = 1024     // characters of a title or detail
-	maxProblemInput   = 16 << 10 // bytes of a text that are read
-	maxProblemReasons = 20       // texts in a detail
-	maxProblemDepth   = 4        // nesting depth of a reason
+	maxProblemBytes   = 256 << 10 // of an unsuccessful response
+	maxProblemText    = 1024      // characters of a title or detail
+	maxProblemInput   = 16 << 10  // bytes of a text that are read
+	maxProblemReasons = 20        // texts in a detail
+	maxProblemDepth   = 4         // nesting depth of a reason
 )
 
 // MaxProxyRetryAfter bounds the pause that an intermediary asks for because of an outage. It does not know when the
@@ -109,13 +109,13 @@ func (e *Error) read(body []byte, token string) {
 		e.Detail = reason
 	}
 	var grant struct {
-		// Of any type: they only matter for the SSO.
-		Error       jsontext.Value `json:"error"`
-		Description jsontext.Value `json:"error_description"`
+		// Of any type, as text. They only matter for the SSO.
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
 	}
 	if json.Unmarshal(body, &grant, decoding) == nil {
-		e.oauthCode = strings.ToLower(strings.Trim(string(grant.Error), `" `))
-		e.oauth = e.oauthCode + " " + string(grant.Description)
+		e.oauthCode = strings.ToLower(strings.TrimSpace(grant.Error))
+		e.oauth = e.oauthCode + " " + grant.Description
 	}
 }
 

@@ -67,6 +67,7 @@ func (ex exchange) readChange(resp *http.Response, body *limitedReader, decode f
 	}
 	reader := newResponseReader(bytes.NewReader(raw))
 	defer reader.free()
+	reader.token = bearerOf(resp)
 	if err = decode(reader); isMissingResult(err) {
 		return nil
 	}
@@ -88,7 +89,7 @@ func (c httpClient) readError(ctx context.Context, ex exchange, status int, body
 	case errors.Is(err, bytepool.ErrBusy):
 		return err
 	case body.tooLarge:
-		return invalid(operation, status, fmt.Sprintf("the answer is larger than %d bytes", c.max), nil)
+		return invalid(operation, status, fmt.Sprintf("the answer is larger than %d bytes", c.maxBytes(ex.class)), nil)
 	case isCorrupt(body.err):
 		return invalid(operation, status, "the answer is not what its Content-Encoding says", body.err)
 	case body.err != nil || errors.Is(err, context.Canceled):

@@ -19,9 +19,11 @@ type responseReader struct {
 	pooled  *[]byte
 	err     error // read error of from, other than io.EOF
 	date    DateTime
+	token   string // of the request; set for mutations, whose messages may repeat it
 
 	maxElements int               // bounds the elements of a list; 0: not bounded
 	before      int               // positions of a list before its page; a null list beyond the count is an empty page
+	paged       bool              // whether a page of the list was requested
 	memory      func(n int) error // takes memory for what is read; nil: it is not bounded
 	objects     int               // bytes of objects for which no memory is taken yet
 }

@@ -92,6 +92,7 @@ func TestSSOFails(t *testing.T) {
 		"locked": {statusAnswer(400, "application/json",
 			`{"error":"invalid_grant","error_description":"the-password: account_locked_out"}`), fault.Forbidden},
 		"locked, in Chinese":      {statusAnswer(400, "application/json", `{"error":"invalid_grant","error_description":"账号已锁定"}`), fault.Forbidden},
+		"locked, escaped Chinese": {statusAnswer(400, "application/json", `{"error":"invalid\u005fgrant","error_description":"\u8d26\u53f7\u5df2\u9501\u5b9a"}`), fault.Forbidden},
 		"locked, by code":         {statusAnswer(400, "application/json", `{"error":"account_locked"}`), fault.Forbidden},
 		"locked, by one word":     {statusAnswer(403, "application/json", `{"error":"AccountLockedOut"}`), fault.Forbidden},
 		"locked address":          {statusAnswer(403, "application/json", `{"error":"Access denied: your IP address is locked out"}`), fault.UpstreamInvalidResponse},

@@ -2,7 +2,9 @@ package consoleclient
 
 import (
 	"context"
+	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -230,7 +232,8 @@ func (c *Client) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, 
 }
 
 // AddWorkflowRobots adds robots to a workflow (document, section Workflows: add robots). A robot that could not be
-// added is reported in its result, not as an error. It returns nil if the response holds no result.
+// added is reported in its result, not as an error. It returns none if the response holds no result. It fails if a message
+// names none of several robots.
 func (c *Client) AddWorkflowRobots(ctx context.Context, sc scope.Scope, id string, robotIDs []string) ([]*WorkflowRobotResult, error) {
 	ids, err := parseIDs("robotIds", robotIDs)
 	if err != nil {
@@ -240,16 +243,38 @@ func (c *Client) AddWorkflowRobots(ctx context.Context, sc scope.Scope, id strin
 		RobotIDs []string `json:"robotIds"`
 	}{ids}
 	r := request{operation: OpAddWorkflowRobots, ids: []string{id}, body: body, optional: true}
-	results, err := getEntities(ctx, c, sc, r, func(w *WorkflowRobotResult) string { return w.RobotID })
+	var results []*WorkflowRobotResult
+	var unnamed reasons
+	err = c.do(ctx, sc, r, func(reader *responseReader) error {
+		unnamed.token = reader.token
+		results, err = decodeEntities[WorkflowRobotResult](reader, nil)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	for _, result := range results {
-		if result.ErrorMessage != nil && *result.ErrorMessage == "" {
-			result.ErrorMessage = nil // an empty message is no error
+		if result.ErrorMessage != nil {
+			text := sanitize(*result.ErrorMessage, unnamed.token)
+			if result.ErrorMessage = &text; text == "" {
+				result.ErrorMessage = nil // an empty message is no error
+			}
+		}
+		if scope.None(&result.WorkflowID) {
+			result.WorkflowID = scope.Canonical(id)
+		}
+		switch {
+		case !scope.None(&result.RobotID) || result.ErrorMessage == nil:
+		case len(ids) == 1:
+			result.RobotID = ids[0]
+		default:
+			unnamed.addText("", *result.ErrorMessage)
 		}
 	}
-	return results, nil
+	if text := unnamed.String(); text != "" {
+		return nil, fault.WithOutcome(invalid(OpAddWorkflowRobots, http.StatusOK, text, nil), fault.Done)
+	}
+	return slices.DeleteFunc(results, func(w *WorkflowRobotResult) bool { return scope.None(&w.RobotID) }), nil
 }
 
 // RemoveWorkflowRobot removes a robot from a workflow (document, section Workflows: remove robot).

@@ -3,6 +3,7 @@ package consoleclient
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -274,6 +275,27 @@ func TestAddWorkflowRobotsWithoutErrors(t *testing.T) {
 	got, err := newTestClient(t, console, nil).AddWorkflowRobots(t.Context(), testScope, guid, []string{guid, otherGUID})
 	if err != nil || len(got) != 2 || got[0].ErrorMessage != nil || *got[1].ErrorMessage != "busy" {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// A message without a robot's id is that of the only robot, or else an error.
+func TestAddWorkflowRobotsWithoutIDs(t *testing.T) {
+	for _, answer := range []string{
+		`[{"workflowId":"WORKFLOW","robotId":"00000000-0000-0000-0000-000000000000","errorMessage":"机器人不存在 TOKEN"}]`,
+		`[{"workflowId":"WORKFLOW","errorMessage":"机器人不存在 TOKEN"},{"workflowId":"WORKFLOW"}]`,
+		`{"workflowId":"WORKFLOW","list":[{"errorMessage":"机器人不存在 TOKEN"}]}`,
+	} {
+		answer = strings.NewReplacer("WORKFLOW", guid, "TOKEN", bearer).Replace(answer)
+		client := newTestClient(t, serve(t, jsonAnswer(answer)), nil)
+		got, err := client.AddWorkflowRobots(t.Context(), testScope, guid, []string{otherGUID})
+		want := []*WorkflowRobotResult{{WorkflowID: guid, RobotID: otherGUID, ErrorMessage: ptr("机器人不存在 (hidden)")}}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s, one robot: %v %s", answer, err, diff)
+		}
+		_, err = client.AddWorkflowRobots(t.Context(), testScope, guid, []string{guid, otherGUID})
+		if fault.CodeOf(err) != fault.UpstreamInvalidResponse || fault.OutcomeOf(err) != fault.Done || !strings.Contains(err.Error(), "机器人不存在") || strings.Contains(err.Error(), bearer) {
+			t.Errorf("%s, two robots: got %v, outcome %s", answer, err, fault.OutcomeOf(err))
+		}
 	}
 }
 

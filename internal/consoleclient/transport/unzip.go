@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// unzip makes the body of a response readable that names gzip by its older name (RFC 9110, section 8.4.1.3). net/http
-// knows only the other.
+// unzip makes the body of a response readable that is compressed with gzip, also by its older name (RFC 9110, section
+// 8.4.1.3). net/http decompresses only a body that the request accepts, and then deletes the header.
 func unzip(resp *http.Response) {
-	if !strings.EqualFold(resp.Header.Get("Content-Encoding"), "x-gzip") {
+	coding := resp.Header.Get("Content-Encoding")
+	if !strings.EqualFold(coding, "gzip") && !strings.EqualFold(coding, "x-gzip") {
 		return
 	}
 	resp.Body = &zipped{ReadCloser: resp.Body}

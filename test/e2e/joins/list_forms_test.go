@@ -42,6 +42,30 @@ func TestListsWithoutCount(t *testing.T) {
 	}
 }
 
+// TestBareLists verifies that a page without its object is not taken for the whole list.
+func TestBareLists(t *testing.T) {
+	t.Parallel()
+	object := regexp.MustCompile(`(?s)^\s*\{"count":\d+,"list":(\[.*\])\}\s*$`)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
+		if r.URL.Path != "/openapi/robots" {
+			return body
+		}
+		return object.ReplaceAllString(body, "$1")
+	}))
+	want := len(w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID()))
+	for _, query := range []string{`{ robots { totalCount } }`, `{ robots(first: 5) { totalCount nodes { id } } }`, `{ robots(first: 500) { totalCount nodes { id } } }`} {
+		var got struct {
+			Robots struct {
+				TotalCount int
+				Nodes      []struct{ ID string }
+			}
+		}
+		if w.Query(query, &got); got.Robots.TotalCount != want || strings.Contains(query, "500") && len(got.Robots.Nodes) != want {
+			t.Errorf("%s: total count %d, %d robots, want %d", query, got.Robots.TotalCount, len(got.Robots.Nodes), want)
+		}
+	}
+}
+
 // TestListsWithoutCountOrPages verifies that a list without count and pages is read with one
 // extra call, and no entity is repeated.
 func TestListsWithoutCountOrPages(t *testing.T) {
