@@ -10,11 +10,11 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
 // Log writes entries. A nil Log writes none; their requests have ids nevertheless.
@@ -64,13 +64,9 @@ type Entry struct {
 
 // Begin returns the entry of a request, and adds its id to the header of the response.
 func Begin(r *http.Request, response http.Header) *Entry {
-	e := &Entry{id: requestID(r.Header[HeaderRequestID]), begun: time.Now()}
+	e := &Entry{id: requestID(r.Header[HeaderRequestID]), begun: time.Now(), trace: telemetry.Parent(r).TraceID()}
 	e.header[0] = e.id
 	response[HeaderRequestID] = e.header[:]
-	if parent := r.Header["Traceparent"]; len(parent) == 1 {
-		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier{"Traceparent": parent})
-		e.trace = trace.SpanContextFromContext(ctx).TraceID()
-	}
 	return e
 }
 

@@ -59,8 +59,8 @@ func (e Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 		return resp
 	}
 	var mutation string
-	if fields := graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Mutation"}); len(fields) > 0 {
-		mutation = fields[0].Name
+	if fields := operation.RootFields(op.Operation.SelectionSet); len(fields) > 0 {
+		mutation = fields[0]
 	}
 	e.Log.RefusedOperation(ctx, mutation, operation.Describe(op), codeOf(resp.Errors[0]))
 	return resp

@@ -18,6 +18,7 @@ import (
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/textfile"
 	"github.com/consoleql/consoleql/internal/trusteddocuments"
 )
@@ -175,20 +176,5 @@ func readVariables(path string) (map[string]json.RawMessage, error) {
 // onlyPlanned reports whether an operation cannot be run here: it does not end, takes a file, or ends a session.
 func (j job) onlyPlanned() bool {
 	return j.operation.Operation == ast.Subscription || len(j.files) > 0 ||
-		j.operation.Operation == ast.Mutation && selects(j.operation.SelectionSet, "signOut")
-}
-
-// selects reports whether a root selection has a field, in its fragments, too.
-func selects(set ast.SelectionSet, name string) bool {
-	return slices.ContainsFunc(set, func(s ast.Selection) bool {
-		switch s := s.(type) {
-		case *ast.Field:
-			return s.Name == name
-		case *ast.InlineFragment:
-			return selects(s.SelectionSet, name)
-		case *ast.FragmentSpread:
-			return selects(s.Definition.SelectionSet, name)
-		}
-		return false
-	})
+		j.operation.Operation == ast.Mutation && slices.Contains(operation.RootFields(j.operation.SelectionSet), "signOut")
 }

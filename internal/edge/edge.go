@@ -192,7 +192,7 @@ func New(opts Options) http.Handler {
 	if !opts.Limits.NoIntrospection {
 		get("/schema.graphql", s.sdl)
 	}
-	r.MethodNotAllowed(transport.RefuseMethod)
+	r.MethodNotAllowed(refuseMethod(r))
 	if opts.GraphiQL != nil {
 		page := graphiql.Handler(*opts.GraphiQL)
 		r.Handle("/", page)
@@ -203,6 +203,25 @@ func New(opts Options) http.Handler {
 		r.Handle(strings.TrimSuffix(DashboardPrefix, "/"), http.RedirectHandler(DashboardPrefix, http.StatusMovedPermanently))
 	}
 	return r
+}
+
+// refuseMethod returns the handler of methods that a route does not support. The router calls it on any path for methods that
+// it does not know.
+func refuseMethod(routes chi.Routes) http.HandlerFunc {
+	graphQL, agents := noStoreByDefault(http.HandlerFunc(transport.RefuseMethod)), noStoreByDefault(http.HandlerFunc(mcp.RefuseMethod))
+	return func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !routes.Match(chi.NewRouteContext(), http.MethodGet, r.URL.Path):
+			http.NotFound(w, r)
+		case r.URL.Path == "/graphql":
+			graphQL.ServeHTTP(w, r)
+		case r.URL.Path == "/mcp":
+			agents.ServeHTTP(w, r)
+		default:
+			w.Header().Set("Allow", "GET, HEAD")
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		}
+	}
 }
 
 // mountPoints is a set of handlers that a middleware of the chain wraps.

@@ -63,8 +63,7 @@ func (t *Tools) Handler(runner Runner) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method != http.MethodPost:
-			w.Header().Set("Allow", http.MethodPost)
-			graphqlhttp.WriteError(w, r, http.StatusMethodNotAllowed, fault.BadInput("", "send messages of the Model Context Protocol by POST"))
+			RefuseMethod(w, r)
 			return
 		case !graphqlhttp.IsJSON(r):
 			graphqlhttp.WriteError(w, r, http.StatusUnsupportedMediaType, fault.BadInput("Content-Type", "is not application/json"))
@@ -91,6 +90,12 @@ func (t *Tools) Handler(runner Runner) http.Handler {
 		r.Body = io.NopCloser(bytes.NewReader(text))
 		streamable.ServeHTTP(noStoreWriter{w}, r)
 	})
+}
+
+// RefuseMethod refuses a method that the endpoint does not support.
+func RefuseMethod(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Allow", http.MethodPost)
+	graphqlhttp.WriteError(w, r, http.StatusMethodNotAllowed, fault.BadInput("", "send messages of the Model Context Protocol by POST"))
 }
 
 // noStoreWriter sets Cache-Control: no-store, which the SDK replaces by directives that let caches store an answer.

@@ -12,6 +12,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/trusteddocuments"
 )
@@ -130,7 +131,7 @@ func (t *Tools) newTool(operations []trusteddocuments.Operation) (*tool, string)
 	case definition.Name == searchOperations || definition.Name == runOperation:
 		return nil, "the name has another meaning here"
 	}
-	roots := rootFields(definition.SelectionSet)
+	roots := operation.RootFields(definition.SelectionSet)
 	if slices.Contains(roots, "signIn") || slices.Contains(roots, "signOut") {
 		return nil, "an agent has credentials of its own"
 	}
@@ -158,21 +159,6 @@ func (t *Tools) newTool(operations []trusteddocuments.Operation) (*tool, string)
 func annotations(kind ast.Operation) *sdk.ToolAnnotations {
 	closed := false // the console is the only system that a tool reaches
 	return &sdk.ToolAnnotations{ReadOnlyHint: kind == ast.Query, OpenWorldHint: &closed}
-}
-
-// rootFields returns the names of the fields of a root selection, those of its fragments included.
-func rootFields(set ast.SelectionSet) (names []string) {
-	for _, selection := range set {
-		switch selection := selection.(type) {
-		case *ast.Field:
-			names = append(names, selection.Name)
-		case *ast.InlineFragment:
-			names = append(names, rootFields(selection.SelectionSet)...)
-		case *ast.FragmentSpread:
-			names = append(names, rootFields(selection.Definition.SelectionSet)...)
-		}
-	}
-	return names
 }
 
 // visible returns the tools that a caller may run, by name. The types that an API key may read are checked when a tool runs.

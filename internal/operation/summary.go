@@ -43,3 +43,24 @@ func DocumentHash(op *graphql.OperationContext) string {
 	sum := sha256.Sum256([]byte(op.RawQuery))
 	return hex.EncodeToString(sum[:])
 }
+
+// RootFields returns the names of the fields of an operation's selection set, those of its fragments included. It visits a
+// fragment once, and evaluates no condition: the variables may be invalid.
+func RootFields(set ast.SelectionSet) []string { return rootFields(set, nil, make(map[string]bool)) }
+
+func rootFields(set ast.SelectionSet, names []string, seen map[string]bool) []string {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			names = append(names, s.Name)
+		case *ast.InlineFragment:
+			names = rootFields(s.SelectionSet, names, seen)
+		case *ast.FragmentSpread:
+			if !seen[s.Name] {
+				seen[s.Name] = true
+				names = rootFields(s.Definition.SelectionSet, names, seen)
+			}
+		}
+	}
+	return names
+}

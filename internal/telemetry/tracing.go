@@ -86,6 +86,16 @@ func (t *Tracing) Tracer() trace.Tracer {
 	return t.tracer
 }
 
+// Parent returns the span that a request's header names as its parent, without its tracestate. It is not valid if there is none
+// or more than one.
+func Parent(r *http.Request) trace.SpanContext {
+	if len(r.Header["Traceparent"]) != 1 {
+		return trace.SpanContext{}
+	}
+	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.HeaderCarrier(r.Header))
+	return trace.SpanContextFromContext(ctx).WithTraceState(trace.TraceState{})
+}
+
 // Route returns a middleware with a span per request, which continues the request's trace
 // (https://www.w3.org/TR/trace-context/). WebSockets have no span, because they last as long as their clients stay.
 // The span holds only the request's method, and the trace drops its tracestate. Other input may be secret or long,
@@ -100,8 +110,7 @@ func (t *Tracing) Route(route string) func(http.Handler) http.Handler {
 				h.ServeHTTP(w, r)
 				return
 			}
-			ctx := t.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-			ctx = trace.ContextWithRemoteSpanContext(ctx, trace.SpanContextFromContext(ctx).WithTraceState(trace.TraceState{}))
+			ctx := trace.ContextWithRemoteSpanContext(r.Context(), Parent(r))
 			method := KnownMethod(r.Method)
 			ctx, span := t.tracer.Start(ctx, method+" "+route, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 				attribute.String("http.request.method", method), attribute.String("http.route", route)))

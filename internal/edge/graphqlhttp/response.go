@@ -29,27 +29,62 @@ const (
 // (Python's requests, PowerShell 5.1, Dart).
 const InUTF8 = "; charset=utf-8"
 
-// AnswerType returns the media type with the greater weight in Accept, of equals the first. It
-// is JSON if Accept names neither (GraphQL over HTTP, section Accept).
+// AnswerType returns the media type with the greater weight in Accept, of equals the first. A wildcard prefers JSON.
+// The most specific range determines the weight of a type (RFC 9110, section 12.5.1). It is JSON if Accept names neither
+// (GraphQL over HTTP, section Accept).
 func AnswerType(r *http.Request) string {
-	best, most := TypeJSON, 0.0
+	var plain, modern acceptance
+	place := 0
 	for _, header := range r.Header.Values("Accept") {
 		for part := range strings.SplitSeq(header, ",") {
+			place++
 			name, parameters, _ := strings.Cut(part, ";")
-			candidate := TypeJSON
+			a := acceptance{weight: Weight(parameters), place: place}
 			switch strings.ToLower(strings.TrimSpace(name)) {
+			case TypeJSON:
+				a.specific = named
+				plain = plain.or(a)
 			case TypeGraphQLResponse:
-				candidate = TypeGraphQLResponse
-			case TypeJSON, "application/*", "*/*":
-			default:
-				continue
-			}
-			if q := Weight(parameters); q > most {
-				best, most = candidate, q
+				a.specific = named
+				modern = modern.or(a)
+			case "application/*":
+				a.specific = family
+				plain, modern = plain.or(a), modern.or(a)
+			case "*/*":
+				a.specific = anyType
+				plain, modern = plain.or(a), modern.or(a)
 			}
 		}
 	}
-	return best
+	first := modern.specific == named && modern.weight > 0 && modern.place < plain.place
+	if modern.weight > plain.weight || modern.weight == plain.weight && first {
+		return TypeGraphQLResponse
+	}
+	return TypeJSON
+}
+
+// acceptance is what Accept says of a media type. The zero acceptance refuses it.
+type acceptance struct {
+	specific specificity
+	weight   float64
+	place    int // of the range in Accept
+}
+
+// specificity is that of a media range.
+type specificity int
+
+const (
+	anyType specificity = iota + 1
+	family
+	named
+)
+
+// or returns the more specific of two acceptances, of equals that with the greater weight.
+func (a acceptance) or(b acceptance) acceptance {
+	if b.specific > a.specific || b.specific == a.specific && b.weight > a.weight {
+		return b
+	}
+	return a
 }
 
 // Weight returns the q of an element: 1 if it is absent, 0 if it is invalid.

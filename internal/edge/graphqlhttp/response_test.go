@@ -27,3 +27,43 @@ func TestWriteError(t *testing.T) {
 		})
 	}
 }
+
+// TestAnswerType verifies that the most specific media range determines the weight of a type (RFC 9110, section 12.5.1).
+func TestAnswerType(t *testing.T) {
+	const modern, plain = TypeGraphQLResponse, TypeJSON
+	for accept, want := range map[string]string{
+		"":                                    plain,
+		"text/html":                           plain,
+		"*/*":                                 plain,
+		"application/*":                       plain,
+		"*/*;q=0.1, application/*;q=1":        plain,
+		"*/*;q=0":                             plain,
+		plain + ";q=0":                        plain,
+		modern:                                modern,
+		modern + ", " + plain:                 modern,
+		plain + ", " + modern:                 plain,
+		modern + ", " + plain + ";q=.9":       modern,
+		modern + ";q=0.9, " + plain:           plain,
+		modern + ", */*":                      modern,
+		"*/*, " + modern:                      plain,
+		modern + ";q=0.5, */*":                plain,
+		plain + ", */*":                       plain,
+		"*/*, " + plain:                       plain,
+		"application/*, " + plain + ", */*":   plain,
+		modern + ";q=0, " + plain + ";q=0":    plain,
+		plain + ";q=0, */*":                   modern,
+		"*/*, " + plain + ";q=0":              modern,
+		modern + ";q=0, */*":                  plain,
+		plain + ";q=0.2, application/*;q=0.9": modern,
+		"*/*;q=0.1, " + plain + ";q=0.2, application/*":       modern,
+		plain + ";q=0.9, application/*;q=0.2, */*":            plain,
+		plain + ";q=0, " + modern + ";q=0, */*":               plain,
+		plain + ";q=0.2, " + plain + ", " + modern + ";q=0.5": plain,
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
+		r.Header.Set("Accept", accept)
+		if got := AnswerType(r); got != want {
+			t.Errorf("Accept: %s is answered as %s", accept, got)
+		}
+	}
+}

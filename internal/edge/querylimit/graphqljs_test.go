@@ -23,6 +23,7 @@ import (
 type graphqljsRow struct {
 	Kind, Type, Text, Document string
 	Variables                  string
+	Operation                  string // its name; empty: the first
 	Valid                      bool
 	Value                      any
 }
@@ -110,6 +111,9 @@ func argumentOf(schema *ast.Schema, row graphqljsRow) (any, error) {
 		return nil, errs
 	}
 	op := document.Operations[0]
+	if row.Operation != "" {
+		op = document.Operations.ForName(row.Operation)
+	}
 	decoded, wrong := decodeVariables(schema, op, p.Variables, nil)
 	if wrong != nil {
 		return nil, wrong
@@ -121,7 +125,11 @@ func argumentOf(schema *ast.Schema, row graphqljsRow) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	field, _ := op.SelectionSet[0].(*ast.Field)
+	selected := op.SelectionSet[0]
+	if spread, ok := selected.(*ast.FragmentSpread); ok {
+		selected = spread.Definition.SelectionSet[0]
+	}
+	field, _ := selected.(*ast.Field)
 	arguments := field.ArgumentMap(variables)
 	argument := field.Definition.Arguments.ForName("v")
 	if argument == nil {

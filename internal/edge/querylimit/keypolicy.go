@@ -11,6 +11,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
@@ -34,38 +35,23 @@ func (keyPolicy) ExtensionName() string { return "KeyPolicy" }
 func (keyPolicy) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationContext checks the root fields of the operation, and the types of all its
-// fields if the key limits them.
+// fields if the key limits them. It ignores directives: a field that a variable skips may not be
+// skipped the next time.
 func (p keyPolicy) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	limits := principal.FromContext(ctx).Limits()
 	if limits == nil {
 		return nil
 	}
-	err := permitted(limits, string(op.Operation.Operation), op.Operation.SelectionSet)
-	if err == nil && len(limits.Types) > 0 {
-		err = p.permittedTypes(limits, op.Operation.SelectionSet, op.Variables, make(map[string]bool))
+	for _, field := range operation.RootFields(op.Operation.SelectionSet) {
+		if err := limits.CheckField(string(op.Operation.Operation), field); err != nil {
+			return apierror.Refusal(fault.CodeOf(err), "%s", err.Error())
+		}
 	}
-	if err != nil {
+	if len(limits.Types) == 0 {
+		return nil
+	}
+	if err := p.permittedTypes(limits, op.Operation.SelectionSet, op.Variables, make(map[string]bool)); err != nil {
 		return apierror.Refusal(fault.CodeOf(err), "%s", err.Error())
-	}
-	return nil
-}
-
-// permitted checks the fields of a root selection, including fragments. It ignores directives:
-// a field that a variable skips may not be skipped the next time.
-func permitted(limits *principal.Limits, operation string, set ast.SelectionSet) error {
-	for _, s := range set {
-		var err error
-		switch s := s.(type) {
-		case *ast.Field:
-			err = limits.CheckField(operation, s.Name)
-		case *ast.InlineFragment:
-			err = permitted(limits, operation, s.SelectionSet)
-		case *ast.FragmentSpread:
-			err = permitted(limits, operation, s.Definition.SelectionSet)
-		}
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }

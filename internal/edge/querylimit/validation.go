@@ -69,7 +69,11 @@ func Parse(schema *ast.Schema, text string, l Limits) (*ast.QueryDocument, gqler
 }
 
 // bounded validates the document at the first event of gqlgen's walk, before any selection.
+//
+// gqlgen's walk visits all values after the last rule. It clears their variable definitions: a fragment has that of only one
+// operation, whose default another operation would get.
 func bounded(document *core.Events, v validating) {
+	document.OnValue(func(_ *core.Walker, value *ast.Value) { value.VariableDefinition = nil })
 	applied := false
 	document.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) {
 		if applied {

@@ -134,13 +134,23 @@ type responding struct {
 	graphql.GraphExecutor
 	response graphql.Response
 	panics   bool
+	refuses  bool // with a panic in DispatchError
+	creates  bool // with a panic
 }
 
-func (responding) CreateOperationContext(context.Context, *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
-	recovered := func(context.Context, any) error { return apierror.InternalError() }
+func (e responding) CreateOperationContext(context.Context, *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	if e.creates {
+		panic("a failure") //nolint:forbidigo // as an extension may
+	}
 	op := newOperation(ast.Query)
-	op.RecoverFunc = recovered
+	if e.refuses {
+		return op, gqlerror.List{apierror.InternalError()}
+	}
 	return op, nil
+}
+
+func (responding) DispatchError(context.Context, gqlerror.List) *graphql.Response {
+	panic("a failure") //nolint:forbidigo // as an extension may
 }
 
 // newOperation returns an operation of a kind.
@@ -164,6 +174,7 @@ const subscribe = `{"id":"%d","type":"subscribe","payload":{"query":"{ a }"}}`
 func TestOperationMessages(t *testing.T) {
 	errs := gqlerror.List{{Message: "m", Extensions: map[string]any{"requestId": "x"}}}
 	const shown = `"errors":[{"message":"m","extensions":{"requestId":"ID"}}]`
+	const internal = `{"type":"error","id":"1","payload":[{"message":"internal error","extensions":{"code":"INTERNAL","requestId":"ID"}}]}`
 	for name, tt := range map[string]struct {
 		exec  responding
 		first string
@@ -172,7 +183,9 @@ func TestOperationMessages(t *testing.T) {
 		"data":                  {responding{response: graphql.Response{Data: []byte(`{"a":1}`)}}, `{"type":"next","id":"1","payload":{"data":{"a":1}}}`, []string{`{"type":"complete","id":"1"}`}},
 		"not executed":          {responding{response: graphql.Response{Errors: errs}}, `{"type":"next","id":"1","payload":{` + shown + `}}`, []string{`{"type":"complete","id":"1"}`}},
 		"null by its execution": {responding{response: graphql.Response{Errors: errs, Data: []byte("null")}}, `{"type":"next","id":"1","payload":{` + shown + `,"data":null}}`, []string{`{"type":"complete","id":"1"}`}},
-		"a panic":               {responding{panics: true}, `{"type":"error","id":"1","payload":[{"message":"internal error","extensions":{"code":"INTERNAL","requestId":"ID"}}]}`, nil},
+		"a panic":               {responding{panics: true}, internal, nil},
+		"a panic at creation":   {responding{creates: true}, internal, nil},
+		"a panic at refusal":    {responding{refuses: true}, internal, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

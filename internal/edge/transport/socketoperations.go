@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -107,7 +106,13 @@ func (c *socket) leave(id string) {
 func (c *socket) start(op *operating, p *graphqlhttp.Parameters) {
 	read := graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}
 	op.entry, op.op = accesslog.BeginOperation(c.ctx), &graphql.OperationContext{}
-	ctx, errs := c.identity(accesslog.NewContext(graphql.StartOperationTrace(c.ctx), op.entry), p)
+	op.ctx = accesslog.NewContext(graphql.StartOperationTrace(c.ctx), op.entry)
+	defer func() {
+		if v := recover(); v != nil {
+			op.fail(v)
+		}
+	}()
+	ctx, errs := c.identity(op.ctx, p)
 	if len(errs) == 0 {
 		op.op, errs = c.exec.CreateOperationContext(graphqlhttp.WithParameters(ctx, p), &graphql.RawParams{ReadTime: read})
 	}
@@ -194,15 +199,12 @@ func (op *operating) answer() {
 	}
 }
 
-// fail ends an operation whose execution has panicked.
+// fail ends an operation whose creation or execution has panicked.
 func (op *operating) fail(v any) {
 	defer op.stop()
-	var reported *gqlerror.Error
-	if !errors.As(op.op.Recover(op.ctx, v), &reported) {
-		reported = apierror.InternalError()
-	}
+	apierror.LogPanic(op.ctx, op.c.o.Logger, v)
 	op.c.o.Access.Operation(op.ctx, op.entry, false)
-	op.end(func() { op.c.writeErrors(op.id, withRequestID(gqlerror.List{reported}, op.entry.ID())) })
+	op.end(func() { op.c.writeErrors(op.id, withRequestID(gqlerror.List{apierror.InternalError()}, op.entry.ID())) })
 }
 
 // hears reports whether the client gets messages of an operation. Nothing follows the client's own `complete`.

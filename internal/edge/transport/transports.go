@@ -90,12 +90,5 @@ func (fallback) Do(w http.ResponseWriter, r *http.Request, _ graphql.GraphExecut
 	graphqlhttp.WriteError(w, r, http.StatusMethodNotAllowed, fault.BadInput("", "send the operation by POST or GET"))
 }
 
-// RefuseMethod refuses a method that the router or its route does not support.
-func RefuseMethod(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/graphql" {
-		fallback{}.Do(w, r, nil)
-		return
-	}
-	w.Header().Set("Allow", "GET, HEAD")
-	w.WriteHeader(http.StatusMethodNotAllowed)
-}
+// RefuseMethod refuses a method that the endpoint does not support.
+func RefuseMethod(w http.ResponseWriter, r *http.Request) { fallback{}.Do(w, r, nil) }

@@ -116,9 +116,9 @@ func TestRequests(t *testing.T) {
 			t.Errorf("%s: session %q, %d bytes", name, resp.header.Get("Mcp-Session-Id"), len(resp.body))
 		}
 	}
-	for _, method := range []string{http.MethodGet, http.MethodDelete, http.MethodPut, http.MethodHead} {
-		if resp := f.send(method, "", e2e.MergeHeaders(f.keys["all"], map[string]string{"Accept": "text/event-stream", "Mcp-Session-Id": "x"})); resp.status != http.StatusMethodNotAllowed || resp.header.Get("Allow") != "POST" {
-			t.Errorf("%s: %d, Allow %q", method, resp.status, resp.header.Get("Allow"))
+	for _, method := range []string{http.MethodGet, http.MethodDelete, http.MethodPut, http.MethodHead, "PROPFIND"} {
+		if resp := f.send(method, "", e2e.MergeHeaders(f.keys["all"], map[string]string{"Accept": "text/event-stream", "Mcp-Session-Id": "x"})); resp.status != http.StatusMethodNotAllowed || resp.header.Get("Allow") != "POST" || resp.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %v", method, resp.status, resp.header)
 		}
 	}
 	if resp := f.post("", strings.Repeat(" ", 17<<10)+listTools, nil); resp.status != http.StatusUnauthorized {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
@@ -302,20 +303,31 @@ func TestNullIDsInFiltersAreOmitted(t *testing.T) {
 // each line doubles the work. The document is refused before it is walked.
 func TestDoublingFragments(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
+	keys := make(map[string]map[string]string)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, func(s *gateway.Settings, sim *consolesim.Server) {
+		k := &e2e.Keyring{T: t}
+		k.Account("owner", sim.Data().Users()[0])
+		for name, limits := range map[string]string{"operations": "[query]", "fields": "[workflows]", "types": "[Workflow]"} {
+			keys[name] = k.Key(name, "owner", ", "+name+": "+limits)
+		}
+		s.APIKeysFile = k.Write()
+	})
+	keys["no limits"] = nil
 	for name, leaf := range map[string]string{"of the root": "__typename", "with data": "workflows { nodes { name } }"} {
-		t.Run(name, func(t *testing.T) {
-			const many = 50
-			query := "{ ...F0 }"
-			for i := range many {
-				query += fmt.Sprintf(" fragment F%d on Query { ...F%d ...F%d }", i, i+1, i+1)
-			}
-			query += fmt.Sprintf(" fragment F%d on Query { %s }", many, leaf)
-			// Walking the fragments would take longer than the test may.
-			if e := w.ExpectRefusal(query, e2e.Request{}); e.Extensions.Code != "QUERY_TOO_COMPLEX" {
-				t.Errorf("%+v", e)
-			}
-		})
+		const many = 50
+		query := "{ ...F0 }"
+		for i := range many {
+			query += fmt.Sprintf(" fragment F%d on Query { ...F%d ...F%d }", i, i+1, i+1)
+		}
+		query += fmt.Sprintf(" fragment F%d on Query { %s }", many, leaf)
+		for limits, key := range keys {
+			t.Run(name+", key with "+limits, func(t *testing.T) {
+				// Walking the fragments would take longer than the test may.
+				if e := w.ExpectRefusal(query, e2e.Request{Header: key}); e.Extensions.Code != "QUERY_TOO_COMPLEX" {
+					t.Errorf("%+v", e)
+				}
+			})
+		}
 	}
 	w.CheckNoCalls()
 }

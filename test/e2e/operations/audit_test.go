@@ -138,6 +138,76 @@ func TestAuditLog(t *testing.T) {
 	}
 }
 
+// TestInvalidVariableAudit verifies that a mutation whose condition depends on an invalid variable is refused and recorded
+// by every transport.
+func TestInvalidVariableAudit(t *testing.T) {
+	t.Parallel()
+	ways := []string{"POST", "form", "events", "WebSocket"}
+	keys := make(map[string]map[string]string) // each actor has its own lines
+	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
+		u := sim.Data().SoloUser()
+		k := &e2e.Keyring{T: t}
+		k.Account("solo", u)
+		for _, way := range ways {
+			keys[way] = e2e.MergeHeaders(k.Key(way, "solo", ""), e2e.ScopeHeader(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]]))
+		}
+		s.APIKeysFile, s.LogLevel = k.Write(), "error"
+	})
+	operation := e2e.Encode(t, map[string]any{
+		"query":     `mutation($skip: Boolean!, $id: ID!) { deleteQueue(input: {id: $id}) @skip(if: $skip) { deletedId } }`,
+		"variables": map[string]any{"id": e2e.UnknownID},
+	})
+	upload := e2e.Encode(t, map[string]any{
+		"query":     `mutation($skip: Boolean!, $file: Upload!) { uploadPackage(input: {file: $file}) @skip(if: $skip) { packageId } }`,
+		"variables": map[string]any{"file": nil},
+	})
+	refused := func(way string, errs []e2e.GraphError) {
+		t.Helper()
+		mutation := "deleteQueue"
+		if way == "form" {
+			mutation = "uploadPackage"
+		}
+		if len(errs) != 1 || errs[0].Extensions.Code != "GRAPHQL_VALIDATION_FAILED" || errs[0].Extensions.Argument != "skip" || errs[0].Extensions.Outcome != "NOT_SENT" {
+			t.Errorf("%s: %+v", way, errs)
+		}
+		if l := awaitAudit(t, w.Logs, 1, func(l auditLine) bool { return l.Actor.APIKey == way })[0]; l.Mutation != mutation || l.Outcome != "NOT_SENT" || l.Code != "GRAPHQL_VALIDATION_FAILED" {
+			t.Errorf("%s: %+v", way, l)
+		}
+	}
+	form := e2e.JoinForm("", "\r\n",
+		e2e.FormPart(`Content-Disposition: form-data; name="operations"`, string(upload)),
+		e2e.FormPart(`Content-Disposition: form-data; name="map"`, `{"0":["variables.file"]}`),
+		e2e.FormPart(`Content-Disposition: form-data; name="0"; filename="a"`, "four"))
+	for way, body := range map[string]string{"POST": string(operation), "form": form} {
+		header := e2e.MergeHeaders(keys[way], e2e.JSONBody)
+		if way == "form" {
+			header["Content-Type"], header["Apollo-Require-Preflight"] = "multipart/form-data; boundary=B", "1"
+		}
+		resp, answer := w.Send(http.MethodPost, "/graphql", body, header)
+		if resp.StatusCode != http.StatusUnprocessableEntity {
+			t.Errorf("%s: status %d, %s", way, resp.StatusCode, answer)
+			continue
+		}
+		refused(way, e2e.Decode[e2e.Answer](t, answer).Errors)
+	}
+	_, events := w.Send(http.MethodPost, "/graphql", string(operation), e2e.MergeHeaders(keys["events"], e2e.JSONBody, map[string]string{"Accept": "text/event-stream"}))
+	event, _, _ := strings.Cut(strings.TrimPrefix(string(events), "event: next\ndata: "), "\n")
+	refused("events", e2e.Decode[e2e.Answer](t, []byte(event)).Errors)
+
+	s := w.Socket(keys["WebSocket"])
+	s.Subscribe("live", `subscription { robotChanged { id } }`)
+	s.Send(e2e.Message{ID: "wrong", Type: "subscribe", Payload: operation})
+	m := s.Receive()
+	if m.Type != "error" || m.ID != "wrong" {
+		t.Fatalf("%+v", m)
+	}
+	refused("WebSocket", e2e.Decode[[]e2e.GraphError](t, m.Payload))
+	s.Subscribe("live", `subscription { robotChanged { id } }`)
+	if code, reason := s.ClosedWith(); code != 4409 {
+		t.Errorf("the subscription has ended: its id is free, %d %s", code, reason)
+	}
+}
+
 // TestFailureAudit verifies outcomes and codes of mutations that fail.
 func TestFailureAudit(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -57,6 +58,28 @@ func only(t *testing.T, all []*tracepb.Span, name string) *tracepb.Span {
 		t.Fatalf("%d spans are named %s", len(found), name)
 	}
 	return found[0]
+}
+
+// TestSeveralTraceparents verifies that a request with more than one traceparent begins a new trace, which the log has.
+func TestSeveralTraceparents(t *testing.T) {
+	t.Parallel()
+	c := e2e.NewCollector(t)
+	w := e2e.NewWorld(t, consolesim.Options{}, c.Take)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.URL+"/graphql", strings.NewReader(`{"query":"query Several { queues { totalCount } }"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{"Content-Type": {"application/json"}, "Traceparent": {
+		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+	}}
+	if a, err := w.Do(req); err != nil || len(a.Errors) > 0 {
+		t.Fatalf("%v: %s", err, a.Body)
+	}
+	line := accessLines(t, w, 1, named("Several"))[0]
+	server := only(t, c.After(w), "POST /graphql")
+	if got := hex.EncodeToString(server.GetTraceId()); len(server.GetParentSpanId()) > 0 || got != line.TraceID || strings.Contains(fmt.Sprint(req.Header), got) {
+		t.Errorf("the span is in trace %s below %x, the line in %q", got, server.GetParentSpanId(), line.TraceID)
+	}
 }
 
 // TestQueryTraces verifies that the request, the operation and the console calls are in the

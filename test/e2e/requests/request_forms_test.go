@@ -60,13 +60,21 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	for _, method := range []string{"PUT", "DELETE", "PATCH", "get", "post", "QUERY", "FOO"} {
 		resp, body := w.Send(method, "/graphql", "", nil)
 		if resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "OPTIONS, GET, POST" ||
+			resp.Header.Get("Cache-Control") != "no-store" || resp.Header.Get("Vary") == "" ||
 			resp.Header.Get("Content-Type") != "application/json; charset=utf-8" || !strings.Contains(string(body), "BAD_USER_INPUT") {
 			t.Errorf("%s: %d %v %s", method, resp.StatusCode, resp.Header, body)
 		}
 	}
 	for _, path := range []string{"/healthz", "/readyz", "/schema.graphql"} {
-		if resp, _ := w.Send(http.MethodPost, path, "", nil); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, HEAD" {
-			t.Errorf("%s: %d, allowed is %q", path, resp.StatusCode, resp.Header.Get("Allow"))
+		for _, method := range []string{http.MethodPost, "PROPFIND"} {
+			if resp, _ := w.Send(method, path, "", nil); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, HEAD" {
+				t.Errorf("%s %s: %d, allowed is %q", method, path, resp.StatusCode, resp.Header.Get("Allow"))
+			}
+		}
+	}
+	for _, method := range []string{http.MethodPost, "PROPFIND"} {
+		if resp, _ := w.Send(method, "/nothing", "", nil); resp.StatusCode != http.StatusNotFound || resp.Header.Get("Allow") != "" {
+			t.Errorf("%s of an unknown path: %d, allowed is %q", method, resp.StatusCode, resp.Header.Get("Allow"))
 		}
 	}
 }

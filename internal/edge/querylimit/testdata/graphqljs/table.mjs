@@ -12,14 +12,15 @@ const fields = schema.getQueryType().getFields();
 // Numbers that JSON has no form for are written as texts; an object without a prototype as a plain one.
 const plain = (_, v) => (typeof v === 'number' && !Number.isFinite(v) ? String(v) : v);
 
-const verdict = (document, variables) => {
+const verdict = (document, variables, name) => {
   try {
     const ast = parse(document);
     if (validate(schema, ast).length > 0) return { valid: false };
-    const operation = ast.definitions[0];
+    const operation = name ? ast.definitions.find((d) => d.name.value === name) : ast.definitions[0];
     const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], variables === undefined ? {} : JSON.parse(variables));
     if (errors) return { valid: false };
-    const node = operation.selectionSet.selections[0];
+    let node = operation.selectionSet.selections[0];
+    if (node.kind === 'FragmentSpread') node = ast.definitions.find((d) => d.kind === 'FragmentDefinition' && d.name.value === node.name.value).selectionSet.selections[0];
     const args = getArgumentValues(fields[node.name.value], node, coerced);
     return 'v' in args ? { valid: true, value: JSON.parse(JSON.stringify(args.v, plain)) } : { valid: true };
   } catch {
@@ -28,7 +29,7 @@ const verdict = (document, variables) => {
 };
 
 const rows = [];
-const add = (kind, type, text, document, variables) => rows.push({ kind, type, text, document, ...(variables === undefined ? {} : { variables }), ...verdict(document, variables) });
+const add = (kind, type, text, document, variables, operation) => rows.push({ kind, type, text, document, ...(variables === undefined ? {} : { variables }), ...(operation && { operation }), ...verdict(document, variables, operation) });
 
 const typeOf = (field) => String(fields[field].args[0].type);
 
@@ -135,6 +136,14 @@ for (const [type, field, use, text] of nonNull) {
 for (const defined of ['', '($a: Int)', '($a: Int = 1, $b: [Int!])', '()']) {
   const text = `{ string(v: "a") ...F } fragment F${defined} on Query { boolean }`;
   add('document', '', text, text, '{}');
+}
+// Variables of a fragment that two operations spread, of which one gives them defaults.
+for (const [type, value, field, use] of [['Int', '2', 'int', '$v'], ['Int', '2', 'intDefault', '$v'], ['Int', '2', 'ints', '[$v, 1]'], ['Int', '2', 'object', '{required: 1, int: $v}'], ['Int', '2', 'object', '{required: 1, default: $v}'], ['String', '"s"', 'objects', '[{required: 1, nullableDefault: $v}]'], ['[Int!]', '[2]', 'object', '{required: 1, ints: $v}'], ['In', '{required: 2}', 'object', '{required: 1, in: $v}']]) {
+  for (const document of [`query A($v: ${type}) { ...F } query B($v: ${type} = ${value}) { ...F }`, `query B($v: ${type} = ${value}) { ...F } query A($v: ${type}) { ...F }`]) {
+    for (const operation of ['A', 'B']) {
+      for (const values of ['{}', '{"v":null}']) add('shared', type, `${use} of ${operation} ${values}`, `${document} fragment F on Query { ${field}(v: ${use}) }`, values, operation);
+    }
+  }
 }
 
 writeFileSync(here('table.json'), `{"graphql":${JSON.stringify(version)},"rows":[\n${rows.map((r) => JSON.stringify(r)).join(',\n')}\n]}\n`);
