@@ -92,7 +92,7 @@ func Parent(r *http.Request) trace.SpanContext {
 	if len(r.Header["Traceparent"]) != 1 {
 		return trace.SpanContext{}
 	}
-	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.HeaderCarrier(r.Header))
+	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 	return trace.SpanContextFromContext(ctx).WithTraceState(trace.TraceState{})
 }
 
