@@ -145,7 +145,7 @@ func TestSharedLoadSurvivesFirstReader(t *testing.T) {
 		s.OperationTimeout = timeout
 	})
 	w.Query(`{ queues { totalCount } }`, &struct{}{}) // the token
-	answered := make(chan struct{}) // the first query
+	answered := make(chan struct{})                   // the first query
 	reached := make(chan struct{}, 2)
 	held := 0
 	defer w.Sim.Fail(func(r *http.Request) bool {

@@ -99,7 +99,9 @@ func TestJoinedLoadDoesNotWaitForOneCaller(t *testing.T) {
 		return body
 	}
 	waiting := func(n int) func() bool {
-		return func() bool { return w.MetricWithLabel("consoleql_console_calls_waiting", `class="lists"`) == fmt.Sprint(n) }
+		return func() bool {
+			return w.MetricWithLabel("consoleql_console_calls_waiting", `class="lists"`) == fmt.Sprint(n)
+		}
 	}
 	for i := range flood {
 		go func() { answers <- ask(fmt.Sprint("flood ", i), flooding) }()
