@@ -67,7 +67,7 @@ pages: ## Run the tests that drive a real Chromium; make test runs them too
 	@./scripts/install-test-needs
 	go test -race -run Browser ./cmd/server ./internal/edge/graphiql/... ./test/e2e/dashboard
 
-fuzz: ## Play random queries, changes and bytes against independent calculations (10 minutes)
+fuzz: ## Run random queries, changes and bytes against independent calculations (10 minutes)
 	go test ./test/oracle -run TestAnswersMatchOracle -oracle 60s
 	go test ./test/e2e/caching -run TestNoReadIsOlderThanAWrite -model 60s
 	go test ./test/e2e/subscriptions -run TestSubscriptionsMatchQueries -agreement-seeds 20
@@ -77,7 +77,7 @@ fuzz: ## Play random queries, changes and bytes against independent calculations
 	go test ./internal/consoleclient -run '^$$' -fuzz FuzzDecodersAgree -fuzztime 60s -fuzzminimizetime 1x
 	go test ./internal/responsecache -run '^$$' -fuzz FuzzEnvelope -fuzztime 60s -fuzzminimizetime 1x
 
-chaos: ## Play every fault against every kind of operation, compare the results, and write docs/resilience.md (2 minutes)
+chaos: ## Run every fault against every kind of operation, compare the results, and write docs/resilience.md (2 minutes)
 	@./scripts/install-test-needs
 	go test -count=1 -parallel 12 -timeout 30m ./test/chaos -all -write
 

@@ -155,7 +155,7 @@ func TestCheckMutations(t *testing.T) {
 	}
 }
 
-// TestCheckIDs verifies that ids are judged over all manifests of a folder, and not over those of several.
+// TestCheckIDs verifies that `check` compares ids over all manifests of a folder, and not over those of several.
 func TestCheckIDs(t *testing.T) {
 	one, other := t.TempDir(), t.TempDir()
 	for path, text := range map[string]string{

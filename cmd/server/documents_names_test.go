@@ -83,7 +83,7 @@ func checkNames(t *testing.T, commands string) {
 		case strings.HasPrefix(line, "go test "):
 			testHas(t, words[2:])
 		default:
-			t.Errorf("no verdict says how a test judges %s", line)
+			t.Errorf("no expectation says how a test checks %s", line)
 		}
 	}
 }

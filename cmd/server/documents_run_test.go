@@ -80,7 +80,7 @@ func replacements(sim *consolesim.Server) *strings.Replacer {
 // play runs the commands of a document in one shell, in front of a simulated console.
 func play(t *testing.T, path string, all []*example) {
 	t.Helper()
-	running := slices.DeleteFunc(slices.Clone(all), func(e *example) bool { return e.verdict.prints == "" })
+	running := slices.DeleteFunc(slices.Clone(all), func(e *example) bool { return e.expectation.output == "" })
 	if len(running) == 0 {
 		return
 	}
@@ -91,9 +91,9 @@ func play(t *testing.T, path string, all []*example) {
 	for i, e := range running {
 		name := fmt.Sprintf("./%d.sh", i)
 		files[name] = replacements(sim).Replace(e.text)
-		run := fmt.Sprintf("this=%s; . $this\n%s\n", name, e.verdict.then)
-		if e.verdict.stream {
-			run = fmt.Sprintf("grep -Em1 '%s' < <(. %s)\n", e.verdict.prints, name)
+		run := fmt.Sprintf("this=%s; . $this\n%s\n", name, e.expectation.then)
+		if e.expectation.stream {
+			run = fmt.Sprintf("grep -Em1 '%s' < <(. %s)\n", e.expectation.output, name)
 		}
 		script += "printf '\\036'\n" + run
 	}
@@ -118,8 +118,8 @@ func play(t *testing.T, path string, all []*example) {
 			t.Fatalf("the shell ended before\n%s", e.text)
 		}
 		e.printed = strings.NewReplacer(sim.Data().MainCompanyID(), "COMPANY", sim.Data().MainDepartmentID(), "DEPARTMENT").Replace(printed[i])
-		if !regexp.MustCompile(e.verdict.prints).MatchString(e.printed) {
-			t.Errorf("%s\nprints\n%s\nwhich is not %s", e.text, e.printed, e.verdict.prints)
+		if !regexp.MustCompile(e.expectation.output).MatchString(e.printed) {
+			t.Errorf("%s\nprints\n%s\nwhich is not %s", e.text, e.printed, e.expectation.output)
 		}
 	}
 }

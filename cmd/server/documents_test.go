@@ -17,20 +17,20 @@ import (
 	"github.com/consoleql/consoleql/internal/apikey"
 )
 
-// verdict says how a test judges an example of a document.
-type verdict struct {
-	begins string // what the example begins with
+// expectation says how a test checks an example of a document.
+type expectation struct {
+	prefix string // what the example begins with
 
-	prints string // it runs, and prints this pattern
+	output string // it runs, and prints this pattern
 	then   string // what runs after it, in the same shell
 	stream bool   // it prints without end
 
-	named  bool                            // it takes minutes: what its commands name exists
-	cannot bool                            // no test can run it
-	judge  func(t *testing.T, text string) // reads it
-	by     string                          // file of the test that runs it
-	shared string                          // what this file has of it; empty: the file reads the document
-	answer answer                          // it is what a command prints
+	named      bool                            // it takes minutes: what its commands name exists
+	untestable bool                            // no test can run it
+	check      func(t *testing.T, text string) // reads it
+	testFile   string                          // file of the test that runs it
+	sharedText string                          // what this file has of it; empty: the file reads the document
+	answer     answer                          // it is what a command prints
 }
 
 // answer says which command prints an example.
@@ -43,7 +43,7 @@ type answer struct {
 // example is a fenced block of a document, or a command in its prose.
 type example struct {
 	text, section string // with the document's head
-	verdict       verdict
+	expectation   expectation
 	printed       string // by its run
 }
 
@@ -53,11 +53,11 @@ var (
 	testless    = regexp.MustCompile("No test|没有测试")
 )
 
-// documentExamples returns the examples of a document with their verdicts. An example without a verdict fails the test,
-// and so does a verdict without an example.
+// documentExamples returns the examples of a document with their expectations. An example without one fails the test,
+// and so does an expectation without an example.
 func documentExamples(t *testing.T, path string) []*example {
 	t.Helper()
-	text, open := repositoryFile(t, path), slices.Clone(verdicts[path])
+	text, open := repositoryFile(t, path), slices.Clone(expectations[path])
 	var all []*example
 	for _, at := range exampleForm.FindAllStringSubmatchIndex(text, -1) {
 		head, _, _ := strings.Cut(text, "\n## ")
@@ -65,28 +65,28 @@ func documentExamples(t *testing.T, path string) []*example {
 		e := &example{section: head + text[max(0, strings.LastIndex(text[:at[0]], "\n## ")):at[1]] + rest}
 		switch inline := at[6] >= 0; {
 		case inline && commandForm.MatchString(text[at[6]:at[7]]):
-			e.text, e.verdict.named = text[at[6]:at[7]], true
+			e.text, e.expectation.named = text[at[6]:at[7]], true
 		case inline || text[at[2]:at[3]] == "graphql":
 			continue
 		default:
 			e.text = text[at[4]:at[5]]
 		}
 		words := strings.Join(strings.Fields(e.text), " ")
-		if i := slices.IndexFunc(open, func(v verdict) bool { return strings.HasPrefix(words, v.begins) }); i >= 0 {
-			e.verdict = open[i]
+		if i := slices.IndexFunc(open, func(v expectation) bool { return strings.HasPrefix(words, v.prefix) }); i >= 0 {
+			e.expectation = open[i]
 			open = slices.Delete(open, i, i+1)
-		} else if !e.verdict.named {
-			t.Errorf("%s: no verdict says how a test judges\n%s", path, e.text)
+		} else if !e.expectation.named {
+			t.Errorf("%s: no expectation says how a test checks\n%s", path, e.text)
 		}
 		all = append(all, e)
 	}
 	for _, v := range open {
-		t.Errorf("%s has no example that begins with %q", path, v.begins)
+		t.Errorf("%s has no example that begins with %q", path, v.prefix)
 	}
 	return all
 }
 
-// TestDocuments judges the examples of all documents. GraphQL is judged in graph/schema, README.zh-CN.md is compared with
+// TestDocuments checks the examples of all documents. GraphQL is checked in graph/schema, README.zh-CN.md is compared with
 // README.md there, and docs/questions.md is written by a test.
 func TestDocuments(t *testing.T) {
 	paths := documents(t)
@@ -103,37 +103,37 @@ func TestDocuments(t *testing.T) {
 			}
 		})
 	}
-	for path := range verdicts {
+	for path := range expectations {
 		if !slices.Contains(paths, path) {
 			t.Errorf("there is no document %s", path)
 		}
 	}
 }
 
-// check judges an example that does not run.
+// check checks an example that does not run.
 func (e *example) check(t *testing.T, path string, all []*example) {
 	t.Helper()
-	switch v := e.verdict; {
+	switch v := e.expectation; {
 	case v.named:
 		checkNames(t, e.text)
 		if strings.Contains(e.text, "\n") && !testless.MatchString(e.section) && !strings.Contains(repositoryFile(t, ".ci/run"), strings.TrimSpace(e.text)) {
 			t.Errorf("%s does not say that no test runs\n%s", path, e.text)
 		}
-	case v.cannot:
+	case v.untestable:
 		if !testless.MatchString(e.section) {
 			t.Errorf("%s does not say that no test runs\n%s", path, e.text)
 		}
-	case v.judge != nil:
-		v.judge(t, e.text)
-	case v.by != "":
-		file := repositoryFile(t, v.by)
-		if v.shared == "" && !strings.Contains(file, filepath.Base(path)) || !strings.Contains(file, v.shared) || !strings.Contains(e.text, v.shared) {
-			t.Errorf("%s: %s does not run\n%s", path, v.by, e.text)
+	case v.check != nil:
+		v.check(t, e.text)
+	case v.testFile != "":
+		file := repositoryFile(t, v.testFile)
+		if v.sharedText == "" && !strings.Contains(file, filepath.Base(path)) || !strings.Contains(file, v.sharedText) || !strings.Contains(e.text, v.sharedText) {
+			t.Errorf("%s: %s does not run\n%s", path, v.testFile, e.text)
 		}
 	case v.answer.of != "":
 		v.answer.compare(t, e.text, all)
-	case v.prints == "" && v.begins != "":
-		t.Errorf("%s: the verdict says nothing of\n%s", path, e.text)
+	case v.output == "" && v.prefix != "":
+		t.Errorf("%s: the expectation says nothing of\n%s", path, e.text)
 	}
 }
 

@@ -85,7 +85,7 @@ func TestPageInfoOfRanges(t *testing.T) {
 	}
 }
 
-// TestCursorsUsePositions are those of the list, where the console left one empty.
+// TestCursorsUsePositions verifies that cursors are positions in the list, where the console left one empty.
 func TestCursorsUsePositions(t *testing.T) {
 	c := &Connection[cc.Queue]{Nodes: []*cc.Queue{{ID: "a"}, {ID: "c"}}, positions: []int{5, 7}, offset: 5, length: 4, TotalCount: 20}
 	if edges := c.Edges(); edges[0].Cursor != cursorAt(5) || edges[1].Cursor != cursorAt(7) {

@@ -296,7 +296,7 @@ func isPermanent(err error) bool {
 	if !errors.As(err, &answer) {
 		return false
 	}
-	return !answer.Foreign || answer.Status == http.StatusRequestURITooLong || answer.Status == http.StatusRequestHeaderFieldsTooLarge
+	return !answer.FromIntermediary || answer.Status == http.StatusRequestURITooLong || answer.Status == http.StatusRequestHeaderFieldsTooLarge
 }
 
 // refusesParameter reports whether err shows that the console, or a proxy in front of it, does not take a list with many

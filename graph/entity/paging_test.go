@@ -240,7 +240,7 @@ func TestRangesOfKnownConsoles(t *testing.T) {
 	}
 }
 
-// TestHiddenPositions shift nobody else: a walk over the list brings each of the others once.
+// TestHiddenPositions verifies that hidden positions shift no other entity: paging over the list returns each of the others once.
 func TestHiddenPositions(t *testing.T) {
 	for _, hidden := range [][]int{{150}, {50}, {0}, {99}, {100}, {249}, {50, 150}, {10, 20, 110}} {
 		for _, first := range []int{100, 50, 20} {

@@ -24,7 +24,7 @@ func RobotQueues(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Queue] {
 	}, loader.VisitEach[cc.Queue])
 }
 
-// robotWorkflows are what is read to tell which workflows run on a robot.
+// robotWorkflows holds the reads that find the workflows of a robot.
 type robotWorkflows struct {
 	queueMembers
 

@@ -8,7 +8,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// EventType is what an event tells of an entity.
+// EventType is the kind of change that an event reports.
 type EventType string
 
 // The types of events.

@@ -35,7 +35,7 @@ func (p *poll[T]) final(caller principal.Principal, err error) bool {
 	case fault.Forbidden, fault.NotFound, fault.BadUserInput, fault.ScopeRequired:
 		var console *cc.Error
 		said := errors.As(err, &console)
-		if said && (console.Empty || console.Foreign) {
+		if said && (console.Empty || console.FromIntermediary) {
 			return false // it does not predict the next poll
 		}
 		if said && p.state != nil && !p.persists() {
@@ -56,7 +56,7 @@ func (p *poll[T]) final(caller principal.Principal, err error) bool {
 func (p *poll[T]) countRefusal(err error) {
 	code := fault.CodeOf(err)
 	var console *cc.Error
-	unsaid := errors.As(err, &console) && (console.Empty || console.Foreign)
+	unsaid := errors.As(err, &console) && (console.Empty || console.FromIntermediary)
 	switch code {
 	case fault.Unauthenticated:
 		unsaid = false

@@ -28,11 +28,11 @@ func failNextPoll(c *console, err error) {
 // refusals, never end a subscription.
 func TestUnexpectedResponsesEndNoSubscription(t *testing.T) {
 	for name, err := range map[string]error{
-		"a page, 404":           &cc.Error{Status: 404, Code: fault.UpstreamInvalidResponse, Foreign: true},
-		"a page, 403":           &cc.Error{Status: 403, Code: fault.UpstreamInvalidResponse, Foreign: true},
-		"a page, 401":           &cc.Error{Status: 401, Code: fault.UpstreamInvalidResponse, Foreign: true},
-		"a text, 400":           &cc.Error{Status: 400, Code: fault.BadUserInput, Foreign: true},
-		"a gateway's JSON, 422": &cc.Error{Status: 422, Code: fault.BadUserInput, Foreign: true},
+		"a page, 404":           &cc.Error{Status: 404, Code: fault.UpstreamInvalidResponse, FromIntermediary: true},
+		"a page, 403":           &cc.Error{Status: 403, Code: fault.UpstreamInvalidResponse, FromIntermediary: true},
+		"a page, 401":           &cc.Error{Status: 401, Code: fault.UpstreamInvalidResponse, FromIntermediary: true},
+		"a text, 400":           &cc.Error{Status: 400, Code: fault.BadUserInput, FromIntermediary: true},
+		"a gateway's JSON, 422": &cc.Error{Status: 422, Code: fault.BadUserInput, FromIntermediary: true},
 		"an empty 403":          &cc.Error{Status: 403, Code: fault.Forbidden, Empty: true},
 		"an empty 404":          &cc.Error{Status: 404, Code: fault.NotFound, Empty: true},
 	} {
@@ -67,7 +67,7 @@ func TestPersistentRefusalEndsSubscription(t *testing.T) {
 		for name, between := range map[string]error{
 			"a success":       nil,
 			"an outage":       &cc.Error{Status: 503, Code: fault.UpstreamUnavailable},
-			"a page":          &cc.Error{Status: 403, Code: fault.UpstreamInvalidResponse, Foreign: true},
+			"a page":          &cc.Error{Status: 403, Code: fault.UpstreamInvalidResponse, FromIntermediary: true},
 			"an empty answer": &cc.Error{Status: refusal.Status, Code: refusal.Code, Empty: true},
 		} {
 			t.Run(fmt.Sprint(refusal.Status, ", ", name), func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestPersistentRefusalEndsSubscription(t *testing.T) {
 			before := c.calls()
 			c.fail(fault.New(fault.Forbidden, "the API key is not for this scope"))
 			if _, err := s.await(t.Context()); fault.CodeOf(err) != fault.Forbidden || c.calls() != before+1 {
-				t.Errorf("got %v after %d looks", err, c.calls()-before)
+				t.Errorf("got %v after %d polls", err, c.calls()-before)
 			}
 		})
 	})

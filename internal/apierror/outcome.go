@@ -44,14 +44,19 @@ func NotExecuted(op *graphql.OperationContext, errs gqlerror.List) gqlerror.List
 	if len(errs) == 0 || op == nil || op.Operation == nil || op.Operation.Operation != ast.Mutation {
 		return errs
 	}
+	return WithExtension(errs, "outcome", fault.NotSent)
+}
+
+// WithExtension returns copies of errors, which may be shared, with a further extension.
+func WithExtension(errs gqlerror.List, name string, value any) gqlerror.List {
 	got := make(gqlerror.List, len(errs))
 	for i, err := range errs {
-		e := *err // errors may be shared
+		e := *err
 		e.Extensions = maps.Clone(e.Extensions)
 		if e.Extensions == nil {
 			e.Extensions = make(map[string]any)
 		}
-		e.Extensions["outcome"] = fault.NotSent
+		e.Extensions[name] = value
 		got[i] = &e
 	}
 	return got

@@ -31,8 +31,8 @@ type Error struct {
 	Code fault.Code
 	// RetryAfter is the wait that the console asks for, at most 5 minutes; 0 if it asks for none.
 	RetryAfter time.Duration
-	// Foreign reports that an intermediary such as a proxy wrote the response.
-	Foreign bool
+	// FromIntermediary reports that an intermediary such as a proxy wrote the response.
+	FromIntermediary bool
 	// Empty reports that the console wrote the response and it has no body. Its status then concerns this call only.
 	Empty bool
 	// Err is the cause, or nil. Its text may name hosts, so Error leaves it out.
@@ -82,7 +82,7 @@ func (e *Error) FaultOutcome() fault.Outcome {
 	switch {
 	case e.Unsent:
 		return fault.NotSent
-	case e.Foreign || e.Status < 400 || e.Status > 499:
+	case e.FromIntermediary || e.Status < 400 || e.Status > 499:
 		return fault.Unknown
 	case e.Status == http.StatusMethodNotAllowed: // its error code is UpstreamInvalidResponse, but nothing was done
 		return fault.Refused

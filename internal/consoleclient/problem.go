@@ -42,8 +42,8 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 	if err == nil {
 		author = responderOf(operation, resp.StatusCode, resp.Header, body, byID)
 	}
-	e.Code, e.Foreign, e.Empty = codeOf(resp.StatusCode, author), author.isForeign(), author == fromServerEmpty
-	if e.Foreign && e.Status != http.StatusTooManyRequests {
+	e.Code, e.FromIntermediary, e.Empty = codeOf(resp.StatusCode, author), author.isForeign(), author == fromServerEmpty
+	if e.FromIntermediary && e.Status != http.StatusTooManyRequests {
 		e.RetryAfter = min(e.RetryAfter, MaxProxyRetryAfter)
 	}
 	body = bytes.TrimSpace(withoutBOM(body))
@@ -68,7 +68,7 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 // its address. It is never the console's response, and never a refusal of the caller.
 func storageError(operation string, resp *http.Response) *Error {
 	e := statusError(operation, false, resp)
-	e.Code, e.Foreign, e.Empty, e.Title, e.detail = codeOf(e.Status, fromIntermediary), true, false, http.StatusText(e.Status), ""
+	e.Code, e.FromIntermediary, e.Empty, e.Title, e.detail = codeOf(e.Status, fromIntermediary), true, false, http.StatusText(e.Status), ""
 	if e.Detail = ""; e.Status < http.StatusInternalServerError {
 		e.Detail = storageRefusal
 	}

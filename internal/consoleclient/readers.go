@@ -168,14 +168,14 @@ func readEnum[E ~uint8](s *scanner, p *E, table *enum) error {
 	return err
 }
 
-// readPointer reads null as nil, and any other value with read into a struct of room.
-func readPointer[T any](s *scanner, p **T, room *slab.Allocator[T], read func(*scanner, *T) error) error {
+// readPointer reads null as nil, and any other value with read into a struct of alloc.
+func readPointer[T any](s *scanner, p **T, alloc *slab.Allocator[T], read func(*scanner, *T) error) error {
 	if s.peek() == 'n' {
 		*p = nil
 		return s.skip('n')
 	}
 	if *p == nil {
-		*p = room.New()
+		*p = alloc.New()
 	}
 	return read(s, *p)
 }
@@ -190,10 +190,10 @@ type readable[T any] interface {
 	read(s *scanner) error
 }
 
-// readObject reads an object, and null as nil. If forgiving, any other value becomes an empty object.
-func readObject[T any, P readable[T]](s *scanner, p **T, room *slab.Allocator[T], forgiving bool) error {
-	return readPointer(s, p, room, func(s *scanner, e *T) error {
-		if c := s.peek(); c != '{' && forgiving {
+// readObject reads an object, and null as nil. If lenient, any other value becomes an empty object.
+func readObject[T any, P readable[T]](s *scanner, p **T, alloc *slab.Allocator[T], lenient bool) error {
+	return readPointer(s, p, alloc, func(s *scanner, e *T) error {
+		if c := s.peek(); c != '{' && lenient {
 			return s.skip(c)
 		}
 		return P(e).read(s)
@@ -201,7 +201,7 @@ func readObject[T any, P readable[T]](s *scanner, p **T, room *slab.Allocator[T]
 }
 
 // readObjects reads a list of objects as decodeObjects does.
-func readObjects[T any, P readable[T]](s *scanner, p *[]*T, room *slab.Allocator[T]) error {
+func readObjects[T any, P readable[T]](s *scanner, p *[]*T, alloc *slab.Allocator[T]) error {
 	*p = nil
 	if c := s.peek(); c != '[' {
 		return s.skip(c)
@@ -221,7 +221,7 @@ func readObjects[T any, P readable[T]](s *scanner, p *[]*T, room *slab.Allocator
 			}
 			continue
 		}
-		e := room.New()
+		e := alloc.New()
 		list = append(list, e)
 		if err := P(e).read(s); err != nil {
 			return err

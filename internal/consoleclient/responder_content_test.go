@@ -146,7 +146,7 @@ func TestPlainTextRefusesChangesOnly(t *testing.T) {
 				want = fault.UpstreamInvalidResponse
 			}
 			var e *Error
-			if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || !e.Foreign || e.Detail != "blocked" {
+			if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || !e.FromIntermediary || e.Detail != "blocked" {
 				t.Errorf("status %d, %s: got %v, want %s", status, operation, err, want)
 			}
 		}

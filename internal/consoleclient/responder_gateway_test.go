@@ -53,7 +53,7 @@ func TestProxyErrorsAreNotConsoleErrors(t *testing.T) {
 				}
 				for operation, call := range calls() {
 					var e *Error
-					if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || !e.Foreign || e.Empty || e.Status != status {
+					if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || !e.FromIntermediary || e.Empty || e.Status != status {
 						t.Errorf("%s: got %#v", operation, err)
 					} else if e.FaultOutcome() != fault.Unknown {
 						t.Errorf("%s: the outcome is %s", operation, e.FaultOutcome())
@@ -90,7 +90,7 @@ func TestConsoleErrorFormats(t *testing.T) {
 				client := newTestClient(t, serve(t, statusAnswer(status, "application/json", body)), nil)
 				for operation, call := range calls() {
 					var e *Error
-					if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || e.Foreign || e.Empty || e.FaultOutcome() != fault.Refused {
+					if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || e.FromIntermediary || e.Empty || e.FaultOutcome() != fault.Refused {
 						t.Errorf("%s, status %d: got %#v", operation, status, err)
 					}
 				}

@@ -124,7 +124,7 @@ func TestJSONIsConsoleResponse(t *testing.T) {
 					client := newTestClient(t, serve(t, statusAnswer(status, contentType, prefix+`{"title":"T","detail":"D"}`)), nil)
 					for operation, call := range calls() {
 						var e *Error
-						if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || e.Detail != "D" || e.Foreign || e.Empty {
+						if err := call(t.Context(), client); !errors.As(err, &e) || e.Code != want || e.Detail != "D" || e.FromIntermediary || e.Empty {
 							t.Errorf("%s, status %d: got %v, want %s", operation, status, err, want)
 						}
 					}
@@ -189,8 +189,8 @@ func TestEmptyAnswers(t *testing.T) {
 					t.Errorf("%s: got %v (%s), want %q", operation, err, got, want)
 				}
 				var e *Error
-				if errors.As(err, &e) && e.Status >= 400 && (e.Empty == e.Foreign) {
-					t.Errorf("%s: empty %v, foreign %v: want one of them", operation, e.Empty, e.Foreign)
+				if errors.As(err, &e) && e.Status >= 400 && (e.Empty == e.FromIntermediary) {
+					t.Errorf("%s: empty %v, foreign %v: want one of them", operation, e.Empty, e.FromIntermediary)
 				}
 			}
 			// The robots of a workflow are a list, although the path holds the workflow's id.
@@ -296,7 +296,7 @@ func TestReasons(t *testing.T) {
 	// A proxy may have written the text: the reason is shown, and nothing else follows from it.
 	client := newTestClient(t, serve(t, statusAnswer(400, "text/plain", "bad request")), nil)
 	var e *Error
-	if err := client.DeleteQueue(t.Context(), testScope, guid); !errors.As(err, &e) || !e.Foreign {
+	if err := client.DeleteQueue(t.Context(), testScope, guid); !errors.As(err, &e) || !e.FromIntermediary {
 		t.Errorf("got %#v, want a foreign answer", err)
 	}
 }

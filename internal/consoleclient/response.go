@@ -100,7 +100,7 @@ func (c httpClient) readError(ctx context.Context, ex exchange, status int, body
 		return invalid(operation, status, "the answer is empty", err)
 	case errors.Is(err, errForeign):
 		foreign := invalid(operation, status, err.Error(), err)
-		foreign.Foreign = true
+		foreign.FromIntermediary = true
 		if ex.storage {
 			foreign.Detail = storageRefusal
 		}

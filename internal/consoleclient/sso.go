@@ -172,8 +172,8 @@ func refusal(err error, password bool) error {
 	if !errors.As(err, &e) || e.Status < http.StatusMultipleChoices {
 		return err
 	}
-	refused := &Error{Operation: e.Operation, Status: e.Status, RetryAfter: e.RetryAfter, Foreign: e.Foreign, Empty: e.Empty}
-	own := !e.Foreign && !e.Empty && e.Status >= 400 && e.Status < 500
+	refused := &Error{Operation: e.Operation, Status: e.Status, RetryAfter: e.RetryAfter, FromIntermediary: e.FromIntermediary, Empty: e.Empty}
+	own := !e.FromIntermediary && !e.Empty && e.Status >= 400 && e.Status < 500
 	switch {
 	case own && e.isLocked(password):
 		refused.Code, refused.Title, refused.Detail = fault.Forbidden, "account locked", "the console says that the account is locked"

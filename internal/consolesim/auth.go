@@ -169,7 +169,7 @@ func (s *Server) postToken(c *call) (reply, error) {
 	default:
 		return reply{}, &oauthError{http.StatusBadRequest, "unsupported_grant_type", "password and refresh_token are supported"}
 	}
-	access, err := s.mint(u)
+	access, err := s.signToken(u)
 	if err != nil {
 		return reply{}, err
 	}
@@ -221,8 +221,8 @@ func (s *ssoState) newRefresh(u *User) string {
 	return token
 }
 
-// mint signs an access token: a JWT (RS256) with the same claims as the console's tokens.
-func (s *Server) mint(u *User) (string, error) {
+// signToken signs an access token: a JWT (RS256) with the same claims as the console's tokens.
+func (s *Server) signToken(u *User) (string, error) {
 	now := s.opts.Now()
 	expires := now.Add(s.opts.TokenLifetime)
 	claims, err := json.Marshal(map[string]any{
@@ -329,14 +329,14 @@ func (s *Server) authorize(c *call, n need) error {
 		return err
 	}
 	c.dept = s.st.departments[dept]
-	if c.dept == nil || c.dept.CompanyID != company || c.dept.Refuses || !s.mayEnter(c.user, dept) {
+	if c.dept == nil || c.dept.CompanyID != company || c.dept.Refuses || !s.hasRole(c.user, dept) {
 		return problemf(http.StatusForbidden, "The user has no permission in department %s.", dept)
 	}
 	return nil
 }
 
-// mayEnter reports whether a user of the department's company has a role in it.
-func (s *Server) mayEnter(u *User, dept string) bool {
+// hasRole reports whether a user of the department's company has a role in it.
+func (s *Server) hasRole(u *User, dept string) bool {
 	return !s.forbidden[dept] && (len(u.DepartmentIDs) == 0 || slices.Contains(u.DepartmentIDs, dept))
 }
 
@@ -357,7 +357,7 @@ func (s *Server) Token(username string) string {
 	if u == nil {
 		return ""
 	}
-	token, err := s.mint(u)
+	token, err := s.signToken(u)
 	if err != nil { // cannot fail: the key is valid, and the claims are plain texts
 		return ""
 	}

@@ -21,7 +21,7 @@ func (s *Server) department(e *encoder, u *User, d *Department) {
 	}
 	e.endList()
 	e.id = d.ID
-	may := s.mayEnter(u, d.ID)
+	may := s.hasRole(u, d.ID)
 	e.str("departmentPath", d.Path)
 	e.bool("visitorHasAnyRole", may)
 	e.bool("visitorHasPermission", may)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func (f *filler) queue(i int) {
+func (f *departmentSeeder) queue(i int) {
 	names := []string{"Day shift", "夜班机器人组", "High priority", "共享机器人池", "Unattended", "测试组", "ERP", "税务专用"}
 	name := names[i%len(names)]
 	if f.plan.chinese && !f.plan.english {
@@ -22,7 +22,7 @@ func (f *filler) queue(i int) {
 	f.queues = append(f.queues, f.st.queues.load(q))
 }
 
-func (f *filler) robot(i int) {
+func (f *departmentSeeder) robot(i int) {
 	r := Robot{Meta: f.next(fmt.Sprintf("RPA-%s-%03d", strings.ToUpper(f.dept.ID[:4]), i+1), i, f.n.robots)}
 	r.Description = []string{"Virtual desktop", "机房工作站", "Finance workstation"}[i%3]
 	r.Tags = []string{[]string{"win10", "win11", "server2022"}[i%3]}
@@ -49,7 +49,7 @@ func (f *filler) robot(i int) {
 	f.robotIDs = append(f.robotIDs, r.ID)
 }
 
-func (f *filler) pack(i int) {
+func (f *departmentSeeder) pack(i int) {
 	name, proc := f.title(i)
 	if i%3 == 0 {
 		name = code(proc)
@@ -82,8 +82,8 @@ func (f *filler) pack(i int) {
 }
 
 // workflow creates the department's i-th workflow. The newest 50 have different packages, up
-// to 50, and different groups, up to 20. Each has two or three robots.
-func (f *filler) workflow(i int) {
+// to 50, and different queues, up to 20. Each has two or three robots.
+func (f *departmentSeeder) workflow(i int) {
 	k := f.n.workflows - 1 - i
 	name, proc := f.title(i)
 	w := Workflow{Meta: f.next(name, i, f.n.workflows)}
@@ -124,7 +124,7 @@ func (f *filler) workflow(i int) {
 	f.workflows = append(f.workflows, f.st.workflows.load(w))
 }
 
-func (f *filler) layout(i int) {
+func (f *departmentSeeder) layout(i int) {
 	names := []string{"Month-end close", "日终处理", "Procure to pay", "订单到收款", "Quarterly filing", "新员工全流程"}
 	if f.plan.chinese && !f.plan.english {
 		names = []string{"日终处理", "订单到收款", "新员工全流程"}

@@ -52,8 +52,8 @@ func (f GUIDForm) print(id string) string {
 //nolint:gochecknoglobals // a table, written by nobody
 var creates = []string{"POST /openapi/queues/{queueId}", "POST /openapi/queues", "POST /openapi/workflows"}
 
-// inForm converts an operation's answer to the dialect's form.
-func (r reply) inForm(d Dialect, operation string) reply {
+// inDialect converts an operation's answer to the dialect's form.
+func (r reply) inDialect(d Dialect, operation string) reply {
 	switch r.status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		if d.EmptyRefusals && !strings.Contains(operation, "/connect/") {

@@ -31,16 +31,16 @@ func (s *seeder) irregular(started time.Time) {
 				s.addUnused(dept, 3)
 				s.addEmptyQueue(dept)
 				s.withoutQueues(dept, 5, 21, 40)
-				s.silence(dept, started, 2, 11, 23, 37, 50, 58)
-				s.forgetWorkflows(dept, 0, 4)
+				s.stopHeartbeats(dept, started, 2, 11, 23, 37, 50, 58)
+				s.deleteNodeWorkflows(dept, 0, 4)
 			case i%3 == 1:
 				s.addEmptyQueue(dept)
-				s.silence(dept, started, 1)
-				s.outdate(dept)
+				s.stopHeartbeats(dept, started, 1)
+				s.downgradeWorkflow(dept)
 			case i%3 == 2:
 				s.addUnused(dept, 1)
 				s.withoutQueues(dept, 0)
-				s.forgetWorkflows(dept, 0)
+				s.deleteNodeWorkflows(dept, 0)
 			}
 		}
 	}
@@ -48,7 +48,7 @@ func (s *seeder) irregular(started time.Time) {
 
 func (s *seeder) addUnused(dept *Department, n int) {
 	before := len(s.st.packages.byDept[dept.ID])
-	f := &filler{seeder: s, plan: &blueprint{english: true}, dept: dept, n: sizes{packages: before + n}, main: dept.ID == s.st.mainDept}
+	f := &departmentSeeder{seeder: s, plan: &companySeed{english: true}, dept: dept, n: sizes{packages: before + n}, main: dept.ID == s.st.mainDept}
 	for i := range n {
 		f.pack(before + i)
 	}
@@ -72,9 +72,9 @@ func (s *seeder) withoutQueues(dept *Department, positions ...int) {
 	}
 }
 
-// silence stops the heartbeats of robots, by their positions in the order of creation. The console still calls the
+// stopHeartbeats stops the heartbeats of robots, by their positions in the order of creation. The console still calls the
 // first one ready. The last of several never had a heartbeat.
-func (s *seeder) silence(dept *Department, started time.Time, positions ...int) {
+func (s *seeder) stopHeartbeats(dept *Department, started time.Time, positions ...int) {
 	ages := []time.Duration{11 * time.Minute, 3 * time.Hour, 26 * time.Hour, 6 * 24 * time.Hour, 31 * 24 * time.Hour}
 	for n, i := range positions {
 		r := s.st.robots.byDept[dept.ID][i]
@@ -90,8 +90,8 @@ func (s *seeder) silence(dept *Department, started time.Time, positions ...int) 
 	}
 }
 
-// outdate moves the newest workflow whose package has several versions to the first one.
-func (s *seeder) outdate(dept *Department) {
+// downgradeWorkflow moves the newest workflow whose package has several versions to the first one.
+func (s *seeder) downgradeWorkflow(dept *Department) {
 	for _, w := range slices.Backward(s.st.workflows.byDept[dept.ID]) {
 		if p := s.st.packages.byID[w.v.PackageID]; len(p.v.Versions) > 1 {
 			w.v.deploy(&p.v, &p.v.Versions[0])
@@ -100,8 +100,8 @@ func (s *seeder) outdate(dept *Department) {
 	}
 }
 
-// forgetWorkflows lets the last node of layouts refer to a workflow that does not exist any more.
-func (s *seeder) forgetWorkflows(dept *Department, positions ...int) {
+// deleteNodeWorkflows lets the last node of layouts refer to a workflow that does not exist any more.
+func (s *seeder) deleteNodeWorkflows(dept *Department, positions ...int) {
 	for _, i := range positions {
 		nodes := s.st.layouts.byDept[dept.ID][i].v.Nodes
 		nodes[len(nodes)-1].WorkflowID = s.id()

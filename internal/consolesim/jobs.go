@@ -17,7 +17,7 @@ type executionBody struct {
 	JobSubjectID, JobSubjectName, JobSubjectType opt[string]
 }
 
-// executeWorkflow is the document's section Workflows: execute. A workflow with a group starts
+// executeWorkflow is the document's section Workflows: execute. A workflow with a queue starts
 // one job. A workflow with robots only starts one job per robot. Any other is refused.
 func (s *Server) executeWorkflow(c *call) (reply, error) {
 	var b executionBody
@@ -26,7 +26,7 @@ func (s *Server) executeWorkflow(c *call) (reply, error) {
 	}
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
-	w, err := s.findWorkflow(c)
+	w, err := find(c, s.st.workflows, "workflow")
 	if err != nil {
 		return reply{}, err
 	}

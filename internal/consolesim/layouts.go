@@ -22,22 +22,11 @@ func (s *Server) getLayouts(c *call) (reply, error) {
 func (s *Server) getLayout(c *call) (reply, error) {
 	s.st.mu.RLock()
 	defer s.st.mu.RUnlock()
-	it, err := s.findLayout(c)
+	it, err := find(c, s.st.layouts, "workflow layout")
 	if err != nil {
 		return reply{}, err
 	}
 	return single(c, true, c.layout(nil, it)), nil
-}
-
-func (s *Server) findLayout(c *call) (*item[Layout], error) {
-	id, err := c.guid(0)
-	if err != nil {
-		return nil, err
-	}
-	if it := s.st.layouts.in(c.dept.ID, id); it != nil {
-		return it, nil
-	}
-	return nil, notFound("workflow layout", id)
 }
 
 // executeLayout is the document's section Workflow layouts: execute. It starts one job for
@@ -48,7 +37,7 @@ func (s *Server) executeLayout(c *call) (reply, error) {
 	}
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
-	l, err := s.findLayout(c)
+	l, err := find(c, s.st.layouts, "workflow layout")
 	if err != nil {
 		return reply{}, err
 	}

@@ -94,10 +94,10 @@ type PackageVersion struct {
 	RunAsAdmin      bool       // needs elevated rights
 }
 
-// Queue is a group of robots.
+// Queue is a set of robots.
 type Queue struct {
 	Meta
-	RobotCount int // robots in the group
+	RobotCount int // robots in the queue
 }
 
 // Robot runs workflows. Its status and heartbeat are functions of time: see [Data.Robot].
@@ -110,7 +110,7 @@ type Robot struct {
 	LicenseStatus string    // one of the document's four
 	ClientSKU     string    // license type
 	Listening     []int64   // ListeningStatus
-	QueueIDs      []string  // groups it belongs to
+	QueueIDs      []string  // queues it belongs to
 	Status        string    // Disconnected, Ready or Busy, at the time of the call
 	LastHeartbeat time.Time // at the time it was asked for
 
@@ -142,7 +142,7 @@ type Workflow struct {
 	PackageName      string                // name of that package
 	PackageVersionID string                // which version of it
 	PackageVersion   string                // that version's number
-	QueueID          string                // target group; "" for none
+	QueueID          string                // target queue; "" for none
 	RobotIDs         []string              // target robots
 	Priority         int64                 // 0-5000
 	MaxRetryCount    int64                 // 0-10
@@ -176,7 +176,7 @@ type Job struct {
 	PackageVersion   string     // version number that runs
 	PackageVersionID string     // version that runs
 	Arguments        []Argument // values of this run
-	QueueID          string     // target group
+	QueueID          string     // target queue
 	Priority         int64      // 0-5000
 	State            string     // one of the document's six, at the time it was asked for
 	VideoRecordMode  string     // one of the document's five

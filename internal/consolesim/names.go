@@ -8,8 +8,8 @@ type branch struct {
 	children          []branch
 }
 
-// blueprint is a company to be seeded.
-type blueprint struct {
+// companySeed is a company to be seeded.
+type companySeed struct {
 	name, description, edition string
 	tags                       []string
 	chinese, english           bool // languages of its names
@@ -19,8 +19,8 @@ type blueprint struct {
 // mainDepartment is the name of the department that holds most of the data, in the first company.
 const mainDepartment = "财务共享中心 Finance Shared Services"
 
-func blueprints() []blueprint {
-	return []blueprint{
+func companySeeds() []companySeed {
+	return []companySeed{
 		{
 			name: "云帆制造集团", description: "Yunfan Manufacturing Group: plants, logistics and shared services",
 			edition: "Enterprise", tags: []string{"制造", "manufacturing"}, chinese: true, english: true,

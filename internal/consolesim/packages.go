@@ -30,22 +30,11 @@ func (s *Server) getPackages(c *call) (reply, error) {
 func (s *Server) getPackage(c *call) (reply, error) {
 	s.st.mu.RLock()
 	defer s.st.mu.RUnlock()
-	it, err := s.findPackage(c)
+	it, err := find(c, s.st.packages, "package")
 	if err != nil {
 		return reply{}, err
 	}
 	return single(c, false, c.packages(true)(nil, it)), nil
-}
-
-func (s *Server) findPackage(c *call) (*item[Package], error) {
-	id, err := c.guid(0)
-	if err != nil {
-		return nil, err
-	}
-	if it := s.st.packages.in(c.dept.ID, id); it != nil {
-		return it, nil
-	}
-	return nil, notFound("package", id)
 }
 
 // patchPackage is the document's section Packages: update. Another eTag than the current one
@@ -60,7 +49,7 @@ func (s *Server) patchPackage(c *call) (reply, error) {
 	}
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
-	it, err := s.findPackage(c)
+	it, err := find(c, s.st.packages, "package")
 	if err != nil {
 		return reply{}, err
 	}
@@ -83,7 +72,7 @@ func (s *Server) patchPackage(c *call) (reply, error) {
 func (s *Server) deletePackage(c *call) (reply, error) {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
-	it, err := s.findPackage(c)
+	it, err := find(c, s.st.packages, "package")
 	if err != nil {
 		return reply{}, err
 	}

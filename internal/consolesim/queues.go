@@ -3,7 +3,7 @@ package consolesim
 import "net/http"
 
 // getQueues is the document's section Robot groups: list. AssociatedQueueId, PackageId and PackageVersionId select the
-// groups that workflows with these values target.
+// queues that workflows with these values target.
 func (s *Server) getQueues(c *call) (reply, error) {
 	q, err := c.parseList(listKind{times: true, filters: true, ids: true})
 	if err != nil {
@@ -36,30 +36,19 @@ func usesAll(w *Workflow, q *listQuery) bool {
 func (s *Server) getQueue(c *call) (reply, error) {
 	s.st.mu.RLock()
 	defer s.st.mu.RUnlock()
-	it, err := s.findQueue(c)
+	it, err := find(c, s.st.queues, "queue")
 	if err != nil {
 		return reply{}, err
 	}
 	return single(c, false, c.queue(nil, it)), nil
 }
 
-func (s *Server) findQueue(c *call) (*item[Queue], error) {
-	id, err := c.guid(0)
-	if err != nil {
-		return nil, err
-	}
-	if it := s.st.queues.in(c.dept.ID, id); it != nil {
-		return it, nil
-	}
-	return nil, notFound("queue", id)
-}
-
-// deleteQueue is the document's section Robot groups: delete. A group that a workflow targets
+// deleteQueue is the document's section Robot groups: delete. A queue that a workflow targets
 // cannot be deleted (status 400).
 func (s *Server) deleteQueue(c *call) (reply, error) {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
-	it, err := s.findQueue(c)
+	it, err := find(c, s.st.queues, "queue")
 	if err != nil {
 		return reply{}, err
 	}
@@ -73,7 +62,7 @@ func (s *Server) deleteQueue(c *call) (reply, error) {
 	return out, nil
 }
 
-// queueBody is the body that creates or changes a group. CreateBy and CreateByName are
+// queueBody is the body that creates or changes a queue. CreateBy and CreateByName are
 // ignored, since the console knows the caller.
 type queueBody struct {
 	Name, Description, CompanyID, DepartmentID opt[string]
@@ -88,7 +77,7 @@ func (s *Server) patchQueue(c *call) (reply, error) {
 	}
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
-	it, err := s.findQueue(c)
+	it, err := find(c, s.st.queues, "queue")
 	if err != nil {
 		return reply{}, err
 	}
@@ -103,8 +92,8 @@ func (s *Server) patchQueue(c *call) (reply, error) {
 }
 
 // postQueueByID is the document's section Robot groups: create, at the documented path. The
-// GUID in the path becomes the new group's id; with the zero GUID the console chooses one. An
-// existing group is a 409.
+// GUID in the path becomes the new queue's id; with the zero GUID the console chooses one. An
+// existing queue is a 409.
 func (s *Server) postQueueByID(c *call) (reply, error) {
 	id, err := c.guid(0)
 	if err != nil {
@@ -116,7 +105,7 @@ func (s *Server) postQueueByID(c *call) (reply, error) {
 	return s.createQueue(c, id)
 }
 
-// postQueue creates a group at the collection, like all other creations of the API.
+// postQueue creates a queue at the collection, like all other creations of the API.
 func (s *Server) postQueue(c *call) (reply, error) { return s.createQueue(c, "") }
 
 func (s *Server) createQueue(c *call, id string) (reply, error) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// getRobots is the document's section Robots: list. AssociatedQueueId selects the robots of a group, PackageId and
+// getRobots is the document's section Robots: list. AssociatedQueueId selects the robots of a queue, PackageId and
 // PackageVersionId those of the workflows with that package.
 func (s *Server) getRobots(c *call) (reply, error) {
 	q, err := c.parseList(listKind{times: true, filters: true, ids: true})
@@ -37,15 +37,11 @@ func (s *Server) getRobots(c *call) (reply, error) {
 
 // getRobot is the document's section Robots: get.
 func (s *Server) getRobot(c *call) (reply, error) {
-	id, err := c.guid(0)
-	if err != nil {
-		return reply{}, err
-	}
 	s.st.mu.RLock()
 	defer s.st.mu.RUnlock()
-	it := s.st.robots.in(c.dept.ID, id)
-	if it == nil {
-		return reply{}, notFound("robot", id)
+	it, err := find(c, s.st.robots, "robot")
+	if err != nil {
+		return reply{}, err
 	}
 	return single(c, true, c.robots()(nil, it)), nil
 }

@@ -144,7 +144,7 @@ func (s *Server) handler(routes []*route, latency time.Duration) http.Handler {
 
 		var out reply
 		if fault.After || !fault.replaces() && !fault.Drop {
-			out = s.answer(c, rt, allowed).inForm(s.opts.Dialect, operation)
+			out = s.answer(c, rt, allowed).inDialect(s.opts.Dialect, operation)
 		}
 		if fault.replaces() {
 			out = fault.reply(s.opts.Dialect, r.URL.Path)

@@ -23,8 +23,8 @@ type seeder struct {
 // Sizes of a department's data.
 type sizes struct{ packages, queues, robots, workflows, layouts int }
 
-// handmadeDepartments is the number of departments in the blueprints.
-const handmadeDepartments = 29
+// namedDepartments is the number of departments of companySeeds.
+const namedDepartments = 29
 
 // All entities were created within span of the epoch, 2024-01-08 08:00 UTC.
 const (
@@ -49,9 +49,9 @@ func seed(o Options, started time.Time) *store {
 	for range s.people {
 		s.ids = append(s.ids, s.id())
 	}
-	plans := blueprints()
+	plans := companySeeds()
 	root := &plans[0].root
-	for n := handmadeDepartments; n < o.Departments; n++ {
+	for n := namedDepartments; n < o.Departments; n++ {
 		root.children = append(root.children, branch{name: fmt.Sprintf("Department %d", n+1), description: "One of many"})
 	}
 	for i := range plans {
@@ -89,7 +89,7 @@ func (s *seeder) meta(company, dept, name string, i, n int) Meta {
 	return m
 }
 
-func (s *seeder) company(plan *blueprint, i int) {
+func (s *seeder) company(plan *companySeed, i int) {
 	m := s.meta("", "", plan.name, i, 100)
 	m.CompanyID = m.ID
 	m.Description, m.Tags = plan.description, plan.tags
@@ -158,8 +158,8 @@ func companyIDs(companies []*Company) []string {
 }
 
 // fill creates the data of every department. The main department has half of the data beyond
-// the hand-made set.
-func (s *seeder) fill(plans []blueprint, scale int) {
+// the smallest set.
+func (s *seeder) fill(plans []companySeed, scale int) {
 	const mainWorkflows, perDepartment = 66, 2
 	others := len(s.st.departments) - 1
 	extra := max(0, scale-mainWorkflows-perDepartment*others)
@@ -174,16 +174,16 @@ func (s *seeder) fill(plans []blueprint, scale int) {
 			n.packages = max(n.packages, n.workflows/10)
 			n.queues = max(n.queues, n.workflows/40)
 			n.robots = max(n.robots, n.workflows/10)
-			f := &filler{seeder: s, plan: &plans[i], dept: s.st.departments[id], n: n, main: id == s.st.mainDept}
+			f := &departmentSeeder{seeder: s, plan: &plans[i], dept: s.st.departments[id], n: n, main: id == s.st.mainDept}
 			f.fill()
 		}
 	}
 }
 
-// filler makes the data of one department.
-type filler struct {
+// departmentSeeder makes the data of one department.
+type departmentSeeder struct {
 	*seeder
-	plan *blueprint
+	plan *companySeed
 	dept *Department
 	n    sizes
 	main bool
@@ -194,7 +194,7 @@ type filler struct {
 	workflows []*item[Workflow]
 }
 
-func (f *filler) fill() {
+func (f *departmentSeeder) fill() {
 	for i := range f.n.queues {
 		f.queue(i)
 	}
@@ -213,12 +213,12 @@ func (f *filler) fill() {
 }
 
 // next is the meta data of the department's i-th entity of n.
-func (f *filler) next(name string, i, n int) Meta {
+func (f *departmentSeeder) next(name string, i, n int) Meta {
 	return f.meta(f.dept.CompanyID, f.dept.ID, name, i, n)
 }
 
 // title returns a name for the i-th entity of a process, in the company's language.
-func (f *filler) title(i int) (string, process) {
+func (f *departmentSeeder) title(i int) (string, process) {
 	all, where := f.processes, f.sites
 	if !f.main {
 		i += int(hash64(f.dept.Path) % uint64(len(all)))

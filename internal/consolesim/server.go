@@ -25,9 +25,9 @@ type Options struct {
 	// Seed determines the data, including identifiers. Default DefaultSeed.
 	Seed uint64
 	// Scale is the total number of workflows; packages, queues and robots grow with it. The
-	// minimum, and the default, is the hand-made data set of about 120 workflows.
+	// minimum, and the default, is the smallest data set of about 120 workflows.
 	Scale int
-	// Departments is the least number of departments of all companies together. The hand-made data set has 29.
+	// Departments is the least number of departments of all companies together. The smallest data set has 29.
 	Departments int
 	// Irregular adds packages without workflows, queues without robots, robots without queues or heartbeats, outdated
 	// workflows, layouts with deleted workflows, and a department that answers 403.

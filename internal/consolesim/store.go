@@ -125,6 +125,19 @@ func (t *table[T]) in(dept, id string) *item[T] {
 	return nil
 }
 
+// find returns the entity that the path of a call names. kind is its name in the error if the department has none. The caller
+// holds st.mu.
+func find[T any](c *call, t *table[T], kind string) (*item[T], error) {
+	id, err := c.guid(0)
+	if err != nil {
+		return nil, err
+	}
+	if it := t.in(c.dept.ID, id); it != nil {
+		return it, nil
+	}
+	return nil, notFound(kind, id)
+}
+
 // list answers one page of a department's entities and the number of all that match. keep may be nil.
 func (t *table[T]) list(dept string, q *listQuery, keep func(*item[T]) bool) (int, []*item[T]) {
 	all := t.byDept[dept]

@@ -7,7 +7,7 @@ import "slices"
 func (s *Server) getWorkflowRobots(c *call) (reply, error) {
 	s.st.mu.RLock()
 	defer s.st.mu.RUnlock()
-	w, err := s.findWorkflow(c)
+	w, err := find(c, s.st.workflows, "workflow")
 	if err != nil {
 		return reply{}, err
 	}
@@ -36,7 +36,7 @@ func (s *Server) postWorkflowRobots(c *call) (reply, error) {
 	}
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
-	w, err := s.findWorkflow(c)
+	w, err := find(c, s.st.workflows, "workflow")
 	if err != nil {
 		return reply{}, err
 	}
@@ -81,7 +81,7 @@ func (s *Server) deleteWorkflowRobot(c *call) (reply, error) {
 	}
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
-	w, err := s.findWorkflow(c)
+	w, err := find(c, s.st.workflows, "workflow")
 	if err != nil {
 		return reply{}, err
 	}

@@ -25,22 +25,11 @@ func (s *Server) getWorkflows(c *call) (reply, error) {
 func (s *Server) getWorkflow(c *call) (reply, error) {
 	s.st.mu.RLock()
 	defer s.st.mu.RUnlock()
-	it, err := s.findWorkflow(c)
+	it, err := find(c, s.st.workflows, "workflow")
 	if err != nil {
 		return reply{}, err
 	}
 	return single(c, false, c.workflow(nil, it)), nil
-}
-
-func (s *Server) findWorkflow(c *call) (*item[Workflow], error) {
-	id, err := c.guid(0)
-	if err != nil {
-		return nil, err
-	}
-	if it := s.st.workflows.in(c.dept.ID, id); it != nil {
-		return it, nil
-	}
-	return nil, notFound("workflow", id)
 }
 
 // workflowBody is the body that creates or changes a workflow. PackageName and PackageVersion
@@ -101,7 +90,7 @@ func (s *Server) patchWorkflow(c *call) (reply, error) {
 	}
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
-	it, err := s.findWorkflow(c)
+	it, err := find(c, s.st.workflows, "workflow")
 	if err != nil {
 		return reply{}, err
 	}
@@ -184,7 +173,7 @@ func (s *Server) applyTarget(c *call, b *workflowBody, w *Workflow) error {
 func (s *Server) deleteWorkflow(c *call) (reply, error) {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
-	it, err := s.findWorkflow(c)
+	it, err := find(c, s.st.workflows, "workflow")
 	if err != nil {
 		return reply{}, err
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// State is the state of the gateway or of a part that it needs.
+// State is the state of the gateway or of a component that it needs.
 type State string
 
 // The states.
@@ -21,14 +21,14 @@ const (
 	Failed   State = "failed"   // requests should go to another replica
 )
 
-// Readiness is the state of the gateway and of its parts.
+// Readiness is the state of the gateway and of its components.
 type Readiness struct {
 	Status   State `json:"status"` // of the whole
 	Console  State `json:"console"`
 	SSO      State `json:"sso"`
 	Redis    State `json:"redis"`
 	Accounts State `json:"accounts"` // of the service accounts
-	// Causes tells why parts are not ok. Only the admin listener shows it.
+	// Causes tells why components are not ok. Only the admin listener shows it.
 	Causes map[string]string `json:"causes,omitempty"`
 }
 

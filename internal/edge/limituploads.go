@@ -11,7 +11,7 @@ import (
 // maxUploads bounds the requests with files in flight. Each takes as long as its client needs to send the files.
 const maxUploads = 64
 
-// limitUploads shares the places for uploads between callers. It refuses rather than waits: the client would have to send
+// limitUploads shares the permits for uploads between callers. It refuses rather than waits: the client would have to send
 // its file meanwhile.
 func (s *server) limitUploads(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -40,7 +40,7 @@ func (t transports) of(class admission.Class) http.RoundTripper {
 // reads that are sent again.
 func (g *Gateway) openTransports(retry func() bool) transports {
 	idle := g.settings.ConsoleConcurrency
-	reads := transport.Options{Idle: idle, Silence: g.settings.Silence, Retry: retry, Log: g.connectionLog("console"), Authorities: g.authorities}
+	reads := transport.Options{Idle: idle, HedgeDelay: g.settings.HedgeDelay, Retry: retry, Log: g.connectionLog("console"), Authorities: g.authorities}
 	writes := transport.Options{Idle: idle, IdleTimeout: rareIdleTimeout, Log: reads.Log, Authorities: g.authorities}
 	files := transport.Options{Idle: admission.MaxUploads, IdleTimeout: rareIdleTimeout, Uncompressed: true, Log: g.connectionLog("storage"), Authorities: g.authorities}
 	sso := transport.Options{Idle: admission.MaxSSO, IdleTimeout: rareIdleTimeout, Retry: retry, Log: g.connectionLog("SSO"), Authorities: g.authorities}

@@ -315,7 +315,7 @@ func grantError(err error) error {
 	var answer *consoleclient.Error
 	if errors.As(err, &answer) {
 		g.RetryAfter = answer.RetryAfter
-		if answer.Foreign {
+		if answer.FromIntermediary {
 			g.RetryAfter = min(g.RetryAfter, consoleclient.MaxProxyRetryAfter)
 		}
 	}

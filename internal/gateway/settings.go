@@ -65,7 +65,7 @@ type Console struct {
 	ConsoleConcurrency      int           `default:"${console_concurrency}" help:"Concurrent calls of the console, for the whole gateway. Fewer are made while the console fails or slows down."`
 	Replicas                int           `help:"Number of gateways that share the console's data, if it is known. 1: no other gateway exists, so that answers in memory stay in use while Redis is away. 0: unknown." placeholder:"0"`
 	ConsoleRate             float64       `help:"Calls of the console that start per second, for the whole gateway. 0: unlimited." placeholder:"0"`
-	Silence                 time.Duration `kong:"-"` // see transport.Options; only tests set it
+	HedgeDelay              time.Duration `kong:"-"` // see transport.Options; only tests set it
 	ConsoleMaxResponseBytes int64         `default:"${console_max_response_bytes}" help:"Largest answer of the console that is read, in bytes."`
 	ConsoleQueueCreatePath  string        `default:"${console_queue_create_path}" help:"Path to which a new queue is posted. Some consoles want /openapi/queues."`
 	OperationConcurrency    int           `default:"${operation_concurrency}" help:"Concurrent calls of the console, for one GraphQL operation."`

@@ -41,7 +41,7 @@ type Component struct {
 	closed      bool
 }
 
-// DefaultReset is the usual Component.resetAfter: how long a component without calls is said to fail.
+// DefaultReset is the usual Component.resetAfter: after this time without calls, a component counts as working.
 const DefaultReset = time.Minute
 
 // NewComponent returns a component that works. The log names it. It fails after that many failures in a row. After

@@ -72,7 +72,7 @@ func finishedAnswer(c Claim) answer {
 		return answer{err: failure(fault.UpstreamInvalidResponse, fault.Done, ErrTooLarge)}
 	case Lost:
 		return answer{err: unknown()}
-	case Foreign:
+	case InputMismatch:
 		return answer{err: failure(fault.Conflict, fault.NotSent, ErrOtherInput)}
 	default:
 		return answer{err: fault.New(fault.Internal, "idempotency: a record stands at %d", c.Status)}

@@ -92,7 +92,7 @@ func (m *Memory) Claim(_ context.Context, r Record) (Claim, error) {
 	case e.state == free:
 		return Claim{Status: Released}, nil
 	case e.input != r.Input:
-		return Claim{Status: Foreign}, nil
+		return Claim{Status: InputMismatch}, nil
 	case e.owner == r.Owner && (e.state == pending || e.state == leaseExpired):
 		m.putEntry(r, now)
 		return Claim{Status: Claimed}, nil

@@ -141,7 +141,7 @@ func (rs *Redis) claimStatus(r Record, got []string) (Claim, error) {
 	case "released":
 		return Claim{Status: Released}, nil
 	case "foreign":
-		return Claim{Status: Foreign}, nil
+		return Claim{Status: InputMismatch}, nil
 	}
 	switch state(got[0]) {
 	case pending:

@@ -31,8 +31,8 @@ const (
 	Oversized
 	// Lost: the outcome is unknown.
 	Lost
-	// Foreign: the record belongs to another input.
-	Foreign
+	// InputMismatch: the record belongs to another input.
+	InputMismatch
 	// Released: the claimant itself gave the record up before (its claim was delayed). It may
 	// not run.
 	Released

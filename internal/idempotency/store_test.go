@@ -37,7 +37,7 @@ var storeTests = map[string][]step{
 		{op: "claim", owner: "a", want: idempotency.Claimed},
 		{op: "claim", owner: "b", want: idempotency.Pending},
 		{op: "claim", owner: "a", want: idempotency.Claimed},
-		{op: "claim", owner: "b", input: "other", want: idempotency.Foreign},
+		{op: "claim", owner: "b", input: "other", want: idempotency.InputMismatch},
 		{op: "renew", owner: "b", want: no},
 		{op: "finish", owner: "b", end: idempotency.End{Outcome: idempotency.Completed}, want: no},
 		{op: "claim", owner: "b", want: idempotency.Pending},
@@ -50,7 +50,7 @@ var storeTests = map[string][]step{
 		{op: "renew", owner: "a", want: no},
 		{op: "claim", owner: "a", want: idempotency.Done, result: "r"},
 		{op: "claim", owner: "b", want: idempotency.Done, result: "r"},
-		{op: "claim", owner: "b", input: "other", want: idempotency.Foreign},
+		{op: "claim", owner: "b", input: "other", want: idempotency.InputMismatch},
 	},
 	"an oversized result stays without itself": {
 		{op: "claim", owner: "a", want: idempotency.Claimed},
@@ -63,7 +63,7 @@ var storeTests = map[string][]step{
 		{op: "renew", owner: "a", want: no},
 		{op: "finish", owner: "a", end: idempotency.End{Outcome: idempotency.Completed}, want: no},
 		{op: "claim", owner: "b", want: idempotency.Lost},
-		{op: "claim", owner: "b", input: "other", want: idempotency.Foreign},
+		{op: "claim", owner: "b", input: "other", want: idempotency.InputMismatch},
 	},
 	"what started nothing is free, but not for what its owner sent before": {
 		{op: "claim", owner: "a", want: idempotency.Claimed},
@@ -84,7 +84,7 @@ var storeTests = map[string][]step{
 	"a lease that ran out is unknown, not free": {
 		{op: "claim", owner: "a", lease: brief, want: idempotency.Claimed},
 		{op: "wait"},
-		{op: "claim", owner: "b", input: "other", want: idempotency.Foreign},
+		{op: "claim", owner: "b", input: "other", want: idempotency.InputMismatch},
 		{op: "claim", owner: "b", want: idempotency.Lost},
 		{op: "claim", owner: "b", want: idempotency.Lost},
 		{op: "renew", owner: "b", want: no},
@@ -120,14 +120,14 @@ var storeTests = map[string][]step{
 	"a renewal restores what the store lost": {
 		{op: "renew", owner: "a", want: yes},
 		{op: "claim", owner: "b", want: idempotency.Pending},
-		{op: "claim", owner: "b", input: "other", want: idempotency.Foreign},
+		{op: "claim", owner: "b", input: "other", want: idempotency.InputMismatch},
 		{op: "claim", owner: "a", want: idempotency.Claimed},
 	},
 	"a renewal restores what the store lost and another gave up": {
 		{op: "finish", owner: "b", end: idempotency.End{Outcome: idempotency.NotStarted}, want: yes},
 		{op: "renew", owner: "a", want: yes},
 		{op: "claim", owner: "b", want: idempotency.Pending},
-		{op: "claim", owner: "c", input: "other", want: idempotency.Foreign},
+		{op: "claim", owner: "c", input: "other", want: idempotency.InputMismatch},
 	},
 	"so does an outcome that another gave up": {
 		{op: "finish", owner: "b", end: idempotency.End{Outcome: idempotency.NotStarted}, want: yes},

@@ -45,7 +45,7 @@ func newReplica(t *testing.T, client *redis.Client, o Options) *Invalidator {
 	}
 	i := New(o)
 	t.Cleanup(i.Close)
-	waitFor(t, "the lease", func() bool { return i.Leased(time.Now()) })
+	redistest.Await(t, "the lease", func() bool { return i.Leased(time.Now()) })
 	return i
 }
 
@@ -55,20 +55,11 @@ func pair(t *testing.T, o Options) (*Invalidator, *redis.Client) {
 	s := redistest.Start(t)
 	client := newClient(t, s)
 	a, b := newReplica(t, newClient(t, s), o), newReplica(t, newClient(t, s), o)
-	waitFor(t, "each to know of the other", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
+	redistest.Await(t, "each to know of the other", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
 	if err := client.HSet(t.Context(), testPrefix, "settled", 1).Err(); err != nil {
 		t.Fatal(err)
 	}
 	return a, client
-}
-
-func waitFor(t *testing.T, what string, ready func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ready(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
 }
 
 // Without Redis, an invalidation concerns this process only.
@@ -172,7 +163,7 @@ func TestNewEpoch(t *testing.T) {
 	if took := time.Since(begun); took < lease {
 		t.Errorf("an invalidation returned %v after the epoch began", took)
 	}
-	waitFor(t, "an epoch that is settled", func() bool {
+	redistest.Await(t, "an epoch that is settled", func() bool {
 		return client.HGet(t.Context(), testPrefix, "settled").Val() == "1"
 	})
 }
@@ -201,7 +192,7 @@ func TestCatchUpSparesUncertain(t *testing.T) {
 			if err := a.cluster.publish(t.Context(), &invalidation{slots: slots, published: make(chan struct{})}); err != nil {
 				t.Fatal(err)
 			}
-			waitFor(t, "the first invalidation", func() bool { return b.Log().Now().Version == 1 })
+			redistest.Await(t, "the first invalidation", func() bool { return b.Log().Now().Version == 1 })
 			seq := b.Log().Seq()
 			a.cluster.channel = "elsewhere" // b gets no message
 			for _, refreshID := range tt.invalidations {
@@ -210,7 +201,7 @@ func TestCatchUpSparesUncertain(t *testing.T) {
 				}
 			}
 			b.Renew()
-			waitFor(t, "the others", func() bool { return b.Log().Now().Version == 1+uint64(len(tt.invalidations)) })
+			redistest.Await(t, "the others", func() bool { return b.Log().Now().Version == 1+uint64(len(tt.invalidations)) })
 			if got := b.Log().Usable(seq, slots, 0); got != tt.usable || b.Log().Current(seq, slots, 0) {
 				t.Errorf("usable %t, want %t; current %t", got, tt.usable, b.Log().Current(seq, slots, 0))
 			}

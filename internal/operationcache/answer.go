@@ -70,16 +70,10 @@ func (a *answer) setCacheHeaders() {
 	a.maxAge = []string{"private, max-age=" + strconv.Itoa(max(0, int(a.expires.Sub(a.begun).Seconds())))}
 }
 
-// weight estimates the size of a cached answer in bytes. It includes the compressed forms in
-// advance. The size of a large answer counts fourfold, so that large answers take at most a
-// share of the memory.
+// weight estimates the weight of a cached answer in memory. It includes the compressed forms in advance.
 func (a *answer) weight() uint32 {
-	const own, large, factor = 1024, 1 << 20, 4
-	n := own + len(a.body) + len(a.body)/2
-	if n > large {
-		n *= factor
-	}
-	return uint32(min(n, math.MaxUint32))
+	const own = 1024
+	return responsecache.Weight(own + len(a.body) + len(a.body)/2)
 }
 
 // write answers a request.

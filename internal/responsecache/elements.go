@@ -171,7 +171,7 @@ func (v *View[T]) elementOf(k Key) *entry {
 func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, missing []string, info Info) {
 	now := time.Now()
 	found, missing, info = v.peek(k, names, now, Info{Source: Memory}, func(whole *entry, x *index) bool {
-		return now.Before(whole.begun.Add(v.policy.Life)) && youngEnough(whole.begun, now, maxAge) && v.cache.log.Current(whole.seq, x.slots, whole.refreshID)
+		return now.Before(whole.begun.Add(v.policy.Life)) && withinMaxAge(whole.begun, now, maxAge) && v.cache.log.Current(whole.seq, x.slots, whole.refreshID)
 	})
 	if len(found) > 0 {
 		v.cache.observe(Event{Type: Served, Kind: v.kind.Name, Source: info.Source})

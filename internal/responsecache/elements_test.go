@@ -243,7 +243,7 @@ func TestElements(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := Options{Policies: Policies{"k": windows, "pages": windows, "one": windows}, eagerness: -1}
+			o := Options{Policies: Policies{"k": windows, "pages": windows, "one": windows}, earlyRefreshFactor: -1}
 			bubbleWith(t, o, func(t *testing.T, c *Cache, _ *View[int64], _ *console) { test(t, newLists(t, c)) })
 		})
 	}

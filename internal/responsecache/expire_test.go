@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/redistest"
 )
 
 // TestPurgeTakesEffectBeforeConfirmation verifies that a purge takes effect on this replica
@@ -36,7 +38,7 @@ func TestPurgeTakesEffectBeforeConfirmation(t *testing.T) {
 	if got, info, err := va.Get(t.Context(), read()); err != nil || got < 2 {
 		t.Errorf("this replica answers %d from %s, %v", got, info.Source, err)
 	}
-	waitFor(t, "the other replica's obedience", func() bool {
+	redistest.Await(t, "the other replica's obedience", func() bool {
 		got, _, err := vb.Get(t.Context(), read())
 		return err == nil && got >= 2
 	})

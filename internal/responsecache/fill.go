@@ -95,7 +95,7 @@ func (c *Cache) skipLoadID(shared *sharedLoad, old *entry, refresh bool) uint64 
 		return 0
 	}
 	now := time.Now()
-	if shared.renews == nil && !refresh && now.Before(old.fresh) && youngEnough(old.begun, now, shared.work.maxAge) && c.log.Current(old.seq, old.slots, old.refreshID) {
+	if shared.renews == nil && !refresh && now.Before(old.fresh) && withinMaxAge(old.begun, now, shared.work.maxAge) && c.log.Current(old.seq, old.slots, old.refreshID) {
 		return 0
 	}
 	return old.id
@@ -175,7 +175,7 @@ func (c *Cache) fromRedis(ctx context.Context, shared *sharedLoad, access *redis
 			return nil, stale
 		}
 		if e, current := c.decode(shared, access.digest, found.data, found.clock, at); e != nil {
-			if now := time.Now(); current && now.Before(e.fresh) && youngEnough(e.begun, now, shared.work.maxAge) && (shared.renews == nil || shared.renews.id != e.id) {
+			if now := time.Now(); current && now.Before(e.fresh) && withinMaxAge(e.begun, now, shared.work.maxAge) && (shared.renews == nil || shared.renews.id != e.id) {
 				return e, nil
 			}
 			stale = e

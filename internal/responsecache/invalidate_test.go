@@ -67,7 +67,7 @@ func TestOutage(t *testing.T) {
 	want(t, va, con.read("a", "tag"), 1, Loaded)
 	// Reads continue with console calls, and none waits long for Redis.
 	s.Pause()
-	waitFor(t, "the end of the leases", func() bool { return !a.leased(time.Now()) && !b.leased(time.Now()) })
+	redistest.Await(t, "the end of the leases", func() bool { return !a.leased(time.Now()) && !b.leased(time.Now()) })
 	want(t, va, con.read("a", "tag"), 2, Loaded)
 	want(t, vb, con.read("a", "tag"), 3, Loaded)
 	// An unconfirmed invalidation returns an error after a bounded time, and is delivered
@@ -127,9 +127,9 @@ func TestOutageOfOnlyReplica(t *testing.T) {
 			con := &console{}
 			d := want(t, va, con.read("a", "tag"), 1, Loaded).Dependency
 			want(t, va, con.read("b", "other"), 2, Loaded)
-			waitFor(t, "a heartbeat", a.IsOnlyReplica)
+			redistest.Await(t, "a heartbeat", a.IsOnlyReplica)
 			s.Pause()
-			waitFor(t, "a failed heartbeat", func() bool { return !a.leased(time.Now()) && a.trusted(time.Now()) })
+			redistest.Await(t, "a failed heartbeat", func() bool { return !a.leased(time.Now()) && a.trusted(time.Now()) })
 			if !a.Valid(d) {
 				t.Error("an answer is not valid")
 			}
@@ -211,7 +211,7 @@ func TestUnpublishedInvalidationEndsLease(t *testing.T) {
 	changes.Go(func() { _ = a.Invalidate(ctx, "tag") })
 	defer changes.Wait()
 	defer cancel()
-	waitFor(t, "the end of the lease", func() bool { return !a.Valid(d) })
+	redistest.Await(t, "the end of the lease", func() bool { return !a.Valid(d) })
 	if a.Ended(d) {
 		t.Error("what was not invalidated has ended")
 	}
@@ -229,7 +229,7 @@ func TestCallerOfInvalidateLeaves(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	s.Resume()
-	waitFor(t, "the invalidation", func() bool {
+	redistest.Await(t, "the invalidation", func() bool {
 		waitLeased(t, vb.cache)
 		n, _, err := vb.Get(t.Context(), con.read("a", "tag"))
 		return n > 1 && err == nil
@@ -271,7 +271,7 @@ func TestLostState(t *testing.T) {
 				t.Error(err)
 			}
 			for _, c := range []*Cache{a, b} {
-				waitFor(t, "another epoch", func() bool {
+				redistest.Await(t, "another epoch", func() bool {
 					return c.log.Now().Epoch != epoch && c.leased(time.Now())
 				})
 			}

@@ -146,7 +146,7 @@ func TestPanickingLoads(t *testing.T) {
 }
 
 func TestEarlyRefresh(t *testing.T) {
-	o := Options{Policies: Policies{"k": {Life: 10 * time.Second}}, eagerness: 1}
+	o := Options{Policies: Policies{"k": {Life: 10 * time.Second}}, earlyRefreshFactor: 1}
 	bubbleWith(t, o, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
 		con.takes = 100 * time.Millisecond
 		want(t, v, con.read("a"), 1, Loaded)

@@ -3,32 +3,17 @@ package responsecache
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	"go.uber.org/goleak"
 
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-func TestMain(m *testing.M) {
-	// These tests mostly wait, so that more of them than cores can run in parallel.
-	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	logging.Disable() // go-redis complains of the outages that these tests are about
-	// go-redis ends this goroutine of a closed pool a second after its server was down.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
-}
+func TestMain(m *testing.M) { redistest.RunTests(m) }
 
 var (
 	errDown    = errors.New("the console is down")
@@ -91,16 +76,7 @@ func newReplica(t testing.TB, s *redistest.Server, o Options) *Cache {
 
 func waitLeased(t testing.TB, c *Cache) {
 	t.Helper()
-	waitFor(t, "the lease", func() bool { return c.leased(time.Now()) })
-}
-
-func waitFor(t testing.TB, what string, ready func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ready(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s does not come", what)
-		}
-	}
+	redistest.Await(t, "the lease", func() bool { return c.leased(time.Now()) })
 }
 
 // stateKeys are the keys of the replicas' common state, a part of the format in Redis.

@@ -11,7 +11,7 @@ import (
 // bubble runs a test in a synctest bubble with a cache of one kind, k.
 func bubble(t *testing.T, p Policy, test func(t *testing.T, c *Cache, v *View[int64], con *console)) {
 	t.Helper()
-	bubbleWith(t, Options{Policies: Policies{"k": p}, eagerness: -1}, test)
+	bubbleWith(t, Options{Policies: Policies{"k": p}, earlyRefreshFactor: -1}, test)
 }
 
 func bubbleWith(t *testing.T, o Options, test func(t *testing.T, c *Cache, v *View[int64], con *console)) {

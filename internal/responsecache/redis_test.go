@@ -21,19 +21,19 @@ func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *Vi
 	if o.Policies == nil {
 		o.Policies = Policies{"k": minute}
 	}
-	if o.eagerness == 0 {
-		o.eagerness = -1
+	if o.earlyRefreshFactor == 0 {
+		o.earlyRefreshFactor = -1
 	}
 	a, b = newReplica(t, s, o), newReplica(t, s, o)
 	waitIdle(t, a)
-	waitFor(t, "each to know of the other", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
+	redistest.Await(t, "each to know of the other", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
 	return s, a, b, view(t, a, Kind[int64]{}), view(t, b, Kind[int64]{})
 }
 
 // shared waits until the replica's entries are in Redis.
 func shared(t testing.TB, c *Cache, n int) {
 	t.Helper()
-	waitFor(t, "an answer in Redis", func() bool {
+	redistest.Await(t, "an answer in Redis", func() bool {
 		keys, err := c.opts.Redis.Keys(t.Context(), c.opts.Prefix+"*:v").Result()
 		return err == nil && len(keys) == n
 	})
@@ -91,7 +91,7 @@ func TestInvalidationOfDemotedPrimary(t *testing.T) {
 		},
 	})
 	t.Cleanup(func() { _ = late.Close() })
-	o := Options{Policies: Policies{"k": minute}, eagerness: -1, redisTimeout: 10 * time.Second, lease: time.Second}
+	o := Options{Policies: Policies{"k": minute}, earlyRefreshFactor: -1, redisTimeout: 10 * time.Second, lease: time.Second}
 	b := newReplica(t, now, o)
 	o.Redis = late
 	a := newCache(t, o)
@@ -105,7 +105,7 @@ func TestInvalidationOfDemotedPrimary(t *testing.T) {
 	want(t, vb, con.read("a", "tag"), 1, Memory) // the message could not be sent
 	master.Store(now)
 	old.Stop()
-	waitFor(t, "the invalidation", func() bool {
+	redistest.Await(t, "the invalidation", func() bool {
 		_, info, err := vb.Get(t.Context(), con.read("a", "tag"))
 		return err == nil && info.Source == Loaded
 	})
@@ -213,7 +213,7 @@ func TestReplicasShareRefreshes(t *testing.T) {
 	want(t, va, con.read("a"), 1, Stale)
 	want(t, vb, con.read("a"), 1, Stale)
 	for _, v := range []*View[int64]{va, vb} {
-		waitFor(t, "the new answer", func() bool {
+		redistest.Await(t, "the new answer", func() bool {
 			e, ok := v.cache.memory.GetIfPresent(key{"k", "alice", "a"})
 			return ok && e.value == int64(2)
 		})
@@ -313,17 +313,17 @@ func TestClientsIgnoringContexts(t *testing.T) {
 func TestOnlyReplica(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	o := Options{Policies: Policies{"k": {Life: maxUnsharedLife}, "long": minute}, eagerness: -1}
+	o := Options{Policies: Policies{"k": {Life: maxUnsharedLife}, "long": minute}, earlyRefreshFactor: -1}
 	a := newReplica(t, s, o)
 	waitIdle(t, a)
-	waitFor(t, "being alone", a.IsOnlyReplica)
+	redistest.Await(t, "being alone", a.IsOnlyReplica)
 	va, long, con := view(t, a, Kind[int64]{}), view(t, a, Kind[int64]{Name: "long"}), &console{}
 	want(t, va, con.read("a", "tag"), 1, Loaded)
 	want(t, long, con.read("a", "tag"), 2, Loaded)
 	shared(t, a, 1)
 
 	b := newReplica(t, s, o)
-	waitFor(t, "company", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
+	redistest.Await(t, "company", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
 	vb := view(t, b, Kind[int64]{})
 	want(t, vb, con.read("a", "tag"), 3, Loaded)
 	shared(t, a, 2)
@@ -336,7 +336,7 @@ func TestOnlyReplica(t *testing.T) {
 
 	b.Close()
 	a.invalidator.Renew()
-	waitFor(t, "being alone", a.IsOnlyReplica)
+	redistest.Await(t, "being alone", a.IsOnlyReplica)
 	refresh := con.read("a", "tag")
 	refresh.Refresh = true
 	want(t, va, refresh, 5, Loaded)

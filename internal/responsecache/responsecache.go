@@ -73,9 +73,9 @@ type Options struct {
 	lockWait time.Duration
 	// refreshes bounds the loads in the background; default 64. Beyond it, a later read loads.
 	refreshes int
-	// eagerness scales how early popular entries are renewed, in loads; default 1; negative:
+	// earlyRefreshFactor scales how early popular entries are renewed, in loads; default 1; negative:
 	// never.
-	eagerness float64
+	earlyRefreshFactor float64
 	// StaleWait bounds how long an operation waits for loads if it may get old entries instead;
 	// default: it waits until they end.
 	StaleWait time.Duration
@@ -105,8 +105,8 @@ func (o Options) withDefaults() Options {
 	if o.refreshes == 0 {
 		o.refreshes = 64
 	}
-	if o.eagerness == 0 {
-		o.eagerness = 1
+	if o.earlyRefreshFactor == 0 {
+		o.earlyRefreshFactor = 1
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -323,21 +323,20 @@ type failure struct {
 	err error
 }
 
-const (
-	// largeEntry is the size above which an entry is a large one, in bytes.
-	largeEntry = 1 << 20
-	// largeFactor is how often the size of a large entry counts. Large entries take at most a share of the memory so.
-	largeFactor = 4
-)
+// Weight returns the weight of an entry of a size in bytes. That of a large one counts several times. So large entries use
+// only a share of the memory.
+func Weight(size int) uint32 {
+	const large, factor = 1 << 20, 4
+	if size > large {
+		size *= factor
+	}
+	return uint32(min(size, math.MaxUint32))
+}
 
-// weight is the size of an entry in memory, in bytes. That of a large entry counts largeFactor times.
+// weight is the weight of an entry in memory.
 func (e *entry) weight(k key) uint32 {
 	const own = 256 // the entry, the key, and the table's nodes
-	n := own + e.size + len(k.call) + len(k.principal) + 2*len(e.slots)
-	if n > largeEntry {
-		n *= largeFactor
-	}
-	return uint32(min(max(n, own), math.MaxUint32))
+	return Weight(max(own+e.size+len(k.call)+len(k.principal)+2*len(e.slots), own))
 }
 
 // dependency is what an answer depends on that is made from this entry.

@@ -3,6 +3,8 @@ package responsecache
 import (
 	"testing"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/redistest"
 )
 
 // softRead is a read with a soft tag.
@@ -201,7 +203,7 @@ func TestExpireWithoutLease(t *testing.T) {
 	}
 	want(t, vb, softRead(con, "a"), 1, Memory)
 	server.Resume()
-	waitFor(t, "the word", func() bool {
+	redistest.Await(t, "the word", func() bool {
 		v, _, err := vb.Get(t.Context(), softRead(con, "a"))
 		return v > 1 && err == nil
 	})

@@ -13,7 +13,7 @@ import (
 func TestStaleWait(t *testing.T) {
 	t.Parallel()
 	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Second, StaleIfError: time.Minute}
-	options := Options{Policies: Policies{"k": windows}, eagerness: -1, StaleWait: 5 * time.Second}
+	options := Options{Policies: Policies{"k": windows}, earlyRefreshFactor: -1, StaleWait: 5 * time.Second}
 	stale := func(t *testing.T, v *View[int64], r Read[int64], value int64, because error, waits time.Duration) {
 		t.Helper()
 		begun := time.Now()
@@ -160,7 +160,7 @@ func TestStaleForPlainReader(t *testing.T) {
 func TestStaleElement(t *testing.T) {
 	t.Parallel()
 	windows := Policy{Life: 10 * time.Second, StaleIfError: time.Minute}
-	options := Options{Policies: Policies{"pages": windows, "one": windows}, eagerness: -1, StaleWait: 5 * time.Second}
+	options := Options{Policies: Policies{"pages": windows, "one": windows}, earlyRefreshFactor: -1, StaleWait: 5 * time.Second}
 	synctest.Test(t, func(t *testing.T) {
 		l := newLists(t, newCache(t, options))
 		l.list("a b", false)

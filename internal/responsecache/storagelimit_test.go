@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/redistest"
 )
 
 // TestPrincipalStorageShare verifies that a principal with ever new requests stays
@@ -29,7 +31,7 @@ func TestPrincipalStorageShare(t *testing.T) {
 	for i := range asked {
 		want(t, va, con.read(fmt.Sprint("call", i)), int64(i+1), Loaded)
 	}
-	waitFor(t, "each answer to be in Redis or known not to be", func() bool { return lying()+unshared.Load() == asked })
+	redistest.Await(t, "each answer to be in Redis or known not to be", func() bool { return lying()+unshared.Load() == asked })
 	if n := lying(); n == 0 || n > room/principalShare/storedOverhead {
 		t.Errorf("%d answers of one principal in Redis", n)
 	}
@@ -37,7 +39,7 @@ func TestPrincipalStorageShare(t *testing.T) {
 	r.Principal = "bob"
 	before := lying()
 	want(t, va, r, asked+1, Loaded)
-	waitFor(t, "another's answer in Redis", func() bool { return lying() == before+1 })
+	redistest.Await(t, "another's answer in Redis", func() bool { return lying() == before+1 })
 	want(t, vb, r, asked+1, Redis)
 }
 

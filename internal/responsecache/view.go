@@ -78,9 +78,9 @@ type Read[T any] struct {
 	MaxAge time.Duration
 }
 
-// youngEnough reports whether a load that began at begun satisfies maxAge. A maxAge of 0 or
+// withinMaxAge reports whether a load that began at begun satisfies maxAge. A maxAge of 0 or
 // less accepts every load.
-func youngEnough(begun, now time.Time, maxAge time.Duration) bool {
+func withinMaxAge(begun, now time.Time, maxAge time.Duration) bool {
 	return maxAge <= 0 || now.Sub(begun) <= maxAge
 }
 
@@ -171,7 +171,7 @@ const (
 
 func (v *View[T]) usability(e *entry, now time.Time, r Read[T]) usability {
 	c := v.cache
-	if c.off.Load() || !youngEnough(e.begun, now, r.MaxAge) || !c.trusted(now) {
+	if c.off.Load() || !withinMaxAge(e.begun, now, r.MaxAge) || !c.trusted(now) {
 		return unusable
 	}
 	age, current := now.Sub(e.fresh), c.log.Current(e.seq, e.slots, e.refreshID)
@@ -239,7 +239,7 @@ func (c *Cache) failing(e *entry, k key, now time.Time) bool {
 func (c *Cache) early(e *entry, left time.Duration) bool {
 	life := e.fresh.Sub(e.begun)
 	// A load that takes long compared to the Life must not run all the time.
-	cost := float64(min(e.cost, life/10)) * c.opts.eagerness
+	cost := float64(min(e.cost, life/10)) * c.opts.earlyRefreshFactor
 	if left > life/2 || float64(left) > 20*cost {
 		return false // e^-20
 	}

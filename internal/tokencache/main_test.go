@@ -279,13 +279,3 @@ func redisStore(t testing.TB, s *redistest.Server, adjust ...func(*tokencache.Re
 	}
 	return tokencache.NewRedis(o)
 }
-
-// eventually waits for an expected condition.
-func eventually(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !f(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s does not come", what)
-		}
-	}
-}

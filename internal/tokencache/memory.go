@@ -131,7 +131,7 @@ func (m *Memory) Fail(_ context.Context, key, owner string, f Failure) (bool, er
 	now := m.now()
 	r := m.get(key, now)
 	if r == nil && owner == "" {
-		if err := m.room(now); err != nil {
+		if err := m.checkCapacity(now); err != nil {
 			return false, err
 		}
 		r = &memoryRecord{}
@@ -157,7 +157,7 @@ func (m *Memory) Create(_ context.Context, key string, p Put) (bool, error) {
 	if r := m.get(key, now); r != nil {
 		return r.Generation != "" && r.Generation == p.Generation, nil
 	}
-	if err := m.room(now); err != nil {
+	if err := m.checkCapacity(now); err != nil {
 		return false, err
 	}
 	m.records[key] = &memoryRecord{Record: Record{Token: p.Token, Generation: p.Generation, Ends: p.Ends}, expires: now.Add(p.TTL)}
@@ -176,8 +176,8 @@ func (m *Memory) End(_ context.Context, key string, keep time.Duration) error {
 	return nil
 }
 
-// room fails if the store is full. The caller holds m.mu.
-func (m *Memory) room(now time.Time) error {
+// checkCapacity fails if the store is full. The caller holds m.mu.
+func (m *Memory) checkCapacity(now time.Time) error {
 	if len(m.records) < maxMemory && now.Sub(m.swept) < time.Minute {
 		return nil
 	}

@@ -94,13 +94,13 @@ func TestRedisRecovers(t *testing.T) {
 	wantCode(t, fresh, session, "UPSTREAM_UNAVAILABLE")
 
 	server.Restart()
-	eventually(t, "the session at the new replica", func() bool {
+	redistest.Await(t, "the session at the new replica", func() bool {
 		got, err := fresh.Token(session)
 		return err == nil && got == "access-2"
 	})
 	server.RestartEmpty()
 	newest := newCache(t, s, withStore(redisStore(t, server)))
-	eventually(t, "the session in the emptied Redis", func() bool {
+	redistest.Await(t, "the session in the emptied Redis", func() bool {
 		wantToken(t, a, session, "access-2")
 		got, err := newest.Token(session)
 		return err == nil && got == "access-2"

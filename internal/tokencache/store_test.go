@@ -81,7 +81,7 @@ func TestRotation(t *testing.T) {
 		if r := claim(t, s, "a", tokencache.Claim{Owner: "two", Seen: "g1", Lease: time.Millisecond}, tokencache.Claimed); r.Spent || r.Token.Refresh != "refresh-g1" {
 			t.Errorf("the first to renew gets %+v", r)
 		}
-		eventually(t, "the end of a lease", func() bool {
+		redistest.Await(t, "the end of a lease", func() bool {
 			status, r, err := s.Claim(ctx, "a", tokencache.Claim{Owner: "three", Seen: "g1", Lease: time.Minute})
 			return err == nil && status == tokencache.Claimed && r.Spent
 		})
@@ -236,7 +236,7 @@ func TestRecordsAreForgotten(t *testing.T) {
 		put.TTL = 30 * time.Millisecond
 		ok, err := s.Create(t.Context(), "a", put)
 		expectBool(t, "create", ok, err, true)
-		eventually(t, "forgetting", func() bool {
+		redistest.Await(t, "forgetting", func() bool {
 			r, err := s.Load(t.Context(), "a")
 			return err == nil && r.Generation == ""
 		})

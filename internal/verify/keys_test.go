@@ -141,7 +141,7 @@ func TestReusedKeyID(t *testing.T) {
 		}
 	}
 	if n := b.fetches.Load() - fetches; n > 1 {
-		t.Errorf("%d looks at the keys for one bad token", n)
+		t.Errorf("%d fetches of the keys for one bad token", n)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestUnknownKeyFetchesAreLimited(t *testing.T) {
 	}
 	b.move(11 * time.Second)
 	if _ = b.verify(t, foreignToken); b.fetches.Load() != 2 {
-		t.Errorf("%d looks after a pause, want 2", b.fetches.Load())
+		t.Errorf("%d fetches after a pause, want 2", b.fetches.Load())
 	}
 }
 

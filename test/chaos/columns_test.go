@@ -11,12 +11,12 @@ import (
 
 // column is a kind of operation.
 type column struct {
-	name   string
-	spared string // the path of the list that a fault spares
-	read   bool
-	stream bool
-	run    func(*world) cell
-	of     func(*cells) cell
+	name        string
+	healthyPath string // the path of the list that a fault leaves healthy
+	read        bool
+	stream      bool
+	run         func(*world) cell
+	of          func(*cells) cell
 }
 
 const (
@@ -29,7 +29,7 @@ func columns() []column {
 	return []column{
 		{name: "list, cold", read: true, run: (*world).listCold, of: func(c *cells) cell { return c.list }},
 		{name: "list, cached", read: true, run: (*world).listWarm, of: func(c *cells) cell { return c.cached }},
-		{name: "join", read: true, spared: "/openapi/workflows", run: (*world).join, of: func(c *cells) cell { return c.join }},
+		{name: "join", read: true, healthyPath: "/openapi/workflows", run: (*world).join, of: func(c *cells) cell { return c.join }},
 		{name: "mutation", run: (*world).mutation, of: func(c *cells) cell { return c.mutation }},
 		{name: "mutation with key", run: (*world).keyed, of: func(c *cells) cell { return c.keyed }},
 		{name: "WebSocket", stream: true, run: (*world).socket, of: func(c *cells) cell { return c.stream }},
@@ -139,7 +139,7 @@ func (w *world) upload() cell {
 	w.start()
 	var c cell
 	file, _ := e2e.RandomFile(1000)
-	if a, err := w.WithLength(file, func(form []byte) []byte { return form }); err == nil {
+	if a, err := w.UploadWithLength(file, func(form []byte) []byte { return form }); err == nil {
 		c = w.seen(&a)
 	} else {
 		c = w.seen(nil)

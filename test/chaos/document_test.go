@@ -11,7 +11,7 @@ const document = "../../docs/resilience.md"
 
 const introduction = `# Resilience
 
-This page shows answers while a part fails. ` + "`make chaos`" + ` plays each fault with a real console, Redis, network and gateway, compares the results, and writes this page.
+This page shows answers while a part fails. ` + "`make chaos`" + ` runs each fault with a real console, Redis, network and gateway, compares the results, and writes this page.
 
 - *answer*: the result, or the events of a subscription that goes on.
 - *stale data*: an earlier answer with ` + "`extensions.stale`" + `, if one is cached. The code in brackets is its ` + "`reason`" + `.

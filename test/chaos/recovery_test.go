@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/redistest"
 	"github.com/consoleql/consoleql/internal/tcpproxy"
@@ -59,15 +60,15 @@ func TestRecovery(t *testing.T) {
 			load.Go(func() { l.sample(ctx) })
 			defer load.Wait()
 			defer stop()
-			_ = e2e.Sleep(ctx, 2*time.Second)
+			backoff.Wait(ctx, 2*time.Second)
 			tt.fails(proxy)
-			_ = e2e.Sleep(ctx, tt.lasts)
+			backoff.Wait(ctx, tt.lasts)
 			if err := proxy.Restore(); err != nil {
 				t.Error(err)
 			}
 			healed := time.Now()
 			e2e.Await(t, "full service", func() bool { return l.served(time.Now().Add(-2 * time.Second)) })
-			_ = e2e.Sleep(ctx, 2*time.Second)
+			backoff.Wait(ctx, 2*time.Second)
 			stop()
 			load.Wait()
 			l.evaluate(healed)
@@ -93,7 +94,7 @@ type sample struct {
 func (r *recovery) send(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	for next := time.Now(); e2e.Sleep(ctx, time.Until(next)) == nil; next = next.Add(time.Second / recoveryRate) {
+	for next := time.Now(); backoff.Wait(ctx, time.Until(next)); next = next.Add(time.Second / recoveryRate) {
 		began := time.Now()
 		r.mu.Lock()
 		n := len(r.operations)
@@ -115,7 +116,7 @@ func (r *recovery) sample(ctx context.Context) {
 		r.mu.Lock()
 		r.samples = append(r.samples, sample{time.Now(), len(r.operations), calls})
 		r.mu.Unlock()
-		if e2e.Sleep(ctx, time.Second) != nil {
+		if !backoff.Wait(ctx, time.Second) {
 			return
 		}
 	}

@@ -27,7 +27,7 @@ func (w *world) send(signals ...syscall.Signal) {
 	process := w.process.Cmd.Process
 	w.failConsole(consolesim.Fault{Delay: callLatency})
 	go func() {
-		for w.met() == 0 && w.t.Context().Err() == nil {
+		for w.faultedRequests() == 0 && w.t.Context().Err() == nil {
 			time.Sleep(10 * time.Millisecond)
 		}
 		for i, signal := range signals {

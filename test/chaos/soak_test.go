@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/redistest"
 	"github.com/consoleql/consoleql/internal/tcpproxy"
@@ -81,7 +82,7 @@ func TestSoak(t *testing.T) {
 		workers.Go(func() {
 			for {
 				n := slot.Add(1)
-				_ = e2e.Sleep(ctx, time.Until(begun.Add(time.Duration(float64(n)/rate*float64(time.Second)))))
+				backoff.Wait(ctx, time.Until(begun.Add(time.Duration(float64(n)/rate*float64(time.Second)))))
 				if ctx.Err() != nil {
 					return
 				}
@@ -92,7 +93,7 @@ func TestSoak(t *testing.T) {
 	workers.Go(func() { s.change(ctx) })
 	var memory []int64
 	workers.Go(func() {
-		for e2e.Sleep(ctx, *soakTime/memorySamples) == nil {
+		for backoff.Wait(ctx, *soakTime/memorySamples) {
 			memory = append(memory, s.process.Memory("VmRSS"))
 		}
 	})
@@ -204,7 +205,7 @@ func (s *soak) count(query string, a *e2e.Answer) {
 // change changes the queue and executes the workflow, one at a time.
 func (s *soak) change(ctx context.Context) {
 	for ctx.Err() == nil {
-		_ = e2e.Sleep(ctx, 200*time.Millisecond)
+		backoff.Wait(ctx, 200*time.Millisecond)
 		s.changing.Lock()
 		version := s.attempted.Add(1)
 		if a := s.post(fmt.Sprintf(`mutation { updateQueue(input: {id: %q, description: "%d"}) { queue { id } } }`, s.queue, version)); a != nil && len(a.Errors) == 0 {
@@ -233,7 +234,7 @@ func (s *soak) execute(ctx context.Context) {
 			s.unknown++
 			break
 		}
-		_ = e2e.Sleep(ctx, 100*time.Millisecond)
+		backoff.Wait(ctx, 100*time.Millisecond)
 	}
 	if jobs := len(s.Sim.Data().Jobs()) - before; jobs > 1 || done && jobs != 1 {
 		s.t.Errorf("key %d: %d jobs, done %t", s.keys, jobs, done)
@@ -249,7 +250,7 @@ func (s *soak) playFaults(ctx context.Context) (played int) {
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 	for ; ctx.Err() == nil; played++ {
 		r := faults[played%len(faults)]
-		_ = e2e.Sleep(ctx, *soakPeriod*3/4)
+		backoff.Wait(ctx, *soakPeriod*3/4)
 		if ctx.Err() != nil {
 			return played
 		}
@@ -257,7 +258,7 @@ func (s *soak) playFaults(ctx context.Context) (played int) {
 		s.changing.Lock()
 		r.begin(s.world)
 		s.changing.Unlock()
-		_ = e2e.Sleep(ctx, *soakPeriod/4)
+		backoff.Wait(ctx, *soakPeriod/4)
 		s.heal()
 	}
 	return played

@@ -63,7 +63,7 @@ func connectionRows() []row {
 	silent := over("open connections go silent", works().with(func(c *cells) {
 		c.mutation, c.keyed = hangs().mutation, hangs().keyed // a mutation is never sent twice
 	}), func(w *world) { w.proxy.Silence() })
-	silent.adjust, silent.short = func(s *gateway.Settings) { s.Silence = 200 * time.Millisecond }, true
+	silent.adjust, silent.short = func(s *gateway.Settings) { s.HedgeDelay = 200 * time.Millisecond }, true
 	http2 := silent
 	http2.name, http2.needs, http2.short = "network: the open connection of HTTP/2 goes silent", needs{http2: true}, false
 	http2.want.cached = cell{stale: "SLOW", wait: staleWait} // pings find the dead connection later

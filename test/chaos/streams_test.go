@@ -109,7 +109,7 @@ func (w *world) awaitEnd(sent <-chan streamed) *streamed {
 	if w.ends {
 		longest = longTimeout
 	}
-	for deadline := time.Now().Add(longest); (w.ends || w.met() < pollsUnderFault) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(longest); (w.ends || w.faultedRequests() < pollsUnderFault) && time.Now().Before(deadline); {
 		select {
 		case s := <-sent:
 			return &s

@@ -28,9 +28,9 @@ type world struct {
 	process *e2e.Process // the gateway, where it is a process of its own
 	ends    bool         // the fault ends a subscription
 
-	mu    sync.Mutex
-	heals []func()
-	hits  int // requests that met the fault
+	mu      sync.Mutex
+	heals   []func()
+	faulted int // requests that met the fault
 }
 
 // needs are the parts of a world beside gateway and console. A gateway that is a process has a Redis.
@@ -71,7 +71,7 @@ func newWorld(t *testing.T, col column, n needs, within time.Duration, o console
 			s.ConsoleURL = "http://" + w.proxy.Addr()
 		}
 		if n.http2 {
-			front := e2e.NewFront(t, sim.APIURL(), true)
+			front := e2e.NewTLSProxy(t, sim.APIURL(), true)
 			w.proxy = tcpproxy.New(t, front.Listener.Addr().String())
 			s.ConsoleURL, s.ConsoleCAFile = "https://"+w.proxy.Addr(), front.CertificateFile(t)
 		}
@@ -108,18 +108,18 @@ func (w *world) heal() {
 	}
 }
 
-// hit counts a request that met the fault.
-func (w *world) hit() {
+// countFault counts a request that met the fault.
+func (w *world) countFault() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.hits++
+	w.faulted++
 }
 
-// met returns how many requests met the fault.
-func (w *world) met() int {
+// faultedRequests returns how many requests met the fault.
+func (w *world) faultedRequests() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.hits
+	return w.faulted
 }
 
 // failConsole arms a fault for all calls of the console. In a join it spares the list at the root.
@@ -128,10 +128,10 @@ func (w *world) failConsole(f consolesim.Fault) {
 		if strings.HasPrefix(r.URL.Path, "/connect/") || r.URL.Path == "/.well-known/openid-configuration" {
 			return false
 		}
-		if w.column.spared != "" && strings.EqualFold(r.URL.Path, w.column.spared) {
+		if w.column.healthyPath != "" && strings.EqualFold(r.URL.Path, w.column.healthyPath) {
 			return false
 		}
-		w.hit()
+		w.countFault()
 		return true
 	}, f))
 }
@@ -142,7 +142,7 @@ func (w *world) failSSO(f consolesim.Fault) {
 		if !strings.HasPrefix(r.URL.Path, "/connect/") {
 			return false
 		}
-		w.hit()
+		w.countFault()
 		return true
 	}, f))
 	w.Sim.ExpireTokens()

@@ -2,13 +2,7 @@ package e2e
 
 import (
 	"bytes"
-	"net/http"
 )
-
-// ForPath matches the console calls of one path.
-func ForPath(path string) func(*http.Request) bool {
-	return func(r *http.Request) bool { return r.URL.Path == path }
-}
 
 // CheckNoInternals fails the test if an answer contains internal details.
 func (w *World) CheckNoInternals(a Answer) {
@@ -17,5 +11,14 @@ func (w *World) CheckNoInternals(a Answer) {
 		if bytes.Contains(a.Body, []byte(hidden)) {
 			w.T.Errorf("the answer holds %q: %s", hidden, a.Body)
 		}
+	}
+}
+
+// WantOutcome fails the test unless the answer's only error has the code and the outcome.
+func (w *World) WantOutcome(a Answer, code, outcome string) {
+	w.T.Helper()
+	e := w.OnlyError(a)
+	if e.Extensions.Code != code || e.Extensions.Outcome != outcome {
+		w.T.Errorf("%s, %s instead of %s, %s: %s", e.Extensions.Code, e.Extensions.Outcome, code, outcome, a.Body)
 	}
 }

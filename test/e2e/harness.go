@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -26,6 +27,9 @@ import (
 	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
+
+// Clients is the number of concurrent clients in tests of shared work.
+var Clients = flag.Int("clients", 100, "number of concurrent clients in tests of shared requests")
 
 // Release is the released program, built from the present code.
 var Release binarytest.Release
@@ -79,7 +83,7 @@ func NewWorld(t testing.TB, o consolesim.Options, adjust ...func(*gateway.Settin
 		Listeners: gateway.Listeners{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", ShutdownTimeout: 10 * time.Second},
 		Console: gateway.Console{
 			ConsoleURL: sim.APIURL(), SSOURL: sim.SSOURL(), ConsoleIDs: "auto", ConsoleTimeout: 20 * time.Second, ConsoleWriteTimeout: 30 * time.Second,
-			Silence:            time.Hour, // on a busy machine a console seems silent, and a second call would be counted
+			HedgeDelay:         time.Hour, // on a busy machine a console seems silent, and a second call would be counted
 			ConsoleConcurrency: 256, ConsoleMaxResponseBytes: 64 << 20, OperationConcurrency: 64,
 			ConsoleQueueCreatePath: "/openapi/queues/{queueId}",
 			CompanyID:              sim.Data().MainCompanyID(), DepartmentID: sim.Data().MainDepartmentID(),

@@ -51,12 +51,12 @@ func NewCollector(t testing.TB) *otlpCollector {
 	return c
 }
 
-// Take makes a gateway send its traces to the collector.
-func (c *otlpCollector) Take(s *gateway.Settings, _ *consolesim.Server) { s.OTLPURL = c.URL }
+// Configure makes a gateway send its traces to the collector.
+func (c *otlpCollector) Configure(s *gateway.Settings, _ *consolesim.Server) { s.OTLPURL = c.URL }
 
-// After stops the gateway, which sends all remaining spans, and returns the spans by start
+// StopAndCollect stops the gateway, which sends all remaining spans, and returns the spans by start
 // time.
-func (c *otlpCollector) After(w *World) []*tracepb.Span {
+func (c *otlpCollector) StopAndCollect(w *World) []*tracepb.Span {
 	c.t.Helper()
 	w.Stop()
 	if err := w.Stopped(); err != nil {

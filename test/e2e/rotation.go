@@ -19,10 +19,10 @@ type Fleet struct {
 	env   []string
 	Slots []atomic.Pointer[member]
 
-	Asked, Lost atomic.Int64 // requests answered, and requests lost with their process
-	Mu          sync.Mutex
-	Errors      map[string]int
-	Slowest     time.Duration
+	Answered, Lost atomic.Int64 // requests answered, and requests lost with their process
+	Mu             sync.Mutex
+	Errors         map[string]int
+	Slowest        time.Duration
 }
 
 type member struct {
@@ -98,7 +98,7 @@ func (f *Fleet) Ask(m *member, header map[string]string, check func(Answer) stri
 	f.Slowest = max(f.Slowest, time.Since(began))
 	switch {
 	case said == "":
-		f.Asked.Add(1)
+		f.Answered.Add(1)
 	case m.dead.Load():
 		f.Lost.Add(1)
 	default:

@@ -2,9 +2,6 @@ package e2e
 
 import (
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/consoleql/consoleql/internal/consolesim"
-	"github.com/consoleql/consoleql/internal/gateway"
 )
 
 const ScopeQuery = `{ workflows(first: 500) { totalCount nodes { id departmentId companyId } } }`
@@ -15,9 +12,6 @@ type scopeAnswer struct {
 		Nodes      []struct{ ID, DepartmentID, CompanyID string }
 	}
 }
-
-// NoDefault removes the configured scope.
-func NoDefault(s *gateway.Settings, _ *consolesim.Server) { s.CompanyID, s.DepartmentID = "", "" }
 
 // CheckWorkflowsOf queries the workflows in scope and fails the test unless they are the
 // department's.

@@ -20,7 +20,7 @@ type SignInAnswer struct {
 	}
 }
 
-func Login(u consolesim.User) map[string]any {
+func SignInVariables(u consolesim.User) map[string]any {
 	return map[string]any{"u": u.Username, "p": u.Password}
 }
 
@@ -30,7 +30,7 @@ func (w *World) SignIn(u consolesim.User) map[string]string {
 	w.T.Helper()
 	var a Answer
 	Await(w.T, "a sign-in", func() bool {
-		a = w.Ask(SignInMutation, Request{Variables: Login(u), Header: ScopeHeader(u.CompanyIDs[0], "")})
+		a = w.Ask(SignInMutation, Request{Variables: SignInVariables(u), Header: ScopeHeader(u.CompanyIDs[0], "")})
 		return len(a.Errors) == 0 || a.Errors[0].Extensions.Outcome != "NOT_SENT"
 	})
 	if len(a.Errors) > 0 {

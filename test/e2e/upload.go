@@ -69,8 +69,8 @@ func RandomFile(n int64) (file io.Reader, sum func() string) {
 	return io.TeeReader(io.LimitReader(rand.NewChaCha8([32]byte{}), n), h), func() string { return hex.EncodeToString(h.Sum(nil)) }
 }
 
-// WithLength sends a form of known length. tail changes its end.
-func (w *World) WithLength(file io.Reader, tail func(form []byte) []byte) (Answer, error) {
+// UploadWithLength sends a form of known length. tail changes its end.
+func (w *World) UploadWithLength(file io.Reader, tail func(form []byte) []byte) (Answer, error) {
 	w.T.Helper()
 	var body bytes.Buffer
 	contentType, send := Form(&body, UploadQuery, file)
@@ -78,4 +78,16 @@ func (w *World) WithLength(file io.Reader, tail func(form []byte) []byte) (Answe
 		w.T.Fatal(err)
 	}
 	return w.Post200(bytes.NewReader(tail(body.Bytes())), contentType)
+}
+
+// FormPart is a part of a multipart form with its headers.
+func FormPart(header, body string) string { return header + "\r\n\r\n" + body }
+
+// JoinForm builds a form. open follows each boundary, and end the last.
+func JoinForm(open, end string, parts ...string) string {
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString("--B" + open + "\r\n" + p + "\r\n")
+	}
+	return b.String() + "--B--" + end
 }

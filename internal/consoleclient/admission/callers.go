@@ -33,8 +33,8 @@ func (l *lastCalls) add(now time.Time, caller string, started time.Time) {
 	l.last = now
 }
 
-// besides returns when a call of another caller ended last.
-func (l *lastCalls) besides(caller string) time.Time {
+// lastOfOthers returns when a call of another caller ended last.
+func (l *lastCalls) lastOfOthers(caller string) time.Time {
 	if caller == l.caller {
 		return l.others
 	}
@@ -65,11 +65,11 @@ func (b *breaker) fail(now time.Time, p *Permit, r Result) {
 // isolate opens a breaker for one caller whose calls fail, if calls of no other have failed in the window, and calls of
 // another have succeeded since. It isolates one caller at a time.
 func (b *breaker) isolate(now time.Time, caller string) bool {
-	success := b.successes.besides(caller)
+	success := b.successes.lastOfOthers(caller)
 	switch {
 	case b.of(caller) != b:
 		return true
-	case b.isolates, within(b.failed.besides(caller), now), !within(success, now), !success.After(b.failed.since):
+	case b.isolates, within(b.failed.lastOfOthers(caller), now), !within(success, now), !success.After(b.failed.since):
 		return false
 	case b.isolated != nil && b.isolated.used(now, windowLength*time.Second):
 		return false
@@ -83,7 +83,7 @@ func (b *breaker) isolate(now time.Time, caller string) bool {
 
 // yields reports whether the next probe is one of another caller, because the last call that failed was the caller's.
 func (b *breaker) yields(now time.Time, caller string) bool {
-	return b.failed.caller == caller && within(b.failed.last, now) && within(b.refused.besides(caller), now)
+	return b.failed.caller == caller && within(b.failed.last, now) && within(b.refused.lastOfOthers(caller), now)
 }
 
 // used reports whether a breaker is open or half open, and calls have needed it in a time that ends now.

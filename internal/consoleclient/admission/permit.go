@@ -82,7 +82,7 @@ func (c *Controller) done(p *Permit, r Result) {
 		k.limit.decrease(p.started, now)
 	case Ignored:
 	}
-	c.tell(p, b, wasOpen, now)
+	c.reportChange(p, b, wasOpen, now)
 }
 
 // late marks a probe as late: it has failed for its stage, and frees its permit in the class. It goes on until its own
@@ -98,7 +98,7 @@ func (c *Controller) late(p *Permit) {
 	p.late = true
 	p.class.late++
 	p.class.leave(p)
-	c.tell(p, b, wasOpen, now)
+	c.reportChange(p, b, wasOpen, now)
 	c.dispatch()
 }
 
@@ -127,8 +127,8 @@ func (c *Controller) record(p *Permit, r Result, now time.Time) (b *breaker, was
 	return b, wasOpen
 }
 
-// tell tells of a breaker that has opened or closed by a call.
-func (c *Controller) tell(p *Permit, b *breaker, wasOpen bool, now time.Time) {
+// reportChange reports that a call opened or closed a breaker.
+func (c *Controller) reportChange(p *Permit, b *breaker, wasOpen bool, now time.Time) {
 	isOpen := b.state != closed
 	if isOpen == wasOpen {
 		return

@@ -67,7 +67,7 @@ type pkg struct {
 	structs  map[string]*ast.StructType
 	readers  map[string]bool   // types with their own UnmarshalJSON or UnmarshalJSONFrom
 	enums    map[string]string // by type, the name of its table
-	forgives map[string]bool   // structs for which another value becomes an empty object
+	lenient  map[string]bool   // structs for which another value becomes an empty object
 	returned []string          // types that exported methods of Client return
 	wanted   []string          // structs, sorted at the end
 	nested   []string          // those of wanted that other structs contain
@@ -77,7 +77,7 @@ type pkg struct {
 // parse reads the package's sources except the generated files, so that it also works when those are missing or
 // outdated.
 func parse(dir string) (*pkg, error) {
-	p := &pkg{structs: map[string]*ast.StructType{}, readers: map[string]bool{}, enums: map[string]string{}, forgives: map[string]bool{}}
+	p := &pkg{structs: map[string]*ast.StructType{}, readers: map[string]bool{}, enums: map[string]string{}, lenient: map[string]bool{}}
 	names, err := fs.Glob(os.DirFS(dir), "*.go")
 	if err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func (p *pkg) note(n ast.Node) bool {
 		}
 	case *ast.IndexExpr: // a type argument of decodeObject
 		if nameOf(n.X) == "decodeObject" {
-			p.forgives[nameOf(n.Index)] = true
+			p.lenient[nameOf(n.Index)] = true
 		}
 	}
 	return true
@@ -321,7 +321,7 @@ func (p *pkg) read(f field) string {
 	case inner != "" && isList:
 		return fmt.Sprintf("readObjects(%s, &s.arena.%s)", at, lowered(inner))
 	case inner != "":
-		return fmt.Sprintf("readObject(%s, &s.arena.%s, %t)", at, lowered(inner), p.forgives[inner])
+		return fmt.Sprintf("readObject(%s, &s.arena.%s, %t)", at, lowered(inner), p.lenient[inner])
 	case isTexts(f.typ):
 		return fmt.Sprintf("%s(%s)", texts, at)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// defaultHedgeDelay is the default of Options.Silence.
+	// defaultHedgeDelay is the default of Options.HedgeDelay.
 	defaultHedgeDelay = 2 * time.Second
 	// hedgePause is the pause without duplicates after one that found no dead connection, because the console is
 	// then slow.
@@ -31,7 +31,7 @@ const (
 // limits the load on a slow console. Each request that is sent again needs permission by retry.
 type hedger struct {
 	base  http.RoundTripper
-	delay time.Duration // see Options.Silence
+	delay time.Duration // see Options.HedgeDelay
 	retry func() bool   // see Options.Retry
 
 	mu          sync.Mutex

@@ -20,8 +20,8 @@ func (*malformedError) Is(target error) bool { return target == ErrMalformed }
 // Unwrap returns the cause.
 func (e *malformedError) Unwrap() error { return e.error }
 
-// isMalformed reports whether an answer of HTTP/1.1 that has begun could not be parsed. net/http does not export such errors,
-// so that all are taken for one that do not come from the connection, its end, or the end of the request.
+// isMalformed reports whether an answer of HTTP/1.1 that has begun could not be parsed. net/http does not export such errors.
+// Any error counts that is not of the connection, its end, or the request's end.
 func isMalformed(err error) bool {
 	var network net.Error
 	switch {

@@ -16,9 +16,9 @@ type Options struct {
 	Uncompressed bool
 	// IdleTimeout is how long an unused connection stays open. 0: 55 s.
 	IdleTimeout time.Duration
-	// Silence is how long a GET waits on a reused HTTP/1.1 connection before it is sent again on a new one. It is at
+	// HedgeDelay is how long a GET waits on a reused HTTP/1.1 connection before it is sent again on a new one. It is at
 	// most half of the time to the deadline. 0: 2 s.
-	Silence time.Duration
+	HedgeDelay time.Duration
 	// Retry reports whether a GET that waits may be sent again, and counts it. nil: it always may.
 	Retry func() bool
 	// Log, if not nil, receives connection failures and responses.
@@ -45,8 +45,8 @@ func New(o Options) http.RoundTripper {
 	if o.Idle <= 0 {
 		o.Idle = 256
 	}
-	if o.Silence <= 0 {
-		o.Silence = defaultHedgeDelay
+	if o.HedgeDelay <= 0 {
+		o.HedgeDelay = defaultHedgeDelay
 	}
 	if o.Retry == nil {
 		o.Retry = func() bool { return true }
@@ -61,7 +61,7 @@ func New(o Options) http.RoundTripper {
 	}
 	return &transport{
 		base:   o.Base,
-		hedger: hedger{base: o.Base, delay: o.Silence, retry: o.Retry, waiting: make(map[*attempt]struct{})},
+		hedger: hedger{base: o.Base, delay: o.HedgeDelay, retry: o.Retry, waiting: make(map[*attempt]struct{})},
 		log:    o.Log,
 	}
 }

@@ -210,8 +210,8 @@ func signIns(op *graphql.OperationContext) int {
 // largest size (Limits.Tokens) without fragments stays below it.
 const maxFields = 20_000
 
-// extent is the size of a selection.
-type extent struct {
+// selectionSize is the size of a selection.
+type selectionSize struct {
 	depth  int // nesting of fields, without introspection
 	fields int // number of selections with all fragments spread; saturates
 }
@@ -219,11 +219,11 @@ type extent struct {
 // measure measures each fragment once, however often it is spread. Spreading them would take
 // exponential time if each fragment spreads the next one twice.
 type measure struct {
-	fragments map[*ast.FragmentDefinition]extent
+	fragments map[*ast.FragmentDefinition]selectionSize
 }
 
 func newMeasure() *measure {
-	return &measure{fragments: make(map[*ast.FragmentDefinition]extent)}
+	return &measure{fragments: make(map[*ast.FragmentDefinition]selectionSize)}
 }
 
 // Depth returns the nesting of an operation's fields. Introspection is not counted.
@@ -231,10 +231,10 @@ func Depth(op *graphql.OperationContext) int {
 	return newMeasure().of(op.Operation.SelectionSet).depth
 }
 
-func (m *measure) of(set ast.SelectionSet) extent {
-	var all extent
+func (m *measure) of(set ast.SelectionSet) selectionSize {
+	var all selectionSize
 	for _, s := range set {
-		var e extent
+		var e selectionSize
 		switch s := s.(type) {
 		case *ast.Field:
 			e = m.of(s.SelectionSet)
@@ -253,7 +253,7 @@ func (m *measure) of(set ast.SelectionSet) extent {
 	return all
 }
 
-func (m *measure) spread(f *ast.FragmentDefinition) extent {
+func (m *measure) spread(f *ast.FragmentDefinition) selectionSize {
 	e, known := m.fragments[f]
 	if !known {
 		e = m.of(f.SelectionSet) // the validator has refused cyclic fragments

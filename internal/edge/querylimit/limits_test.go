@@ -32,7 +32,7 @@ func TestDepth(t *testing.T) {
 			for _, f := range doc.Fragments {
 				link(doc, f.SelectionSet)
 			}
-			m := measure{fragments: make(map[*ast.FragmentDefinition]extent)}
+			m := measure{fragments: make(map[*ast.FragmentDefinition]selectionSize)}
 			if got := m.of(doc.Operations[0].SelectionSet).depth; got != tt.want {
 				t.Errorf("depth %d, want %d", got, tt.want)
 			}

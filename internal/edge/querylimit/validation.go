@@ -276,12 +276,12 @@ func measureDocument(document *ast.QueryDocument) documentSize {
 		all.longest, all.name = max(all.longest, p.longest), max(all.name, p.name)
 		for _, name := range p.spread {
 			if f := fragments[name]; f != nil {
-				p.leads = append(p.leads, f)
+				p.spreadTargets = append(p.spreadTargets, f)
 			}
 		}
 	}
 	for _, p := range parts {
-		if all.walked += p.reach(p); all.walked > maxWalked {
+		if all.walked += p.reachableSize(p); all.walked > maxWalked {
 			break
 		}
 	}
@@ -290,23 +290,23 @@ func measureDocument(document *ast.QueryDocument) documentSize {
 
 // documentNode is an operation or a fragment.
 type documentNode struct {
-	size    int // without spreads
-	longest int
-	name    int
-	spread  []string
-	leads   []*documentNode // targets of its spreads
-	from    *documentNode   // the last root that has reached it
+	size          int // without spreads
+	longest       int
+	name          int
+	spread        []string
+	spreadTargets []*documentNode // targets of its spreads
+	from          *documentNode   // the last root that has reached it
 }
 
-// reach returns the size of all nodes that n can reach from root.
-func (n *documentNode) reach(root *documentNode) int {
+// reachableSize returns the size of all nodes that n can reach from root.
+func (n *documentNode) reachableSize(root *documentNode) int {
 	if n.from == root {
 		return 0
 	}
 	n.from = root
 	size := n.size
-	for _, f := range n.leads {
-		size += f.reach(root)
+	for _, f := range n.spreadTargets {
+		size += f.reachableSize(root)
 	}
 	return size
 }

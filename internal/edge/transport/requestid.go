@@ -1,10 +1,10 @@
 package transport
 
 import (
-	"maps"
-
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/apierror"
 )
 
 // extensionRequestID is the member of an error's extensions with the id of its request, or of
@@ -17,17 +17,7 @@ func withRequestID(errs gqlerror.List, id string) gqlerror.List {
 	if len(errs) == 0 || id == "" {
 		return errs
 	}
-	named := make(gqlerror.List, len(errs))
-	for i, err := range errs {
-		e := *err // errors may be shared
-		e.Extensions = maps.Clone(e.Extensions)
-		if e.Extensions == nil {
-			e.Extensions = make(map[string]any)
-		}
-		e.Extensions[extensionRequestID] = id
-		named[i] = &e
-	}
-	return named
+	return apierror.WithExtension(errs, extensionRequestID, id)
 }
 
 // responseWithRequestID returns a response whose errors have the id of their request.

@@ -47,26 +47,26 @@ type socket struct {
 
 	open      chan struct{} // closed when the client has identified itself, or the connection has ended
 	initTimer *time.Timer
-	beat      *time.Timer    // sends the next ping
+	pingTimer *time.Timer    // sends the next ping
 	tasks     sync.WaitGroup // pings and operations
 	writing   sync.Mutex     // held while a message is sent
 	closing   sync.WaitGroup
 
 	mu          sync.Mutex
 	initialised bool
-	identified  bool                  // open is closed
-	stopping    bool                  // the gateway stops
-	shutting    bool                  // a close frame is being sent
-	ended       bool                  // no close frame follows
-	awaited     bool                  // tasks are not added any more
-	operations  map[string]*operating // by operation id
+	identified  bool                        // open is closed
+	stopping    bool                        // the gateway stops
+	shutting    bool                        // a close frame is being sent
+	ended       bool                        // no close frame follows
+	awaited     bool                        // tasks are not added any more
+	operations  map[string]*socketOperation // by operation id
 }
 
 // newSocket returns the socket of a connection, and pings its client.
 func newSocket(conn *websocket.Conn, frames *frameReader, r *http.Request, exec graphql.GraphExecutor, o *Options) *socket {
 	c := &socket{
 		conn: conn, frames: frames, o: o, exec: exec, request: r, base: r.Context(), ctx: r.Context(), reservation: graphqlhttp.ReservationOf(r.Context()), done: func() {},
-		reader: slowreader.ReaderOf(r.Context()), open: make(chan struct{}), operations: make(map[string]*operating),
+		reader: slowreader.ReaderOf(r.Context()), open: make(chan struct{}), operations: make(map[string]*socketOperation),
 	}
 	conn.SetReadLimit(-1) // see frameReader
 	frames.limit.Store(o.Limits.BodyLimit(r))
@@ -78,7 +78,7 @@ func newSocket(conn *websocket.Conn, frames *frameReader, r *http.Request, exec 
 			c.close(statusInitTimeout, "Connection initialisation timeout")
 		}
 	})
-	c.beat = time.AfterFunc(o.Keepalive, c.ping)
+	c.pingTimer = time.AfterFunc(o.Keepalive, c.ping)
 	return c
 }
 
@@ -139,7 +139,7 @@ func (c *socket) ping() {
 		_ = c.conn.CloseNow() // the client does not answer
 		return
 	}
-	c.beat.Reset(c.o.Keepalive)
+	c.pingTimer.Reset(c.o.Keepalive)
 }
 
 // opened notes that the client has identified itself.
@@ -161,7 +161,7 @@ func (c *socket) end() {
 	c.opened()
 	c.mu.Lock()
 	c.ended = true
-	c.beat.Stop()
+	c.pingTimer.Stop()
 	for _, op := range c.operations {
 		op.stop()
 	}
@@ -245,7 +245,7 @@ func (c *socket) close(code websocket.StatusCode, reason string) {
 func (c *socket) goAway(ctx context.Context) {
 	c.mu.Lock()
 	c.stopping = true
-	var running []*operating
+	var running []*socketOperation
 	for _, op := range c.operations {
 		if !op.subscribes {
 			running = append(running, op)

@@ -27,8 +27,8 @@ type connectionKey struct {
 	scope scope.Scope
 }
 
-// operating is an operation that the client has started.
-type operating struct {
+// socketOperation is an operation that the client has started.
+type socketOperation struct {
 	c     *socket
 	id    string
 	ended chan struct{} // closed when its id can be used again
@@ -59,12 +59,12 @@ const (
 
 // begin registers an operation, unless its id is in use or the connection has too many. An id
 // can be used again soon after its operation has ended.
-func (c *socket) begin(id string) (*operating, beginning) {
+func (c *socket) begin(id string) (*socketOperation, beginning) {
 	for {
 		c.mu.Lock()
 		old, others := c.operations[id], len(c.operations)
 		if old == nil && others < maxOperations {
-			op := &operating{c: c, id: id, ended: make(chan struct{}), stop: func() {}}
+			op := &socketOperation{c: c, id: id, ended: make(chan struct{}), stop: func() {}}
 			c.operations[id] = op
 			c.mu.Unlock()
 			return op, begun
@@ -82,7 +82,7 @@ func (c *socket) begin(id string) (*operating, beginning) {
 }
 
 // remove removes an operation. Its id can be used again.
-func (c *socket) remove(op *operating) {
+func (c *socket) remove(op *socketOperation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.operations, op.id)
@@ -103,7 +103,7 @@ func (c *socket) leave(id string) {
 }
 
 // start creates and begins an operation.
-func (c *socket) start(op *operating, p *graphqlhttp.Parameters) {
+func (c *socket) start(op *socketOperation, p *graphqlhttp.Parameters) {
 	read := graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}
 	op.entry, op.op = accesslog.BeginOperation(c.ctx), &graphql.OperationContext{}
 	op.ctx = accesslog.NewContext(graphql.StartOperationTrace(c.ctx), op.entry)
@@ -134,7 +134,7 @@ func (c *socket) start(op *operating, p *graphqlhttp.Parameters) {
 }
 
 // tooLate notes the type of an operation. It reports whether the gateway stops.
-func (c *socket) tooLate(op *operating) bool {
+func (c *socket) tooLate(op *socketOperation) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	op.subscribes = op.op.Operation.Operation == ast.Subscription
@@ -162,7 +162,7 @@ func (c *socket) identity(ctx context.Context, p *graphqlhttp.Parameters) (conte
 
 // refuse answers an operation that is not executed. A document that is not valid has an `error`, which no `complete`
 // follows.
-func (op *operating) refuse(errs gqlerror.List) {
+func (op *socketOperation) refuse(errs gqlerror.List) {
 	response := responseWithRequestID(op.c.exec.DispatchError(op.ctx, errs), op.entry.ID())
 	op.c.o.Access.Operation(op.ctx, op.entry, false)
 	if errcode.GetErrorKind(errs) == errcode.KindProtocol {
@@ -174,7 +174,7 @@ func (op *operating) refuse(errs gqlerror.List) {
 }
 
 // answer sends the responses of the operation that are there. It ends the operation after the last one.
-func (op *operating) answer() {
+func (op *socketOperation) answer() {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	defer func() {
@@ -200,23 +200,23 @@ func (op *operating) answer() {
 }
 
 // fail ends an operation whose creation or execution has panicked.
-func (op *operating) fail(v any) {
+func (op *socketOperation) fail(v any) {
 	defer op.stop()
 	apierror.LogPanic(op.ctx, op.c.o.Logger, v)
 	op.c.o.Access.Operation(op.ctx, op.entry, false)
 	op.end(func() { op.c.writeErrors(op.id, withRequestID(gqlerror.List{apierror.InternalError()}, op.entry.ID())) })
 }
 
-// hears reports whether the client gets messages of an operation. Nothing follows the client's own `complete`.
-func (c *socket) hears(op *operating) bool {
+// delivers reports whether the client gets messages of an operation. Nothing follows the client's own `complete`.
+func (c *socket) delivers(op *socketOperation) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !op.left && !c.shutting && !c.ended
 }
 
 // next sends a response. It counts until it is sent: the responses of all operations wait for the same connection.
-func (op *operating) next(response *graphql.Response) {
-	if !op.c.hears(op) {
+func (op *socketOperation) next(response *graphql.Response) {
+	if !op.c.delivers(op) {
 		return
 	}
 	waiting := op.c.o.SlowReaders.Begin(response.Data, op.c.reader, func() {
@@ -227,19 +227,19 @@ func (op *operating) next(response *graphql.Response) {
 }
 
 // complete sends `complete`, unless the connection ends or the client has sent one, and removes the operation.
-func (op *operating) complete() {
+func (op *socketOperation) complete() {
 	op.end(func() { op.c.write("complete", op.id, nil) })
 }
 
 // end calls write, which sends the last message if the client gets one, and removes the operation. Until then its id cannot be
 // used again, so that the message ends no other operation.
-func (op *operating) end(write func()) {
+func (op *socketOperation) end(write func()) {
 	defer op.c.remove(op)
-	heard := op.c.hears(op)
+	delivers := op.c.delivers(op)
 	op.c.mu.Lock()
 	op.ending = true
 	op.c.mu.Unlock()
-	if heard {
+	if delivers {
 		write()
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/test/e2e"
 )
@@ -99,23 +100,16 @@ func (m *model) injectFaults(ctx context.Context) {
 	troubles := []func(){
 		func() { m.Kill(0); m.Start(0) },
 		func() { client.Do(ctx, "CLIENT", "KILL", "TYPE", "pubsub") },
-		func() { m.Redis.Pause(); waitFor(ctx, 1500*time.Millisecond); m.Redis.Resume() },
-		func() { m.Redis.Stop(); waitFor(ctx, 300*time.Millisecond); m.Redis.Restart() },
+		func() { m.Redis.Pause(); backoff.Wait(ctx, 1500*time.Millisecond); m.Redis.Resume() },
+		func() { m.Redis.Stop(); backoff.Wait(ctx, 300*time.Millisecond); m.Redis.Restart() },
 		func() { client.FlushAll(ctx) },
 		func() { m.Redis.Stop(); m.Redis.RestartEmpty() },
 	}
 	for i := 0; ctx.Err() == nil; i++ {
-		waitFor(ctx, 700*time.Millisecond)
+		backoff.Wait(ctx, 700*time.Millisecond)
 		if ctx.Err() == nil {
 			troubles[i%len(troubles)]()
 		}
-	}
-}
-
-func waitFor(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
 	}
 }
 

@@ -121,7 +121,7 @@ func TestBrowserKeyboardNavigation(t *testing.T) {
 
 func TestBrowserSignsIn(t *testing.T) {
 	t.Parallel()
-	w := world(t, e2e.WithoutAnonymous, e2e.NoDefault)
+	w := world(t, e2e.WithoutAnonymous, e2e.WithoutDefaultScope)
 	username, password := w.Sim.DefaultUser()
 	p := open(t, w, "", browsertest.Options{})
 	waitForElement(p, ".sign-in")

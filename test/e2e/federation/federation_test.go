@@ -206,7 +206,7 @@ func TestUnavailableEntities(t *testing.T) {
 		t.Errorf("%.500s", a.Body)
 	}
 	w.CheckNoCalls()
-	unscoped := e2e.NewWorld(t, consolesim.Options{}, on, e2e.NoDefault)
+	unscoped := e2e.NewWorld(t, consolesim.Options{}, on, e2e.WithoutDefaultScope)
 	if _, a := ask(unscoped, representation("Robot", robot, "", "")); unscoped.OnlyError(a).Extensions.Code != "SCOPE_REQUIRED" {
 		t.Errorf("%s", a.Body)
 	}
@@ -248,8 +248,8 @@ func TestEntitiesOfManyDepartments(t *testing.T) {
 	}
 	const chunk = 150 // a URL has room for more ids
 	most := departments - 1 + (inMain+chunk-1)/chunk
-	if calls := w.Calls(); len(calls) != 1 || calls[e2e.Robots] > most || w.WithIDs() != calls[e2e.Robots] {
-		t.Errorf("%v, %d of them with Ids; want at most %d", calls, w.WithIDs(), most)
+	if calls := w.Calls(); len(calls) != 1 || calls[e2e.Robots] > most || w.CallsWithIDs() != calls[e2e.Robots] {
+		t.Errorf("%v, %d of them with Ids; want at most %d", calls, w.CallsWithIDs(), most)
 	}
 }
 

@@ -16,7 +16,7 @@ func TestAPIKeys(t *testing.T) { e2e.WithAndWithoutCache(t, apiKeys) }
 
 func apiKeys(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
 	var solo, restricted, plain, narrow, reader, robots map[string]string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, caching, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.WithoutDefaultScope, caching, func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
 		d := sim.Data()
 		main := d.MainCompanyID()

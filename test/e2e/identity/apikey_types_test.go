@@ -18,7 +18,7 @@ import (
 func TestAPIKeyTypes(t *testing.T) {
 	t.Parallel()
 	var queues, users, robots, all map[string]string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.WithoutDefaultScope, func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
 		k.Account("owner", sim.Data().Users()[0])
 		queues = k.Key("only-queues", "owner", ", types: [Queue]")
@@ -107,7 +107,7 @@ func TestAPIKeyTypes(t *testing.T) {
 func TestAPIKeyCalls(t *testing.T) {
 	t.Parallel()
 	var few, many map[string]string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, e2e.MaxConsoleCalls(10), func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.WithoutDefaultScope, e2e.MaxConsoleCalls(10), func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
 		k.Account("owner", sim.Data().Users()[0])
 		few = k.Key("few", "owner", ", maxConsoleCalls: 3")
@@ -136,7 +136,7 @@ func TestChangedTypes(t *testing.T) {
 	k := &e2e.Keyring{T: t}
 	var key, other map[string]string
 	var path string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.WithoutDefaultScope, func(s *gateway.Settings, sim *consolesim.Server) {
 		k.Account("owner", sim.Data().Users()[0])
 		other = k.Key("another", "owner", "")
 		key = k.Key("changing", "owner", "")

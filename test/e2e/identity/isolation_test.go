@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/internal/redistest"
@@ -90,7 +91,7 @@ func changeRobots(ctx context.Context, sim *consolesim.Server, sides [2]*side) {
 				sim.SetRobotStatus(id, []string{"Ready", "Busy"}[n%2])
 			}
 		}
-		_ = e2e.Sleep(ctx, 50*time.Millisecond)
+		backoff.Wait(ctx, 50*time.Millisecond)
 	}
 }
 
@@ -109,7 +110,7 @@ func checkIsolation(t *testing.T, caching func(*gateway.Settings, *consolesim.Se
 	k := &e2e.Keyring{T: t}
 	var sides [2]*side
 	var env []string
-	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, e2e.WithoutAnonymous, e2e.NoDefault, caching, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, e2e.WithoutAnonymous, e2e.WithoutDefaultScope, caching, func(s *gateway.Settings, sim *consolesim.Server) {
 		if s.Cache == "on" {
 			env = e2e.CacheForAnHourEnv
 		}

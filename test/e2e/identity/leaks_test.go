@@ -86,7 +86,7 @@ func TestPrincipalSecrets(t *testing.T) {
 	key := strings.TrimPrefix(e2e.TokenKeys, "CONSOLEQL_TOKEN_KEYS=")
 	var keyHeader map[string]string
 	traces := e2e.NewCollector(t)
-	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, traces.Take, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, traces.Configure, func(s *gateway.Settings, sim *consolesim.Server) {
 		s.SlowOperation = time.Nanosecond
 		k.Account("solo", sim.Data().SoloUser())
 		keyHeader = k.Key("solo", "solo", "")
@@ -161,7 +161,7 @@ func TestPrincipalSecrets(t *testing.T) {
 
 	outputs := r.outputs()
 	outputs["Redis"] = dumped + redisDump(t, store)
-	spans := traces.After(w)
+	spans := traces.StopAndCollect(w)
 	outputs["traces"] = string(traces.Raw)
 	config, err := exec.Command(e2e.Release.Binary(t), "config", "--token-keys="+key, "--api-keys-file="+k.Write()).CombinedOutput()
 	if err != nil {

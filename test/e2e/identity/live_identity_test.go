@@ -17,7 +17,7 @@ import (
 func TestPrincipalEvents(t *testing.T) {
 	t.Parallel()
 	var key, reader map[string]string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.WithoutDefaultScope, func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
 		d := sim.Data()
 		k.Account("owner", d.Users()[0])

@@ -22,7 +22,7 @@ type viewerAnswer struct {
 func TestPassThroughReadsOwnData(t *testing.T) { e2e.WithAndWithoutCache(t, checkPassThrough) }
 
 func checkPassThrough(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, caching)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.WithoutDefaultScope, caching)
 	var wait sync.WaitGroup
 	for _, u := range w.Sim.Data().Users() {
 		for range 8 {

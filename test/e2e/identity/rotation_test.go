@@ -68,7 +68,7 @@ func rotate(t *testing.T, period time.Duration) {
 	elapsed := time.Since(began)
 	logins, refreshes, refused, reused := f.Grants()
 	t.Logf("%v: %d answers, slowest %v, %d kills with %d requests on them; %d logins, %d refreshes, %d refused, %d reused",
-		elapsed.Round(time.Millisecond), f.Asked.Load(), f.Slowest.Round(time.Millisecond), kills, f.Lost.Load(), logins, refreshes, refused, reused)
+		elapsed.Round(time.Millisecond), f.Answered.Load(), f.Slowest.Round(time.Millisecond), kills, f.Lost.Load(), logins, refreshes, refused, reused)
 	for said, n := range f.Errors {
 		t.Errorf("%d callers got %s", n, said)
 	}
@@ -84,7 +84,7 @@ func rotate(t *testing.T, period time.Duration) {
 	if most := int(elapsed/(*tokenLife*78/100)) + 1; logins+refreshes > most {
 		t.Errorf("%d grants in %v, want at most %d", logins+refreshes, elapsed, most)
 	}
-	if f.Asked.Load() < int64(processes*callers) {
-		t.Errorf("only %d answers", f.Asked.Load())
+	if f.Answered.Load() < int64(processes*callers) {
+		t.Errorf("only %d answers", f.Answered.Load())
 	}
 }

@@ -18,7 +18,7 @@ import (
 func TestSecretsDoNotLeak(t *testing.T) {
 	t.Parallel()
 	traces := e2e.NewCollector(t)
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutLimits, traces.Take, func(s *gateway.Settings, _ *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutLimits, traces.Configure, func(s *gateway.Settings, _ *consolesim.Server) {
 		s.ConsoleTimeout, s.SlowOperation = 800*time.Millisecond, time.Nanosecond
 	})
 	d := w.Sim.Data()
@@ -57,7 +57,7 @@ func TestSecretsDoNotLeak(t *testing.T) {
 	r.ask(e2e.JoinQuery, e2e.Request{})
 
 	outputs := r.outputs()
-	spans := traces.After(w)
+	spans := traces.StopAndCollect(w)
 	outputs["traces"] = string(traces.Raw)
 	if logs := outputs["logs"]; len(outputs["answers"]) < 1<<19 || strings.Count(logs, "console call") < 100 || strings.Count(logs, "slow operation") < 20 || len(spans) < 200 {
 		t.Fatalf("not much of a run: answers of %d bytes, logs of %d, %d spans", len(outputs["answers"]), len(logs), len(spans))

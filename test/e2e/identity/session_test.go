@@ -18,11 +18,11 @@ import (
 func TestSignIn(t *testing.T) { e2e.WithAndWithoutCache(t, signInAndOut) }
 
 func signInAndOut(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, caching)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.WithoutDefaultScope, caching)
 	u := w.Sim.Data().SoloUser()
 	company := u.CompanyIDs[0]
 	w.Sim.ResetCounts()
-	a := w.Ask(e2e.SignInMutation, e2e.Request{Variables: e2e.Login(u)})
+	a := w.Ask(e2e.SignInMutation, e2e.Request{Variables: e2e.SignInVariables(u)})
 	if len(a.Errors) > 0 {
 		t.Fatalf("answered %s", a.Body)
 	}
@@ -129,8 +129,8 @@ func TestSignInIsRefused(t *testing.T) {
 // scope.
 func TestSessionWithSeveralCompanies(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault)
-	a := w.Ask(e2e.SignInMutation, e2e.Request{Variables: e2e.Login(w.Sim.Data().Users()[0])})
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.WithoutDefaultScope)
+	a := w.Ask(e2e.SignInMutation, e2e.Request{Variables: e2e.SignInVariables(w.Sim.Data().Users()[0])})
 	got := e2e.Decode[e2e.SignInAnswer](t, a.Data).SignIn
 	if e := w.OnlyError(a); e.Extensions.Code != "SCOPE_REQUIRED" || e.FieldPath() != "signIn.viewer" || got.Viewer != nil || got.SessionToken == "" {
 		t.Errorf("answered %s", a.Body)
@@ -145,7 +145,7 @@ func TestSignInAsOtherUser(t *testing.T) {
 	solo := w.Sim.Data().SoloUser()
 	a := w.Ask(`mutation($u: String!, $p: String!) {
 		signIn(input: {username: $u, password: $p}) { viewer { userName } }
-	}`, e2e.Request{Variables: e2e.Login(solo), Header: e2e.MergeHeaders(w.TokenHeader("demo"), e2e.ScopeHeader(solo.CompanyIDs[0], ""))})
+	}`, e2e.Request{Variables: e2e.SignInVariables(solo), Header: e2e.MergeHeaders(w.TokenHeader("demo"), e2e.ScopeHeader(solo.CompanyIDs[0], ""))})
 	if want := `{"signIn":{"viewer":{"userName":"` + solo.Username + `"}}}`; string(a.Data) != want {
 		t.Errorf("answered %s", a.Body)
 	}

@@ -39,13 +39,13 @@ func TestSignInWithStaleToken(t *testing.T) {
 					"in fragments": `mutation($u: String!, $p: String!) { ...A ...A } fragment A on Mutation { ... on Mutation { ...B } __typename }
 						fragment B on Mutation { signIn(input: {username: $u, password: $p}) { sessionToken viewer { userName } } }`,
 				} {
-					a := w.Ask(query, e2e.Request{Header: header, Variables: e2e.Login(u)})
+					a := w.Ask(query, e2e.Request{Header: header, Variables: e2e.SignInVariables(u)})
 					if len(a.Errors) > 0 || !strings.Contains(string(a.Data), `"userName":"`+u.Username) {
 						t.Errorf("%s, %s: %s", name, form, a.Body)
 					}
 				}
 				for way, s := range map[string]*e2e.Socket{"payload": w.Socket(header), "header": upgradedWith(w, header)} {
-					s.Send(e2e.Message{ID: "1", Type: "subscribe", Payload: e2e.Encode(t, map[string]any{"query": e2e.SignInMutation, "variables": e2e.Login(u)})})
+					s.Send(e2e.Message{ID: "1", Type: "subscribe", Payload: e2e.Encode(t, map[string]any{"query": e2e.SignInMutation, "variables": e2e.SignInVariables(u)})})
 					if a := s.Next("1"); len(a.Errors) > 0 || !strings.Contains(string(a.Data), `"userName":"`+u.Username) {
 						t.Errorf("%s, WebSocket, %s: %s", name, way, a.Body)
 					}
@@ -54,7 +54,7 @@ func TestSignInWithStaleToken(t *testing.T) {
 			for name, header := range map[string]map[string]string{
 				"an API key": {"X-Api-Key": "abcdef"}, "another scheme": {"Authorization": "Basic abcdef"},
 			} {
-				if a := w.Ask(e2e.SignInMutation, e2e.Request{Header: header, Variables: e2e.Login(u)}); a.Status != http.StatusUnauthorized {
+				if a := w.Ask(e2e.SignInMutation, e2e.Request{Header: header, Variables: e2e.SignInVariables(u)}); a.Status != http.StatusUnauthorized {
 					t.Errorf("%s: %s", name, a.Body)
 				}
 			}

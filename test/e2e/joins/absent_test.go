@@ -62,7 +62,7 @@ func TestPayloadsOfDeletedEntities(t *testing.T) {
 func TestEventsWithoutRelatedEntities(t *testing.T) {
 	t.Parallel()
 	var from, to string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.CacheForAnHour, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 		if !strings.HasPrefix(r.URL.Path, "/openapi/workflows") {
 			return body
 		}

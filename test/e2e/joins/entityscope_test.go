@@ -154,7 +154,7 @@ func TestForbiddenDepartmentsAffectNoOthers(t *testing.T) {
 
 func TestRestrictedUserReadsTwoDepartments(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.NoDefault)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutDefaultScope)
 	data := w.Sim.Data()
 	u := data.RestrictedUser()
 	r := e2e.Request{Header: w.TokenHeader(u.Username)}

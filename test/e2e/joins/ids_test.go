@@ -30,13 +30,13 @@ func TestIDsSetting(t *testing.T) {
 					w.Sim.ResetCounts()
 					checkJoin(w, first)
 					w.CheckNoDuplicateCalls()
-					if n := w.WithIDs(); mode == "off" && n > 0 {
+					if n := w.CallsWithIDs(); mode == "off" && n > 0 {
 						t.Errorf("%d calls with Ids", n)
 					}
 				}
 				w.Sim.ResetCounts()
 				checkJoin(w, 10)
-				n := w.WithIDs()
+				n := w.CallsWithIDs()
 				if mode == "on" && n == 0 && takes || mode == "auto" && !takes && n > 0 {
 					t.Errorf("%d calls with Ids", n)
 				}
@@ -61,7 +61,7 @@ func TestConsoleStartsIgnoringIDs(t *testing.T) {
 					}
 				}, asIs))
 			checkJoin(w, 10)
-			if w.WithIDs() == 0 {
+			if w.CallsWithIDs() == 0 {
 				t.Fatal("Ids were not tried")
 			}
 			ignores.Store(true)
@@ -104,7 +104,7 @@ func TestConsoleRefusesIDs(t *testing.T) {
 			checkJoin(w, 50)
 			w.Sim.ResetCounts()
 			checkJoin(w, 30)
-			if n := w.WithIDs(); n > 0 {
+			if n := w.CallsWithIDs(); n > 0 {
 				t.Errorf("%d calls with Ids after they were refused", n)
 			}
 		})
@@ -187,7 +187,7 @@ func TestIgnoredIDsAreRemembered(t *testing.T) {
 		w.Sim.ResetCounts()
 		w.Query(query, nil)
 		alone := w.Calls()
-		if n := w.WithIDs(); n > 0 {
+		if n := w.CallsWithIDs(); n > 0 {
 			t.Errorf("%d calls with Ids after they were ignored", n)
 		}
 		w.Sim.ResetCounts()

@@ -61,7 +61,7 @@ func scopeOfTheRequest(t *testing.T, caching func(*gateway.Settings, *consolesim
 
 func TestScopeWithoutDefault(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.NoDefault)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutDefaultScope)
 	data := w.Sim.Data()
 	solo, owner := data.SoloUser(), data.Users()[0]
 	home := solo.CompanyIDs[0]

@@ -143,7 +143,7 @@ func TestCanaries(t *testing.T) {
 	in := inputs{canaries: canaries{}, schema: types}
 	k := &e2e.Keyring{T: t}
 	var key map[string]string
-	w := e2e.NewWorld(t, consolesim.Options{}, collector.Take, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, collector.Configure, func(s *gateway.Settings, sim *consolesim.Server) {
 		u := sim.Data().SoloUser()
 		k.Account("solo", u)
 		key = k.Key("known", "solo", "")
@@ -170,7 +170,7 @@ func TestCanaries(t *testing.T) {
 
 	metrics := w.Metrics()
 	dump := dumpRedis(t, client)
-	collector.After(w) // stops the gateway, so that its logs are whole
+	collector.StopAndCollect(w) // stops the gateway, so that its logs are whole
 	in.check(t, "the log", w.Logs.String())
 	in.check(t, "a metric", metrics)
 	in.check(t, "a trace", string(collector.Raw))

@@ -64,7 +64,7 @@ func only(t *testing.T, all []*tracepb.Span, name string) *tracepb.Span {
 func TestSeveralTraceparents(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
-	w := e2e.NewWorld(t, consolesim.Options{}, c.Take)
+	w := e2e.NewWorld(t, consolesim.Options{}, c.Configure)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.URL+"/graphql", strings.NewReader(`{"query":"query Several { queues { totalCount } }"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestSeveralTraceparents(t *testing.T) {
 		t.Fatalf("%v: %s", err, a.Body)
 	}
 	line := accessLines(t, w, 1, named("Several"))[0]
-	server := only(t, c.After(w), "POST /graphql")
+	server := only(t, c.StopAndCollect(w), "POST /graphql")
 	if got := hex.EncodeToString(server.GetTraceId()); len(server.GetParentSpanId()) > 0 || got != line.TraceID || strings.Contains(fmt.Sprint(req.Header), got) {
 		t.Errorf("the span is in trace %s below %x, the line in %q", got, server.GetParentSpanId(), line.TraceID)
 	}
@@ -89,7 +89,7 @@ func TestQueryTraces(t *testing.T) {
 	for _, cache := range []string{"on", "off"} {
 		t.Run("cache "+cache, func(t *testing.T) {
 			c := e2e.NewCollector(t)
-			w := e2e.NewWorld(t, consolesim.Options{}, c.Take, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = cache })
+			w := e2e.NewWorld(t, consolesim.Options{}, c.Configure, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = cache })
 			var sent []string
 			w.Sim.Fail(func(r *http.Request) bool { sent = append(sent, r.Header.Get("traceparent")); return false }, consolesim.Fault{})
 			const trace, caller = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -100,7 +100,7 @@ func TestQueryTraces(t *testing.T) {
 			if len(a.Errors) > 0 {
 				t.Fatalf("%s", a.Body)
 			}
-			spans := c.After(w)
+			spans := c.StopAndCollect(w)
 			if bytes.Contains(c.Raw, []byte("not-to-be-kept")) {
 				t.Error("the traces hold what a header says")
 			}
@@ -136,11 +136,11 @@ func TestQueryTraces(t *testing.T) {
 func TestFailureTraces(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
-	w := e2e.NewWorld(t, consolesim.Options{}, c.Take)
+	w := e2e.NewWorld(t, consolesim.Options{}, c.Configure)
 	w.Sim.Fail(e2e.ForPath("/openapi/robots"), consolesim.Fault{Status: 500, Detail: "of no concern"})
 	w.Ask(`query Broken { robots { totalCount } }`, e2e.Request{})
 	w.Ask(`query Wrong { robots(first: -1) { totalCount } }`, e2e.Request{})
-	spans := c.After(w)
+	spans := c.StopAndCollect(w)
 	call := only(t, spans, "GET /openapi/robots")
 	if attribute(call, "error.type") != "UPSTREAM_UNAVAILABLE" || attribute(call, "http.response.status_code") != "500" || call.GetStatus().GetCode() != tracepb.Status_STATUS_CODE_ERROR {
 		t.Errorf("the call's span is %v", call)
@@ -162,14 +162,14 @@ func TestFailureTraces(t *testing.T) {
 func TestWebSocketTraces(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
-	w := e2e.NewWorld(t, consolesim.Options{}, c.Take)
+	w := e2e.NewWorld(t, consolesim.Options{}, c.Configure)
 	s := w.Socket(nil)
 	s.Subscribe("1", `query Once { queues { totalCount } }`)
 	s.Next("1")
 	s.Completed("1")
 	s.Subscribe("2", `subscription { robotChanged { id } }`)
 	w.AwaitPolls(3)
-	spans := c.After(w)
+	spans := c.StopAndCollect(w)
 	names := make([]string, len(spans))
 	for i, s := range spans {
 		names[i] = s.GetName()
@@ -184,7 +184,7 @@ func TestWebSocketTraces(t *testing.T) {
 func TestUploadsCarryNoTraceHeaders(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
-	w := e2e.NewWorld(t, consolesim.Options{}, c.Take, func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = 1 << 10 })
+	w := e2e.NewWorld(t, consolesim.Options{}, c.Configure, func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = 1 << 10 })
 	got, puts := "", 0
 	w.Sim.Fail(func(r *http.Request) bool {
 		if strings.HasPrefix(r.URL.Path, "/uploads/") {
@@ -193,10 +193,10 @@ func TestUploadsCarryNoTraceHeaders(t *testing.T) {
 		return false
 	}, consolesim.Fault{})
 	file, _ := e2e.RandomFile(1 << 20)
-	if a, err := w.WithLength(file, func(form []byte) []byte { return form }); err != nil || len(a.Errors) > 0 {
+	if a, err := w.UploadWithLength(file, func(form []byte) []byte { return form }); err != nil || len(a.Errors) > 0 {
 		t.Fatalf("%v: %s", err, a.Body)
 	}
-	spans := c.After(w)
+	spans := c.StopAndCollect(w)
 	put := only(t, spans, "PUT storage")
 	if got != "" || puts != 1 {
 		t.Errorf("%d files were put, got %q", puts, got)

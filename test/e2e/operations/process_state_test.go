@@ -25,7 +25,7 @@ func TestGatewaysDoNotShareLogs(t *testing.T) {
 		s.RedisURL, s.OTLPURL, s.Cache = store.URL(), "http://127.0.0.1:1", "on"
 	})
 	// It is created last, so that it would replace global state.
-	well := e2e.NewWorld(t, consolesim.Options{}, e2e.NewCollector(t).Take)
+	well := e2e.NewWorld(t, consolesim.Options{}, e2e.NewCollector(t).Configure)
 	troubled.Query(e2e.ListQuery, nil)
 	store.Stop()
 	says := func(w *e2e.World, what string) bool { return strings.Contains(w.Logs.String(), what) }

@@ -62,14 +62,14 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 			if e.Extensions.Code != tt.code || e.Extensions.Console != nil {
 				t.Errorf("a mutation got %+v", e)
 			}
-			if n := w.ConsoleCalls(); n != 1 {
+			if n := w.TotalCalls(); n != 1 {
 				t.Errorf("the console was called %d times: %v", n, w.Calls())
 			}
 			// A 429 concerns its principal, a 503 all lists.
-			before := w.ConsoleCalls()
+			before := w.TotalCalls()
 			owner, _ := w.Sim.DefaultUser()
 			w.Ask(`{ robots { totalCount } }`, e2e.Request{Header: w.TokenHeader(owner)})
-			if asked := w.ConsoleCalls() > before; asked != (tt.status == 429) {
+			if asked := w.TotalCalls() > before; asked != (tt.status == 429) {
 				t.Errorf("another principal is asked for: %t", asked)
 			}
 		})
@@ -86,7 +86,7 @@ func TestStaleDataDuringRetryAfter(t *testing.T) {
 	for range 5 {
 		w.Query(`{ robots { totalCount } }`, nil)
 	}
-	if n := w.ConsoleCalls(); n != 1 {
+	if n := w.TotalCalls(); n != 1 {
 		t.Errorf("the console was called %d times: %v", n, w.Calls())
 	}
 }
@@ -101,9 +101,9 @@ func TestPollsObeyRetryAfter(t *testing.T) {
 	disarm := w.Sim.Fail(nil, consolesim.Fault{Status: 429, Header: http.Header{"Retry-After": {"2"}}, Times: 1})
 	defer disarm()
 	w.Sim.ResetCounts()
-	e2e.Await(t, "the poll that is refused", func() bool { return w.ConsoleCalls() > 0 })
+	e2e.Await(t, "the poll that is refused", func() bool { return w.TotalCalls() > 0 })
 	refused := time.Now()
-	e2e.Await(t, "the next poll", func() bool { return w.ConsoleCalls() > 1 })
+	e2e.Await(t, "the next poll", func() bool { return w.TotalCalls() > 1 })
 	if waited := time.Since(refused); waited < 1500*time.Millisecond {
 		t.Errorf("polled again after %v", waited)
 	}

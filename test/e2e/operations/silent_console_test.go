@@ -23,7 +23,7 @@ func TestSilentConsoleConnections(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sim := e2e.NewSim(t, consolesim.Options{})
-			front := e2e.NewFront(t, sim.APIURL(), tt.http2)
+			front := e2e.NewTLSProxy(t, sim.APIURL(), tt.http2)
 			proxy := tcpproxy.New(t, front.Listener.Addr().String())
 			w := e2e.StartProcess(t, e2e.Release.Binary(t), sim, "", "SSL_CERT_FILE="+front.CertificateFile(t),
 				"CONSOLEQL_CONSOLE_URL=https://"+proxy.Addr(), "CONSOLEQL_CONSOLE_TIMEOUT=3s")

@@ -18,6 +18,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/redistest"
 	"github.com/consoleql/consoleql/test/e2e"
@@ -148,7 +149,8 @@ func (s *soak) Load(d time.Duration) {
 		ids := s.Sim.Data().RobotIDs(s.Sim.Data().MainDepartmentID())
 		s.Sim.SetRobotStatus(ids[rand.IntN(len(ids))], []string{"Ready", "Busy"}[rand.IntN(2)])
 		s.Sim.ResetCounts()
-		return e2e.Sleep(ctx, 20*time.Millisecond)
+		backoff.Wait(ctx, 20*time.Millisecond)
+		return ctx.Err()
 	})
 	workers.Wait()
 }
@@ -174,7 +176,8 @@ func (s *soak) Query(ctx context.Context) error {
 	if err := s.Answered(ctx, queries[rand.IntN(len(queries))], nil); err != nil {
 		return err
 	}
-	return e2e.Sleep(ctx, 20*time.Millisecond)
+	backoff.Wait(ctx, 20*time.Millisecond)
+	return ctx.Err()
 }
 
 // change creates, changes and deletes a queue, and executes a workflow twice with one key.
@@ -199,7 +202,8 @@ func (s *soak) change(ctx context.Context) error {
 		}
 		s.mutations.Add(1)
 	}
-	return e2e.Sleep(ctx, 100*time.Millisecond)
+	backoff.Wait(ctx, 100*time.Millisecond)
+	return ctx.Err()
 }
 
 // follow subscribes over a WebSocket for some events, and ends in one of several ways.

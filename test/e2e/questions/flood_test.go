@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/gateway"
@@ -54,7 +55,7 @@ func TestQuestionsUnderLoad(t *testing.T) {
 						a, err := w.AskContext(ctx, fmt.Sprintf(`{ workflows(first: 40, filter: {name: "%d"}) { nodes { name robots { name } } } robots(filter: {name: "%[1]d"}) { totalCount } }`, n), e2e.Request{Header: other})
 						if err == nil && len(a.Errors) > 0 {
 							refused.Add(1)
-							_ = e2e.Sleep(ctx, 100*time.Millisecond)
+							backoff.Wait(ctx, 100*time.Millisecond)
 						} else if err == nil {
 							answered.Add(1)
 						}

@@ -18,7 +18,7 @@ import (
 // the request. The answer has the order of the argument.
 func TestNodesAreRefetched(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.NoDefault)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutDefaultScope)
 	d := w.Sim.Data()
 	main, dept := d.MainCompanyID(), d.MainDepartmentID()
 	in := scope.Scope{CompanyID: main, DepartmentID: dept}
@@ -109,7 +109,7 @@ func TestUnavailableNodes(t *testing.T) {
 func TestNodesOutsideKeyScopes(t *testing.T) {
 	t.Parallel()
 	var key map[string]string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.WithoutDefaultScope, func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
 		k.Account("owner", sim.Data().Users()[0])
 		key = k.Key("one", "owner", fmt.Sprintf(", scopes: [{companyId: %s, departmentIds: [%s]}]", sim.Data().MainCompanyID(), sim.Data().MainDepartmentID()))

@@ -74,7 +74,7 @@ func TestQueriesAreNotOlderThanEvents(t *testing.T) {
 // subscription has begun misses nothing, although older data was cached.
 func TestFirstPollExpiresOlderEntries(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.WithCache)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	for name, q := range workflowReads(w.Sim, id) {
 		cached := triggered(t, w.Ask(q, e2e.Request{}), id)
@@ -141,7 +141,7 @@ func TestFirstPollExpiresReplicaEntries(t *testing.T) {
 // cached.
 func TestUnchangedPollsExpireNothing(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.WithCache)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	reads := workflowReads(w.Sim, id)
 	delete(reads, "filtered") // its present content is unknown
@@ -167,7 +167,7 @@ func TestUnchangedPollsExpireNothing(t *testing.T) {
 // entities that return.
 func TestRemovalsSendEvents(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.WithCache)
 	ids := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())
 	for name, field := range map[string]string{
 		"some": fmt.Sprintf(`robotEvents(ids: [%q, %q], initial: true)`, ids[0], ids[1]),
@@ -261,7 +261,7 @@ func TestUnselectedChangesSendNoEvent(t *testing.T) {
 func TestRunningQueriesAreNotOlderThanEvents(t *testing.T) {
 	t.Parallel()
 	held, hold, release := make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
-	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.WithCache, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 		if strings.Contains(r.URL.RawQuery, "PageSize=7") {
 			select {
 			case <-hold:

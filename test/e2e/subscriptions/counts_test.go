@@ -16,7 +16,7 @@ func TestSilentRobotCountsMatchQueries(t *testing.T) {
 	t.Parallel()
 	began := time.Now().Truncate(time.Second)
 	var clock atomic.Int64 // seconds since then
-	w := e2e.NewWorld(t, consolesim.Options{Irregular: true, Now: func() time.Time { return began.Add(time.Duration(clock.Load()) * time.Second) }}, e2e.CacheForAnHour)
+	w := e2e.NewWorld(t, consolesim.Options{Irregular: true, Now: func() time.Time { return began.Add(time.Duration(clock.Load()) * time.Second) }}, e2e.WithCache)
 	d := w.Sim.Data()
 	dept := d.Departments(d.MainCompanyID())[4].ID
 	robots := d.RobotIDs(dept)

@@ -37,7 +37,7 @@ func TestUploadsSurviveOneFailure(t *testing.T) {
 			defer w.Sim.Fail(preloaded(http.MethodPost), fault)()
 			w.Sim.ResetCounts()
 			file, sum := e2e.RandomFile(5000)
-			a, err := w.WithLength(file, same)
+			a, err := w.UploadWithLength(file, same)
 			if err != nil || len(a.Errors) > 0 || w.Calls()[createUpload] != 2 {
 				t.Fatalf("%v: %v, %s", err, w.Calls(), a.Body)
 			}
@@ -49,7 +49,7 @@ func TestUploadsSurviveOneFailure(t *testing.T) {
 			defer w.Sim.Fail(preloaded(http.MethodPatch), fault)()
 			w.Sim.ResetCounts()
 			file, _ := e2e.RandomFile(int64(6000 + len(name)))
-			a, err := w.WithLength(file, same)
+			a, err := w.UploadWithLength(file, same)
 			if err != nil || w.Calls()[completeUpload] != 1 {
 				t.Fatalf("%v: %v", err, w.Calls())
 			}
@@ -72,7 +72,7 @@ func TestUploadsSurviveOneFailure(t *testing.T) {
 		defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/uploads/") }, consolesim.Fault{Status: 503})()
 		w.Sim.ResetCounts()
 		file, _ := e2e.RandomFile(7000)
-		a, err := w.WithLength(file, same)
+		a, err := w.UploadWithLength(file, same)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestUploadsSurviveOneFailure(t *testing.T) {
 		w.AnswerEmpty(http.MethodPut, "/packages")
 		for _, size := range []int64{900, 8000} {
 			file, _ := e2e.RandomFile(size)
-			a, err := w.WithLength(file, same)
+			a, err := w.UploadWithLength(file, same)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -43,7 +43,7 @@ func TestFailedUploadSteps(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, small)
 			w.Sim.Fail(tt.step, tt.fault)
 			file, _ := e2e.RandomFile(5000)
-			a, err := w.WithLength(file, same)
+			a, err := w.UploadWithLength(file, same)
 			if err != nil {
 				t.Fatal(err)
 			}

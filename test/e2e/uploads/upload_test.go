@@ -49,7 +49,7 @@ func TestStorageGetsContentLength(t *testing.T) {
 	same := func(form []byte) []byte { return form }
 	for _, size := range []int64{1<<20 + 1, 3 << 20, 5_000_001} {
 		file, sum := e2e.RandomFile(size)
-		a, err := w.WithLength(file, same)
+		a, err := w.UploadWithLength(file, same)
 		if err != nil || len(a.Errors) > 0 {
 			t.Fatalf("%v: %s", err, a.Body)
 		}
@@ -66,7 +66,7 @@ func TestStorageGetsContentLength(t *testing.T) {
 		"an epilogue":        func(form []byte) []byte { return append(bytes.Clone(form), "more"...) },
 	} {
 		file, _ := e2e.RandomFile(3 << 20)
-		a, err := w.WithLength(file, tail)
+		a, err := w.UploadWithLength(file, tail)
 		if err != nil || len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" || a.Errors[0].Extensions.Argument != "input.file" {
 			t.Errorf("%s: %v, %s", name, err, a.Body)
 		}
@@ -82,7 +82,7 @@ func TestOversizedRequests(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.MaxUploadBytes, s.MaxRequestBytes = 100_000, 10_000 })
 	file, _ := e2e.RandomFile(300_000)
-	a, err := w.WithLength(file, func(form []byte) []byte { return form })
+	a, err := w.UploadWithLength(file, func(form []byte) []byte { return form })
 	if err != nil || a.Status != http.StatusRequestEntityTooLarge || w.OnlyError(a).Extensions.Code != "BAD_USER_INPUT" || !strings.Contains(a.Errors[0].Message, "100000") {
 		t.Errorf("%v: status %d, %s", err, a.Status, a.Body)
 	}

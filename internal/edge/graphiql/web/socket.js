@@ -1,7 +1,7 @@
 const unopened = 'The WebSocket could not be opened. A proxy in front has to let WebSockets through (Upgrade) and to pass on the Host as the browser sent it; the developer tools may say more.';
 
-// The results of a subscription, which can be ended while they are waited for. Of a WebSocket that does not open, the
-// browser tells by an event without words, of which GraphiQL would show as much as it holds: {"isTrusted": true}.
+// The results of a subscription, which can be ended while they are waited for. If a WebSocket does not open, the
+// event of the browser has no text. GraphiQL would show {"isTrusted": true}.
 export function wordedResults(results) {
   const iterator = results[Symbol.asyncIterator]();
   return {

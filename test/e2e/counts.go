@@ -2,11 +2,37 @@ package e2e
 
 import (
 	"net/url"
+	"strings"
 )
 
-// ListOperations maps lists to their console operations.
-var ListOperations = map[string]string{
-	"packages": Packages, "queues": Queues, "robots": Robots, "workflows": Workflows, "workflowLayouts": Layouts,
+// Counts are numbers of calls by operation.
+type Counts = map[string]int
+
+// TotalCalls returns the number of console calls since the last reset.
+func (w *World) TotalCalls() int {
+	n := 0
+	for _, c := range w.Calls() {
+		n += c
+	}
+	return n
+}
+
+// CallsOf returns the console calls that f makes.
+func (w *World) CallsOf(f func()) Counts {
+	w.Sim.ResetCounts()
+	f()
+	return w.Calls()
+}
+
+// CallsWithIDs returns the number of calls with the parameter Ids since the last reset.
+func (w *World) CallsWithIDs() int {
+	n := 0
+	for _, r := range w.Sim.Requests() {
+		if strings.Contains(r.RawQuery, "Ids=") {
+			n++
+		}
+	}
+	return n
 }
 
 // SentQuery returns the query string of the only call of an operation since the last reset,

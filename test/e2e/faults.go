@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
@@ -29,4 +30,16 @@ func Pages() map[string]consolesim.Fault {
 		"Spring, 404":   object(http.StatusNotFound, `{"timestamp":"2026-01-01","path":"/openapi","status":404,"error":"Not Found","requestId":"1"}`),
 		"an object":     object(http.StatusNotFound, `{}`),
 	}
+}
+
+// AnswerEmpty makes the console execute matching requests and answer with an empty body.
+func (w *World) AnswerEmpty(method, part string) {
+	w.T.Helper()
+	w.T.Cleanup(w.Sim.Fail(func(r *http.Request) bool { return r.Method == method && strings.Contains(r.URL.Path, part) },
+		consolesim.Fault{Status: http.StatusOK, Body: []byte{}, After: true}))
+}
+
+// ForPath matches the console calls of one path.
+func ForPath(path string) func(*http.Request) bool {
+	return func(r *http.Request) bool { return r.URL.Path == path }
 }

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// Front is an https server in front of a console.
-type Front struct {
+// TLSProxy is an https server in front of a console.
+type TLSProxy struct {
 	*httptest.Server
 	proto   atomic.Pointer[string] // of the latest request
 	mu      sync.Mutex
@@ -23,58 +23,58 @@ type Front struct {
 	all     chan struct{} // closed when they have arrived
 }
 
-// NewFront starts an https server in front of the console at a URL.
-func NewFront(t testing.TB, console string, http2 bool) *Front {
+// NewTLSProxy starts an https server in front of the console at a URL.
+func NewTLSProxy(t testing.TB, console string, http2 bool) *TLSProxy {
 	t.Helper()
 	target, err := url.Parse(console)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &Front{all: make(chan struct{})}
+	p := &TLSProxy{all: make(chan struct{})}
 	pass := httputil.NewSingleHostReverseProxy(target)
-	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f.proto.Store(&r.Proto)
-		f.arrive(r)
+	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.proto.Store(&r.Proto)
+		p.waitForOthers(r)
 		pass.ServeHTTP(w, r)
 	}))
-	f.EnableHTTP2 = http2
-	f.StartTLS()
-	t.Cleanup(f.Close)
-	return f
+	p.EnableHTTP2 = http2
+	p.StartTLS()
+	t.Cleanup(p.Close)
+	return p
 }
 
 // Proto returns the protocol of the latest request.
-func (f *Front) Proto() string { return *f.proto.Load() }
+func (p *TLSProxy) Proto() string { return *p.proto.Load() }
 
 // Hold makes the next n requests wait for each other, so that each has its own connection or
 // stream.
-func (f *Front) Hold(n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.waiting, f.held = n, true
+func (p *TLSProxy) Hold(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting, p.held = n, true
 }
 
-func (f *Front) arrive(r *http.Request) {
-	f.mu.Lock()
-	if f.waiting--; f.waiting == 0 {
-		close(f.all)
+func (p *TLSProxy) waitForOthers(r *http.Request) {
+	p.mu.Lock()
+	if p.waiting--; p.waiting == 0 {
+		close(p.all)
 	}
-	held := f.held
-	f.mu.Unlock()
+	held := p.held
+	p.mu.Unlock()
 	if !held {
 		return
 	}
 	select {
-	case <-f.all:
+	case <-p.all:
 	case <-r.Context().Done():
 	}
 }
 
 // CertificateFile returns the file of the certificate for clients.
-func (f *Front) CertificateFile(t testing.TB) string {
+func (p *TLSProxy) CertificateFile(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ca.pem")
-	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw})
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Certificate().Raw})
 	if err := os.WriteFile(path, block, 0o600); err != nil {
 		t.Fatal(err)
 	}
