@@ -42,7 +42,7 @@ type socket struct {
 	ctx         context.Context          //nolint:containedctx // of the operations; the reading goroutine writes it
 	done        func()                   // is called at the end
 	apiKey      *connectionKey           // nil: the client has sent no API key
-	reservation *graphqlhttp.Reservation // memory of the message that is read
+	reservation *graphqlhttp.Reservation // memory of the message that is read, unless an operation has it
 	reader      *slowreader.Reader       // the client
 
 	open      chan struct{} // closed when the client has identified itself, or the connection has ended
@@ -65,7 +65,7 @@ type socket struct {
 // newSocket returns the socket of a connection, and pings its client.
 func newSocket(conn *websocket.Conn, frames *frameReader, r *http.Request, exec graphql.GraphExecutor, o *Options) *socket {
 	c := &socket{
-		conn: conn, frames: frames, o: o, exec: exec, request: r, base: r.Context(), ctx: r.Context(), reservation: graphqlhttp.ReservationOf(r.Context()), done: func() {},
+		conn: conn, frames: frames, o: o, exec: exec, request: r, base: r.Context(), ctx: r.Context(), reservation: graphqlhttp.ReservationOf(r.Context()).Next(), done: func() {},
 		reader: slowreader.ReaderOf(r.Context()), open: make(chan struct{}), operations: make(map[string]*operating),
 	}
 	conn.SetReadLimit(-1) // see frameReader
@@ -96,30 +96,46 @@ func (c *socket) serve() {
 			c.end()
 		}
 	}()
-	message, ok := c.receive()
-	more = ok && c.handle(message)
+	e, ok := c.receive()
+	more = ok && c.handle(e)
 }
 
-// receive waits for the next message. It closes the connection if that is no text.
-func (c *socket) receive() (message []byte, ok bool) {
-	c.reservation.Release()                  // the previous message has been handled
+// smallMessage is the size of the part of a message that is read without reserved memory, so that a message such as
+// `complete` can always be read.
+const smallMessage = 4 << 10
+
+// receive waits for the next message. It closes the connection if that is no message of the protocol. There may be no memory for
+// the message: it then reads the beginning, which names the operation, and drops the rest.
+func (c *socket) receive() (e envelope, ok bool) {
+	c.reservation.Release() // the previous message has been handled
+	var message []byte
 	kind, from, err := c.conn.Reader(c.base) // a context that can end would cost memory as long as the read waits
 	if err == nil {
-		message, err = io.ReadAll(c.reservation.Reader(from))
+		message, err = io.ReadAll(io.MultiReader(io.LimitReader(from, smallMessage), c.reservation.Reader(from)))
+	}
+	if errors.Is(err, graphqlhttp.ErrBusy) && e.openBeginning(message) {
+		message = nil
+		c.reservation.Release()
+		_, err = io.Copy(io.Discard, from)
 	}
 	switch {
 	case errors.Is(err, errLongMessage):
-		return nil, c.refuse(websocket.StatusMessageTooBig, fmt.Sprintf("the message has more than the %d bytes that are taken", c.frames.limit.Load()))
+		return e, c.refuse(websocket.StatusMessageTooBig, fmt.Sprintf("the message has more than the %d bytes that are taken", c.frames.limit.Load()))
 	case errors.Is(err, graphqlhttp.ErrBusy):
-		return nil, c.refuse(websocket.StatusTryAgainLater, graphqlhttp.ErrBusy.Message)
+		return e, c.refuse(websocket.StatusTryAgainLater, graphqlhttp.ErrBusy.Message)
 	case err != nil:
-		return nil, false
+		return e, false
 	case kind != websocket.MessageText:
-		return nil, c.refuse(statusBadRequest, "Invalid message received")
+		return e, c.refuseMessage()
+	case e.busy:
+		return e, true
 	case !utf8.Valid(message):
-		return nil, c.refuse(websocket.StatusInvalidFramePayloadData, "The message is not encoded in UTF-8") // RFC 6455, section 8.1
+		return e, c.refuse(websocket.StatusInvalidFramePayloadData, "The message is not encoded in UTF-8") // RFC 6455, section 8.1
 	}
-	return bytes.TrimPrefix(message, []byte(textfile.ByteOrderMark)), true
+	if e, ok = open(bytes.TrimPrefix(message, []byte(textfile.ByteOrderMark))); !ok {
+		return e, c.refuseMessage()
+	}
+	return e, true
 }
 
 // ping detects a client that has vanished, with a WebSocket ping, which every client answers. The
