@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -50,6 +52,7 @@ type socket struct {
 	beat      *time.Timer    // sends the next ping
 	tasks     sync.WaitGroup // pings and operations
 	writing   sync.Mutex     // held while a message is sent
+	unread    atomic.Int64   // bytes sent since the last ping that the client has answered
 	closing   sync.WaitGroup
 
 	mu          sync.Mutex
@@ -139,7 +142,7 @@ func (c *socket) receive() (e envelope, ok bool) {
 }
 
 // ping detects a client that has vanished, with a WebSocket ping, which every client answers. The
-// next one follows after the keepalive.
+// next one follows after the keepalive. A message that is being sent has a time of its own, and would delay the ping.
 func (c *socket) ping() {
 	c.mu.Lock()
 	if c.ended {
@@ -149,13 +152,28 @@ func (c *socket) ping() {
 	c.tasks.Add(1)
 	c.mu.Unlock()
 	defer c.tasks.Done()
-	limited, cancel := context.WithTimeout(c.base, writeTimeout)
-	defer cancel()
-	if c.conn.Ping(limited) != nil {
-		_ = c.conn.CloseNow() // the client does not answer
-		return
+	if c.writing.TryLock() {
+		c.writing.Unlock()
+		if !c.answersPing() {
+			_ = c.conn.CloseNow()
+			return
+		}
 	}
 	c.beat.Reset(c.o.Keepalive)
+}
+
+// answersPing sends a ping, and reports whether the client answers. The client reads what was sent before the ping first, of
+// which the buffers of a connection hold some.
+func (c *socket) answersPing() bool {
+	sent := c.unread.Load()
+	reading := slowreader.WriteTime(int(min(sent, slowreader.MaxWriteBytes))) - slowreader.WriteGrace
+	ctx, cancel := context.WithTimeout(c.base, pongTimeout+reading)
+	defer cancel()
+	if c.conn.Ping(ctx) == nil {
+		c.unread.Add(-sent)
+		return true
+	}
+	return ctx.Err() == nil // the connection has ended, or a message has been sent meanwhile
 }
 
 // opened notes that the client has identified itself.
@@ -207,12 +225,17 @@ func (c *socket) isInitialised() bool {
 	return c.initialised
 }
 
-// send sends a message, in a frame for each part, and reports whether it could. Each message has its own time, which begins
+// send sends a message, and reports whether it could. Each message has its own time, which begins
 // after those before it. The connection ends with a message that could not be sent: a client must not miss one of several.
 func (c *socket) send(parts ...[]byte) bool {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	ctx, cancel := context.WithTimeout(c.base, writeTimeout)
+	size := 0
+	for _, part := range parts {
+		size += len(part)
+	}
+	c.unread.Add(int64(size))
+	ctx, cancel := context.WithTimeout(c.base, slowreader.WriteTime(size))
 	defer cancel()
 	if c.sendParts(ctx, parts) == nil {
 		return true
@@ -221,9 +244,12 @@ func (c *socket) send(parts ...[]byte) bool {
 	return false
 }
 
+// maxFrame is the size of the frames of a large message, in bytes. Control frames go between them (RFC 6455, section 5.4).
+const maxFrame = 64 << 10
+
 // sendParts sends a message. The caller holds writing.
 func (c *socket) sendParts(ctx context.Context, parts [][]byte) error {
-	if len(parts) == 1 {
+	if len(parts) == 1 && len(parts[0]) <= maxFrame {
 		return c.conn.Write(ctx, websocket.MessageText, parts[0]) //nolint:wrapcheck // the caller closes the connection
 	}
 	w, err := c.conn.Writer(ctx, websocket.MessageText)
@@ -231,8 +257,10 @@ func (c *socket) sendParts(ctx context.Context, parts [][]byte) error {
 		return err //nolint:wrapcheck // the caller closes the connection
 	}
 	for _, part := range parts {
-		if _, err := w.Write(part); err != nil {
-			return err //nolint:wrapcheck // the caller closes the connection
+		for frame := range slices.Chunk(part, maxFrame) {
+			if _, err := w.Write(frame); err != nil {
+				return err //nolint:wrapcheck // the caller closes the connection
+			}
 		}
 	}
 	return w.Close() //nolint:wrapcheck // the caller closes the connection
