@@ -23,6 +23,9 @@ const expiryWait = 200 * time.Millisecond
 // removed. Pages may shift while a list is read.
 const removedAfter = 2
 
+// maxRemoved is how many removed entities are remembered, where fewer exist. A forgotten one that is back is a new one.
+const maxRemoved = 1000
+
 // change is the difference of an entity from the last poll.
 type change[T any] struct {
 	eventType   EventType
@@ -169,6 +172,12 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 				s.push(e)
 			}
 		}
+	}
+	for id := range p.removedEntities {
+		if len(p.removedEntities) <= max(maxRemoved, len(p.state)) {
+			break
+		}
+		delete(p.removedEntities, id)
 	}
 	for _, s := range p.subscribers {
 		switch {

@@ -50,8 +50,11 @@ type responses struct {
 	// rendered maps entities to the hash of their last event; nil: events are not compared in
 	// rendered form.
 	rendered map[string]uint64
-	seed     maphash.Seed
-	skipped  bool // the last response was skipped
+	// forget removes the entities that no longer exist, when rendered has more than most.
+	forget  func(rendered map[string]uint64)
+	most    int
+	seed    maphash.Seed
+	skipped bool // the last response was skipped
 }
 
 type responsesKey struct{}
@@ -167,7 +170,10 @@ func (r *responses) isRepeated(ctx context.Context, f graphql.CollectedField, re
 	if r.event.undetermined && known && last == sum {
 		return true
 	}
-	r.rendered[r.event.entity] = sum
+	if r.rendered[r.event.entity] = sum; len(r.rendered) > r.most {
+		r.forget(r.rendered)
+		r.most = max(maxRemoved, 2*len(r.rendered))
+	}
 	return false
 }
 
@@ -183,8 +189,8 @@ func subscribed(ctx context.Context) (*graphql.FieldContext, bool) {
 
 // serve passes the subscription's events to gqlgen, through the channel that it returns. next
 // waits for an event. Its error is sent instead of an event; io.EOF ends the subscription. p is
-// the selection below entities. Without the Extension, nothing is passed.
-func serve[T any](ctx context.Context, p projection, next func(context.Context) (delivery[T], error)) <-chan *T {
+// the selection below entities. forget is that of responses. Without the Extension, nothing is passed.
+func serve[T any](ctx context.Context, p projection, forget func(map[string]uint64), next func(context.Context) (delivery[T], error)) <-chan *T {
 	out := make(chan *T, 1)
 	r := responsesFrom(ctx)
 	if r == nil {
@@ -192,7 +198,7 @@ func serve[T any](ctx context.Context, p projection, next func(context.Context) 
 	}
 	field := graphql.GetFieldContext(ctx).Field
 	if p.rendered() {
-		r.rendered = make(map[string]uint64)
+		r.rendered, r.forget, r.most = make(map[string]uint64), forget, maxRemoved
 	}
 	r.await = func(ctx context.Context) *renderedEvent {
 		d, err := nextChange(ctx, r, p, next)

@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -163,6 +164,13 @@ func (s *subscriber[T]) isReported(p *poll[T]) bool {
 // hasInOtherPoll reports whether the entity is in the state of another poll than p. The caller holds the lock.
 func (s *subscriber[T]) hasInOtherPoll(p *poll[T], id string) bool {
 	return slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q != p && q.state[id] != nil })
+}
+
+// forget removes the entities that are in none of the subscriber's polls.
+func (s *subscriber[T]) forget(rendered map[string]uint64) {
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
+	maps.DeleteFunc(rendered, func(id string, _ uint64) bool { return !s.hasInOtherPoll(nil, scope.Lower(id)) })
 }
 
 // next returns the next event, if there is one. Otherwise, unless the subscription is over, wake is called at the next

@@ -325,7 +325,7 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], r request[T, E]) (<-
 		return nil, err
 	}
 	context.AfterFunc(ctx, s.leave)
-	return serve(ctx, r.selected, func(ctx context.Context) (delivery[E], error) {
+	return serve(ctx, r.selected, s.forget, func(ctx context.Context) (delivery[E], error) {
 		for {
 			e, err := s.await(ctx)
 			if idle := operation.IdleOf(ctx); errors.Is(err, io.EOF) && (idle == nil || !idle.Waiting) {

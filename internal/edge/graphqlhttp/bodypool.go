@@ -63,6 +63,13 @@ func (p *BodyPool) Begin(ctx context.Context) *Reservation {
 	return reservation
 }
 
+// Next returns an empty reservation for the same caller. The caller must call Release.
+func (res *Reservation) Next() *Reservation {
+	res.mu.Lock()
+	defer res.mu.Unlock()
+	return &Reservation{pool: res.pool, charges: res.charges}
+}
+
 // IsAnonymous reports whether the caller in ctx has presented no credentials.
 func IsAnonymous(ctx context.Context) bool { return principal.FromContext(ctx).Name() == "" }
 

@@ -117,7 +117,7 @@ func fieldsOf(op *graphql.OperationContext) int {
 func (*Limiter) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationContext refuses an operation that exceeds the limits.
-func (l *Limiter) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+func (l *Limiter) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	// Measure the size first: it bounds the work of the following checks, which walk each
 	// spread of a fragment.
 	size := newMeasure().of(op.Operation.SelectionSet)
@@ -131,8 +131,8 @@ func (l *Limiter) MutateOperationContext(_ context.Context, op *graphql.Operatio
 	if op.Operation.Operation == ast.Subscription && len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})) != 1 {
 		return apierror.Refusal(fault.ValidationFailed, "a subscription must select exactly one field")
 	}
-	if op.Operation.Operation == ast.Subscription && len(op.RawQuery)+textBytes(op.Variables) > maxSubscriptionBytes {
-		return apierror.Refusal(fault.QueryTooComplex, "the document and the variables of a subscription, which are kept while it lasts, have more than %d bytes", maxSubscriptionBytes)
+	if op.Operation.Operation == ast.Subscription && keptBytes(ctx, op) > maxSubscriptionBytes {
+		return apierror.Refusal(fault.QueryTooComplex, "the document, the variables and the extensions of a subscription, which are kept while it lasts, have more than %d bytes", maxSubscriptionBytes)
 	}
 	reads := introspections(op)
 	if l.Limits.NoIntrospection && len(reads) > 0 {
@@ -150,6 +150,15 @@ func (l *Limiter) MutateOperationContext(_ context.Context, op *graphql.Operatio
 // maxSubscriptionBytes bounds the part of the request that a subscription keeps in memory. 500
 // ids need 20 KB.
 const maxSubscriptionBytes = 32 << 10
+
+// keptBytes returns the size of that part. The request's variables and extensions are kept as they were sent.
+func keptBytes(ctx context.Context, op *graphql.OperationContext) int {
+	variables := textBytes(op.Variables)
+	if p, ok := graphqlhttp.ParametersOf(ctx); ok {
+		variables = max(variables, len(p.Variables)) + len(p.Extensions)
+	}
+	return len(op.RawQuery) + variables
+}
 
 // textBytes returns the number of bytes of all texts in a variable's value, plus one for each
 // value.

@@ -11,13 +11,13 @@ func TestOpen(t *testing.T) {
 		want    envelope
 		ok      bool
 	}{
-		"subscribe":              {`{"id":"1","type":"subscribe","payload":{"query":"{a}","query":1}}`, envelope{"1", "subscribe", []byte(`{"query":"{a}","query":1}`)}, true},
+		"subscribe":              {`{"id":"1","type":"subscribe","payload":{"query":"{a}","query":1}}`, envelope{ID: "1", Type: "subscribe", Payload: []byte(`{"query":"{a}","query":1}`)}, true},
 		"blanks and other":       {" {\"x\" : {} , \"type\" : \"ping\" , \"x\" : 1 }\n", envelope{Type: "ping"}, true},
 		"null":                   {`{"id":null,"type":"pong","payload":null}`, envelope{Type: "pong", Payload: []byte("null")}, true},
 		"escapes":                {`{"id":"\ud83d\ude00","type":"p"}`, envelope{ID: "😀", Type: "p"}, true},
 		"a replacement":          {`{"id":"` + "\uFFFD" + `","type":"p"}`, envelope{ID: "\uFFFD", Type: "p"}, true},
 		"half a pair":            {`{"id":"\ud83d","type":"p"}`, envelope{}, false},
-		"half a pair in payload": {`{"id":"a","type":"p","payload":{"a":"\ud83d"}}`, envelope{"a", "p", []byte(`{"a":"\ud83d"}`)}, true},
+		"half a pair in payload": {`{"id":"a","type":"p","payload":{"a":"\ud83d"}}`, envelope{ID: "a", Type: "p", Payload: []byte(`{"a":"\ud83d"}`)}, true},
 		"half a pair beside":     {`{"id":"a","type":"p","x":"\ud83d"}`, envelope{}, false},
 		"half a pair in a list":  {`{"type":"p","x":[{"a":"\ude00"}],"payload":{}}`, envelope{}, false},
 		"half a pair in a name":  {`{"id":"a","type":"p","\ud83d":1}`, envelope{}, false},
@@ -39,6 +39,24 @@ func TestOpen(t *testing.T) {
 				t.Errorf("%v, %+v", ok, got)
 			}
 		})
+	}
+}
+
+// TestBeginningOfMessage verifies which operations are known by the beginning of their message.
+func TestBeginningOfMessage(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"id":"1","type":"subscribe","payload":{"query":"{ a`: true,
+		`{"type":"subscribe","id":"1","payl`:                   true,
+		`{"payload":{},"type":"subscribe","id":"1"`:            true,
+		`{"payload":{"query":"{ a`:                             false,
+		`{"type":"subscribe","payload":{"query":"{ a`:          false,
+		`{"id":"1","type":"complete","payload":"a`:             false,
+		`"id":"1","type":"subscribe"`:                          false,
+		``:                                                     false,
+	} {
+		if e := (envelope{}); e.openBeginning([]byte(text)) != want || want && (e.ID != "1" || !e.busy) {
+			t.Errorf("%s: %+v", text, e)
+		}
 	}
 }
 

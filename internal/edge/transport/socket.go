@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -42,7 +44,7 @@ type socket struct {
 	ctx         context.Context          //nolint:containedctx // of the operations; the reading goroutine writes it
 	done        func()                   // is called at the end
 	apiKey      *connectionKey           // nil: the client has sent no API key
-	reservation *graphqlhttp.Reservation // memory of the message that is read
+	reservation *graphqlhttp.Reservation // memory of the message that is read, unless an operation has it
 	reader      *slowreader.Reader       // the client
 
 	open      chan struct{} // closed when the client has identified itself, or the connection has ended
@@ -50,6 +52,7 @@ type socket struct {
 	pingTimer *time.Timer    // sends the next ping
 	tasks     sync.WaitGroup // pings and operations
 	writing   sync.Mutex     // held while a message is sent
+	unread    atomic.Int64   // bytes sent since the last ping that the client has answered
 	closing   sync.WaitGroup
 
 	mu          sync.Mutex
@@ -65,7 +68,7 @@ type socket struct {
 // newSocket returns the socket of a connection, and pings its client.
 func newSocket(conn *websocket.Conn, frames *frameReader, r *http.Request, exec graphql.GraphExecutor, o *Options) *socket {
 	c := &socket{
-		conn: conn, frames: frames, o: o, exec: exec, request: r, base: r.Context(), ctx: r.Context(), reservation: graphqlhttp.ReservationOf(r.Context()), done: func() {},
+		conn: conn, frames: frames, o: o, exec: exec, request: r, base: r.Context(), ctx: r.Context(), reservation: graphqlhttp.ReservationOf(r.Context()).Next(), done: func() {},
 		reader: slowreader.ReaderOf(r.Context()), open: make(chan struct{}), operations: make(map[string]*socketOperation),
 	}
 	conn.SetReadLimit(-1) // see frameReader
@@ -96,34 +99,50 @@ func (c *socket) serve() {
 			c.end()
 		}
 	}()
-	message, ok := c.receive()
-	more = ok && c.handle(message)
+	e, ok := c.receive()
+	more = ok && c.handle(e)
 }
 
-// receive waits for the next message. It closes the connection if that is no text.
-func (c *socket) receive() (message []byte, ok bool) {
-	c.reservation.Release()                  // the previous message has been handled
+// smallMessage is the size of the part of a message that is read without reserved memory, so that a message such as
+// `complete` can always be read.
+const smallMessage = 4 << 10
+
+// receive waits for the next message. It closes the connection if that is no message of the protocol. There may be no memory for
+// the message: it then reads the beginning, which names the operation, and drops the rest.
+func (c *socket) receive() (e envelope, ok bool) {
+	c.reservation.Release() // the previous message has been handled
+	var message []byte
 	kind, from, err := c.conn.Reader(c.base) // a context that can end would cost memory as long as the read waits
 	if err == nil {
-		message, err = io.ReadAll(c.reservation.Reader(from))
+		message, err = io.ReadAll(io.MultiReader(io.LimitReader(from, smallMessage), c.reservation.Reader(from)))
+	}
+	if errors.Is(err, graphqlhttp.ErrBusy) && e.openBeginning(message) {
+		message = nil
+		c.reservation.Release()
+		_, err = io.Copy(io.Discard, from)
 	}
 	switch {
 	case errors.Is(err, errLongMessage):
-		return nil, c.refuse(websocket.StatusMessageTooBig, fmt.Sprintf("the message has more than the %d bytes that are taken", c.frames.limit.Load()))
+		return e, c.refuse(websocket.StatusMessageTooBig, fmt.Sprintf("the message has more than the %d bytes that are taken", c.frames.limit.Load()))
 	case errors.Is(err, graphqlhttp.ErrBusy):
-		return nil, c.refuse(websocket.StatusTryAgainLater, graphqlhttp.ErrBusy.Message)
+		return e, c.refuse(websocket.StatusTryAgainLater, graphqlhttp.ErrBusy.Message)
 	case err != nil:
-		return nil, false
+		return e, false
 	case kind != websocket.MessageText:
-		return nil, c.refuse(statusBadRequest, "Invalid message received")
+		return e, c.refuseMessage()
+	case e.busy:
+		return e, true
 	case !utf8.Valid(message):
-		return nil, c.refuse(websocket.StatusInvalidFramePayloadData, "The message is not encoded in UTF-8") // RFC 6455, section 8.1
+		return e, c.refuse(websocket.StatusInvalidFramePayloadData, "The message is not encoded in UTF-8") // RFC 6455, section 8.1
 	}
-	return bytes.TrimPrefix(message, []byte(textfile.ByteOrderMark)), true
+	if e, ok = open(bytes.TrimPrefix(message, []byte(textfile.ByteOrderMark))); !ok {
+		return e, c.refuseMessage()
+	}
+	return e, true
 }
 
 // ping detects a client that has vanished, with a WebSocket ping, which every client answers. The
-// next one follows after the keepalive.
+// next one follows after the keepalive. A message that is being sent has a time of its own, and would delay the ping.
 func (c *socket) ping() {
 	c.mu.Lock()
 	if c.ended {
@@ -133,13 +152,28 @@ func (c *socket) ping() {
 	c.tasks.Add(1)
 	c.mu.Unlock()
 	defer c.tasks.Done()
-	limited, cancel := context.WithTimeout(c.base, writeTimeout)
-	defer cancel()
-	if c.conn.Ping(limited) != nil {
-		_ = c.conn.CloseNow() // the client does not answer
-		return
+	if c.writing.TryLock() {
+		c.writing.Unlock()
+		if !c.answersPing() {
+			_ = c.conn.CloseNow()
+			return
+		}
 	}
 	c.pingTimer.Reset(c.o.Keepalive)
+}
+
+// answersPing sends a ping, and reports whether the client answers. The client reads what was sent before the ping first, of
+// which the buffers of a connection hold some.
+func (c *socket) answersPing() bool {
+	sent := c.unread.Load()
+	reading := slowreader.WriteTime(int(min(sent, slowreader.MaxWriteBytes))) - slowreader.WriteGrace
+	ctx, cancel := context.WithTimeout(c.base, pongTimeout+reading)
+	defer cancel()
+	if c.conn.Ping(ctx) == nil {
+		c.unread.Add(-sent)
+		return true
+	}
+	return ctx.Err() == nil // the connection has ended, or a message has been sent meanwhile
 }
 
 // opened notes that the client has identified itself.
@@ -191,12 +225,17 @@ func (c *socket) isInitialised() bool {
 	return c.initialised
 }
 
-// send sends a message, in a frame for each part, and reports whether it could. Each message has its own time, which begins
+// send sends a message, and reports whether it could. Each message has its own time, which begins
 // after those before it. The connection ends with a message that could not be sent: a client must not miss one of several.
 func (c *socket) send(parts ...[]byte) bool {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	ctx, cancel := context.WithTimeout(c.base, writeTimeout)
+	size := 0
+	for _, part := range parts {
+		size += len(part)
+	}
+	c.unread.Add(int64(size))
+	ctx, cancel := context.WithTimeout(c.base, slowreader.WriteTime(size))
 	defer cancel()
 	if c.sendParts(ctx, parts) == nil {
 		return true
@@ -205,9 +244,12 @@ func (c *socket) send(parts ...[]byte) bool {
 	return false
 }
 
+// maxFrame is the size of the frames of a large message, in bytes. Control frames go between them (RFC 6455, section 5.4).
+const maxFrame = 64 << 10
+
 // sendParts sends a message. The caller holds writing.
 func (c *socket) sendParts(ctx context.Context, parts [][]byte) error {
-	if len(parts) == 1 {
+	if len(parts) == 1 && len(parts[0]) <= maxFrame {
 		return c.conn.Write(ctx, websocket.MessageText, parts[0]) //nolint:wrapcheck // the caller closes the connection
 	}
 	w, err := c.conn.Writer(ctx, websocket.MessageText)
@@ -215,8 +257,10 @@ func (c *socket) sendParts(ctx context.Context, parts [][]byte) error {
 		return err //nolint:wrapcheck // the caller closes the connection
 	}
 	for _, part := range parts {
-		if _, err := w.Write(part); err != nil {
-			return err //nolint:wrapcheck // the caller closes the connection
+		for frame := range slices.Chunk(part, maxFrame) {
+			if _, err := w.Write(frame); err != nil {
+				return err //nolint:wrapcheck // the caller closes the connection
+			}
 		}
 	}
 	return w.Close() //nolint:wrapcheck // the caller closes the connection

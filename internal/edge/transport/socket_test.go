@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ func openSocketBy(t *testing.T, exec graphql.GraphExecutor, o Options, wrap func
 	if o.Streams == nil {
 		o.Streams = &Streams{}
 	}
-	o.Authenticator, o.Documents, o.Keepalive = anyone{}, noDocuments{}, time.Hour
+	o.Authenticator, o.Documents, o.Keepalive = anyone{}, noDocuments{}, cmp.Or(o.Keepalive, time.Hour)
 	o.Limits, o.Logger = o.Limits.WithDefaults(), slog.New(slog.DiscardHandler)
 	listener := pipes{make(chan net.Conn), make(chan struct{})}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { webSocket{o}.Do(w, r, exec) })}

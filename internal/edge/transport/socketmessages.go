@@ -24,6 +24,7 @@ type envelope struct {
 	ID      string
 	Type    string
 	Payload jsontext.Value
+	busy    bool // there was no memory for the payload
 }
 
 // open parses a message. Its members must not be repeated. The payload is parsed later,
@@ -44,6 +45,14 @@ func open(message []byte) (envelope, bool) {
 	return e, err == nil && e.Type != ""
 }
 
+// openBeginning parses the beginning of a message for which there is no memory. It reports whether that names an operation that
+// the client starts.
+func (e *envelope) openBeginning(text []byte) bool {
+	_ = graphqlhttp.ReadMembers(text[:min(len(text), smallMessage)], []string{"id", "type"}, e.set) // the end of the text is missing
+	e.busy = e.ID != "" && e.Type == "subscribe"
+	return e.busy
+}
+
 // set stores a member.
 func (e *envelope) set(member string, value jsontext.Value) error {
 	into := &e.ID
@@ -60,11 +69,7 @@ func (e *envelope) set(member string, value jsontext.Value) error {
 }
 
 // handle handles a message. It reports whether the connection goes on.
-func (c *socket) handle(message []byte) bool {
-	e, ok := open(message)
-	if !ok {
-		return c.refuseMessage()
-	}
+func (c *socket) handle(e envelope) bool {
 	switch e.Type {
 	case "connection_init":
 		return c.initialise(e)
@@ -139,8 +144,11 @@ func (c *socket) subscribe(e envelope) bool {
 // parameters parses a subscribe message. If the message is well-formed and its operation is not
 // acceptable, refusal is the error for the client.
 func (c *socket) parameters(e envelope) (p *graphqlhttp.Parameters, refusal *gqlerror.Error, ok bool) {
-	if e.ID == "" || e.Payload.Kind() != '{' {
+	if e.ID == "" || !e.busy && e.Payload.Kind() != '{' {
 		return nil, nil, false
+	}
+	if e.busy || c.reservation.Take(min(len(e.Payload), smallMessage)) != nil {
+		return nil, apierror.RefusalOf(fault.Busy("%s", graphqlhttp.ErrBusy.Message)), true
 	}
 	p, err := graphqlhttp.ParseParameters(e.Payload)
 	if err == nil {

@@ -32,6 +32,8 @@ type socketOperation struct {
 	c     *socket
 	id    string
 	ended chan struct{} // closed when its id can be used again
+	// reservation is the memory of its message.
+	reservation *graphqlhttp.Reservation
 	// Guarded by the socket's lock:
 	left       bool // the client has completed it
 	ending     bool // its last message is being sent
@@ -58,13 +60,14 @@ const (
 )
 
 // begin registers an operation, unless its id is in use or the connection has too many. An id
-// can be used again soon after its operation has ended.
+// can be used again soon after its operation has ended. The operation takes over the memory of its message.
 func (c *socket) begin(id string) (*socketOperation, beginning) {
 	for {
 		c.mu.Lock()
 		old, others := c.operations[id], len(c.operations)
 		if old == nil && others < maxOperations {
-			op := &socketOperation{c: c, id: id, ended: make(chan struct{}), stop: func() {}}
+			op := &socketOperation{c: c, id: id, ended: make(chan struct{}), reservation: c.reservation, stop: func() {}}
+			c.reservation = c.reservation.Next()
 			c.operations[id] = op
 			c.mu.Unlock()
 			return op, begun
@@ -86,6 +89,7 @@ func (c *socket) remove(op *socketOperation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.operations, op.id)
+	op.reservation.Release()
 	close(op.ended)
 }
 
@@ -127,6 +131,9 @@ func (c *socket) start(op *socketOperation, p *graphqlhttp.Parameters) {
 	if len(errs) > 0 {
 		op.refuse(errs)
 		return
+	}
+	if op.subscribes {
+		op.reservation.Release() // it may last for hours, and querylimit bounds what it keeps
 	}
 	op.idle.Wake = func() { op.c.run(op.answer) }
 	op.ctx, op.stop = context.WithCancel(operation.WithIdle(op.ctx, &op.idle))

@@ -17,6 +17,7 @@ import (
 	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/edge/slowreader"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operationcache"
 )
@@ -194,14 +195,19 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	maps.Copy(w.Header(), streamHeader())
 	to := http.NewResponseController(w)
 	defer func() { _ = to.SetWriteDeadline(time.Time{}) }() // the deadline of the last frame does not apply to the end of the stream
-	write := func(frame io.WriterTo) bool {
-		_ = to.SetWriteDeadline(time.Now().Add(writeTimeout)) // without write deadlines, a dead client is detected later
+	var until time.Time
+	write := func(frame io.WriterTo, size int) bool {
+		if limit := time.Now().Add(slowreader.WriteTime(size)); limit.After(until) { // the client may still read the last event
+			until = limit
+		}
+		_ = to.SetWriteDeadline(until) // without write deadlines, a dead client is detected later
 		if _, err := frame.WriteTo(w); err != nil {
 			return false
 		}
 		return to.Flush() == nil
 	}
-	if !write(strings.NewReader(frameQuiet)) {
+	comment := func(text string) bool { return write(strings.NewReader(text), len(text)) }
+	if !comment(frameQuiet) {
 		return
 	}
 	beat := time.NewTicker(t.keepalive)
@@ -210,14 +216,15 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 		select {
 		case frame, more := <-frames:
 			if !more {
-				write(strings.NewReader(frameComplete))
+				comment(frameComplete)
 				return
 			}
-			alive = write(frame.Within(frameNext, frameEnd))
+			event := frame.Within(frameNext, frameEnd)
+			alive = write(event, event.Len())
 			written <- struct{}{}
 			beat.Reset(t.keepalive)
 		case <-beat.C:
-			alive = write(strings.NewReader(frameQuiet))
+			alive = comment(frameQuiet)
 		case <-stop:
 			return // no `complete`: the client reconnects, to another replica
 		case <-ctx.Done():

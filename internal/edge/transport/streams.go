@@ -71,5 +71,5 @@ func (s *Streams) Shutdown(ctx context.Context) error {
 	}
 }
 
-// writeTimeout bounds the time to send one message, and to receive the answer to a ping.
-const writeTimeout = 10 * time.Second
+// pongTimeout bounds the time to receive the answer to a ping, when the client has read what was sent before.
+const pongTimeout = 10 * time.Second

@@ -1,6 +1,7 @@
 package subscriptions
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -55,11 +56,13 @@ func TestSubscriptionMemoryIsBounded(t *testing.T) {
 	padding := strings.Repeat("x", 40<<10)
 	s := w.Socket(nil)
 	for name, payload := range map[string]map[string]any{
-		"a comment":   {"query": "subscription { robotChanged { id } } #" + padding},
-		"a literal":   {"query": `subscription { robotChanged(queueId: "` + padding + `") { id } }`},
-		"a variable":  {"query": "subscription($q: ID) { robotChanged(queueId: $q) { id } }", "variables": map[string]any{"q": padding}},
-		"a default":   {"query": `subscription($q: ID = "` + padding + `") { robotChanged(queueId: $q) { id } }`},
-		"many values": {"query": "subscription($i: [ID!]) { robotChanged(ids: $i) { id } }", "variables": map[string]any{"i": strings.Split(padding, "x")}},
+		"a comment":    {"query": "subscription { robotChanged { id } } #" + padding},
+		"a literal":    {"query": `subscription { robotChanged(queueId: "` + padding + `") { id } }`},
+		"a variable":   {"query": "subscription($q: ID) { robotChanged(queueId: $q) { id } }", "variables": map[string]any{"q": padding}},
+		"a default":    {"query": `subscription($q: ID = "` + padding + `") { robotChanged(queueId: $q) { id } }`},
+		"an extension": {"query": "subscription { robotChanged { id } }", "extensions": map[string]any{"x": padding}},
+		"escapes":      {"query": "subscription($q: ID) { robotChanged(queueId: $q) { id } }", "variables": json.RawMessage(`{"q":"` + strings.Repeat(`\u0061`, len(padding)/6) + `"}`)},
+		"many values":  {"query": "subscription($i: [ID!]) { robotChanged(ids: $i) { id } }", "variables": map[string]any{"i": strings.Split(padding, "x")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Send(e2e.Message{ID: "1", Type: "subscribe", Payload: e2e.Encode(t, payload)})
