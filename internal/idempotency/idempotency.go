@@ -43,8 +43,8 @@ const DefaultRetention = 24 * time.Hour
 const (
 	// maxKey is the greatest length of an idempotency key, in characters (Unicode code points).
 	maxKey = 255
-	// MaxResult is the greatest result that is kept, in bytes. Callers that wait in the same
-	// process get a larger one, and later ones get ErrTooLarge.
+	// MaxResult is the greatest result that is kept, in bytes. It takes at most maxPacked in the store. Callers that wait
+	// in the same process get a larger one, and later ones get ErrTooLarge.
 	MaxResult = 1 << 20
 )
 
@@ -127,6 +127,8 @@ const (
 	// Completed: it took effect, and the result is kept. Beside an error there is no result,
 	// so that it counts as Unknown.
 	Completed
+	// CompletedElsewhere: it took effect, and the result is kept under another key. Later calls get ErrTooLarge.
+	CompletedElsewhere
 )
 
 // Run executes the call. Its context outlives the caller's. It ends at Options.RunTimeout, or

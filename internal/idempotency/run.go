@@ -1,7 +1,6 @@
 package idempotency
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -190,13 +189,13 @@ func (e *Executor) call(ctx context.Context, run Run) (result []byte, outcome Ou
 func conclude(result []byte, outcome Outcome, err error) (end End, own, share answer) {
 	switch {
 	case outcome == Completed && err == nil:
-		// The caller may change its slice while this one is stored.
-		result = bytes.Clone(result)
-		end = End{Outcome: Completed, Result: result}
-		if len(result) > MaxResult {
-			end = End{Outcome: Completed, Oversized: true}
+		end = End{Outcome: Completed, Oversized: true}
+		if packed, ok := pack(result); ok {
+			end = End{Outcome: Completed, Result: packed}
 		}
 		return end, answer{result: result}, answer{result: result}
+	case outcome == CompletedElsewhere && err == nil:
+		return End{Outcome: Completed, Oversized: true}, answer{result: result}, answer{result: result}
 	case outcome == NotStarted:
 		return End{Outcome: NotStarted}, answer{result: result, err: err}, answer{retry: true}
 	case err == nil:
