@@ -179,7 +179,7 @@ func testHanging(t *testing.T, replica replicas) {
 }
 
 func testRetention(t *testing.T, replica replicas) {
-	o := idempotency.Options{Retention: time.Second}
+	o := idempotency.Options{Lease: 500 * time.Millisecond, Retention: time.Second}
 	k := replica(t, o)
 	var c counter
 	var keys []idempotency.Key

@@ -160,6 +160,7 @@ func (o Options) withDefaults() Options {
 		o.Lease = 10 * time.Second
 	}
 	o.Lease = max(o.Lease, 10*time.Millisecond)
+	o.Retention = max(o.Retention, 2*o.Lease)
 	if o.RunTimeout <= 0 {
 		o.RunTimeout = 5 * time.Minute
 	}

@@ -43,6 +43,28 @@ func TestDefaultRetention(t *testing.T) {
 	}
 }
 
+// TestShortRetention verifies that a record outlasts the renewals of its call.
+func TestShortRetention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := idempotency.NewMemory(idempotency.MemoryOptions{})
+		o := idempotency.Options{Lease: 3 * time.Second, Retention: 200 * time.Millisecond}
+		a, b := newExecutor(t, store, o), newExecutor(t, store, o)
+		var c counter
+		run, started, release := c.blocking()
+		first := begin(t.Context(), a, key(t), input, run)
+		<-started
+		time.Sleep(500 * time.Millisecond)
+		second := begin(t.Context(), b, key(t), input, c.completing())
+		time.Sleep(10 * time.Second)
+		release()
+		for _, replies := range []<-chan reply{first, second} {
+			r := <-replies
+			wantResult(t, r.result, r.err, truth)
+		}
+		c.want(t, 1)
+	})
+}
+
 // TestRunTimeout verifies that callers wait for a long run across many leases, and that
 // RunTimeout ends it after its caller has left.
 func TestRunTimeout(t *testing.T) {
