@@ -110,7 +110,7 @@ func (e *Executor) failClaim(ctx context.Context, shared *sharedRun, err error) 
 		e.opts.Logger.WarnContext(ctx, "idempotency: cannot claim a record, so nothing is run", "record", shortID(shared.record), "error", err)
 		e.finishWith(shared, answer{err: storeUnavailable(err)})
 	}
-	e.release(ctx, shared.record)
+	e.release(shared.record)
 }
 
 // storeUnavailable is the error of a call that could not claim its record.

@@ -138,7 +138,7 @@ type Run func(ctx context.Context) (result []byte, outcome Outcome, err error)
 // Options are the parameters of an Executor.
 type Options struct {
 	// Retention is how long a record is kept after its call began, was last renewed, or ended;
-	// default 24 h.
+	// default 24 h, at least two leases.
 	Retention time.Duration
 	// Lease is how long after its owner's last renewal a call under way counts as unknown;
 	// default 10 s, at least 10 ms. It is renewed three times in that time. It is also how
@@ -184,7 +184,7 @@ type Executor struct {
 	mu       sync.Mutex
 	closed   bool
 	runs     map[runKey]*sharedRun
-	releases int // number of releases under way
+	releases []Record // to be released by one goroutine
 }
 
 // New returns an Executor. Close ends it.
@@ -260,7 +260,7 @@ const idleTimeout = 50 * time.Millisecond
 
 // Close refuses further calls. It waits for those under way until their outcomes are recorded.
 // If ctx ends first, it cancels the remaining runs and fails with ctx's error. An outcome that
-// is not recorded becomes unknown by its lease.
+// is not recorded becomes unknown by its lease. Close does not repeat failed releases.
 func (e *Executor) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.closed = true

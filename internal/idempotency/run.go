@@ -19,9 +19,6 @@ const (
 	maxPause   = 500 * time.Millisecond
 	// recordWait is how long the answer of a finished run waits until it is recorded.
 	recordWait = time.Second
-	// maxReleases bounds the concurrent releases of claims whose outcome is in doubt. The
-	// others expire with their lease: they become unknown, not free.
-	maxReleases = 64
 )
 
 // runKey names a run that callers of one process share. Another input is another run, since
@@ -115,22 +112,6 @@ func (e *Executor) complete(shared *sharedRun) {
 func (e *Executor) finishWith(shared *sharedRun, a answer) {
 	shared.setAnswers(a, a)
 	e.complete(shared)
-}
-
-// release gives a record back in the background, since nothing was run for it.
-func (e *Executor) release(ctx context.Context, r Record) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.releases == maxReleases {
-		return
-	}
-	e.releases++
-	e.tasks.Go(func() {
-		e.finish(ctx, r, End{Outcome: NotStarted})
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.releases--
-	})
 }
 
 // start starts a claimed run on its own goroutine. If the caller has left, it starts nothing.
@@ -261,7 +242,7 @@ func (e *Executor) renewOnce(ctx context.Context, r Record, interval time.Durati
 	return e.store.Renew(ctx, r)
 }
 
-// finish records an owner's outcome. It tries again for as long as a lease.
+// finish records an owner's outcome. It tries again for as long as a lease, and in the background if nothing was started.
 func (e *Executor) finish(ctx context.Context, r Record, end End) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Lease)
 	defer cancel()
@@ -273,7 +254,11 @@ func (e *Executor) finish(ctx context.Context, r Record, end End) {
 			return
 		case err == nil:
 			return
-		case !e.sleep(ctx, backoff.Exponential(firstPause, maxPause, tries-1)):
+		case e.sleep(ctx, backoff.Exponential(firstPause, maxPause, tries-1)):
+		case end.Outcome == NotStarted:
+			e.release(r)
+			return
+		default:
 			e.opts.Logger.ErrorContext(ctx, "idempotency: an outcome was not recorded and will count as unknown", "record", shortID(r), "tries", tries, "error", err)
 			return
 		}
