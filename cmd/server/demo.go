@@ -16,7 +16,7 @@ import (
 
 type demoCommand struct {
 	gateway.Listeners
-	IdempotencyRetention time.Duration `default:"${idempotency_retention}" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
+	IdempotencyRetention time.Duration `default:"${idempotency_retention}" help:"How long the outcome of a mutation with an idempotencyKey is kept, at least 20s."`
 	gateway.Caching
 	gateway.Subscriptions
 	gateway.Limits

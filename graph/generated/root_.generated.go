@@ -994,7 +994,7 @@ type UploadChannel {
 input CompletePackageUploadInput {
   "The upload's GUID."
   id: ID! @audit(target: true)
-  "The caller's name for this call, 1 to 255 characters. A repeated call with the same key and input within 24 hours (by default) returns the first result and starts nothing. Another input is a ` + "`" + `CONFLICT` + "`" + `. A concurrent call waits for the first. Without a key, each call starts an execution."
+  "The caller's name for this call, 1 to 255 characters. A repeated call with the same key and input within 24 hours (by default) returns the first result and starts nothing. Another input is a ` + "`" + `CONFLICT` + "`" + `. A concurrent call waits for the first. Without a key, each call takes effect."
   idempotencyKey: String
 }
 
@@ -1260,7 +1260,7 @@ input CreateQueueInput {
   createBy: ID @audit
   "The name of the user in whose name it is created; left out: the console decides."
   createByName: String
-  "The caller's name for this call, 1 to 255 characters. A repeated call with the same key and input within 24 hours (by default) returns the first result and starts nothing. Another input is a ` + "`" + `CONFLICT` + "`" + `. A concurrent call waits for the first. Without a key, each call starts an execution."
+  "The caller's name for this call, 1 to 255 characters. A repeated call with the same key and input within 24 hours (by default) returns the first result and starts nothing. Another input is a ` + "`" + `CONFLICT` + "`" + `. A concurrent call waits for the first. Without a key, each call takes effect."
   idempotencyKey: String
 }
 
@@ -2094,7 +2094,7 @@ input CreateWorkflowInput {
   maxRetryCount: Int @audit
   "What happens if no robot is free."
   triggerPolicy: TriggerPolicy @audit
-  "The caller's name for this call, 1 to 255 characters. A repeated call with the same key and input within 24 hours (by default) returns the first result and starts nothing. Another input is a ` + "`" + `CONFLICT` + "`" + `. A concurrent call waits for the first. Without a key, each call starts an execution."
+  "The caller's name for this call, 1 to 255 characters. A repeated call with the same key and input within 24 hours (by default) returns the first result and starts nothing. Another input is a ` + "`" + `CONFLICT` + "`" + `. A concurrent call waits for the first. Without a key, each call takes effect."
   idempotencyKey: String
 }
 

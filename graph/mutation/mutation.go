@@ -4,6 +4,7 @@ package mutation
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -122,10 +123,12 @@ func idempotent[I, T any](ctx context.Context, s *Service, sc scope.Scope, key *
 		raw, err := json.Marshal(v)
 		return raw, idempotency.Completed, fault.WithOutcome(err, fault.Done)
 	}
+	var answer []byte
 	if p.Credential() == principal.Service {
-		run = s.onceInDepartment(k, s.name(p.WithoutLimits()), sc, encodedInput, run, &ran)
+		answer, err = s.doInDepartment(ctx, k, s.name(p.WithoutLimits()), encodedInput, sc, run, &ran)
+	} else {
+		answer, err = s.idempotency.Do(ctx, k, encodedInput, run)
 	}
-	answer, err := s.idempotency.Do(ctx, k, encodedInput, run)
 	audit.FromContext(ctx).SetIdempotencyKey(*key, err == nil && !ran.Load())
 	if err != nil {
 		return none, err
@@ -145,21 +148,30 @@ func (s *Service) permit(ctx context.Context, sc scope.Scope) error {
 	return principal.FromContext(ctx).Limits().CheckScope(sc) //nolint:wrapcheck // of this gateway
 }
 
-// onceInDepartment returns a run that uses the record of an account's idempotency key in a department. The record of key
-// depends on the scopes of the API key. It is for the release before this one, which knows no other. ran tells whether run
-// has begun. If it has not, the record of the department holds the outcome, and the other one becomes free.
-func (s *Service) onceInDepartment(key idempotency.Key, account string, sc scope.Scope, input []byte, run idempotency.Run, ran *atomic.Bool) idempotency.Run {
-	key.Principal = account + "\n" + sc.CompanyID + "\n" + sc.DepartmentID
-	return func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
-		answer, err := s.idempotency.Do(ctx, key, input, run)
+// doInDepartment uses the record of an account's idempotency key in a department. The record of key depends on the scopes
+// of the API key. It is for the release before this one, which knows no other, and has no large result. ran tells whether
+// run has begun. If it has not, the record of the department holds the outcome, and the other one becomes free.
+func (s *Service) doInDepartment(ctx context.Context, key idempotency.Key, account string, input []byte, sc scope.Scope, run idempotency.Run, ran *atomic.Bool) ([]byte, error) {
+	shared := key
+	shared.Principal = account + "\n" + sc.CompanyID + "\n" + sc.DepartmentID
+	answer, tooLarge := s.idempotency.Do(ctx, key, input, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
+		answer, err := s.idempotency.Do(ctx, shared, input, run)
 		switch {
 		case !ran.Load():
 			return answer, idempotency.NotStarted, err
 		case err != nil:
 			return nil, recorded(err), err
+		case len(answer) > idempotency.MaxPlain:
+			return answer, idempotency.CompletedElsewhere, nil
 		}
 		return answer, idempotency.Completed, nil
+	})
+	if !errors.Is(tooLarge, idempotency.ErrTooLarge) {
+		return answer, tooLarge //nolint:wrapcheck // of this gateway
 	}
+	return s.idempotency.Do(ctx, shared, input, func(context.Context) ([]byte, idempotency.Outcome, error) { //nolint:wrapcheck // of this gateway
+		return nil, idempotency.NotStarted, tooLarge // the record of the department has expired
+	})
 }
 
 // errNoAnswer reports that a change was made, and that the console's answer does not describe

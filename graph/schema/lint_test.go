@@ -177,6 +177,18 @@ func TestLint(t *testing.T) {
 	}
 }
 
+// TestOnlyExecutionsStart verifies that keys of other mutations than executions do not promise an execution.
+func TestOnlyExecutionsStart(t *testing.T) {
+	for name, def := range load(t).Types {
+		for _, f := range def.Fields {
+			starts := strings.Contains(f.Description, "starts an execution")
+			if f.Name == "idempotencyKey" && starts != strings.HasPrefix(name, "Execute") {
+				t.Errorf("%s.%s: %s", name, f.Name, f.Description)
+			}
+		}
+	}
+}
+
 func TestLintFails(t *testing.T) {
 	const sound = `"The root." type Query { "Robots there." robots("The order wanted." order: SortOrder): [Robot!]! }
 		"A list's order." enum SortOrder { "Going up." ASC }

@@ -3,7 +3,9 @@ package idempotency_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -78,26 +80,44 @@ func testWaiterDeadline(t *testing.T, replica replicas) {
 	c.want(t, 1)
 }
 
+// jobs returns a result that names n jobs.
+func jobs(n int) []byte {
+	var b bytes.Buffer
+	for range n {
+		fmt.Fprintf(&b, `{"id":"%x","workflowId":"0b8b2a3e-6f7c-4c55-9d57-0d0f9a3c1e11","state":"QUEUED","name":"the nightly invoices","createdBy":"somebody"}`, random(16))
+	}
+	return b.Bytes()
+}
+
+// random returns n bytes that cannot be compressed.
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return b
+}
+
 func testLarge(t *testing.T, replica replicas) {
 	for name, c := range map[string]struct {
-		size int
-		kept bool
+		large []byte
+		kept  bool
 	}{
-		"none":       {0, true},
-		"at most":    {idempotency.MaxResult, true},
-		"beyond it":  {idempotency.MaxResult + 1, false},
-		"far beyond": {4 * idempotency.MaxResult, false},
+		"none":            {nil, true},
+		"jobs":            {jobs(1000), true},
+		"a mark of gzip":  {[]byte("\x1f\x8b"), true},
+		"at most":         {bytes.Repeat([]byte{'x'}, idempotency.MaxResult), true},
+		"beyond it":       {bytes.Repeat([]byte{'x'}, idempotency.MaxResult+1), false},
+		"far beyond":      {bytes.Repeat([]byte{'x'}, 4*idempotency.MaxResult), false},
+		"without pattern": {random(128 << 10), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var n counter
 			a, b := replica(t, idempotency.Options{}), replica(t, idempotency.Options{})
-			large := bytes.Repeat([]byte{'x'}, c.size)
-			result, err := a.Do(t.Context(), key(t), input, n.returning(large, idempotency.Completed, nil))
-			wantResult(t, result, err, large)
+			result, err := a.Do(t.Context(), key(t), input, n.returning(c.large, idempotency.Completed, nil))
+			wantResult(t, result, err, c.large)
 			for _, k := range []*idempotency.Executor{a, b} {
 				result, err := k.Do(t.Context(), key(t), input, n.completing())
 				if c.kept {
-					wantResult(t, result, err, large)
+					wantResult(t, result, err, c.large)
 				} else {
 					wantFault(t, result, err, fault.UpstreamInvalidResponse, idempotency.ErrTooLarge)
 				}
@@ -159,7 +179,7 @@ func testHanging(t *testing.T, replica replicas) {
 }
 
 func testRetention(t *testing.T, replica replicas) {
-	o := idempotency.Options{Retention: time.Second}
+	o := idempotency.Options{Lease: 500 * time.Millisecond, Retention: time.Second}
 	k := replica(t, o)
 	var c counter
 	var keys []idempotency.Key

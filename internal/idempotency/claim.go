@@ -67,9 +67,12 @@ func (e *Executor) claim(ctx context.Context, r Record) (Claim, error) {
 func finishedAnswer(c Claim) answer {
 	switch c.Status {
 	case Done:
-		return answer{result: c.Result}
+		if result, err := unpack(c.Result); err == nil {
+			return answer{result: result}
+		}
+		return answer{err: tooLarge()} // of a key that this process does not have
 	case Oversized:
-		return answer{err: failure(fault.UpstreamInvalidResponse, fault.Done, ErrTooLarge)}
+		return answer{err: tooLarge()}
 	case Lost:
 		return answer{err: unknown()}
 	case InputMismatch:
@@ -78,6 +81,9 @@ func finishedAnswer(c Claim) answer {
 		return answer{err: fault.New(fault.Internal, "idempotency: a record stands at %d", c.Status)}
 	}
 }
+
+// tooLarge is the error if the result of the run was not kept.
+func tooLarge() error { return failure(fault.UpstreamInvalidResponse, fault.Done, ErrTooLarge) }
 
 // unknown is the error if the outcome of the run is unknown.
 func unknown() error { return failure(fault.Conflict, fault.Unknown, ErrUnknown) }
@@ -104,7 +110,7 @@ func (e *Executor) failClaim(ctx context.Context, shared *sharedRun, err error) 
 		e.opts.Logger.WarnContext(ctx, "idempotency: cannot claim a record, so nothing is run", "record", shortID(shared.record), "error", err)
 		e.finishWith(shared, answer{err: storeUnavailable(err)})
 	}
-	e.release(ctx, shared.record)
+	e.release(shared.record)
 }
 
 // storeUnavailable is the error of a call that could not claim its record.

@@ -193,51 +193,99 @@ func TestLostRecord(t *testing.T) {
 	})
 }
 
-// TestFailedClaimsAreBounded verifies the bound on retries of failed claims.
-func TestFailedClaimsAreBounded(t *testing.T) {
+// TestFailedClaimsAreReleased verifies that claims whose answers were lost are released once the store answers again, one
+// at a time and in bounded number.
+func TestFailedClaimsAreReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		const limit = 10_000
 		var c counter
 		store := newFaultyStore()
 		k := newExecutor(t, store, idempotency.Options{})
+		do := func(n int) ([]byte, error) {
+			return k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: strconv.Itoa(n)}, input, c.completing())
+		}
 		store.down.Store(true)
 		store.tamper(func(idempotency.Claim, error) (idempotency.Claim, error) {
 			return idempotency.Claim{}, errors.New("away")
 		})
-		var calls sync.WaitGroup
-		for i := range 200 {
-			calls.Go(func() {
-				result, err := k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: strconv.Itoa(i)}, input, c.completing())
-				wantFault(t, result, err, fault.UpstreamUnavailable, nil)
-			})
+		for n := range limit + 1 {
+			result, err := do(n)
+			wantFault(t, result, err, fault.UpstreamUnavailable, nil)
 		}
-		calls.Wait()
 		synctest.Wait()
-		if n := store.finishes.Load(); n != 64 {
-			t.Errorf("%d records are taken back at a time, want 64", n)
+		if n := store.finishes.Load(); n != 1 {
+			t.Errorf("%d releases at a time, want one", n)
+		}
+		time.Sleep(time.Hour)
+		if n := store.finishes.Load(); n > 3600/0.5+10 {
+			t.Errorf("%d attempts in an hour", n)
 		}
 		c.want(t, 0)
-		// They are retried for one lease.
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
-		tried := store.finishes.Load()
-		time.Sleep(time.Minute)
-		if n := store.finishes.Load(); n != tried || tried < 2*64 {
-			t.Errorf("%d tries in a lease, %d a minute later", tried, n)
-		}
-		// Each finished retry frees a slot.
-		result, err := k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: "another"}, input, c.completing())
-		wantFault(t, result, err, fault.UpstreamUnavailable, nil)
-		synctest.Wait()
-		if n := store.finishes.Load(); n != tried+1 {
-			t.Errorf("%d tries for a claim that failed later, want one", n-tried)
-		}
-		// The claims may have been written. The outcome of one that could not be removed is
-		// unknown.
 		store.tamper(nil)
 		store.down.Store(false)
-		result, err = k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: "1"}, input, c.completing())
+		time.Sleep(time.Second)
+		for _, n := range []int{0, 1, limit - 1} {
+			result, err := do(n)
+			wantResult(t, result, err, truth)
+		}
+		// There was no room for the release of this claim, which may have been made.
+		result, err := do(limit)
 		wantUnknown(t, result, err)
-		c.want(t, 0)
+		c.want(t, 3)
+	})
+}
+
+// TestLateReleases verifies that a record whose run started nothing becomes free after an outage that is longer than a
+// lease, also if its caller has left.
+func TestLateReleases(t *testing.T) {
+	for name, leaves := range map[string]bool{"refused": false, "left": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var c counter
+				store := newFaultyStore()
+				k := newExecutor(t, store, idempotency.Options{})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				store.tamper(func(c idempotency.Claim, err error) (idempotency.Claim, error) {
+					store.down.Store(true)
+					if leaves {
+						cancel()
+					}
+					return c, err
+				})
+				if _, err := k.Do(ctx, key(t), input, c.returning(nil, idempotency.NotStarted, errors.New("refused"))); err == nil {
+					t.Error("it did not fail")
+				}
+				store.tamper(nil)
+				time.Sleep(time.Hour)
+				store.down.Store(false)
+				time.Sleep(time.Second)
+				result, err := k.Do(t.Context(), key(t), other, c.completing())
+				wantResult(t, result, err, truth)
+			})
+		})
+	}
+}
+
+// TestCloseEndsReleases verifies that Close does not wait for a store that does not answer.
+func TestCloseEndsReleases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		store := newFaultyStore()
+		store.down.Store(true)
+		store.tamper(func(idempotency.Claim, error) (idempotency.Claim, error) {
+			return idempotency.Claim{}, errors.New("away")
+		})
+		k := idempotency.New(store, idempotency.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		var c counter
+		_, _ = k.Do(t.Context(), key(t), input, c.completing())
+		begun := time.Now()
+		if err := k.Close(t.Context()); err != nil || time.Since(begun) > time.Second {
+			t.Errorf("closed after %v with %v", time.Since(begun), err)
+		}
+		if !strings.Contains(log.String(), "keys=1") || strings.Contains(log.String(), t.Name()) {
+			t.Errorf("the log says %s", log.String())
+		}
 	})
 }
 

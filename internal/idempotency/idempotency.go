@@ -43,8 +43,8 @@ const DefaultRetention = 24 * time.Hour
 const (
 	// maxKey is the greatest length of an idempotency key, in characters (Unicode code points).
 	maxKey = 255
-	// MaxResult is the greatest result that is kept, in bytes. Callers that wait in the same
-	// process get a larger one, and later ones get ErrTooLarge.
+	// MaxResult is the greatest result that is kept, in bytes. It takes at most maxPacked in the store. Callers that wait
+	// in the same process get a larger one, and later ones get ErrTooLarge.
 	MaxResult = 1 << 20
 )
 
@@ -127,6 +127,8 @@ const (
 	// Completed: it took effect, and the result is kept. Beside an error there is no result,
 	// so that it counts as Unknown.
 	Completed
+	// CompletedElsewhere: it took effect, and the result is kept under another key. Later calls get ErrTooLarge.
+	CompletedElsewhere
 )
 
 // Run executes the call. Its context outlives the caller's. It ends at Options.RunTimeout, or
@@ -136,7 +138,7 @@ type Run func(ctx context.Context) (result []byte, outcome Outcome, err error)
 // Options are the parameters of an Executor.
 type Options struct {
 	// Retention is how long a record is kept after its call began, was last renewed, or ended;
-	// default 24 h.
+	// default 24 h, at least two leases.
 	Retention time.Duration
 	// Lease is how long after its owner's last renewal a call under way counts as unknown;
 	// default 10 s, at least 10 ms. It is renewed three times in that time. It is also how
@@ -158,6 +160,7 @@ func (o Options) withDefaults() Options {
 		o.Lease = 10 * time.Second
 	}
 	o.Lease = max(o.Lease, 10*time.Millisecond)
+	o.Retention = max(o.Retention, 2*o.Lease)
 	if o.RunTimeout <= 0 {
 		o.RunTimeout = 5 * time.Minute
 	}
@@ -181,7 +184,7 @@ type Executor struct {
 	mu       sync.Mutex
 	closed   bool
 	runs     map[runKey]*sharedRun
-	releases int // number of releases under way
+	releases []Record // to be released by one goroutine
 }
 
 // New returns an Executor. Close ends it.
@@ -257,7 +260,7 @@ const idleTimeout = 50 * time.Millisecond
 
 // Close refuses further calls. It waits for those under way until their outcomes are recorded.
 // If ctx ends first, it cancels the remaining runs and fails with ctx's error. An outcome that
-// is not recorded becomes unknown by its lease.
+// is not recorded becomes unknown by its lease. Close does not repeat failed releases.
 func (e *Executor) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.closed = true

@@ -1,6 +1,7 @@
 package idempotency_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -40,6 +41,28 @@ func TestDefaultRetention(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestShortRetention verifies that a record outlasts the renewals of its call.
+func TestShortRetention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := idempotency.NewMemory(idempotency.MemoryOptions{})
+		o := idempotency.Options{Lease: 3 * time.Second, Retention: 200 * time.Millisecond}
+		a, b := newExecutor(t, store, o), newExecutor(t, store, o)
+		var c counter
+		run, started, release := c.blocking()
+		first := begin(t.Context(), a, key(t), input, run)
+		<-started
+		time.Sleep(500 * time.Millisecond)
+		second := begin(t.Context(), b, key(t), input, c.completing())
+		time.Sleep(10 * time.Second)
+		release()
+		for _, replies := range []<-chan reply{first, second} {
+			r := <-replies
+			wantResult(t, r.result, r.err, truth)
+		}
+		c.want(t, 1)
+	})
 }
 
 // TestRunTimeout verifies that callers wait for a long run across many leases, and that
@@ -192,32 +215,40 @@ func TestClose(t *testing.T) {
 	})
 }
 
+// TestFullMemoryRefuses verifies that a full memory refuses further keys, and that it drops the largest results for others.
 func TestFullMemoryRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c counter
-		k := newExecutor(t, idempotency.NewMemory(idempotency.MemoryOptions{MaxEntries: 2, MaxBytes: 20}), idempotency.Options{})
-		do := func(name string) ([]byte, error) {
-			return k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: name}, input, c.completing())
+		k := newExecutor(t, idempotency.NewMemory(idempotency.MemoryOptions{MaxEntries: 3, MaxBytes: 30}), idempotency.Options{})
+		do := func(principal, name string, result []byte) ([]byte, error) {
+			return k.Do(t.Context(), idempotency.Key{Principal: principal, Operation: "o", Key: name}, input, c.returning(result, idempotency.Completed, nil))
 		}
-		for _, name := range []string{"a", "b"} {
-			result, err := do(name)
+		large := bytes.Repeat([]byte("l"), 29)
+		for range 2 {
+			result, err := do("p", "large", large)
+			wantResult(t, result, err, large)
+		}
+		for _, principal := range []string{"q", "r", "q", "r"} {
+			result, err := do(principal, "small", truth)
 			wantResult(t, result, err, truth)
 		}
-		result, err := do("c")
+		result, err := do("p", "another", truth)
 		wantFault(t, result, err, fault.RateLimited, nil)
-		// The first result remains, and the record that the second run happened.
-		result, err = do("a")
-		wantResult(t, result, err, truth)
-		result, err = do("b")
+		// The record of the large result remains.
+		result, err = do("p", "large", large)
 		wantFault(t, result, err, fault.UpstreamInvalidResponse, idempotency.ErrTooLarge)
-		c.want(t, 2)
+		c.want(t, 3)
 		// A day later there is space again, for entries and for bytes.
 		time.Sleep(24 * time.Hour)
 		for range 2 {
-			result, err = do("c")
-			wantResult(t, result, err, truth)
+			result, err = do("p", "another", large)
+			wantResult(t, result, err, large)
 		}
-		c.want(t, 3)
+		// A result beyond all bytes displaces none.
+		_, _ = do("p", "huge", bytes.Repeat(large, 2))
+		result, err = do("p", "another", large)
+		wantResult(t, result, err, large)
+		c.want(t, 5)
 	})
 }
 

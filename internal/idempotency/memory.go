@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,8 +17,8 @@ type MemoryOptions struct {
 	// never dropped for a new one, since its call could start twice. Beyond the limit, new
 	// claims fail with RATE_LIMITED.
 	MaxEntries int
-	// MaxBytes bounds the bytes of all results; default 64 MiB. A result beyond it counts as
-	// too large to keep.
+	// MaxBytes bounds the bytes of all results; default 64 MiB. Beyond it, the largest results
+	// count as too large to keep.
 	MaxBytes int
 	// Now is the clock of leases and retention; default time.Now.
 	Now func() time.Time
@@ -144,7 +145,7 @@ func (m *Memory) Finish(_ context.Context, r Record, end End) (bool, error) {
 		m.setExpiry(e, now.Add(r.Lease))
 		return true, nil
 	}
-	if to == done && m.bytes+len(end.Result) > m.opts.MaxBytes {
+	if to == done && !m.makeRoom(len(end.Result)) {
 		to = oversized
 	}
 	e.state = to
@@ -154,6 +155,16 @@ func (m *Memory) Finish(_ context.Context, r Record, end End) (bool, error) {
 	}
 	m.setExpiry(e, now.Add(r.Retention))
 	return true, nil
+}
+
+// makeRoom drops the largest results until n more bytes fit. Their records remain. The caller holds m.mu.
+func (m *Memory) makeRoom(n int) bool {
+	for n <= m.opts.MaxBytes && m.bytes+n > m.opts.MaxBytes {
+		largest := slices.MaxFunc(m.expiry, func(a, b *entry) int { return len(a.result) - len(b.result) })
+		m.bytes -= len(largest.result)
+		largest.state, largest.result = oversized, nil
+	}
+	return n <= m.opts.MaxBytes
 }
 
 // state is the state of a record that its owner has finished.

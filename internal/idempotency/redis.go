@@ -56,8 +56,8 @@ func NewRedis(o RedisOptions) *Redis {
 }
 
 // The scripts do the same as Memory's methods. Their arguments are owner, input, lease and
-// retention (milliseconds). finish also takes the state, the result, and the sealed result. For
-// releases that cannot open a sealed result, the record is oversized.
+// retention (milliseconds). finish also takes the state, the result, and the sealed or packed
+// result. For releases that cannot open that, the record is oversized.
 const (
 	scriptHead = `
 local key, me, input, lease, retention = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -147,8 +147,8 @@ func (rs *Redis) claimStatus(r Record, got []string) (Claim, error) {
 	case pending:
 		return Claim{Status: Pending}, nil
 	case oversized:
-		if len(got) == 2 && rs.sealer != nil {
-			if result, err := rs.sealer.Open(rs.keys(r)[0], []byte(got[1])); err == nil {
+		if len(got) == 2 {
+			if result, ok := rs.open(r, []byte(got[1])); ok {
 				return Claim{Status: Done, Result: result}, nil
 			}
 		}
@@ -176,14 +176,28 @@ func (rs *Redis) Renew(ctx context.Context, r Record) (bool, error) {
 // Finish implements Store.
 func (rs *Redis) Finish(ctx context.Context, r Record, end End) (bool, error) {
 	to, result, sealed := end.state(), end.Result, []byte(nil)
-	if to == done && rs.sealer != nil {
+	switch {
+	case to != done:
+	case rs.sealer != nil:
 		to, result, sealed = oversized, nil, rs.sealer.Seal(rs.keys(r)[0], result)
+	case isPacked(result):
+		to, result, sealed = oversized, nil, result
 	}
 	held, err := rs.finish.Run(ctx, rs.client, rs.keys(r), append(arguments(r), string(to), result, sealed)...).Bool()
 	if err != nil {
 		return false, fmt.Errorf("idempotency: record an outcome: %w", err)
 	}
 	return held, nil
+}
+
+// open returns the result that a record holds sealed, or packed and not sealed.
+func (rs *Redis) open(r Record, sealed []byte) (_ []byte, ok bool) {
+	if rs.sealer != nil {
+		if result, err := rs.sealer.Open(rs.keys(r)[0], sealed); err == nil {
+			return result, true
+		}
+	}
+	return sealed, isPacked(sealed)
 }
 
 // keys returns the one key of a record.

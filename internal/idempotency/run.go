@@ -1,7 +1,6 @@
 package idempotency
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -20,9 +19,6 @@ const (
 	maxPause   = 500 * time.Millisecond
 	// recordWait is how long the answer of a finished run waits until it is recorded.
 	recordWait = time.Second
-	// maxReleases bounds the concurrent releases of claims whose outcome is in doubt. The
-	// others expire with their lease: they become unknown, not free.
-	maxReleases = 64
 )
 
 // runKey names a run that callers of one process share. Another input is another run, since
@@ -118,22 +114,6 @@ func (e *Executor) finishWith(shared *sharedRun, a answer) {
 	e.complete(shared)
 }
 
-// release gives a record back in the background, since nothing was run for it.
-func (e *Executor) release(ctx context.Context, r Record) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.releases == maxReleases {
-		return
-	}
-	e.releases++
-	e.tasks.Go(func() {
-		e.finish(ctx, r, End{Outcome: NotStarted})
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.releases--
-	})
-}
-
 // start starts a claimed run on its own goroutine. If the caller has left, it starts nothing.
 func (e *Executor) start(ctx context.Context, shared *sharedRun, run Run) {
 	if ctx.Err() != nil {
@@ -190,13 +170,13 @@ func (e *Executor) call(ctx context.Context, run Run) (result []byte, outcome Ou
 func conclude(result []byte, outcome Outcome, err error) (end End, own, share answer) {
 	switch {
 	case outcome == Completed && err == nil:
-		// The caller may change its slice while this one is stored.
-		result = bytes.Clone(result)
-		end = End{Outcome: Completed, Result: result}
-		if len(result) > MaxResult {
-			end = End{Outcome: Completed, Oversized: true}
+		end = End{Outcome: Completed, Oversized: true}
+		if packed, ok := pack(result); ok {
+			end = End{Outcome: Completed, Result: packed}
 		}
 		return end, answer{result: result}, answer{result: result}
+	case outcome == CompletedElsewhere && err == nil:
+		return End{Outcome: Completed, Oversized: true}, answer{result: result}, answer{result: result}
 	case outcome == NotStarted:
 		return End{Outcome: NotStarted}, answer{result: result, err: err}, answer{retry: true}
 	case err == nil:
@@ -262,7 +242,7 @@ func (e *Executor) renewOnce(ctx context.Context, r Record, interval time.Durati
 	return e.store.Renew(ctx, r)
 }
 
-// finish records an owner's outcome. It tries again for as long as a lease.
+// finish records an owner's outcome. It tries again for as long as a lease, and in the background if nothing was started.
 func (e *Executor) finish(ctx context.Context, r Record, end End) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Lease)
 	defer cancel()
@@ -274,7 +254,11 @@ func (e *Executor) finish(ctx context.Context, r Record, end End) {
 			return
 		case err == nil:
 			return
-		case !e.sleep(ctx, backoff.Exponential(firstPause, maxPause, tries-1)):
+		case e.sleep(ctx, backoff.Exponential(firstPause, maxPause, tries-1)):
+		case end.Outcome == NotStarted:
+			e.release(r)
+			return
+		default:
 			e.opts.Logger.ErrorContext(ctx, "idempotency: an outcome was not recorded and will count as unknown", "record", shortID(r), "tries", tries, "error", err)
 			return
 		}

@@ -71,3 +71,35 @@ func TestResultsAreSealed(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeResultsArePacked verifies that a large result takes at most 64 KiB in Redis, and that releases that cannot read
+// it see that the call was done.
+func TestLargeResultsArePacked(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := redisClient(t, server)
+	for name, sealer := range map[string]idempotency.Sealer{"sealed": xorSealer{}, "plain": nil} {
+		t.Run(name, func(t *testing.T) {
+			var c counter
+			large, prefix := jobs(1000), name+":"
+			k := newExecutor(t, idempotency.NewRedis(idempotency.RedisOptions{Client: client, Prefix: prefix, Sealer: sealer}), idempotency.Options{})
+			for range 2 {
+				result, err := k.Do(t.Context(), key(t), input, c.returning(large, idempotency.Completed, nil))
+				wantResult(t, result, err, large)
+			}
+			// A gateway whose keys were added later reads an outcome that is not sealed.
+			later := newExecutor(t, idempotency.NewRedis(idempotency.RedisOptions{Client: client, Prefix: prefix, Sealer: xorSealer{}}), idempotency.Options{})
+			result, err := later.Do(t.Context(), key(t), input, c.completing())
+			wantResult(t, result, err, large)
+			c.want(t, 1)
+			names, err := client.Keys(t.Context(), prefix+"*").Result()
+			if err != nil || len(names) != 1 {
+				t.Fatalf("%v, %v", names, err)
+			}
+			record, err := client.HGetAll(t.Context(), names[0]).Result()
+			if n := len(record["result"]) + len(record["sealed"]); err != nil || record["state"] != "oversized" || n == 0 || n > 65<<10 {
+				t.Errorf("%d bytes of %d, %q, %v", n, len(large), record["state"], err)
+			}
+		})
+	}
+}

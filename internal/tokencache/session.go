@@ -49,7 +49,7 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 	defer done()
 	r, err := c.load(ctx, guesses, nil)
 	if err != nil {
-		return Session{}, noStore(err)
+		return Session{}, fault.WithOutcome(noStore(err), fault.NotSent)
 	}
 	if wait := r.Until.Sub(c.opts.Now()); wait > 0 {
 		if r.Reason == Locked {

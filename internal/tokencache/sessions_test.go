@@ -284,3 +284,24 @@ func TestLogsContainNoSecret(t *testing.T) {
 		}
 	})
 }
+
+// hangingStore does not answer a Load.
+type hangingStore struct{ tokencache.Store }
+
+func (hangingStore) Load(ctx context.Context, _ string) (tokencache.Record, error) {
+	<-ctx.Done()
+	return tokencache.Record{}, ctx.Err()
+}
+
+// TestHangingStoreSendsNoPassword verifies that a sign-in fails before the SSO is asked, and that its error says so.
+func TestHangingStoreSendsNoPassword(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := &sso{}
+		c := newCache(t, s, withStore(hangingStore{tokencache.NewMemory(nil)}))
+		_, err := c.SignIn(t.Context(), "user", "password")
+		if fault.CodeOf(err) != fault.UpstreamUnavailable || fault.OutcomeOf(err) != fault.NotSent {
+			t.Errorf("got %v, %s, %s", err, fault.CodeOf(err), fault.OutcomeOf(err))
+		}
+		s.want(t, 0, 0)
+	})
+}

@@ -130,7 +130,7 @@ func retryAfter(err error, left time.Duration) error {
 	}
 	faultErr := *f
 	faultErr.RetryAfter = left
-	return &faultErr
+	return fault.WithOutcome(&faultErr, fault.OutcomeOf(err))
 }
 
 // errSession is the error for callers whose session does not exist or has ended.

@@ -14,12 +14,17 @@ import (
 // executions matches requests that execute workflows.
 func executions(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/execute") }
 
+// grants matches requests of tokens.
+func grants(r *http.Request) bool { return r.URL.Path == "/connect/token" }
+
 // TestOutcomes verifies the outcome of failed mutations, by POST and over a WebSocket.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	failing := func(f consolesim.Fault) *consolesim.Fault { return &f }
+	later := http.Header{"Retry-After": {"1"}}
+	const signIn = `mutation { signIn(input: {username: "somebody", password: "p"}) { sessionToken } }`
 	execution := fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { jobs { id } } }`, id)
 	for name, tt := range map[string]struct {
 		fault         *consolesim.Fault
@@ -45,10 +50,16 @@ func TestOutcomes(t *testing.T) {
 		"an empty 403":           {failing(consolesim.Fault{Status: 403, Body: []byte{}}), execution, "FORBIDDEN", "REFUSED", "nothing was done"},
 		"no session to end":      {nil, `mutation { signOut { ok } }`, "UNAUTHENTICATED", "NOT_SENT", "no session"},
 		"a wrong password":       {nil, `mutation { signIn(input: {username: "nobody", password: "wrong"}) { sessionToken } }`, "UNAUTHENTICATED", "REFUSED", "does not accept"},
+		"an SSO that is away":    {failing(consolesim.Fault{Status: 503, Header: later}), signIn, "UPSTREAM_UNAVAILABLE", "UNKNOWN", "cannot sign in"},
+		"an SSO that is busy":    {failing(consolesim.Fault{Status: 429, Header: later}), signIn, "RATE_LIMITED", "REFUSED", "cannot sign in"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tt.fault != nil {
-				defer w.Sim.Fail(executions, *tt.fault)()
+				faulty := executions
+				if tt.query == signIn {
+					faulty = grants
+				}
+				defer w.Sim.Fail(faulty, *tt.fault)()
 			}
 			a := w.Ask(tt.query, e2e.Request{})
 			w.WantOutcome(a, tt.code, tt.outcome)

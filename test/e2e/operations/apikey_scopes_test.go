@@ -2,13 +2,17 @@ package operations
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/internal/idempotency"
 	"github.com/consoleql/consoleql/internal/redistest"
 	"github.com/consoleql/consoleql/test/e2e"
 )
@@ -113,5 +117,59 @@ func TestIdempotencyKeysOfDepartments(t *testing.T) {
 		if n := w.Sim.Counts()[e2e.Execute]; n != i+1 {
 			t.Errorf("%d executions in %d departments", n, i+1)
 		}
+	}
+}
+
+// TestLargeResultsAreStoredOnce verifies that the large result of an API key takes room in Redis once, and is answered again.
+func TestLargeResultsAreStoredOnce(t *testing.T) {
+	t.Parallel()
+	k, store := &e2e.Keyring{T: t}, redistest.Start(t)
+	var key map[string]string
+	shared := func(s *gateway.Settings, sim *consolesim.Server) {
+		if key == nil {
+			k.Account("owner", sim.Data().Users()[0])
+			key = k.Key("nightly", "owner", fmt.Sprintf(", scopes: [{companyId: %s}]", sim.Data().MainCompanyID()))
+		}
+		s.APIKeysFile, s.RedisURL = k.Write(), store.URL()
+	}
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, shared)
+	second := w.SecondGateway(e2e.WithoutAnonymous, shared)
+	job := fmt.Sprintf(`{"id":%q,"name":%q}`, e2e.UnknownID, "the nightly invoices")
+	defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/execute") },
+		consolesim.Fault{After: true, Body: []byte("[" + strings.Repeat(job+",", 999) + job + "]")})()
+	d := w.Sim.Data()
+	ask := e2e.Request{Header: e2e.MergeHeaders(key, e2e.ScopeHeader(d.MainCompanyID(), d.MainDepartmentID()))}
+	first := w.Ask(w.Execution("nightly"), ask)
+	if n := strings.Count(string(first.Data), e2e.UnknownID); n != 1000 {
+		t.Fatalf("%d jobs in %.200s", n, first.Body)
+	}
+	for _, a := range []e2e.Answer{w.Ask(w.Execution("nightly"), ask), second.Ask(w.Execution("nightly"), ask)} {
+		if string(a.Data) != string(first.Data) {
+			t.Errorf("answered %.200s", a.Body)
+		}
+	}
+	if n := w.Sim.Counts()[e2e.Execute]; n != 1 {
+		t.Errorf("%d executions", n)
+	}
+	options, err := redis.ParseURL(store.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(options)
+	defer func() { _ = client.Close() }()
+	records, err := client.Keys(t.Context(), idempotency.DefaultPrefix+"*").Result()
+	if err != nil || len(records) != 2 {
+		t.Errorf("%d records, %v", len(records), err)
+	}
+	var sizes []int
+	for _, name := range records {
+		record, err := client.HGetAll(t.Context(), name).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, len(record["result"])+len(record["sealed"]))
+	}
+	if slices.Sort(sizes); sizes[0] != 0 || sizes[1] == 0 {
+		t.Errorf("results of %d bytes", sizes)
 	}
 }
