@@ -91,8 +91,14 @@ func (l *Level) Refuse(following int) {
 		}
 		l.excess = b.CallsExceeded(needed)
 	}
+	l.Fail(l.excess)
+}
+
+// Fail fails all reads of the level, because err ends the operation.
+func (l *Level) Fail(err *fault.Error) {
+	l.excess = err
 	for _, r := range l.reads {
-		r.fail(l.excess)
+		r.fail(err)
 	}
 	l.clear()
 }

@@ -50,10 +50,15 @@ func (l *Loader[T, F]) Keys() listing.Entity[T] {
 // Load loads the entity with an id in sc; nil if id is nil. If the selection needs a complete entity, the batch has both
 // keys, and one call answers both.
 func (l *Loader[T, F]) Load(a *batch.Access, sc scope.Scope, id *string, s selection.Set) batch.Thunk[*T] {
-	if l.kind.Partial != nil && l.complete.Get(s, func() bool { return l.kind.needsComplete(s) }) {
+	if l.NeedsComplete(s) {
 		l.loadOptional(a, sc, id, true)
 	}
 	return l.loadOptional(a, sc, id, false)
+}
+
+// NeedsComplete reports whether a selection on an entity needs a complete one.
+func (l *Loader[T, F]) NeedsComplete(s selection.Set) bool {
+	return l.kind.Partial != nil && l.complete.Get(s, func() bool { return l.kind.needsComplete(s) })
 }
 
 // LoadRef is Load for fields of an entity that lists contain.

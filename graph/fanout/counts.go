@@ -107,7 +107,7 @@ func countOf[T any](answered []*departmentResult[T], missing []*listing.Unavaila
 
 // PackageUnused tells whether no workflow of a package's department runs it; nil if the list could not be read whole.
 func PackageUnused(l *loader.Loaders, p *cc.Package) loader.Loaded {
-	f := unused(p.Scope())
+	f := unused(l, p.Scope())
 	return loader.NewStaged(l, []loader.Stage{f.begin}, func() (*bool, error) {
 		return f.value(p)
 	}, loader.VisitNone[*bool])

@@ -169,7 +169,7 @@ func (f *fanOut[T, F]) begin(l *loader.Loaders) func() {
 		if !f.withPredicate {
 			continue
 		}
-		if r.predicate = predicateOf[T](r.Scope); r.predicate != nil && r.predicate.begin != nil {
+		if r.predicate = predicateOf[T](l, r.Scope); r.predicate != nil && r.predicate.begin != nil {
 			waits = append(waits, r.predicate.begin(l))
 		}
 	}

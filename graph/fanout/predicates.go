@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/entity"
@@ -25,15 +26,15 @@ type predicate[T any] struct {
 }
 
 // predicateOf returns the property of a kind in a department; nil if the kind has none.
-func predicateOf[T any](sc scope.Scope) *predicate[T] {
+func predicateOf[T any](l *loader.Loaders, sc scope.Scope) *predicate[T] {
 	var made any
 	switch any((*T)(nil)).(type) {
 	case *cc.Workflow:
 		made = outdated()
 	case *cc.Package:
-		made = unused(sc)
+		made = unused(l, sc)
 	case *cc.Robot:
-		made = withoutQueue(sc)
+		made = withoutQueue(l, sc)
 	case *cc.Queue:
 		made = empty(sc)
 	}
@@ -76,35 +77,60 @@ func outdated() *predicate[cc.Workflow] {
 	}
 }
 
+// usageKey is the key of the packages that the workflows of a department run.
+type usageKey scope.Scope
+
 // unused tells whether no workflow of a department runs a package.
-func unused(sc scope.Scope) *predicate[cc.Package] {
+func unused(l *loader.Loaders, sc scope.Scope) *predicate[cc.Package] {
+	return loader.Shared(l, usageKey(sc), func() *predicate[cc.Package] { return newUnused(sc) })
+}
+
+func newUnused(sc scope.Scope) *predicate[cc.Package] {
 	var workflows batch.Thunk[*entity.Head[cc.Workflow]]
-	var used map[string]struct{}
+	used := sync.OnceValues(func() (map[string]struct{}, error) {
+		head, err := workflows()
+		if err != nil || head.Truncated {
+			return nil, err
+		}
+		used := make(map[string]struct{})
+		for _, w := range head.Items {
+			if !scope.None(w.PackageID) {
+				used[scope.Lower(*w.PackageID)] = struct{}{}
+			}
+		}
+		return used, nil
+	})
 	return &predicate[cc.Package]{
-		begin: func(l *loader.Loaders) func() {
+		begin: once(func(l *loader.Loaders) func() {
 			workflows = l.Workflows().Head(l.Access, sc, entity.HeadOptions[cc.WorkflowFilter]{Whole: true})
 			return waitFor(workflows)
-		},
+		}),
 		isPartial: func() bool {
 			head, err := workflows()
 			return err == nil && head.Truncated
 		},
 		value: func(p *cc.Package) (*bool, error) {
-			head, err := workflows()
-			if err != nil || head.Truncated {
+			used, err := used()
+			if err != nil || used == nil {
 				return nil, err
-			}
-			if used == nil {
-				used = make(map[string]struct{})
-				for _, w := range head.Items {
-					if !scope.None(w.PackageID) {
-						used[scope.Lower(*w.PackageID)] = struct{}{}
-					}
-				}
 			}
 			_, runs := used[scope.Lower(p.ID)]
 			return new(!runs), nil
 		},
+	}
+}
+
+// once returns a stage that starts its reads once, and waits for them once.
+func once(start loader.Stage) loader.Stage {
+	var begin sync.Once
+	var wait func()
+	return func(l *loader.Loaders) func() {
+		begin.Do(func() {
+			if w := start(l); w != nil {
+				wait = sync.OnceFunc(w)
+			}
+		})
+		return wait
 	}
 }
 
@@ -124,8 +150,8 @@ type queueMembers struct {
 	robots map[string]batch.Thunk[*entity.Head[cc.Robot]] // by queue
 }
 
-// begin reads the queues.
-func (m *queueMembers) begin(l *loader.Loaders) func() {
+// beginQueues reads the queues.
+func (m *queueMembers) beginQueues(l *loader.Loaders) func() {
 	m.queues = l.Queues().Head(l.Access, m.scope, entity.HeadOptions[cc.QueueFilter]{Whole: true})
 	return waitFor(m.queues)
 }
@@ -149,13 +175,12 @@ func (m *queueMembers) beginMembers(l *loader.Loaders, wanted func(*cc.Queue) bo
 	return waitFor(thunks...)
 }
 
-// byRobot returns the queues of each robot.
-func (m *queueMembers) byRobot() (map[string][]*cc.Queue, error) {
+// visit visits each queue whose robots were read.
+func (m *queueMembers) visit(visit func(*cc.Queue, []*cc.Robot)) error {
 	queues, err := awaitWhole(m.queues)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	byRobot := make(map[string][]*cc.Queue)
 	for _, q := range queues {
 		read, ok := m.robots[scope.Lower(q.ID)]
 		if !ok {
@@ -163,32 +188,54 @@ func (m *queueMembers) byRobot() (map[string][]*cc.Queue, error) {
 		}
 		robots, err := awaitWhole(read)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, r := range robots {
-			id := scope.Lower(r.ID)
-			byRobot[id] = append(byRobot[id], q)
-		}
+		visit(q, robots)
 	}
-	return byRobot, nil
+	return nil
 }
 
-// allQueues wants every queue.
-func allQueues(*cc.Queue) bool { return true }
+// robotQueues are the queues of a department's robots.
+type robotQueues struct {
+	queueMembers
+
+	stages  []loader.Stage
+	byRobot func() (map[string][]*cc.Queue, error)
+}
+
+// robotQueuesKey is the key of a department's robotQueues.
+type robotQueuesKey scope.Scope
+
+func robotQueuesOf(l *loader.Loaders, sc scope.Scope) *robotQueues {
+	return loader.Shared(l, robotQueuesKey(sc), func() *robotQueues {
+		rq := &robotQueues{queueMembers: queueMembers{scope: sc}}
+		rq.stages = []loader.Stage{once(rq.beginQueues), once(func(l *loader.Loaders) func() {
+			return rq.beginMembers(l, func(*cc.Queue) bool { return true })
+		})}
+		rq.byRobot = sync.OnceValues(func() (map[string][]*cc.Queue, error) {
+			byRobot := make(map[string][]*cc.Queue)
+			err := rq.visit(func(q *cc.Queue, robots []*cc.Robot) {
+				for _, r := range robots {
+					id := scope.Lower(r.ID)
+					byRobot[id] = append(byRobot[id], q)
+				}
+			})
+			return byRobot, err
+		})
+		return rq
+	})
+}
 
 // withoutQueue tells whether a robot is in no queue of a department.
-func withoutQueue(sc scope.Scope) *predicate[cc.Robot] {
-	m := &queueMembers{scope: sc}
-	var byRobot map[string][]*cc.Queue
+func withoutQueue(l *loader.Loaders, sc scope.Scope) *predicate[cc.Robot] {
+	rq := robotQueuesOf(l, sc)
 	return &predicate[cc.Robot]{
-		begin:    m.begin,
-		beginFor: func(l *loader.Loaders, _ []*cc.Robot) func() { return m.beginMembers(l, allQueues) },
+		begin:    rq.stages[0],
+		beginFor: func(l *loader.Loaders, _ []*cc.Robot) func() { return rq.stages[1](l) },
 		value: func(r *cc.Robot) (*bool, error) {
-			if byRobot == nil {
-				var err error
-				if byRobot, err = m.byRobot(); err != nil {
-					return nil, err
-				}
+			byRobot, err := rq.byRobot()
+			if err != nil {
+				return nil, err
 			}
 			return new(len(byRobot[scope.Lower(r.ID)]) == 0), nil
 		},

@@ -2,7 +2,7 @@ package fanout
 
 import (
 	"slices"
-	"strings"
+	"sync"
 
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/entity"
@@ -13,32 +13,51 @@ import (
 
 // RobotQueues returns the queues that a robot is in.
 func RobotQueues(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Queue] {
-	m := &queueMembers{scope: r.Scope()}
-	follow := func(l *loader.Loaders) func() { return m.beginMembers(l, allQueues) }
-	return loader.NewStaged(l, []loader.Stage{m.begin, follow}, func() ([]*cc.Queue, error) {
-		byRobot, err := m.byRobot()
+	rq := robotQueuesOf(l, r.Scope())
+	return referring(l, rq.stages, rq.byRobot, r.ID)
+}
+
+// referring returns the entities that refer to the one with an id. The stages read what the index needs.
+func referring[T any](l *loader.Loaders, stages []loader.Stage, index func() (map[string][]*T, error), id string) *loader.Staged[[]*T] {
+	return loader.NewStaged(l, stages, func() ([]*T, error) {
+		byID, err := index()
 		if err != nil {
 			return nil, err
 		}
-		return notNil(byRobot[scope.Lower(r.ID)]), nil
-	}, loader.VisitEach[cc.Queue])
+		return notNil(byID[scope.Lower(id)]), nil
+	}, loader.VisitEach[T])
 }
 
-// robotWorkflows holds the reads that find the workflows of a robot.
+// robotWorkflows holds the reads that find the workflows of a department's robots.
 type robotWorkflows struct {
 	queueMembers
 
 	workflows batch.Thunk[*entity.Head[cc.Workflow]]
 	robots    map[*cc.Workflow]batch.Thunk[[]*cc.Robot] // of workflows that come without the ids of their robots
+	stages    []loader.Stage
+	byRobot   func() (map[string][]*cc.Workflow, error)
+}
+
+// robotWorkflowsKey is the key of a department's robotWorkflows.
+type robotWorkflowsKey scope.Scope
+
+// RobotWorkflows returns the workflows that are bound to a robot or to one of its queues.
+func RobotWorkflows(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Workflow] {
+	rw := loader.Shared(l, robotWorkflowsKey(r.Scope()), func() *robotWorkflows {
+		rw := &robotWorkflows{queueMembers: queueMembers{scope: r.Scope()}}
+		rw.stages, rw.byRobot = []loader.Stage{once(rw.begin), once(rw.beginRobots)}, sync.OnceValues(rw.index)
+		return rw
+	})
+	return referring(l, rw.stages, rw.byRobot, r.ID)
 }
 
 func (rw *robotWorkflows) begin(l *loader.Loaders) func() {
 	rw.workflows = l.Workflows().Head(l.Access, rw.scope, entity.HeadOptions[cc.WorkflowFilter]{Whole: true})
-	return waitAll(rw.queueMembers.begin(l), waitFor(rw.workflows))
+	return waitAll(rw.beginQueues(l), waitFor(rw.workflows))
 }
 
-// beginMembers reads the robots of the queues that workflows have, and of the workflows that come without them.
-func (rw *robotWorkflows) beginMembers(l *loader.Loaders) func() {
+// beginRobots reads the robots of the queues that workflows have, and of the workflows that come without them.
+func (rw *robotWorkflows) beginRobots(l *loader.Loaders) func() {
 	rw.robots = make(map[*cc.Workflow]batch.Thunk[[]*cc.Robot])
 	head, err := rw.workflows()
 	if err != nil {
@@ -55,72 +74,106 @@ func (rw *robotWorkflows) beginMembers(l *loader.Loaders) func() {
 			waits = append(waits, waitFor(rw.robots[w]))
 		}
 	}
-	return waitAll(append(waits, rw.queueMembers.beginMembers(l, func(q *cc.Queue) bool {
+	return waitAll(append(waits, rw.beginMembers(l, func(q *cc.Queue) bool {
 		_, ok := queues[scope.Lower(q.ID)]
 		return ok
 	}))...)
 }
 
-// runningOn returns the workflows that run on a robot.
-func (rw *robotWorkflows) runningOn(id string) ([]*cc.Workflow, error) {
+// index returns the workflows by the ids of their robots.
+func (rw *robotWorkflows) index() (map[string][]*cc.Workflow, error) {
 	workflows, err := awaitWhole(rw.workflows)
 	if err != nil {
 		return nil, err
 	}
-	byRobot, err := rw.byRobot()
+	members := make(map[string][]string) // ids of robots by queue
+	err = rw.visit(func(q *cc.Queue, robots []*cc.Robot) { members[scope.Lower(q.ID)] = idsOf(robots) })
 	if err != nil {
 		return nil, err
 	}
-	found := []*cc.Workflow{}
+	byRobot := make(map[string][]*cc.Workflow)
 	for _, w := range workflows {
-		bound, err := rw.isBound(w, id)
+		ids, err := rw.boundRobots(w)
 		if err != nil {
 			return nil, err
 		}
-		if bound || !scope.None(w.AssociatedQueueID) && slices.ContainsFunc(byRobot[id], func(q *cc.Queue) bool { return strings.EqualFold(q.ID, *w.AssociatedQueueID) }) {
-			found = append(found, w)
+		if !scope.None(w.AssociatedQueueID) {
+			ids = slices.Concat(ids, members[scope.Lower(*w.AssociatedQueueID)])
 		}
+		addTo(byRobot, ids, w)
 	}
-	return found, nil
+	return byRobot, nil
 }
 
-// isBound reports whether a workflow is bound to a robot itself.
-func (rw *robotWorkflows) isBound(w *cc.Workflow, id string) (bool, error) {
+// boundRobots returns the ids of the robots that a workflow is bound to itself.
+func (rw *robotWorkflows) boundRobots(w *cc.Workflow) ([]string, error) {
 	if w.AssociatedRobotIDs != nil {
-		return slices.ContainsFunc(*w.AssociatedRobotIDs, func(robot string) bool { return strings.EqualFold(robot, id) }), nil
+		return *w.AssociatedRobotIDs, nil
 	}
 	robots, err := rw.robots[w]()
-	return slices.ContainsFunc(robots, func(r *cc.Robot) bool { return strings.EqualFold(r.ID, id) }), err
+	return idsOf(robots), err
 }
 
-// RobotWorkflows returns the workflows that are bound to a robot or to one of its queues.
-func RobotWorkflows(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Workflow] {
-	rw := &robotWorkflows{queueMembers: queueMembers{scope: r.Scope()}}
-	return loader.NewStaged(l, []loader.Stage{rw.begin, rw.beginMembers}, func() ([]*cc.Workflow, error) {
-		return rw.runningOn(scope.Lower(r.ID))
-	}, loader.VisitEach[cc.Workflow])
-}
-
-// Referring returns the entities of a department's list that refer to an object.
-func Referring[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *entity.Loader[T, F], sc scope.Scope, refers func(*T) bool) *loader.Staged[[]*T] {
-	var list batch.Thunk[*entity.Head[T]]
-	begin := func(l *loader.Loaders) func() {
-		list = of(l).Head(l.Access, sc, entity.HeadOptions[F]{Whole: true})
-		return waitFor(list)
+func idsOf(robots []*cc.Robot) []string {
+	ids := make([]string, len(robots))
+	for i, r := range robots {
+		ids[i] = r.ID
 	}
-	return loader.NewStaged(l, []loader.Stage{begin}, func() ([]*T, error) {
-		entities, err := awaitWhole(list)
-		if err != nil {
-			return nil, err
+	return ids
+}
+
+// addTo adds an entity to an index under each of the ids, once.
+func addTo[T any](index map[string][]*T, ids []string, v *T) {
+	for _, id := range ids {
+		id = scope.Lower(id)
+		if known := index[id]; len(known) == 0 || known[len(known)-1] != v {
+			index[id] = append(known, v)
 		}
-		found := []*T{}
-		for _, v := range entities {
-			if refers(v) {
-				found = append(found, v)
+	}
+}
+
+// layoutsKey is the key of a department's workflow layouts by workflow.
+type layoutsKey scope.Scope
+
+// workflowLayouts are the layouts that run a department's workflows.
+type workflowLayouts struct {
+	list       batch.Thunk[*entity.Head[cc.WorkflowLayout]]
+	stages     []loader.Stage
+	byWorkflow func() (map[string][]*cc.WorkflowLayout, error)
+}
+
+// WorkflowLayouts returns the layouts of its department that run a workflow.
+func WorkflowLayouts(l *loader.Loaders, w *cc.Workflow) *loader.Staged[[]*cc.WorkflowLayout] {
+	sc := w.Scope()
+	wl := loader.Shared(l, layoutsKey(sc), func() *workflowLayouts {
+		wl := &workflowLayouts{}
+		wl.stages = []loader.Stage{once(func(l *loader.Loaders) func() {
+			wl.list = l.WorkflowLayouts().Head(l.Access, sc, entity.HeadOptions[cc.WorkflowLayoutFilter]{Whole: true})
+			return waitFor(wl.list)
+		})}
+		wl.byWorkflow = sync.OnceValues(wl.index)
+		return wl
+	})
+	return referring(l, wl.stages, wl.byWorkflow, scope.Canonical(w.ID))
+}
+
+// index returns the layouts by the ids of their workflows.
+func (wl *workflowLayouts) index() (map[string][]*cc.WorkflowLayout, error) {
+	layouts, err := awaitWhole(wl.list)
+	if err != nil {
+		return nil, err
+	}
+	byWorkflow := make(map[string][]*cc.WorkflowLayout)
+	for _, layout := range layouts {
+		var ids []string
+		for _, n := range layout.Nodes {
+			if n.WorkflowID != nil {
+				ids = append(ids, scope.Canonical(*n.WorkflowID))
 			}
 		}
-		return found, nil
-	}, loader.VisitEach[T])
+		addTo(byWorkflow, ids, layout)
+	}
+	return byWorkflow, nil
 }
 
 // notNil returns an empty list for nil: the schema has an empty list, not null.

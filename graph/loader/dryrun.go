@@ -233,7 +233,7 @@ func (d *dryRun) lookAhead(l *Loaders, typ string, s selection.Set, object any, 
 	l.FinishLevel(true)
 	k.guard(func() {
 		d.console.FindScope(true)
-		k.walk(typ, s, []any{object}, path)
+		k.walk(typ, []alias{{below: s, path: path}}, []any{object})
 		d.console.FindScope(false)
 		d.recordScope()
 		k.startLevel()

@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"errors"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -58,7 +59,7 @@ func (e Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	ctx, closeLoaders := e.begin(ctx)
 	defer closeLoaders()
 	response := next(ctx)
-	if e.BudgetExceeded != nil && budget.FromContext(ctx).Err() != nil {
+	if e.BudgetExceeded != nil && errors.Is(budget.FromContext(ctx).Err(), budget.ErrExceeded) {
 		e.BudgetExceeded()
 	}
 	if l := FromContext(ctx); response != nil && len(l.refusals) > 0 {

@@ -157,6 +157,17 @@ func New(console Console, relations Relations, opts Options) (*Engine, error) {
 type Loaders struct {
 	*state
 	*batch.Access
+	shared *sync.Map // see Shared
+}
+
+// Shared returns the value of key. create makes it once for the resolvers of an operation, and once for its look-ahead,
+// whose reads begin with their levels.
+func Shared[V any](l *Loaders, key any, create func() V) V {
+	v, ok := l.shared.Load(key)
+	if !ok {
+		v, _ = l.shared.LoadOrStore(key, create())
+	}
+	return v.(V)
 }
 
 // state is shared by the resolvers and look-ahead of one operation, or of one field of a mutation.
@@ -188,11 +199,11 @@ func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
 		engine:        e,
 		scope:         sc,
 		requestScope:  &batch.Memo[struct{}, scope.Scope]{},
-	}, x.Resolver()}
+	}, x.Resolver(), &sync.Map{}}
 }
 
 // ahead returns Loaders for one walk of look-ahead.
-func (l *Loaders) ahead() *Loaders { return &Loaders{l.state, l.Execution.LookAhead()} }
+func (l *Loaders) ahead() *Loaders { return &Loaders{l.state, l.Execution.LookAhead(), &sync.Map{}} }
 
 // budget returns a budget for the operation in ctx.
 func (e *Engine) budget(ctx context.Context) *budget.Budget {

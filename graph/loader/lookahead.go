@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/consoleql/consoleql/graph/selection"
+	"github.com/consoleql/consoleql/graph/sequential"
+	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // Look-ahead walks an operation level by level, before its resolvers. For each level it starts the reads of all parents
@@ -21,14 +24,21 @@ import (
 // prefetcher is one walk over one operation.
 type prefetcher struct {
 	loaders *Loaders
-	next    []pending
+	next    []*pending
 	waits   [][]Loaded             // what the last two levels have begun
 	recent  int                    // how many of waits belong to the level before
+	values  int                    // of the answer, at least
+	bytes   int                    // what was begun, as far as no memory was taken for it
 	visit   func(path, typ string) // in a dry run, receives each field that may call the console, and its type
 }
 
 // newPrefetcher returns a walk over the operation of l.
 func newPrefetcher(l *Loaders) *prefetcher { return &prefetcher{loaders: l.ahead()} }
+
+// ended reports whether no more reads are gathered.
+func (pf *prefetcher) ended() bool {
+	return pf.loaders.Level().Excess() != nil || pf.loaders.Context().Err() != nil
+}
 
 // path is the path of a field below another in a dry run.
 func (pf *prefetcher) path(parent string, f graphql.CollectedField) string {
@@ -38,18 +48,29 @@ func (pf *prefetcher) path(parent string, f graphql.CollectedField) string {
 	return parent + f.Alias + "."
 }
 
-// pending is a field whose objects lead to the next level.
+// pending is a field, or several that load the same, whose objects lead to the next level.
 type pending struct {
-	to    string
+	relation Relation
+	call     FieldCall // of the first alias
+	aliases  []alias
+	waits    []Loaded
+	reads    []string // types that the field reads beyond its own, in a dry run
+}
+
+// alias is a field with the selection below it.
+type alias struct {
 	below selection.Set
 	path  string // in a dry run
-	waits []Loaded
-	reads []string // types that the field reads beyond to, in a dry run
-	leads bool     // whether the selection reads more of the console
+	leads bool   // whether the selection reads more of the console
+}
+
+// leading returns the aliases whose selections read more of the console.
+func (p *pending) leading() []alias {
+	return slices.DeleteFunc(slices.Clone(p.aliases), func(a alias) bool { return !a.leads })
 }
 
 // more reports whether stages of the field follow.
-func (p pending) more() bool {
+func (p *pending) more() bool {
 	return slices.ContainsFunc(p.waits, func(w Loaded) bool {
 		s, ok := w.(staged)
 		return ok && s.more()
@@ -57,10 +78,13 @@ func (p pending) more() bool {
 }
 
 // advance starts the next stage of the field.
-func (pf *prefetcher) advance(p pending) {
+func (pf *prefetcher) advance(p *pending) {
 	pf.visitField(p)
 	level := pf.loaders.Level()
 	for i, w := range p.waits {
+		if pf.ended() {
+			return
+		}
 		if level.Exceeds() {
 			level.Refuse(len(p.waits) - i - 1)
 			return
@@ -69,20 +93,27 @@ func (pf *prefetcher) advance(p pending) {
 			s.advance(pf.loaders)
 		}
 	}
+	pf.add(p)
+}
+
+// add adds a field whose reads were gathered.
+func (pf *prefetcher) add(p *pending) {
 	pf.waits = append(pf.waits, p.waits)
-	if p.leads || p.more() {
+	if len(p.leading()) > 0 || p.more() {
 		pf.next = append(pf.next, p)
 	}
 }
 
 // visitField tells a dry run which kinds a field reads.
-func (pf *prefetcher) visitField(p pending) {
+func (pf *prefetcher) visitField(p *pending) {
 	if pf.visit == nil {
 		return
 	}
-	pf.visit(p.path, p.to)
-	for _, typ := range p.reads {
-		pf.visit(p.path, typ)
+	for _, a := range p.aliases {
+		pf.visit(a.path, p.relation.To)
+		for _, typ := range p.reads {
+			pf.visit(a.path, typ)
+		}
 	}
 }
 
@@ -117,7 +148,7 @@ func (l *Loaders) LookAhead(typ string, s selection.Set, object any) {
 	l.FinishLevel(true)
 	k := newPrefetcher(l)
 	ok := k.guard(func() {
-		k.walk(typ, s, []any{object}, "")
+		k.walk(typ, []alias{{below: s}}, []any{object})
 		k.check()
 		k.loaders.Level().StartFirst(l.hasBatches())
 		k.send()
@@ -170,7 +201,7 @@ func (pf *prefetcher) descendLevel() {
 		if p.more() {
 			pf.advance(p)
 		} else {
-			pf.walk(p.to, p.below, objects, p.path)
+			pf.walk(p.relation.To, p.leading(), objects)
 		}
 	}
 	pf.startLevel()
@@ -214,7 +245,7 @@ func (pf *prefetcher) finish() {
 }
 
 // objects waits for the answers and returns each object in them once.
-func (p pending) objects() []any {
+func (p *pending) objects() []any {
 	var objects []any
 	seen := make(map[any]struct{})
 	for _, wait := range p.waits {
@@ -228,66 +259,125 @@ func (p pending) objects() []any {
 	return objects
 }
 
-// walk gathers the reads of a selection on objects of type typ.
-func (pf *prefetcher) walk(typ string, s selection.Set, objects []any, path string) {
-	level := pf.loaders.Level()
-	if len(objects) == 0 || level.Excess() != nil {
+// walk gathers the reads of selections on objects of type typ.
+func (pf *prefetcher) walk(typ string, selected []alias, objects []any) {
+	if len(objects) == 0 {
 		return
 	}
 	if isAbstract(typ) {
 		for _, of := range objectTypes(typ) {
-			pf.walk(of, s, slices.DeleteFunc(slices.Clone(objects), func(o any) bool { return typeOf(o) != of }), path)
+			pf.walk(of, selected, slices.DeleteFunc(slices.Clone(objects), func(o any) bool { return typeOf(o) != of }))
 		}
 		return
 	}
-	relations := pf.loaders.engine.relations[typ]
-	fields := s.Fields(typ)
-	for n, f := range fields {
-		r, ok := relations[f.Name]
-		if !ok {
-			continue
+	fields := pf.fields(typ, selected)
+	for n, p := range fields {
+		if pf.ended() {
+			return
 		}
-		below, at := s.Below(f), pf.path(path, f)
-		if r.Inline != nil {
-			if pf.readsMore(r.To, below) {
-				pf.walk(r.To, below, children(r, objects), at)
-			}
-			continue
-		}
-		if r.Load == nil {
-			continue
-		}
-		p := pending{to: r.To, below: below, path: at, reads: r.Reads, leads: pf.readsMore(r.To, below)}
-		if pf.visit != nil && r.Leads != nil {
-			p.reads = r.Leads(FieldCall{Field: f, Selection: below})
-			slices.Sort(p.reads)
-			p.reads = slices.Compact(p.reads)
-		}
-		pf.visitField(p)
-		waits := make([]Loaded, len(objects))
-		for i, o := range objects {
-			if level.Exceeds() {
-				level.Refuse(len(objects) - i + countLists(typ, relations, fields[n+1:])*len(objects))
-				return
-			}
-			waits[i] = r.Load(pf.loaders, o, FieldCall{Field: f, Selection: below})
-		}
-		pf.waits = append(pf.waits, waits)
-		p.waits = waits
-		if p.leads || p.more() {
-			pf.next = append(pf.next, p)
+		if p.relation.Load != nil {
+			pf.load(p, objects, countLists(typ, fields[n+1:]))
+		} else if below := p.leading(); len(below) > 0 {
+			pf.walk(p.relation.To, below, children(p.relation, objects))
 		}
 	}
 }
 
+// loadKey is what the fields of a type that load the same have in common.
+type loadKey struct {
+	field, arguments string
+	needs            any
+}
+
+// fields returns the selected fields that lead to objects. Fields that load the same are one.
+func (pf *prefetcher) fields(typ string, selected []alias) []*pending {
+	var all []*pending
+	known := make(map[loadKey]*pending)
+	relations := pf.loaders.engine.relations[typ]
+	for _, s := range selected {
+		for _, f := range s.below.Fields(typ) {
+			r, ok := relations[f.Name]
+			if !ok || r.Load == nil && r.Inline == nil {
+				continue
+			}
+			c := FieldCall{Field: f, Selection: s.below.Below(f)}
+			key := loadKey{field: f.Name}
+			if r.Needs != nil {
+				key.needs = r.Needs(pf.loaders, c.Selection)
+			}
+			if len(f.Arguments) > 0 {
+				key.arguments = fmt.Sprintf("%#v", c.Arguments())
+			}
+			p := known[key]
+			if p == nil || r.Load != nil && r.Needs == nil {
+				p = &pending{relation: r, call: c, reads: r.Reads}
+				if pf.visit != nil && r.Leads != nil {
+					p.reads = slices.Compact(slices.Sorted(slices.Values(r.Leads(c))))
+				}
+				known[key] = p
+				all = append(all, p)
+			}
+			p.aliases = append(p.aliases, alias{c.Selection, pf.path(s.path, f), pf.readsMore(r.To, c.Selection)})
+		}
+	}
+	return all
+}
+
+// load gathers the reads of a field of the objects. lists is how many of the following fields need a call for each.
+func (pf *prefetcher) load(p *pending, objects []any, lists int) {
+	pf.visitField(p)
+	pf.values += len(objects) * len(p.aliases) // or an error for each
+	if !pf.expect() {
+		return
+	}
+	level := pf.loaders.Level()
+	p.waits = make([]Loaded, len(objects))
+	for i, o := range objects {
+		if level.Exceeds() {
+			level.Refuse(len(objects) - i + lists*len(objects))
+		}
+		if pf.ended() {
+			return
+		}
+		p.waits[i] = p.relation.Load(pf.loaders, o, p.call)
+	}
+	pf.add(p)
+	pf.bytes += len(p.waits) * bytesOf(p.waits[0])
+	pf.expect()
+}
+
+// takenStep is how much memory is taken at least.
+const takenStep = 64 << 10
+
+// expect takes memory for what was begun. It returns false if the answer would have too many values, or there is no memory.
+func (pf *prefetcher) expect() bool {
+	bytes := 0
+	if pf.bytes >= takenStep {
+		bytes, pf.bytes = pf.bytes, 0
+	}
+	err := sequential.FromContext(pf.loaders.Context()).Expect(pf.values, bytes)
+	if refusal, ok := errors.AsType[*fault.Error](err); ok {
+		pf.loaders.Level().Fail(refusal)
+	}
+	return err == nil // otherwise, the context may have ended
+}
+
+// bytesOf estimates the memory of what one field of one object has begun.
+func bytesOf(l Loaded) int {
+	if _, ok := l.(staged); ok {
+		return 1024
+	}
+	return 128
+}
+
 // countLists counts the fields that need a call for each parent.
-func countLists(typ string, relations map[string]Relation, fields []graphql.CollectedField) int {
+func countLists(typ string, fields []*pending) int {
 	if typ == "Query" {
 		return 0 // it has one parent
 	}
 	n := 0
-	for _, f := range fields {
-		if relations[f.Name].Lists {
+	for _, p := range fields {
+		if p.relation.Lists {
 			n++
 		}
 	}

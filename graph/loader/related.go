@@ -64,7 +64,7 @@ func (l *Loaders) version(sc scope.Scope, packageID, id *string) batch.Thunk[*cc
 // package is not read. Complete packages are by far the largest answers of the console. If s selects the ids only, the
 // package is read, because the version may not exist.
 func (l *Loaders) Version(sc scope.Scope, packageID, id, number *string, s selection.Set) batch.Thunk[*cc.PackageVersion] {
-	if scope.None(packageID) || scope.None(id) || scope.None(number) || !l.versionNumbers.Get(s, func() bool { return numberOnly(s) }) {
+	if scope.None(packageID) || scope.None(id) || scope.None(number) || !l.NeedsNumberOnly(s) {
 		return l.version(sc, packageID, id)
 	}
 	if l.Level() != nil {
@@ -75,7 +75,12 @@ func (l *Loaders) Version(sc scope.Scope, packageID, id, number *string, s selec
 	return batch.Ready(v)
 }
 
-// numberOnly reports whether a selection on a version needs its number, and no more than a workflow or job knows of it.
+// NeedsNumberOnly reports whether a selection on a version needs its number, and no more than a workflow or job knows of it.
+func (l *Loaders) NeedsNumberOnly(s selection.Set) bool {
+	return l.versionNumbers.Get(s, func() bool { return numberOnly(s) })
+}
+
+// numberOnly is NeedsNumberOnly, computed.
 func numberOnly(s selection.Set) bool {
 	const typ = "PackageVersion"
 	return s.Selects(typ, "version") && s.SelectsOnly(typ, "version", "id", "packageId")

@@ -28,6 +28,9 @@ type Relation struct {
 	// Load starts the reads of the field. Both look-ahead and the field's resolver call it; the second call joins the
 	// first.
 	Load func(l *Loaders, parent any, c FieldCall) Loaded
+	// Needs returns what Load reads of the selection, in a comparable form. Look-ahead loads once for aliases whose needs and
+	// arguments are equal; nil: for each alias.
+	Needs func(l *Loaders, s selection.Set) any
 	// Lists says that the field needs a console call of its own for each parent.
 	Lists bool
 	// Check returns the error of bad arguments; nil: the field has none.

@@ -35,7 +35,7 @@ func counters() map[string]counted {
 // addCounts adds the counts of each kind to Query, Department and Company.
 func addCounts(table loader.Relations) {
 	for name, c := range counters() {
-		row := loader.Relation{To: c.countsType, Reads: []string{c.kindType}}
+		row := loader.Relation{To: c.countsType, Needs: countsNeeds(c.countsType), Reads: []string{c.kindType}}
 		inScope, inDepartment, inCompany := row, row, row
 		inScope.Load = func(l *loader.Loaders, _ any, f loader.FieldCall) loader.Loaded {
 			sc, err := scopeOf(l, nil)
@@ -55,8 +55,36 @@ func addCounts(table loader.Relations) {
 		inCompany.Load = func(l *loader.Loaders, parent any, f loader.FieldCall) loader.Loaded {
 			return c.load(l, fanout.WholeCompany(parent.(*cc.Company), nil), f.Selection)
 		}
-		table["Query"][name], table["Department"][name], table["Company"][name] = inScope, inDepartment, inCompany
+		table["Query"][name], table["Department"][name], table["Company"][name] = countOnce(name, inScope), countOnce(name, inDepartment), countOnce(name, inCompany)
 	}
+}
+
+// countsNeeds returns whether counts of a type need the entities of the lists.
+func countsNeeds(typ string) func(*loader.Loaders, selection.Set) any {
+	return func(_ *loader.Loaders, s selection.Set) any {
+		return s.Selects(typ, "byStatus", "silent", "outdated", "unused", "empty")
+	}
+}
+
+// countsKey is the key of counts that resolvers share.
+type countsKey struct {
+	field   string
+	parent  any
+	subtree bool
+	needs   any
+}
+
+// countOnce makes the resolvers of all aliases of a field count once.
+func countOnce(field string, r loader.Relation) loader.Relation {
+	load := r.Load
+	r.Load = func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+		if l.Level() != nil {
+			return load(l, parent, c)
+		}
+		key := countsKey{field, parent, subtreeArgument(c), r.Needs(l, c.Selection)}
+		return loader.Shared(l, key, func() loader.Loaded { return load(l, parent, c) })
+	}
+	return r
 }
 
 // subtreeArgument returns the argument `subtree`.
@@ -82,15 +110,15 @@ func silent() loader.Relation {
 
 // countsOfQueue returns the relation to the counts of the robots of a queue.
 func countsOfQueue() loader.Relation {
-	return loader.Relation{To: "RobotCounts", Reads: []string{"Robot"}, Keys: []string{"id"}, Lists: true, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+	return countOnce("robotCounts", loader.Relation{To: "RobotCounts", Needs: countsNeeds("RobotCounts"), Reads: []string{"Robot"}, Keys: []string{"id"}, Lists: true, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		q := parent.(*cc.Queue)
 		return fanout.RobotCounts(l, fanout.OneDepartment(q.Scope()), q.ID, c.Selection)
-	}}
+	}})
 }
 
 // packageUnused returns the relation to whether no workflow runs a package.
 func packageUnused() loader.Relation {
-	return loader.Relation{To: "Boolean", Reads: []string{"Workflow"}, Keys: []string{"id"}, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
+	return loader.Relation{To: "Boolean", Needs: noNeeds, Reads: []string{"Workflow"}, Keys: []string{"id"}, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
 		return fanout.PackageUnused(l, parent.(*cc.Package))
 	}}
 }

@@ -119,7 +119,7 @@ func nodeIDsArgument(c loader.FieldCall) ([]string, error) {
 
 // ofPackage returns the relation to a value that follows from a workflow and its package; null without the package.
 func ofPackage[C any](to string, value func(*cc.Workflow, *cc.Package) *C, keys ...string) loader.Relation {
-	return loader.Relation{To: to, Reads: []string{"Package"}, Keys: keys, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+	return loader.Relation{To: to, Needs: noNeeds, Reads: []string{"Package"}, Keys: keys, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		w := parent.(*cc.Workflow)
 		return loader.One[C](batch.Then(l.Packages().Load(l.Access, w.Scope(), w.PackageID, c.Selection), func(p *cc.Package) (*C, error) {
 			if p == nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/consoleql/consoleql/graph/fanout"
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/selection"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -93,14 +94,14 @@ func rootByID[C any](f func(*loader.Loaders, string) batch.Thunk[*C]) loader.Rel
 
 // one returns a relation that leads to one object.
 func one[P, C any](f func(*loader.Loaders, P) batch.Thunk[*C], keys ...string) loader.Relation {
-	return loader.Relation{To: typeName[C](), Keys: keys, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
+	return loader.Relation{To: typeName[C](), Needs: noNeeds, Keys: keys, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
 		return loader.One[C](f(l, parent.(P)))
 	}}
 }
 
 // oneByID returns a relation that leads to the object of the argument id.
 func oneByID[P, C any](f func(*loader.Loaders, P, string) batch.Thunk[*C], keys ...string) loader.Relation {
-	return loader.Relation{To: typeName[C](), Keys: keys, Check: checkID, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+	return loader.Relation{To: typeName[C](), Needs: noNeeds, Keys: keys, Check: checkID, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		id, err := idArgument(c)
 		if err != nil {
 			return loader.FailedOne[C](err)
@@ -111,16 +112,29 @@ func oneByID[P, C any](f func(*loader.Loaders, P, string) batch.Thunk[*C], keys 
 
 // many returns a relation that leads to a list without paging.
 func many[P, C any](f func(*loader.Loaders, P) batch.Thunk[[]*C], keys ...string) loader.Relation {
-	return loader.Relation{To: typeName[C](), Keys: keys, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
+	return loader.Relation{To: typeName[C](), Needs: noNeeds, Keys: keys, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
 		return loader.Many[C](f(l, parent.(P)))
 	}}
 }
 
 // reverse returns a relation that leads to the objects of a list that refer to the parent.
 func reverse[P, C any](f func(*loader.Loaders, P) *loader.Staged[[]*C], keys ...string) loader.Relation {
-	return loader.Relation{To: typeName[C](), Keys: keys, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
+	return loader.Relation{To: typeName[C](), Needs: noNeeds, Keys: keys, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
 		return f(l, parent.(P))
 	}}
+}
+
+// noNeeds is for relations that load the same, whatever is selected.
+func noNeeds(*loader.Loaders, selection.Set) any { return nil }
+
+// entityNeeds returns what a relation to an entity needs.
+func entityNeeds[T any, F comparable](of loaderOf[T, F]) func(*loader.Loaders, selection.Set) any {
+	return func(l *loader.Loaders, s selection.Set) any { return of(l).NeedsComplete(s) }
+}
+
+// listNeeds returns what a relation to a connection needs.
+func listNeeds[T any, F comparable](of loaderOf[T, F]) func(*loader.Loaders, selection.Set) any {
+	return func(l *loader.Loaders, s selection.Set) any { return of(l).Needs(s) }
 }
 
 // loaderOf returns the loader of the entities of one kind.
@@ -128,7 +142,7 @@ type loaderOf[T any, F comparable] = func(*loader.Loaders) *entity.Loader[T, F]
 
 // ref returns a relation that leads to the entity whose id the parent has under key.
 func ref[P scoped, T any, F comparable](of loaderOf[T, F], key string, id func(P) *string) loader.Relation {
-	return loader.Relation{To: typeName[T](), Keys: []string{key}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+	return loader.Relation{To: typeName[T](), Needs: entityNeeds(of), Keys: []string{key}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		p := parent.(P)
 		return loader.One[T](of(l).Load(l.Access, p.Scope(), id(p), c.Selection))
 	}}
@@ -136,7 +150,7 @@ func ref[P scoped, T any, F comparable](of loaderOf[T, F], key string, id func(P
 
 // byID returns a relation that leads to the entity of the argument id, in the parent's scope.
 func byID[T any, F comparable](of loaderOf[T, F]) loader.Relation {
-	return loader.Relation{To: typeName[T](), Check: checkID, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+	return loader.Relation{To: typeName[T](), Needs: entityNeeds(of), Check: checkID, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		id, err := idArgument(c)
 		if err != nil {
 			return loader.FailedOne[T](err)
@@ -157,7 +171,7 @@ func list[T any, F comparable, G filterOf[T, F]](of loaderOf[T, F], g G) loader.
 // listOf is list for a parent that implies a part of the filter. imply adds that part, and reports
 // whether an entity can satisfy both.
 func listOf[P, T any, F comparable, G filterOf[T, F]](of loaderOf[T, F], _ G, imply func(*F, P) bool, keys ...string) loader.Relation {
-	return loader.Relation{To: typeName[T]() + "Connection", Keys: keys, Lists: true, Check: checkList[T, F, G], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+	return loader.Relation{To: typeName[T]() + "Connection", Needs: listNeeds(of), Keys: keys, Lists: true, Check: checkList[T, F, G], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		q, err := listArguments[T, F, G](c)
 		if err == nil {
 			err = q.Check() // before the console is asked for a scope
@@ -181,7 +195,7 @@ func listOf[P, T any, F comparable, G filterOf[T, F]](of loaderOf[T, F], _ G, im
 
 // companyList returns a relation that leads from a company to a list over its departments.
 func companyList[T any, F comparable, G filterOf[T, F]](of loaderOf[T, F], _ G) loader.Relation {
-	return loader.Relation{To: typeName[T]() + "Connection", Keys: []string{"companyId"}, Lists: true, Check: checkList[T, F, G], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+	return loader.Relation{To: typeName[T]() + "Connection", Needs: listNeeds(of), Keys: []string{"companyId"}, Lists: true, Check: checkList[T, F, G], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		q, err := listArguments[T, F, G](c)
 		if err == nil {
 			err = q.Check()
@@ -225,7 +239,8 @@ func department() loader.Relation {
 // version returns the relation to the version of a package. ids are the package's id, the version's id, and the
 // version's number if it is known.
 func version[P scoped](ids func(P) (pkg, id, number *string)) loader.Relation {
-	return loader.Relation{To: "PackageVersion", Keys: []string{"packageId", "packageVersionId", "packageVersion"}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+	needs := func(l *loader.Loaders, s selection.Set) any { return l.NeedsNumberOnly(s) }
+	return loader.Relation{To: "PackageVersion", Needs: needs, Keys: []string{"packageId", "packageVersionId", "packageVersion"}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		p := parent.(P)
 		pkg, id, number := ids(p)
 		return loader.One[cc.PackageVersion](l.Version(p.Scope(), pkg, id, number, c.Selection))

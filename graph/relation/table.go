@@ -5,7 +5,6 @@ package relation
 
 import (
 	"maps"
-	"slices"
 
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/fanout"
@@ -103,7 +102,7 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 			"latestVersion": ofPackage("String", func(_ *cc.Workflow, p *cc.Package) *string { return p.LastVersion }, "packageId"),
 			"outdated":      ofPackage("Boolean", listing.Outdated, "packageId", "packageVersionId"),
 			"queue":         ref(queues, "associatedQueueId", func(w *cc.Workflow) *string { return w.AssociatedQueueID }),
-			"layouts":       layoutsOf(workflowLayouts),
+			"layouts":       reverse(fanout.WorkflowLayouts, "id"),
 			"robots":        many((*loader.Loaders).WorkflowRobots, "associatedRobotIds"),
 			"department":    department(),
 			"company":       company(),
@@ -173,17 +172,6 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 	addConnection[cc.Workflow](table)
 	addConnection[cc.WorkflowLayout](table)
 	return table
-}
-
-// layoutsOf returns the relation to the layouts that run a workflow.
-func layoutsOf(of loaderOf[cc.WorkflowLayout, cc.WorkflowLayoutFilter]) loader.Relation {
-	return reverse(func(l *loader.Loaders, w *cc.Workflow) *loader.Staged[[]*cc.WorkflowLayout] {
-		return fanout.Referring(l, of, w.Scope(), func(layout *cc.WorkflowLayout) bool {
-			return slices.ContainsFunc(layout.Nodes, func(n *cc.WorkflowLayoutNode) bool {
-				return n.WorkflowID != nil && scope.Same(*n.WorkflowID, w.ID)
-			})
-		})
-	}, "id")
 }
 
 // upgradedWorkflows returns the workflows of an upgrade that exist.

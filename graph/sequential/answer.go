@@ -190,14 +190,34 @@ func (a *Answer) collect(values, bytes int) bool {
 	a.count += values
 	a.names += bytes
 	switch {
-	case a.limits.Values > 0 && a.count > a.limits.Values:
-		a.fail(fault.New(fault.QueryTooComplex, "the answer has more than the %d values that one may have: ask for fewer entities (first), for fewer fields, or in several operations", a.limits.Values))
+	case a.exceeds(a.count):
+		a.fail(a.tooMany())
 	case a.limits.Bytes > 0 && a.names > a.limits.Bytes:
 		a.fail(a.tooLong())
 	default:
 		a.grow(a.count*bytesPerValue + a.names)
 	}
 	return a.err == nil
+}
+
+func (a *Answer) exceeds(values int) bool { return a.limits.Values > 0 && values > a.limits.Values }
+
+func (a *Answer) tooMany() error {
+	return fault.New(fault.QueryTooComplex, "the answer has more than the %d values that one may have: ask for fewer entities (first), for fewer fields, or in several operations", a.limits.Values)
+}
+
+// Expect returns an error if the answer will have more values than it may. It takes memory for what is loaded for them,
+// in bytes. Unlike other methods, it is safe for concurrent use.
+func (a *Answer) Expect(values, bytes int) error {
+	switch {
+	case a == nil:
+		return nil
+	case a.exceeds(values):
+		return a.tooMany()
+	case bytes == 0 || a.take == nil:
+		return nil
+	}
+	return a.take(bytes)
 }
 
 func (a *Answer) tooLong() error {
