@@ -330,7 +330,7 @@ func Weight(size int) uint32 {
 	if size > large {
 		size *= factor
 	}
-	return uint32(min(size, math.MaxUint32))
+	return uint32(min(max(size, 0), math.MaxUint32))
 }
 
 // weight is the weight of an entry in memory.
