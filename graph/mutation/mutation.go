@@ -169,9 +169,13 @@ func (s *Service) doInDepartment(ctx context.Context, key idempotency.Key, accou
 	if !errors.Is(tooLarge, idempotency.ErrTooLarge) {
 		return answer, tooLarge //nolint:wrapcheck // of this gateway
 	}
-	return s.idempotency.Do(ctx, shared, input, func(context.Context) ([]byte, idempotency.Outcome, error) { //nolint:wrapcheck // of this gateway
+	answer, err := s.idempotency.Do(ctx, shared, input, func(context.Context) ([]byte, idempotency.Outcome, error) {
 		return nil, idempotency.NotStarted, tooLarge // the record of the department has expired
 	})
+	if err != nil {
+		return nil, tooLarge //nolint:wrapcheck // of this gateway: the change was made, whatever the record of the department says
+	}
+	return answer, nil
 }
 
 // errNoAnswer reports that a change was made, and that the console's answer does not describe

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -250,6 +251,24 @@ func TestFullMemoryRefuses(t *testing.T) {
 		wantResult(t, result, err, large)
 		c.want(t, 5)
 	})
+}
+
+// TestLargeResultDisplacesNoSmallerOne verifies that a result is not kept if all others are smaller.
+func TestLargeResultDisplacesNoSmallerOne(t *testing.T) {
+	var c counter
+	k := newExecutor(t, idempotency.NewMemory(idempotency.MemoryOptions{MaxBytes: 30}), idempotency.Options{})
+	for range 2 {
+		for n, size := range []int{12, 12, 20} {
+			want := bytes.Repeat([]byte{'r'}, size)
+			result, err := k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: fmt.Sprint(n)}, input, c.returning(want, idempotency.Completed, nil))
+			if size == 20 && err != nil {
+				wantFault(t, result, err, fault.UpstreamInvalidResponse, idempotency.ErrTooLarge)
+				continue
+			}
+			wantResult(t, result, err, want)
+		}
+	}
+	c.want(t, 3)
 }
 
 // TestManyKeys verifies that a hundred concurrent keys do not disturb each other.

@@ -157,14 +157,19 @@ func (m *Memory) Finish(_ context.Context, r Record, end End) (bool, error) {
 	return true, nil
 }
 
-// makeRoom drops the largest results until n more bytes fit. Their records remain. The caller holds m.mu.
+// makeRoom drops the largest result if n more bytes do not fit. Its record remains. It returns false if no result is as
+// large as n. The caller holds m.mu.
 func (m *Memory) makeRoom(n int) bool {
-	for n <= m.opts.MaxBytes && m.bytes+n > m.opts.MaxBytes {
-		largest := slices.MaxFunc(m.expiry, func(a, b *entry) int { return len(a.result) - len(b.result) })
-		m.bytes -= len(largest.result)
-		largest.state, largest.result = oversized, nil
+	if m.bytes+n <= m.opts.MaxBytes {
+		return true
 	}
-	return n <= m.opts.MaxBytes
+	largest := slices.MaxFunc(m.expiry, func(a, b *entry) int { return len(a.result) - len(b.result) })
+	if len(largest.result) < n {
+		return false
+	}
+	m.bytes -= len(largest.result)
+	largest.state, largest.result = oversized, nil
+	return true
 }
 
 // state is the state of a record that its owner has finished.

@@ -194,6 +194,7 @@ func TestCatchUpSparesUncertain(t *testing.T) {
 			}
 			redistest.Await(t, "the first invalidation", func() bool { return b.Log().Now().Version == 1 })
 			seq := b.Log().Seq()
+			a.Close()                       // its heartbeats end, and it publishes on
 			a.cluster.channel = "elsewhere" // b gets no message
 			for _, refreshID := range tt.invalidations {
 				if err := a.cluster.publish(t.Context(), &invalidation{slots: slots, refreshID: refreshID, published: make(chan struct{})}); err != nil {

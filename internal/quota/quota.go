@@ -18,15 +18,15 @@ type Quota struct {
 
 // Take takes n permits for the caller, or none. It reports whether it could.
 func (q *Quota) Take(caller string, n int) bool {
+	if n == 0 {
+		return true // even if the caller holds more than is free by now
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	held := q.held[caller] + n
 	free := q.Total - q.all
 	if n > free || q.PerCaller > 0 && held > q.PerCaller || q.all > free && held > free {
 		return false
-	}
-	if n == 0 {
-		return true
 	}
 	if q.held == nil {
 		q.held = make(map[string]int)

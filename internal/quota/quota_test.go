@@ -47,7 +47,7 @@ func TestQuota(t *testing.T) {
 		caller string
 		n      int
 		taken  bool
-	}{{"a", 101, false}, {"a", 40, true}, {"a", 30, true}, {"a", 1, false}, {"b", 31, false}, {"b", 15, true}, {"b", 1, false}} {
+	}{{"a", 101, false}, {"a", 40, true}, {"a", 30, true}, {"a", 1, false}, {"a", 0, true}, {"b", 31, false}, {"b", 15, true}, {"b", 1, false}} {
 		if memory.Take(take.caller, take.n) != take.taken {
 			t.Errorf("amount %d: taken is not %t", i, take.taken)
 		}
