@@ -62,7 +62,7 @@ func (l *Listed[T]) IsComplete(v *T) bool { return l.complete == nil || l.comple
 func policy(life, staleWhileRevalidate, staleIfError time.Duration) responsecache.Policy {
 	return responsecache.Policy{
 		Life: life, StaleWhileRevalidate: staleWhileRevalidate, StaleIfError: staleIfError,
-		Negative: 2 * time.Second, // short, so that entities created elsewhere appear soon
+		Negative: 2 * time.Second, // of gets by id: entities created elsewhere appear soon
 	}
 }
 
