@@ -24,7 +24,7 @@ func referring[T any](l *loader.Loaders, stages []loader.Stage, index func() (ma
 		if err != nil {
 			return nil, err
 		}
-		return notNil(byID[scope.Lower(id)]), nil
+		return notNil(byID[canonical(id)]), nil
 	}, loader.VisitEach[T])
 }
 
@@ -122,58 +122,49 @@ func idsOf(robots []*cc.Robot) []string {
 	return ids
 }
 
+// canonical makes ids of an index comparable.
+func canonical(id string) string { return scope.Lower(scope.Canonical(id)) }
+
 // addTo adds an entity to an index under each of the ids, once.
 func addTo[T any](index map[string][]*T, ids []string, v *T) {
 	for _, id := range ids {
-		id = scope.Lower(id)
+		id = canonical(id)
 		if known := index[id]; len(known) == 0 || known[len(known)-1] != v {
 			index[id] = append(known, v)
 		}
 	}
 }
 
-// layoutsKey is the key of a department's workflow layouts by workflow.
-type layoutsKey scope.Scope
+// referringKey is the key of a department's entities by the objects that they refer to. A kind refers to one other kind.
+type referringKey[T any] scope.Scope
 
-// workflowLayouts are the layouts that run a department's workflows.
-type workflowLayouts struct {
-	list       batch.Thunk[*entity.Head[cc.WorkflowLayout]]
-	stages     []loader.Stage
-	byWorkflow func() (map[string][]*cc.WorkflowLayout, error)
+// references are the entities of a department's list by the objects that they refer to.
+type references[T any] struct {
+	list   batch.Thunk[*entity.Head[T]]
+	stages []loader.Stage
+	byID   func() (map[string][]*T, error)
 }
 
-// WorkflowLayouts returns the layouts of its department that run a workflow.
-func WorkflowLayouts(l *loader.Loaders, w *cc.Workflow) *loader.Staged[[]*cc.WorkflowLayout] {
-	sc := w.Scope()
-	wl := loader.Shared(l, layoutsKey(sc), func() *workflowLayouts {
-		wl := &workflowLayouts{}
-		wl.stages = []loader.Stage{once(func(l *loader.Loaders) func() {
-			wl.list = l.WorkflowLayouts().Head(l.Access, sc, entity.HeadOptions[cc.WorkflowLayoutFilter]{Whole: true})
-			return waitFor(wl.list)
+// Referring returns the entities of a department's list that refer to the object with an id. ids are the ids that an entity
+// refers to.
+func Referring[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *entity.Loader[T, F], sc scope.Scope, id string, ids func(*T) []string) *loader.Staged[[]*T] {
+	r := loader.Shared(l, referringKey[T](sc), func() *references[T] {
+		r := &references[T]{}
+		r.stages = []loader.Stage{once(func(l *loader.Loaders) func() {
+			r.list = of(l).Head(l.Access, sc, entity.HeadOptions[F]{Whole: true})
+			return waitFor(r.list)
 		})}
-		wl.byWorkflow = sync.OnceValues(wl.index)
-		return wl
-	})
-	return referring(l, wl.stages, wl.byWorkflow, scope.Canonical(w.ID))
-}
-
-// index returns the layouts by the ids of their workflows.
-func (wl *workflowLayouts) index() (map[string][]*cc.WorkflowLayout, error) {
-	layouts, err := awaitWhole(wl.list)
-	if err != nil {
-		return nil, err
-	}
-	byWorkflow := make(map[string][]*cc.WorkflowLayout)
-	for _, layout := range layouts {
-		var ids []string
-		for _, n := range layout.Nodes {
-			if n.WorkflowID != nil {
-				ids = append(ids, scope.Canonical(*n.WorkflowID))
+		r.byID = sync.OnceValues(func() (map[string][]*T, error) {
+			entities, err := awaitWhole(r.list)
+			byID := make(map[string][]*T)
+			for _, v := range entities {
+				addTo(byID, ids(v), v)
 			}
-		}
-		addTo(byWorkflow, ids, layout)
-	}
-	return byWorkflow, nil
+			return byID, err
+		})
+		return r
+	})
+	return referring(l, r.stages, r.byID, id)
 }
 
 // notNil returns an empty list for nil: the schema has an empty list, not null.

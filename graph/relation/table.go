@@ -102,7 +102,7 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 			"latestVersion": ofPackage("String", func(_ *cc.Workflow, p *cc.Package) *string { return p.LastVersion }, "packageId"),
 			"outdated":      ofPackage("Boolean", listing.Outdated, "packageId", "packageVersionId"),
 			"queue":         ref(queues, "associatedQueueId", func(w *cc.Workflow) *string { return w.AssociatedQueueID }),
-			"layouts":       reverse(fanout.WorkflowLayouts, "id"),
+			"layouts":       layoutsOf(workflowLayouts),
 			"robots":        many((*loader.Loaders).WorkflowRobots, "associatedRobotIds"),
 			"department":    department(),
 			"company":       company(),
@@ -172,6 +172,20 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 	addConnection[cc.Workflow](table)
 	addConnection[cc.WorkflowLayout](table)
 	return table
+}
+
+// layoutsOf returns the relation to the layouts that run a workflow.
+func layoutsOf(of loaderOf[cc.WorkflowLayout, cc.WorkflowLayoutFilter]) loader.Relation {
+	return reverse(func(l *loader.Loaders, w *cc.Workflow) *loader.Staged[[]*cc.WorkflowLayout] {
+		return fanout.Referring(l, of, w.Scope(), w.ID, func(layout *cc.WorkflowLayout) (ids []string) {
+			for _, n := range layout.Nodes {
+				if n.WorkflowID != nil {
+					ids = append(ids, *n.WorkflowID)
+				}
+			}
+			return ids
+		})
+	}, "id")
 }
 
 // upgradedWorkflows returns the workflows of an upgrade that exist.
