@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // probeNext reports whether to read one more page behind a list. The console counts total entities, served p as the
@@ -15,7 +17,7 @@ import (
 // known, a range that begins beyond p trusts the count, unless p has entities beyond it.
 func (l *Loader[T, F]) probeNext(w window[F], key pageKey[F], p *cc.Page[T], total, size int) bool {
 	switch {
-	case w.offset+w.count <= total || total == 0:
+	case w.offset+w.count <= total || total == 0, w.ids != "" && l.holdsIDs(p, w.ids):
 		return false
 	case w.offset >= total:
 		return size < key.size && p.Served > 0
@@ -26,6 +28,20 @@ func (l *Loader[T, F]) probeNext(w window[F], key pageKey[F], p *cc.Page[T], tot
 	default:
 		return l.pageSize() < l.capabilities.MaxPageSize()
 	}
+}
+
+// holdsIDs reports whether a page has all entities that the ids name.
+func (l *Loader[T, F]) holdsIDs(p *cc.Page[T], ids string) bool {
+	found := make(map[string]struct{}, len(p.List))
+	for _, v := range p.List {
+		found[scope.Lower(l.kind.ID(v))] = struct{}{}
+	}
+	for id := range strings.SplitSeq(ids, ",") {
+		if _, ok := found[scope.Lower(id)]; !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // mayBeLimit reports whether p, the page of key, may be as large as the console allows, while the count may be that of

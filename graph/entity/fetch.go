@@ -2,9 +2,7 @@ package entity
 
 import (
 	"context"
-	"errors"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -31,6 +29,21 @@ func (l *Loader[T, F]) observeClamp(size int) {
 // servesPagesOf reports whether the principal was served pages of size, or larger ones.
 func (l *Loader[T, F]) servesPagesOf(size int) bool {
 	return l.capabilities.LargestServed(l.execution.Principal(), l.kind.Type) >= size
+}
+
+// observeServed records that the operation was served a page of the requested size.
+func (l *Loader[T, F]) observeServed(size int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.served = max(l.served, size)
+}
+
+// wasServed reports whether the operation was served a page of size, or a larger one. Earlier operations do not count: the
+// limit of the console may have changed.
+func (l *Loader[T, F]) wasServed(size int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.served >= size
 }
 
 // listSize is the length of the unfiltered list in sc, as the principal last saw it.
@@ -231,10 +244,7 @@ func (l *Loader[T, F]) fetchChunk(g *group, ids []string) (first *firstPage[T], 
 	asked, size := k.ids, k.size
 	page, err := l.page(k)
 	switch {
-	case refusesParameter(err) && (!isFailure(err) || !l.supportsIDs()):
-		if isPermanent(err) {
-			l.capabilities.ObserveIDs(l.kind.Type, false)
-		}
+	case l.refusesIDs(err):
 		return nil, nil, nil
 	case err != nil:
 		return nil, nil, err
@@ -281,43 +291,6 @@ func (l *Loader[T, F]) fetchChunk(g *group, ids []string) (first *firstPage[T], 
 func (l *Loader[T, F]) supportsIDs() bool {
 	takes, known := l.capabilities.TakesIDs(l.kind.Type)
 	return takes && known
-}
-
-// isFailure reports whether the console failed with 500. Some consoles answer so to a parameter that they do not know.
-func isFailure(err error) bool {
-	var answer *cc.Error
-	return errors.As(err, &answer) && answer.Status == http.StatusInternalServerError
-}
-
-// isPermanent reports whether the refusal of a list with many ids will repeat: the console itself refused it, or the URL
-// was too long.
-func isPermanent(err error) bool {
-	var answer *cc.Error
-	if !errors.As(err, &answer) {
-		return false
-	}
-	return !answer.FromIntermediary || answer.Status == http.StatusRequestURITooLong || answer.Status == http.StatusRequestHeaderFieldsTooLarge
-}
-
-// refusesParameter reports whether err shows that the console, or a proxy in front of it, does not take a list with many
-// ids. A refusal of the caller, or a console that is down, does not show that.
-func refusesParameter(err error) bool {
-	if err == nil {
-		return false
-	}
-	var consoleErr *cc.Error
-	if !errors.As(err, &consoleErr) {
-		return false
-	}
-	switch fault.CodeOf(err) {
-	case fault.BadUserInput, fault.NotFound:
-		return true
-	default:
-		return slices.Contains([]int{
-			http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge,
-			http.StatusInternalServerError, http.StatusNotImplemented,
-		}, consoleErr.Status)
-	}
 }
 
 // firstPage is the first page of a whole list, and the requested size.

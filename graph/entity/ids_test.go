@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +66,35 @@ func TestIDsOnLimitedPage(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// TestWalkByIDs verifies that a walk of ids that all exist is one call, also for as many as a usual limit of pages.
+func TestWalkByIDs(t *testing.T) {
+	for _, n := range []int{19, 20, 50, 100, 101} {
+		ids := make([]string, n)
+		for i := range ids {
+			ids[i] = fmt.Sprintf("00000000-0000-4000-8000-%012d", i+1)
+		}
+		calls := 0
+		queues := Kind[cc.Queue, cc.QueueFilter]{
+			Listed: cachedconsole.NewListedKinds().Queues, Scope: (*cc.Queue).Scope,
+			List: func(_ context.Context, _ scope.Scope, l cc.List[cc.QueueFilter]) (*cc.Page[cc.Queue], error) {
+				calls++
+				p := &cc.Page[cc.Queue]{Count: len(l.IDs)}
+				for _, id := range l.IDs[min(l.PageIndex*l.PageSize, n):min((l.PageIndex+1)*l.PageSize, n)] {
+					p.List = append(p.List, &cc.Queue{ID: strings.ToUpper(id)})
+				}
+				p.Served = len(p.List)
+				return p, nil
+			},
+		}
+		x := batch.New(principal.NewContext(t.Context(), principal.FromToken("ann")), batch.Options{Concurrency: 64})
+		head, err := New(x, &queues, gateway()).Head(x.Resolver(), scope.Scope{CompanyID: "c", DepartmentID: "d"}, HeadOptions[cc.QueueFilter]{Whole: true, IDs: ids})()
+		x.Close()
+		if err != nil || len(head.Items) != n || calls != 1 {
+			t.Errorf("%d ids: %d calls, error %v", n, calls, err)
 		}
 	}
 }

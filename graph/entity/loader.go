@@ -44,6 +44,7 @@ type Loader[T any, F comparable] struct {
 	getsDecide   bool           // only a get decides that an entity does not exist; set before the first load
 
 	mu       sync.Mutex
+	served   int                           // size of the largest page that was served as requested
 	fetched  []fetched[T]                  // results of calls that are not in known yet
 	known    map[key]*T                    // by key without complete
 	lists    []pendingList[T]              // that look-ahead asked for
@@ -360,6 +361,7 @@ func (l *Loader[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
 		}
 		switch {
 		case k.size > 0 && p.Served == k.size:
+			l.observeServed(k.size)
 			l.capabilities.ObservePage(l.execution.Principal(), l.kind.Type, k.size)
 		case k.size > 0 && p.Served > k.size:
 			l.capabilities.ObserveLeastPage(l.execution.Principal(), l.kind.Type, p.Served)

@@ -81,7 +81,12 @@ func (l *Loader[T, F]) source(w window[F], p *sublists[F]) (list window[F], incl
 func (l *Loader[T, F]) readRange(w window[F], p *sublists[F]) (*view[T], error) {
 	source, includes, ok := l.source(w, p)
 	if !ok {
-		return l.read(w)
+		v, err := l.read(w)
+		if w.ids != "" && l.refusesIDs(err) {
+			w.ids = "" // the reader selects the entities
+			return l.read(w)
+		}
+		return v, err
 	}
 	list, err := l.views.Lazy(l.execution, source, func() (*view[T], error) { return l.read(source) })()
 	switch {

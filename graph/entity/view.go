@@ -166,10 +166,10 @@ func (l *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T
 
 // hasPositions reports whether a page with an index above 0 has the requested positions. A console that serves pages of
 // another size applies the index to those. A full page has the positions. So does a page that ends the list where it
-// should, if the console is known to serve pages of that size. Otherwise a limit of the console may look the same.
+// should, if the operation was served a page of that size. Otherwise a limit of the console may look the same.
 func (l *Loader[T, F]) hasPositions(k pageKey[F], p *cc.Page[T]) bool {
 	left := max(0, p.Count-k.index*k.size)
-	return p.Served == k.size && left >= k.size || p.Served == left && (left == 0 || l.servesPagesOf(k.size))
+	return p.Served == k.size && left >= k.size || p.Served == left && (left == 0 || l.wasServed(k.size))
 }
 
 // sizeServed is the size of the pages that the console serves, if p is its first page for the given size. It serves fewer
@@ -204,7 +204,13 @@ func (l *Loader[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page
 	key.size = first.Served
 	seen := make(map[string]bool)
 	same := func(a, b *T) bool { return l.kind.ID(a) == l.kind.ID(b) }
-	for p, last := first, first; p.Served > 0 && key.index < maxUncounted; {
+	for p, last := first, first; p.Served > 0; {
+		if key.index == maxUncounted {
+			r.total++ // at least
+			v := r.view(l.kind.ID)
+			v.truncated = true
+			return v, nil
+		}
 		before := len(seen)
 		for _, v := range p.List {
 			seen[l.kind.ID(v)] = true

@@ -258,6 +258,8 @@ func (pf *prefetcher) load(p *pending, objects []any, lists int) {
 const takenStep = 64 << 10
 
 // expect takes memory for what was begun. It returns false if the answer would have too many values, or there is no memory.
+//
+//nolint:contextcheck,nolintlint // callers, too: it uses the context of the operation
 func (pf *prefetcher) expect() bool {
 	bytes := 0
 	if pf.bytes >= takenStep {

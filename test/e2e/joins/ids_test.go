@@ -111,6 +111,29 @@ func TestConsoleRefusesIDs(t *testing.T) {
 	}
 }
 
+// TestConsoleRefusesIDsOfFilter verifies that a filter by ids does not need a console that takes them.
+func TestConsoleRefusesIDsOfFilter(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge, http.StatusInternalServerError} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, consolesim.Options{})
+			w.Sim.Fail(func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "Ids=") }, consolesim.Fault{Status: status})
+			ids := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[:2]
+			for round := range 2 {
+				w.Sim.ResetCounts()
+				var got struct {
+					Robots struct{ Nodes []struct{ ID string } }
+				}
+				w.Query(fmt.Sprintf(`{ robots(filter: {ids: [%q, %q]}) { nodes { id } } }`, ids[0], ids[1]), &got)
+				if len(got.Robots.Nodes) != 2 || round > 0 && w.CallsWithIDs() > 0 {
+					t.Errorf("round %d: answered %+v, %d calls with Ids", round, got, w.CallsWithIDs())
+				}
+			}
+		})
+	}
+}
+
 // TestIDsInUpperCase verifies that GUIDs are case-insensitive.
 func TestIDsInUpperCase(t *testing.T) {
 	t.Parallel()
