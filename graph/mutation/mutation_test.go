@@ -132,3 +132,27 @@ func TestOutcomeWithoutResponse(t *testing.T) {
 		t.Run(name, func(t *testing.T) { wantOutcome(t, tt.err, tt.want) })
 	}
 }
+
+// doing is an Idempotency that returns one error for each call.
+type doing []error
+
+func (d *doing) Do(context.Context, idempotency.Key, []byte, idempotency.Run) ([]byte, error) {
+	err := (*d)[0]
+	*d = (*d)[1:]
+	return nil, err
+}
+
+// TestKnownOutcomeIsKept verifies that a change that is known to be made is answered so if its result cannot be read.
+func TestKnownOutcomeIsKept(t *testing.T) {
+	made := fault.WithOutcome(fmt.Errorf("kept elsewhere: %w", idempotency.ErrTooLarge), fault.Done)
+	for _, then := range []error{
+		fault.WithOutcome(errors.New("the store is away"), fault.NotSent),
+		fault.WithOutcome(idempotency.ErrUnknown, fault.Unknown),
+	} {
+		s := &Service{idempotency: &doing{made, then}}
+		_, err := s.doInDepartment(t.Context(), idempotency.Key{}, "account", nil, scope.Scope{}, nil, nil)
+		if fault.OutcomeOf(err) != fault.Done || !errors.Is(err, idempotency.ErrTooLarge) {
+			t.Errorf("after %v: %v", then, err)
+		}
+	}
+}

@@ -25,7 +25,7 @@ func ShareLoad(ctx context.Context) context.Context {
 }
 
 // JoinLoad adds the caller of reader to the callers of a load, whose context is that of ShareLoad or derived from it.
-func JoinLoad(ctx, reader context.Context) { //nolint:revive // the second context is a value, too
+func JoinLoad(ctx, reader context.Context) {
 	l, _ := ctx.Value(loadKey{}).(*load)
 	if l == nil {
 		return
