@@ -72,6 +72,12 @@ func (pf *prefetcher) fields(typ string, selected []alias) []*pending {
 	var all []*pending
 	known := make(map[loadKey]*pending)
 	relations := pf.loaders.engine.relations[typ]
+	named := make(map[string]int) // how many fields have a name
+	for _, s := range selected {
+		for _, f := range s.below.Fields(typ) {
+			named[f.Name]++
+		}
+	}
 	for _, s := range selected {
 		for _, f := range s.below.Fields(typ) {
 			r, ok := relations[f.Name]
@@ -80,11 +86,11 @@ func (pf *prefetcher) fields(typ string, selected []alias) []*pending {
 			}
 			c := FieldCall{Field: f, Selection: s.below.Below(f)}
 			key := loadKey{field: f.Name}
-			if r.Needs != nil {
+			if r.Needs != nil && named[f.Name] > 1 {
 				key.needs = r.Needs(pf.loaders, c.Selection)
-			}
-			if len(f.Arguments) > 0 {
-				key.arguments = fmt.Sprintf("%#v", c.Arguments())
+				if len(f.Arguments) > 0 {
+					key.arguments = fmt.Sprintf("%#v", c.Arguments())
+				}
 			}
 			p := known[key]
 			if p == nil || r.Load != nil && r.Needs == nil {

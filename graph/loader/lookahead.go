@@ -11,6 +11,7 @@ import (
 
 	"github.com/consoleql/consoleql/graph/selection"
 	"github.com/consoleql/consoleql/graph/sequential"
+	"github.com/consoleql/consoleql/internal/budget"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -204,7 +205,9 @@ func (pf *prefetcher) finish() {
 			wait.Visit(func(any) {}) // the field's resolver reports an error
 		}
 	}
-	_ = pf.loaders.Budget().Exceed(excess) // the resolvers report it
+	if errors.Is(excess, budget.ErrExceeded) { // otherwise the answer's limit ends the collection, and not later changes
+		_ = pf.loaders.Budget().Exceed(excess) // the resolvers report it
+	}
 }
 
 // walk gathers the reads of selections on objects of type typ.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -35,6 +36,7 @@ type Answer struct {
 	count, names int // number of values, and least number of bytes of their text
 	taken        int // memory that was taken for them
 	err          error
+	expected     atomic.Pointer[error] // of Expect; the collection ends with it
 	truncated    bool
 	collected    map[selection][]graphql.CollectedField
 
@@ -90,6 +92,9 @@ func (a *Answer) Err() error {
 	if a == nil {
 		return nil
 	}
+	if err := a.expected.Load(); err != nil && a.err == nil {
+		a.fail(*err)
+	}
 	return a.err
 }
 
@@ -101,6 +106,7 @@ func (a *Answer) Truncated() bool { return a != nil && a.truncated }
 func (a *Answer) Resume() {
 	if a != nil && !a.truncated {
 		a.err = nil
+		a.expected.Store(nil)
 	}
 }
 
@@ -184,7 +190,7 @@ func (a *Answer) Slice(ctx context.Context, length int, marshal func(ctx context
 
 // collect counts values, and the least number of bytes of their text.
 func (a *Answer) collect(values, bytes int) bool {
-	if a.err != nil {
+	if a.Err() != nil {
 		return false
 	}
 	a.count += values
@@ -207,17 +213,20 @@ func (a *Answer) tooMany() error {
 }
 
 // Expect returns an error if the answer will have more values than it may. It takes memory for what is loaded for them,
-// in bytes. Unlike other methods, it is safe for concurrent use.
-func (a *Answer) Expect(values, bytes int) error {
+// in bytes. The error ends the collection. Unlike other methods, it is safe for concurrent use.
+func (a *Answer) Expect(values, bytes int) (err error) {
 	switch {
 	case a == nil:
 		return nil
 	case a.exceeds(values):
-		return a.tooMany()
-	case bytes == 0 || a.take == nil:
-		return nil
+		err = a.tooMany()
+	case bytes > 0 && a.take != nil:
+		err = a.take(bytes)
 	}
-	return a.take(bytes)
+	if err != nil {
+		a.expected.CompareAndSwap(nil, &err)
+	}
+	return err
 }
 
 func (a *Answer) tooLong() error {

@@ -2,6 +2,7 @@ package admission_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -180,4 +181,47 @@ func TestHangingCallerAfterOutage(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestIsolatedCallerStopsNoJoinedCall: a call of one caller begins in the turn of a caller who has joined it, though the
+// breaker of that caller is open.
+func TestIsolatedCallerStopsNoJoinedCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := admission.New(admission.Options{Wait: 30 * time.Second})
+		stop := hang(t, c, call(admission.Lists, "b"))
+		if n := perSecond(t, c, call(admission.Lists, "a"), 60); n > 0 {
+			t.Fatalf("%d calls of a are refused", n)
+		}
+		stop()
+		if s := c.State()[admission.Lists]; s.Open != 1 {
+			t.Fatalf("the state is %+v", s)
+		}
+		refused(t, c, call(admission.Lists, "b"), admission.Open)
+		var held []*admission.Permit
+		for range c.State()[admission.Lists].Limit { // each of another caller, because one may not have all
+			held = append(held, acquire(t, c, call(admission.Lists, fmt.Sprint("other ", len(held)))))
+		}
+		joined := call(admission.Lists, "a")
+		joined.Joined = func() ([]string, <-chan struct{}) { return []string{"b"}, nil }
+		ended := make(chan error)
+		for _, of := range []admission.Call{call(admission.Lists, "a"), joined} { // the turn of b comes before the second of a
+			go func() {
+				p, err := c.Acquire(t.Context(), of)
+				if err == nil {
+					p.Done(admission.Succeeded)
+				}
+				ended <- err
+			}()
+			synctest.Wait()
+		}
+		for _, p := range held {
+			p.Done(admission.Succeeded)
+		}
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }

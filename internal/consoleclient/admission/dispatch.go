@@ -93,7 +93,7 @@ func (c *Controller) start(p *Permit, now time.Time) {
 	k := p.class
 	p.started = now
 	k.inFlight++
-	k.byCaller[p.call.Caller]++
+	k.byCaller[p.holder]++
 	if k.shared {
 		c.inFlight++
 		if c.rate != nil {

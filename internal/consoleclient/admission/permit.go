@@ -25,6 +25,7 @@ type Permit struct {
 	class      *class
 	breaker    *breaker
 	call       Call
+	holder     string      // the caller whose turn it was
 	probe      bool        // the call tests the operation
 	late       bool        // it is a probe and takes long, see breaker
 	started    time.Time   // zero: it waits
@@ -105,7 +106,7 @@ func (c *Controller) late(p *Permit) {
 // leave frees the permit of a call in its class.
 func (c *class) leave(p *Permit) {
 	c.inFlight--
-	caller := p.call.Caller
+	caller := p.holder
 	if c.byCaller[caller]--; c.byCaller[caller] == 0 {
 		delete(c.byCaller, caller)
 	}

@@ -120,14 +120,14 @@ func (q *queue) push(w *waiter) {
 	w.join()
 }
 
-// next removes and returns the next call of a caller that may start one; nil: there is none. The call is then that of the
-// caller whose turn it was.
+// next removes and returns the next call of a caller that may start one; nil: there is none. The permit is then
+// one of the caller whose turn it was.
 func (q *queue) next(may func(caller string) bool) *waiter {
 	t, ok := q.turns.Next(may)
 	if !ok {
 		return nil
 	}
 	t.waiter.leave()
-	t.waiter.permit.call.Caller = t.caller
+	t.waiter.permit.holder = t.caller
 	return t.waiter
 }

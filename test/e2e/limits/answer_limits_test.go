@@ -241,3 +241,25 @@ func TestErrorsAreCounted(t *testing.T) {
 		}
 	}
 }
+
+// TestLargePayloadStopsNoOtherChange: look-ahead refuses a payload with too many values. The change is reported as made, by
+// one error, and the following change is made, though it reads first.
+func TestLargePayloadStopsNoOtherChange(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, answerOf(1000, 0))
+	data := w.Sim.Data()
+	workflows, packageID := data.WorkflowIDs(data.MainDepartmentID()), data.PackageIDs(data.MainDepartmentID())[0]
+	var aliases strings.Builder
+	for i := range 1200/len(workflows) + 1 {
+		fmt.Fprintf(&aliases, "a%d: package { name } ", i)
+	}
+	query := fmt.Sprintf(`mutation { large: upgradeWorkflows(input: {workflowIds: %s}) { workflows { %s } }
+		small: updatePackage(input: {id: %q, tags: ["changed"]}) { package { tags } } }`, e2e.Encode(t, workflows), &aliases, packageID)
+	a := w.Ask(query, e2e.Request{})
+	if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" || a.Errors[0].Extensions.Outcome != "DONE" || a.Errors[0].FieldPath() != "large" {
+		t.Errorf("the errors are %.2000s", e2e.Encode(t, a.Errors))
+	}
+	if want := `{"large":null,"small":{"package":{"tags":["changed"]}}}`; string(a.Data) != want {
+		t.Errorf("got %s, want %s", a.Data, want)
+	}
+}
