@@ -83,7 +83,10 @@ func (e Extension) InterceptRootField(ctx context.Context, next graphql.RootReso
 		all := FromContext(ctx)
 		all.checkMutations(ctx, e.CheckInput)
 		fresh, closeLoaders := e.open(ctx)
-		defer closeLoaders()
+		defer func() {
+			closeLoaders()
+			all.Budget().Resume() // for the changes that follow
+		}()
 		ctx = fresh
 		l := FromContext(ctx)
 		l.Refuse(all.refusalOf(graphql.GetRootFieldContext(ctx).Field.Alias))

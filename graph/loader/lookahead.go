@@ -11,7 +11,6 @@ import (
 
 	"github.com/consoleql/consoleql/graph/selection"
 	"github.com/consoleql/consoleql/graph/sequential"
-	"github.com/consoleql/consoleql/internal/budget"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -205,9 +204,7 @@ func (pf *prefetcher) finish() {
 			wait.Visit(func(any) {}) // the field's resolver reports an error
 		}
 	}
-	if errors.Is(excess, budget.ErrExceeded) { // otherwise the answer's limit ends the collection, and not later changes
-		_ = pf.loaders.Budget().Exceed(excess) // the resolvers report it
-	}
+	_ = pf.loaders.Budget().Exceed(excess) // the resolvers report it
 }
 
 // walk gathers the reads of selections on objects of type typ.

@@ -150,6 +150,16 @@ func (b *Budget) Exceed(err *fault.Error) error {
 	return b.exceeded.Load()
 }
 
+// Resume admits calls and reads again if the budget itself was not exceeded, but Exceed was called with another error.
+func (b *Budget) Resume() {
+	if b == nil {
+		return
+	}
+	if err := b.exceeded.Load(); err != nil && !errors.Is(err, ErrExceeded) {
+		b.exceeded.CompareAndSwap(err, nil)
+	}
+}
+
 // CallsExceeded returns the error of an operation that needs more calls than it may send.
 func (b *Budget) CallsExceeded(needed int) *fault.Error {
 	return tooComplex("the operation needs %d console calls or more, and may make %d: ask for fewer entities (first) or in several operations", needed, b.limit)
