@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
@@ -16,19 +17,22 @@ import (
 // Each one beyond is refused, and another caller is answered.
 func TestOperationsOfSocketsAreCounted(t *testing.T) {
 	t.Parallel()
-	const operations, size = 200, 900 << 10
+	const operations, size = 60, 900 << 10
 	gate := make(chan struct{})
+	open := sync.OnceFunc(func() { close(gate) })
 	var key map[string]string
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
 		k := e2e.Keyring{T: t}
 		k.Account("owner", sim.Data().Users()[0])
 		key = k.Key("owner", "owner", "")
 		s.APIKeysFile = k.Write()
+		s.OperationTimeout, s.ConsoleTimeout = e2e.Timeout, e2e.Timeout // a busy machine takes long to send the messages
 	}, e2e.Proxy(t, func(r *http.Request) {
 		if strings.Contains(strings.ToLower(r.URL.Path), "robots") {
 			<-gate
 		}
 	}, func(_ *http.Request, body string) string { return body }))
+	t.Cleanup(open) // before the console closes
 	owner, _ := w.Sim.DefaultUser()
 	s := w.Socket(w.TokenHeader(owner))
 	padding := strings.Repeat("x", size)
@@ -56,7 +60,7 @@ func TestOperationsOfSocketsAreCounted(t *testing.T) {
 	if resp, said := w.Send(http.MethodPost, "/graphql", graphqlBody("{ viewer { userName } } #"+padding), e2e.MergeHeaders(key, e2e.JSONBody)); resp.StatusCode != http.StatusOK || strings.Contains(string(said), "errors") {
 		t.Errorf("another caller is answered %d: %.300s", resp.StatusCode, said)
 	}
-	close(gate)
+	open()
 	for range 2 * held {
 		if m := s.Receive(); refused[m.ID] || m.Type != "next" && m.Type != "complete" {
 			t.Fatalf("received %s %q: %.300s", m.Type, m.ID, m.Payload)
