@@ -272,7 +272,7 @@ func (pf *prefetcher) expect() bool {
 	return err == nil // otherwise, the context may have ended
 }
 
-// bytesOf estimates the memory of what one field of one object has begun.
+// bytesOf estimates the memory that the reads of one field of one object take.
 func bytesOf(l Loaded) int {
 	if _, ok := l.(staged); ok {
 		return 1024

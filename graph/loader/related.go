@@ -80,7 +80,7 @@ func (l *Loaders) NeedsNumberOnly(s selection.Set) bool {
 	return l.versionNumbers.Get(s, func() bool { return numberOnly(s) })
 }
 
-// numberOnly is NeedsNumberOnly, computed.
+// numberOnly computes NeedsNumberOnly.
 func numberOnly(s selection.Set) bool {
 	const typ = "PackageVersion"
 	return s.Selects(typ, "version") && s.SelectsOnly(typ, "version", "id", "packageId")

@@ -92,7 +92,7 @@ type Put struct {
 	TTL time.Duration
 	// Ends is the latest end of a session; zero for a service account.
 	Ends time.Time
-	// Replaces is the generation that the token replaces, whoever has the claim; empty: none.
+	// Replaces is the generation that the token replaces. It needs no claim. Empty: none.
 	Replaces string
 }
 
