@@ -103,28 +103,17 @@ func (l *Level) Fail(err *fault.Error) {
 	l.clear()
 }
 
-// Start starts the reads.
-func (l *Level) Start() {
+// Start starts the reads. Unless all is set, a single read is left to the resolver that will wait for it next, which saves
+// a goroutine.
+func (l *Level) Start(all bool) {
 	l.earlier += len(l.reads)
 	waiting := slices.DeleteFunc(l.reads, read.isBegun)
 	for _, r := range waiting {
 		r.release()
 	}
-	l.execution.start(waiting)
-	l.clear()
-}
-
-// StartFirst is Start for the first level. A single read is left to the resolver that will wait for it next, which
-// saves a goroutine. batches reports whether batches wait to be sent.
-func (l *Level) StartFirst(batches bool) {
-	all := len(l.reads)
-	if l.reads = slices.DeleteFunc(l.reads, read.isBegun); len(l.reads) > 1 || batches {
-		l.Start()
+	if all || len(waiting) > 1 {
+		l.execution.start(waiting)
 	}
-	for _, r := range l.reads {
-		r.release()
-	}
-	l.earlier = all
 	l.clear()
 }
 

@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
 	"github.com/graph-gophers/dataloader/v7"
+
+	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // Thunk waits for a value. Every call returns the same value.
@@ -191,7 +192,7 @@ func (o *outcome[V]) run() {
 		o.work = nil
 		if r := recover(); r != nil {
 			o.err = fmt.Errorf("batch: panic with a %T", r) // its value may contain secrets
-			o.execution.log.ErrorContext(o.execution.ctx, "panic in a loader", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+			fault.LogPanic(o.execution.ctx, o.execution.log, "panic in a loader", r)
 		}
 	}()
 	o.value, o.err = o.work()

@@ -53,7 +53,7 @@ func TestOperationsShareGoroutines(t *testing.T) {
 					level.reads = append(level.reads, slowRead{&running, &most, &done})
 				}
 				began := time.Now()
-				level.Start()
+				level.Start(true)
 				for int(done.Load()) < tt.reads {
 					time.Sleep(time.Second)
 					synctest.Wait()

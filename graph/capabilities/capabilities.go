@@ -28,7 +28,7 @@ type Options struct {
 	PageSize int
 	// URLBytes bounds the query string of a list with `Ids`.
 	URLBytes int
-	// Relearn is how long an observation is believed.
+	// Relearn is how long an observation is valid.
 	Relearn time.Duration
 	// Now is the clock of Relearn.
 	Now func() time.Time
@@ -130,8 +130,8 @@ func (s *Store) ObserveIDs(kind string, taken bool) {
 }
 
 // PageSize is the largest page of kind that the console is expected to serve to a principal.
-func (s *Store) PageSize(who, kind string) int {
-	if n, ok := get(s, s.pages, listKey{principal: who, kind: kind}); ok && n < s.opts.PageSize {
+func (s *Store) PageSize(principal, kind string) int {
+	if n, ok := get(s, s.pages, listKey{principal: principal, kind: kind}); ok && n < s.opts.PageSize {
 		return n
 	}
 	return s.opts.PageSize
@@ -142,48 +142,48 @@ func (s *Store) PageSize(who, kind string) int {
 const minClamp = 10
 
 // ObserveClamp records that a page was smaller than requested.
-func (s *Store) ObserveClamp(who, kind string, size int) {
-	if size >= minClamp && who != "" {
-		put(s, s.pages, listKey{principal: who, kind: kind}, size)
-		put(s, s.largestPages, listKey{principal: who, kind: kind}, size)
+func (s *Store) ObserveClamp(principal, kind string, size int) {
+	if size >= minClamp && principal != "" {
+		put(s, s.pages, listKey{principal: principal, kind: kind}, size)
+		put(s, s.largestPages, listKey{principal: principal, kind: kind}, size)
 	}
 }
 
 // LargestServed is the size of the largest page of kind that the principal was served as requested; 0 if unknown.
-func (s *Store) LargestServed(who, kind string) int {
-	size, _ := get(s, s.largestPages, listKey{principal: who, kind: kind})
+func (s *Store) LargestServed(principal, kind string) int {
+	size, _ := get(s, s.largestPages, listKey{principal: principal, kind: kind})
 	return size
 }
 
 // ObservePage records that a page had the requested size.
-func (s *Store) ObservePage(who, kind string, size int) {
-	if who != "" && size > s.LargestServed(who, kind) {
-		put(s, s.largestPages, listKey{principal: who, kind: kind}, size)
+func (s *Store) ObservePage(principal, kind string, size int) {
+	if principal != "" && size > s.LargestServed(principal, kind) {
+		put(s, s.largestPages, listKey{principal: principal, kind: kind}, size)
 	}
 }
 
 // LeastPage is the size of the smallest page of kind that the principal is served; 0 if unknown.
-func (s *Store) LeastPage(who, kind string) int {
-	size, _ := get(s, s.leastPages, listKey{principal: who, kind: kind})
+func (s *Store) LeastPage(principal, kind string) int {
+	size, _ := get(s, s.leastPages, listKey{principal: principal, kind: kind})
 	return size
 }
 
 // ObserveLeastPage records that a page was larger than requested.
-func (s *Store) ObserveLeastPage(who, kind string, size int) {
-	if who != "" {
-		put(s, s.leastPages, listKey{principal: who, kind: kind}, size)
+func (s *Store) ObserveLeastPage(principal, kind string, size int) {
+	if principal != "" {
+		put(s, s.leastPages, listKey{principal: principal, kind: kind}, size)
 	}
 }
 
 // ListSize is the length of the unfiltered list of kind in sc, as the principal last saw it.
-func (s *Store) ListSize(who, kind string, sc scope.Scope) (int, bool) {
-	return get(s, s.sizes, listKey{who, kind, sc})
+func (s *Store) ListSize(principal, kind string, sc scope.Scope) (int, bool) {
+	return get(s, s.sizes, listKey{principal, kind, sc})
 }
 
 // ObserveListSize records the length of an unfiltered list.
-func (s *Store) ObserveListSize(who, kind string, sc scope.Scope, n int) {
-	if who != "" {
-		put(s, s.sizes, listKey{who, kind, sc}, n)
+func (s *Store) ObserveListSize(principal, kind string, sc scope.Scope, n int) {
+	if principal != "" {
+		put(s, s.sizes, listKey{principal, kind, sc}, n)
 	}
 }
 

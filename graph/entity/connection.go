@@ -80,10 +80,10 @@ func (c *Connection[T]) PageInfo() *PageInfo {
 	return info
 }
 
-// SortOrder is the direction of a list by creation time.
+// SortOrder is the direction of a list.
 type SortOrder string
 
-// The directions. DESC has the newest entities first and is the console's default.
+// The directions. For the argument `order`, DESC has the newest entities first, and is the console's default.
 const (
 	SortOrderAsc  SortOrder = "ASC"
 	SortOrderDesc SortOrder = "DESC"

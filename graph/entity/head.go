@@ -17,11 +17,11 @@ type HeadOptions[F comparable] struct {
 	Ascending bool
 	// Count is how many entities are needed; 0: only the length of the list.
 	Count int
-	// Whole walks the list, up to listing.MaxEntities and the budget of calls; Count is ignored.
+	// Whole reads the list to its end, up to listing.MaxEntities and the budget of calls; Count is ignored.
 	Whole bool
-	// Strict ends a walk after one page if the list has more than listing.MaxEntities.
+	// Strict ends a scan after one page if the list has more than listing.MaxEntities.
 	Strict bool
-	// IDs restrict a walk, if the console can do that; nil: no restriction.
+	// IDs restrict a scan, if the console can do that; nil: no restriction.
 	IDs []string
 	// Complete asks for complete entities.
 	Complete bool
@@ -30,19 +30,19 @@ type HeadOptions[F comparable] struct {
 // Head is the first part of a list.
 type Head[T any] struct {
 	Items []*T
-	// Total is the length of the whole list, as the console counts it. If the list was walked to its end, it is the number
+	// Total is the length of the whole list, as the console counts it. If the list was read to its end, it is the number
 	// of Items.
 	Total int
 	// AsOf is when the console answered the oldest page.
 	AsOf time.Time
-	// Truncated reports that a bound ended the walk.
+	// Truncated reports that a bound ended the scan.
 	Truncated bool
 }
 
-// Whole returns all entities of the list; fault.QueryTooComplex if a bound ended the walk.
+// Whole returns all entities of the list; fault.QueryTooComplex if a bound ended the scan.
 func (h *Head[T]) Whole() ([]*T, error) {
 	if h.Truncated {
-		return nil, fault.New(fault.QueryTooComplex, "a list of %d entities could not be read whole: the budget of console calls and %d entities bound a walk", h.Total, listing.MaxEntities)
+		return nil, fault.New(fault.QueryTooComplex, "a list of %d entities could not be read whole: the budget of console calls and %d entities bound a scan", h.Total, listing.MaxEntities)
 	}
 	return h.Items, nil
 }
@@ -51,9 +51,9 @@ func (h *Head[T]) Whole() ([]*T, error) {
 func (l *Loader[T, F]) Head(a *batch.Access, sc scope.Scope, o HeadOptions[F]) batch.Thunk[*Head[T]] {
 	w := window[F]{scope: sc, filter: o.Filter, ascending: o.Ascending, count: o.Count, entities: o.Count > 0}
 	if o.Whole {
-		w.count, w.entities, w.walk, w.ids = listing.MaxEntities, false, partialWalk, l.idsOf(o)
+		w.count, w.entities, w.scan, w.ids = listing.MaxEntities, false, partialScan, l.idsOf(o)
 		if o.Strict {
-			w.walk = strictWalk
+			w.scan = strictScan
 		}
 	}
 	if o.Complete && l.kind.Partial != nil {
@@ -89,7 +89,7 @@ func (l *Loader[T, F]) readEntities(w window[F], p *sublists[F]) (*view[T], erro
 	return v, nil
 }
 
-// idsOf returns the ids that are sent with a walk. Nothing documents how `Ids` and filters combine.
+// idsOf returns the ids that are sent with a scan. Nothing documents how `Ids` and filters combine.
 func (l *Loader[T, F]) idsOf(o HeadOptions[F]) string {
 	var none F
 	if takes, known := l.capabilities.TakesIDs(l.kind.Type); !l.kind.TakesIDs || known && !takes || o.Filter != none {
@@ -101,9 +101,9 @@ func (l *Loader[T, F]) idsOf(o HeadOptions[F]) string {
 	return strings.Join(o.IDs, ",")
 }
 
-// ends reports whether a walk ends after its first page p.
+// ends reports whether a scan ends after its first page p.
 func (l *Loader[T, F]) ends(w window[F], p *cc.Page[T]) bool {
-	if w.walk == strictWalk {
+	if w.scan == strictScan {
 		return p.Count > w.count // the budget ends the operation
 	}
 	b := l.execution.Budget()
@@ -111,7 +111,7 @@ func (l *Loader[T, F]) ends(w window[F], p *cc.Page[T]) bool {
 	return b.Limit() > 0 && b.Begun()+rest > b.Limit()
 }
 
-// firstOf returns the first page p of a walk that ends after it.
+// firstOf returns the first page p of a scan that ends after it.
 func (l *Loader[T, F]) firstOf(w window[F], p *cc.Page[T]) *view[T] {
 	r := reader[T]{to: w.count, total: p.Count, asOf: p.Date, byPosition: make(map[int]*T, len(p.List))}
 	r.put(0, p)

@@ -17,8 +17,8 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// TestIDsOnLimitedPage verifies that entities which exist are found if the console takes `Ids` and limits its pages, also
-// if it counts those of the page only.
+// TestIDsOnLimitedPage verifies that existing entities are found if the console takes `Ids` and limits its pages. The
+// same holds if it counts only those of the page.
 func TestIDsOnLimitedPage(t *testing.T) {
 	ids := make([]string, 80)
 	for i := range ids {
@@ -70,8 +70,8 @@ func TestIDsOnLimitedPage(t *testing.T) {
 	}
 }
 
-// TestWalkByIDs verifies that a walk of ids that all exist is one call, also for as many as a usual limit of pages.
-func TestWalkByIDs(t *testing.T) {
+// TestScanByIDs verifies that a scan by ids that all exist is one call, also for as many as a usual limit of pages.
+func TestScanByIDs(t *testing.T) {
 	for _, n := range []int{19, 20, 50, 100, 101} {
 		ids := make([]string, n)
 		for i := range ids {

@@ -26,7 +26,7 @@ type key struct {
 	complete bool // all fields that a get returns are needed
 }
 
-// entity is the key without the fields that are needed.
+// entity returns the key without complete.
 func (k key) entity() key { k.complete = false; return k }
 
 // Loader loads the entities of one kind for one operation. It sends a batch when look-ahead has gathered the keys of a
@@ -51,7 +51,7 @@ type Loader[T any, F comparable] struct {
 	earlier  int                           // how many of lists belong to earlier levels
 	wanted   map[batch.ScopeIndex]struct{} // scopes in which the level of look-ahead asks for entities
 	sublists map[window[F]]*sublists[F]    // of the present level, by the whole list
-	walks    map[window[F]]window[F]       // walks that look-ahead asked for, by the whole list
+	scans    map[window[F]]window[F]       // scans that look-ahead asked for, by the whole list
 }
 
 // fetched are the entities that a call in a scope returned.

@@ -266,8 +266,8 @@ func TestHiddenPositions(t *testing.T) {
 	}
 }
 
-// TestFirstEntities verifies that the first entities of a list do not depend on the positions that the console left empty,
-// nor on the size of the pages. The lists of a company are merged from them.
+// TestFirstEntities verifies that the first entities of a list depend neither on empty positions nor on the size of the
+// pages. The lists of a company are merged from them.
 func TestFirstEntities(t *testing.T) {
 	for _, tt := range []struct{ hidden, nulls []int }{
 		{nil, []int{1}}, {nil, []int{0}}, {nil, []int{19, 20, 21, 63}}, {[]int{1}, nil}, {[]int{0, 19, 45}, nil}, {[]int{20, 21, 22, 23, 24, 25}, nil},

@@ -28,11 +28,11 @@ func (l *Loader[T, F]) addRange(w window[F]) *sublists[F] {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w.walk != noWalk {
-		if l.walks == nil {
-			l.walks = make(map[window[F]]window[F])
+	if w.scan != noScan {
+		if l.scans == nil {
+			l.scans = make(map[window[F]]window[F])
 		}
-		l.walks[w.list()] = w
+		l.scans[w.list()] = w
 		return nil
 	}
 	if l.kind.Matcher == nil || l.kind.Matcher(w.filter) == nil {
@@ -57,22 +57,22 @@ func (l *Loader[T, F]) source(w window[F], p *sublists[F]) (list window[F], incl
 	n, known := l.listSize(w.scope)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w.walk != noWalk || w.ids != "" {
+	if w.scan != noScan || w.ids != "" {
 		return list, nil, false
 	}
-	if walk, walked := l.walks[w.list()]; walked {
-		return walk, nil, true
+	if scanned, ok := l.scans[w.list()]; ok {
+		return scanned, nil, true
 	}
 	if p == nil {
 		return list, nil, false
 	}
 	list = w.unfiltered()
-	walk, walked := l.walks[list]
-	if walked {
-		list = walk
+	scanned, whole := l.scans[list]
+	if whole {
+		list = scanned
 	}
 	if !p.begun {
-		p.begun, p.readWhole = true, walked || known && n <= maxOffset && pageCount(n, l.pageSize()) < len(p.ranges)
+		p.begun, p.readWhole = true, whole || known && n <= maxOffset && pageCount(n, l.pageSize()) < len(p.ranges)
 	}
 	return list, l.kind.Matcher(w.filter), p.readWhole
 }

@@ -18,17 +18,17 @@ type window[F comparable] struct {
 	offset    int
 	count     int    // 0: only the length of the list is needed
 	ids       string // joined by commas, for a console that takes `Ids`; others ignore them
-	walk      walk
+	scan      scan
 	entities  bool // count is that of entities, not of positions, some of which may be empty
 }
 
-// walk says what happens if a list is longer than a range, or its pages are more than the budget admits.
-type walk uint8
+// scan says what happens if a list is longer than a range, or its pages are more than the budget admits.
+type scan uint8
 
 const (
-	noWalk      walk = iota
-	partialWalk      // as much of the list is read as may be
-	strictWalk       // no more of the list is read
+	noScan      scan = iota
+	partialScan      // as much of the list is read as may be
+	strictScan       // no more of the list is read
 )
 
 // view is the range as it was read.
@@ -37,7 +37,7 @@ type view[T any] struct {
 	positions []int       // of the items in the whole list
 	total     int         // length of the whole list
 	asOf      cc.DateTime // when the console answered the oldest page
-	truncated bool        // the range does not have the whole list, which should be walked
+	truncated bool        // the range does not have the whole list, which should be scanned
 }
 
 // view reads a range of a list with as few console pages as possible.
@@ -46,7 +46,7 @@ func (l *Loader[T, F]) view(a *batch.Access, w window[F]) batch.Thunk[*view[T]] 
 	if a.Level() != nil {
 		p = l.addRange(w)
 	}
-	read := l.views.Load(a, w, func() bool { return l.pageCached(l.firstPage(w)) }, func() (*view[T], error) {
+	read := l.views.Load(a, w, func() bool { return l.pageCached(l.initialKey(w)) }, func() (*view[T], error) {
 		v, err := l.readEntities(w, p)
 		var none F
 		if err == nil && w.filter == none && w.ids == "" {
@@ -63,8 +63,8 @@ func (l *Loader[T, F]) view(a *batch.Access, w window[F]) batch.Thunk[*view[T]] 
 	return read
 }
 
-// firstPage returns the page of a range that is read first.
-func (l *Loader[T, F]) firstPage(w window[F]) pageKey[F] {
+// initialKey returns the key of the page of a range that is read first.
+func (l *Loader[T, F]) initialKey(w window[F]) pageKey[F] {
 	key := pageKey[F]{scope: w.scope, filter: w.filter, ascending: w.ascending, ids: w.ids, size: 1} // the smallest page
 	if w.count > 0 {
 		key.size = pageSizeFor(w.offset, w.count, l.leastPage(), l.pageSize())
@@ -75,7 +75,7 @@ func (l *Loader[T, F]) firstPage(w window[F]) pageKey[F] {
 
 // read reads a range of a list.
 func (l *Loader[T, F]) read(w window[F]) (*view[T], error) {
-	key := l.firstPage(w)
+	key := l.initialKey(w)
 	p, err := l.page(key)
 	switch {
 	case err != nil:
@@ -84,7 +84,7 @@ func (l *Loader[T, F]) read(w window[F]) (*view[T], error) {
 		return l.readUncounted(w, key, p)
 	case w.count == 0:
 		return &view[T]{total: p.Count, asOf: p.Date}, nil
-	case w.walk != noWalk && l.ends(w, p):
+	case w.scan != noScan && l.ends(w, p):
 		return l.firstOf(w, p), nil
 	}
 	var first *cc.Page[T]
@@ -234,7 +234,7 @@ func (l *Loader[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page
 	return r.view(l.kind.ID), nil
 }
 
-// remainder are the pages that complete a range; full: each has all entities that it should have.
+// remainder is the pages that complete a range. complete reports that none is shorter than it should be.
 type remainder[T any] struct {
 	pages    []pageAt[T]
 	complete bool

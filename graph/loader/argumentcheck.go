@@ -112,7 +112,7 @@ func (l *Loaders) checkBelow(ctx context.Context, f graphql.CollectedField) erro
 }
 
 // checkMutations checks the arguments of all fields of a mutation before the first change. If one is bad, no field is
-// carried out. Only the first call does something.
+// carried out. Later calls do nothing.
 func (l *Loaders) checkMutations(ctx context.Context, check CheckInput) {
 	l.plan.Do(func() {
 		op := graphql.GetOperationContext(ctx)

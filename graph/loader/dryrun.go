@@ -66,7 +66,7 @@ func (e *Engine) newDryRun(ctx context.Context, op *graphql.OperationContext) *d
 		SendsRobotIDs: e.capabilities.SendsRobotIDs(),
 	}
 	requested, _ := scope.FromContext(ctx)
-	named := (&state{engine: e, scope: requested}).named()
+	named := (&state{engine: e, scope: requested}).namedScope()
 	hints.Companies, hints.Departments = appendID(hints.Companies, named.CompanyID), appendID(hints.Departments, named.DepartmentID)
 	if limits := who.Limits(); limits != nil {
 		for _, allowed := range limits.Scopes {
@@ -236,7 +236,7 @@ func (d *dryRun) lookAhead(l *Loaders, typ string, s selection.Set, object any, 
 		k.walk(typ, []alias{{below: s, path: path}}, []any{object})
 		d.console.FindScope(false)
 		d.recordScope()
-		k.startLevel()
+		k.startLevel(true)
 		for {
 			for _, waits := range k.waits {
 				for _, wait := range waits {

@@ -8,6 +8,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/internal/budget"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -65,7 +66,7 @@ func (e Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	if l := FromContext(ctx); response != nil && len(l.refusals) > 0 {
 		extensions := map[string]any{}
 		if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
-			extensions["outcome"] = "NOT_SENT"
+			extensions["outcome"] = fault.NotSent
 		}
 		response.Data, response.Errors = nil, l.requestErrors(extensions)
 	}

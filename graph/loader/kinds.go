@@ -183,8 +183,8 @@ func (k *kind[T, F]) readFrom(c *explain.Console) {
 	k.Get = func(ctx context.Context, sc scope.Scope, id string) (*T, error) { return listed.One(ctx, c, sc, id) }
 }
 
-// kindNames returns the types of the listed kinds.
-func kindNames() []string {
+// listedTypes returns the types of the listed kinds.
+func listedTypes() []string {
 	k := cachedconsole.NewListedKinds()
 	return []string{k.Packages.Type, k.Queues.Type, k.Robots.Type, k.Workflows.Type, k.Layouts.Type}
 }
@@ -310,13 +310,13 @@ type (
 	WorkflowLayoutOrderField = listing.SortField
 )
 
-// kindOf returns the row of the table of lifetimes for the console's answers about an object type. It is empty for a
+// kindOf returns the name of the row of the table of lifetimes for the console's answers about an object type. It is empty for a
 // type that is not read by itself.
 func (e *Engine) kindOf(typ string) string {
 	return e.kindsByType[strings.TrimSuffix(typ, "Connection")].Name
 }
 
-// Kinds returns the rows of the table of lifetimes on which the answer of a root field may depend. They are those of
+// Kinds returns the names of the rows of the table of lifetimes on which the answer of a root field may depend. They are those of
 // the fields in its selection that read the console.
 func (e *Engine) Kinds(op *graphql.OperationContext, field graphql.CollectedField) []string {
 	typ := field.Definition.Type.Name()

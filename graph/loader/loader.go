@@ -5,6 +5,7 @@
 package loader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,14 +41,22 @@ const DefaultConcurrency = 64
 // DefaultCalls is how many console calls an operation may make unless Options or the API key set another limit.
 const DefaultCalls = 2000
 
+const (
+	// pageSize is the largest console page to ask for, in entities.
+	pageSize = 500
+	// urlBytes bounds the query string of a list with `Ids`. With path and headers, the request stays below the 8 KiB
+	// that common servers accept.
+	urlBytes = 7500
+	// relearn is how long an observation of the deployment is valid.
+	relearn = 10 * time.Minute
+)
+
 // Options bound what one operation may read. The zero value of a field means its default.
 type Options struct {
 	// Default is the scope of a request that names none. Either part may be empty.
 	Default scope.Scope
 	// IDs says whether lists take `Ids`; default capabilities.IDsAuto.
 	IDs capabilities.IDsMode
-	// pageSize is the largest console page to ask for, in entities; default 500.
-	pageSize int
 	// Concurrency bounds the console calls of one operation in flight; default DefaultConcurrency.
 	Concurrency int
 	// Calls bounds the console calls of one operation, or of one event of a subscription; default DefaultCalls. An API
@@ -56,13 +65,6 @@ type Options struct {
 	// Timeout bounds the time for the reads of a query, of a mutation's payload, or of an event of a subscription. Default:
 	// no bound.
 	Timeout time.Duration
-	// urlBytes bounds the query string of a list with `Ids`; default 7500. With path and headers, the request stays
-	// below the 8 KiB that common servers accept.
-	urlBytes int
-	// relearn is how long an observation of the deployment is believed; default 10 minutes.
-	relearn time.Duration
-	// now is the clock of relearn; default time.Now.
-	now func() time.Time
 	// Sample returns an invented payload of a mutation, or an event of a subscription, by its type, for a dry run. If
 	// it is nil, dry runs do not plan the fields of payloads and events.
 	Sample func(typ string, sc scope.Scope, c *explain.Console) any
@@ -71,36 +73,13 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.IDs == "" {
-		o.IDs = capabilities.IDsAuto
-	}
-	if o.pageSize == 0 {
-		o.pageSize = 500
-	}
-	if o.Concurrency == 0 {
-		o.Concurrency = DefaultConcurrency
-	}
-	if o.Calls == 0 {
-		o.Calls = DefaultCalls
-	}
-	if o.urlBytes == 0 {
-		o.urlBytes = 7500
-	}
-	if o.relearn == 0 {
-		o.relearn = 10 * time.Minute
-	}
-	if o.now == nil {
-		o.now = time.Now
-	}
+	o.IDs = cmp.Or(o.IDs, capabilities.IDsAuto)
+	o.Concurrency = cmp.Or(o.Concurrency, DefaultConcurrency)
+	o.Calls = cmp.Or(o.Calls, DefaultCalls)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
-}
-
-// capabilities returns the options of the store of observations.
-func (o Options) capabilities() capabilities.Options {
-	return capabilities.Options{IDs: o.IDs, PageSize: o.pageSize, URLBytes: o.urlBytes, Relearn: o.relearn, Now: o.now}
 }
 
 // Validate returns an error that names an option out of its bounds.
@@ -108,16 +87,12 @@ func (o Options) Validate() error {
 	switch {
 	case o.IDs != "" && o.IDs != capabilities.IDsAuto && o.IDs != capabilities.IDsOn && o.IDs != capabilities.IDsOff:
 		return fmt.Errorf("ids mode %q is none of auto, on, off", o.IDs)
-	case o.pageSize < 0:
-		return errors.New("page size is negative")
 	case o.Concurrency < 0:
 		return errors.New("concurrency is negative")
 	case o.Calls < 0:
 		return errors.New("calls is negative")
 	case o.Timeout < 0:
 		return errors.New("timeout is negative")
-	case o.urlBytes < 0:
-		return errors.New("URL bytes is negative")
 	}
 	return nil
 }
@@ -142,14 +117,16 @@ func New(console Console, relations Relations, opts Options) (*Engine, error) {
 	opts = opts.withDefaults()
 	cache, _ := console.(batch.Cache)
 	return &Engine{
-		console:      console,
-		cache:        cache,
-		opts:         opts,
-		capabilities: capabilities.New(opts.capabilities()),
-		readers:      &quota.Quota{Total: batch.MaxReaders},
-		kinds:        newKinds(console),
-		kindsByType:  cachedconsole.KindsByType(),
-		relations:    relations,
+		console: console,
+		cache:   cache,
+		opts:    opts,
+		capabilities: capabilities.New(capabilities.Options{
+			IDs: opts.IDs, PageSize: pageSize, URLBytes: urlBytes, Relearn: relearn, Now: time.Now,
+		}),
+		readers:     &quota.Quota{Total: batch.MaxReaders},
+		kinds:       newKinds(console),
+		kindsByType: cachedconsole.KindsByType(),
+		relations:   relations,
 	}, nil
 }
 

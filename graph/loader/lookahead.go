@@ -3,8 +3,6 @@ package loader
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -80,7 +78,7 @@ func (pf *prefetcher) visitField(p *pending) {
 	}
 }
 
-// lookAheadQuery looks ahead over a query. Only the first call does something.
+// lookAheadQuery looks ahead over a query. Later calls do nothing.
 func (l *Loaders) lookAheadQuery(ctx context.Context) {
 	l.plan.Do(func() {
 		all := selection.OfOperation(graphql.GetOperationContext(ctx))
@@ -112,10 +110,7 @@ func (l *Loaders) LookAhead(typ string, s selection.Set, object any) {
 	k := newPrefetcher(l)
 	ok := k.guard(func() {
 		k.walk(typ, []alias{{below: s}}, []any{object})
-		k.check()
-		k.loaders.Level().StartFirst(l.hasBatches())
-		k.send()
-		k.finish()
+		k.startLevel(l.hasBatches())
 	})
 	if !ok || len(k.next) == 0 {
 		k.end()
@@ -127,14 +122,13 @@ func (l *Loaders) LookAhead(typ string, s selection.Set, object any) {
 	})
 }
 
-// guard runs a part of the walk. It returns false if the part panicked. The log does not get the panic's value, which may
-// contain secrets.
+// guard runs a part of the walk. It returns false if the part panicked.
 //
 //nolint:contextcheck,nolintlint // callers, too: it uses the context of the operation
 func (pf *prefetcher) guard(part func()) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			pf.loaders.Logger().ErrorContext(pf.loaders.Context(), "panic in look-ahead", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+			fault.LogPanic(pf.loaders.Context(), pf.loaders.Logger(), "panic in look-ahead", r)
 		}
 	}()
 	part()
@@ -167,13 +161,13 @@ func (pf *prefetcher) descendLevel() {
 			pf.walk(p.relation.To, p.leading(), objects)
 		}
 	}
-	pf.startLevel()
+	pf.startLevel(true)
 }
 
-// startLevel starts the reads of a level.
-func (pf *prefetcher) startLevel() {
+// startLevel starts the reads of a level; see batch.Level.Start for all.
+func (pf *prefetcher) startLevel(all bool) {
 	pf.check()
-	pf.loaders.Level().Start()
+	pf.loaders.Level().Start(all)
 	pf.send()
 	pf.finish()
 }
@@ -254,15 +248,12 @@ func (pf *prefetcher) load(p *pending, objects []any, lists int) {
 	pf.expect()
 }
 
-// takenStep is how much memory is taken at least.
-const takenStep = 64 << 10
-
 // expect takes memory for what was begun. It returns false if the answer would have too many values, or there is no memory.
 //
 //nolint:contextcheck,nolintlint // callers, too: it uses the context of the operation
 func (pf *prefetcher) expect() bool {
 	bytes := 0
-	if pf.bytes >= takenStep {
+	if pf.bytes >= sequential.MemoryStep {
 		bytes, pf.bytes = pf.bytes, 0
 	}
 	err := sequential.FromContext(pf.loaders.Context()).Expect(pf.values, bytes)

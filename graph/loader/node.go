@@ -9,14 +9,10 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-// nodeInterface is the interface of the schema whose objects have a nodeId.
-const nodeInterface = "Node"
-
-// EntityUnion is the union of the same objects in a subgraph of a federation.
-const EntityUnion = "_Entity"
-
 // isAbstract reports whether a type of the schema is that of objects with a nodeId.
-func isAbstract(typ string) bool { return typ == nodeInterface || typ == EntityUnion }
+func isAbstract(typ string) bool {
+	return typ == selection.NodeInterface || typ == selection.EntityUnion
+}
 
 // objectTypes returns the object types of a type of the schema: itself, or those of the interface or union.
 func objectTypes(typ string) []string {
@@ -28,7 +24,7 @@ func objectTypes(typ string) []string {
 
 // NodeTypes returns the object types that have a nodeId.
 func NodeTypes() []string {
-	return append([]string{"Company", "Department"}, kindNames()...)
+	return append([]string{"Company", "Department"}, listedTypes()...)
 }
 
 // typeOf returns the type in the schema of an object with a nodeId.

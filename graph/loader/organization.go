@@ -16,7 +16,7 @@ import (
 // principal has one company, it is that company and the viewer's assigned department. Otherwise the error is
 // SCOPE_REQUIRED.
 func (l *Loaders) RequestScope() batch.Thunk[scope.Scope] {
-	sc := l.named()
+	sc := l.namedScope()
 	if sc.CompanyID != "" && sc.DepartmentID != "" {
 		return batch.Ready(sc)
 	}
@@ -38,8 +38,8 @@ func (l *Loaders) RequestScope() batch.Thunk[scope.Scope] {
 	})
 }
 
-// named returns what the request or the configuration names of the scope.
-func (s *state) named() scope.Scope {
+// namedScope returns what the request or the configuration names of the scope.
+func (s *state) namedScope() scope.Scope {
 	sc, def := s.scope, s.engine.opts.Default
 	if sc.CompanyID == "" {
 		sc.CompanyID = def.CompanyID
@@ -52,7 +52,7 @@ func (s *state) named() scope.Scope {
 
 // requestCompany returns the company of RequestScope, for reads that need no department.
 func (l *Loaders) requestCompany() batch.Thunk[string] {
-	if company := l.named().CompanyID; company != "" {
+	if company := l.namedScope().CompanyID; company != "" {
 		return batch.Ready(company)
 	}
 	return batch.Then(l.Companies(""), func(companies []*cc.Company) (string, error) {
@@ -67,7 +67,7 @@ func (l *Loaders) requestCompany() batch.Thunk[string] {
 // companyScope returns the scope of a call that concerns a whole company. It has a department only if the request names
 // one of that company.
 func (l *Loaders) companyScope(company string) scope.Scope {
-	if sc := l.named(); sc.CompanyID == company {
+	if sc := l.namedScope(); sc.CompanyID == company {
 		return sc
 	}
 	return scope.Scope{CompanyID: company}
@@ -79,7 +79,7 @@ func (l *Loaders) Companies(name string) batch.Thunk[[]*cc.Company] {
 		return batch.Failed[[]*cc.Company](err)
 	}
 	return l.companies.LoadRead(l.Access, name, func(ctx context.Context) ([]*cc.Company, error) {
-		companies, err := l.engine.console.Companies(ctx, l.named(), name)
+		companies, err := l.engine.console.Companies(ctx, l.namedScope(), name)
 		if companies == nil && err == nil {
 			companies = []*cc.Company{} // the schema has an empty list, not null
 		}

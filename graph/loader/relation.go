@@ -37,7 +37,7 @@ type Relation struct {
 	Check func(c FieldCall) error
 }
 
-// Loaded is what a relation loads: a [One] or a [Many].
+// Loaded is what a relation loads.
 type Loaded interface {
 	// Visit waits and visits each object. The field's resolver reports errors.
 	Visit(visit func(child any))

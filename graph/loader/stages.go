@@ -11,8 +11,6 @@ type Stage func(l *Loaders) (wait func())
 // staged is a relation whose reads are stages.
 type staged interface {
 	Loaded
-	// await waits for the reads of the present stage.
-	await()
 	// advance starts the reads of the next stage, and reports whether there is one.
 	advance(l *Loaders) bool
 	// more reports whether stages follow.

@@ -94,7 +94,7 @@ func errPanicked() error {
 }
 
 // idempotent makes a console call, once per idempotency key if there is one. API keys of a service account share the
-// idempotency keys of a department, so that an edit of the scopes of an API key repeats no call.
+// idempotency keys of a department. So an edit of the scopes of an API key repeats no call.
 func idempotent[I, T any](ctx context.Context, s *Service, sc scope.Scope, key *string, input I, call func(context.Context) (T, error)) (T, error) {
 	p := principal.FromContext(ctx)
 	if key == nil || p.Name() == "" {

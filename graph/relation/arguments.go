@@ -53,17 +53,14 @@ type filterOf[T any, F comparable] interface {
 
 // checkList returns an error that names a wrong argument of a connection field.
 func checkList[T any, F comparable, G filterOf[T, F]](c loader.FieldCall) error {
-	q, err := listArguments[T, F, G](c)
-	if err != nil {
+	if _, err := listArguments[T, F, G](c); err != nil {
 		return err
 	}
-	if _, err := idsArgument(c, "departmentIds"); err != nil {
-		return err
-	}
-	return q.Check()
+	_, err := idsArgument(c, "departmentIds")
+	return err
 }
 
-// listArguments returns the arguments of a connection field. In look-ahead it decodes them as
+// listArguments returns the arguments of a connection field, checked before the console is asked for anything. In look-ahead it decodes them as
 // gqlgen does. gqlgen calls no resolver if they are wrong, and nothing is loaded then.
 func listArguments[T any, F comparable, G filterOf[T, F]](c loader.FieldCall) (fanout.ListQuery[T, F], error) {
 	var q fanout.ListQuery[T, F]
@@ -100,7 +97,7 @@ func listArguments[T any, F comparable, G filterOf[T, F]](c loader.FieldCall) (f
 		console, q.Conditions = (*filter).Split()
 		a.Filter = &console
 	}
-	return q, nil
+	return q, q.Check()
 }
 
 func filterArgument[G any](raw map[string]any) (*G, error) {

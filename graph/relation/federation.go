@@ -11,6 +11,7 @@ import (
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/schema"
+	"github.com/consoleql/consoleql/graph/selection"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -47,7 +48,7 @@ func (subgraph) Visit(func(child any)) {}
 // entities returns the relation to the objects of the argument representations.
 func entities() loader.Relation {
 	return loader.Relation{
-		To: loader.EntityUnion,
+		To: selection.EntityUnion,
 		Leads: func(c loader.FieldCall) (types []string) {
 			for _, representation := range representations(c) {
 				if of, err := nodeOf(representation); err == nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/selection"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -17,7 +18,7 @@ const maxNodes = 500
 // node returns the relation to the object of the argument nodeId.
 func node() loader.Relation {
 	return loader.Relation{
-		To: "Node",
+		To: selection.NodeInterface,
 		Check: func(c loader.FieldCall) error {
 			_, err := nodeIDArgument(c)
 			return err
@@ -39,7 +40,7 @@ func node() loader.Relation {
 // nodes returns the relation to the objects of the argument nodeIds.
 func nodes() loader.Relation {
 	return loader.Relation{
-		To: "Node",
+		To: selection.NodeInterface,
 		Check: func(c loader.FieldCall) error {
 			_, err := nodeIDsArgument(c)
 			return err
@@ -148,7 +149,7 @@ func Types() map[string][]string {
 	}
 	for typ, rows := range Table() {
 		for name, row := range rows {
-			if len(row.Reads) > 0 || row.To == "Node" {
+			if len(row.Reads) > 0 || row.To == selection.NodeInterface {
 				types[typ+"."+name] = slices.Clone(row.Reads)
 			}
 		}

@@ -173,9 +173,6 @@ func list[T any, F comparable, G filterOf[T, F]](of loaderOf[T, F], g G) loader.
 func listOf[P, T any, F comparable, G filterOf[T, F]](of loaderOf[T, F], _ G, imply func(*F, P) bool, keys ...string) loader.Relation {
 	return loader.Relation{To: typeName[T]() + "Connection", Needs: listNeeds(of), Keys: keys, Lists: true, Check: checkList[T, F, G], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		q, err := listArguments[T, F, G](c)
-		if err == nil {
-			err = q.Check() // before the console is asked for a scope
-		}
 		if err != nil {
 			return loader.FailedOne[entity.Connection[T]](err)
 		}
@@ -197,9 +194,6 @@ func listOf[P, T any, F comparable, G filterOf[T, F]](of loaderOf[T, F], _ G, im
 func companyList[T any, F comparable, G filterOf[T, F]](of loaderOf[T, F], _ G) loader.Relation {
 	return loader.Relation{To: typeName[T]() + "Connection", Needs: listNeeds(of), Keys: []string{"companyId"}, Lists: true, Check: checkList[T, F, G], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		q, err := listArguments[T, F, G](c)
-		if err == nil {
-			err = q.Check()
-		}
 		if err != nil {
 			return loader.FailedOne[entity.Connection[T]](err)
 		}

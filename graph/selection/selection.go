@@ -33,13 +33,17 @@ func (s Set) Empty() bool { return len(s.set) == 0 }
 // Variables are the variables of the operation.
 func (s Set) Variables() map[string]any { return s.op.Variables }
 
-// node is the only interface of the schema, and entity the only union, which a subgraph of a federation has for the same
-// objects. Validation refuses their fragments on objects of other types.
-const node, entity = "Node", "_Entity"
+const (
+	// NodeInterface is the only interface of the schema, of the objects that have a nodeId. Validation refuses its fragments
+	// on objects of other types.
+	NodeInterface = "Node"
+	// EntityUnion is the only union of the schema, of the same objects in a subgraph of a federation.
+	EntityUnion = "_Entity"
+)
 
 // Fields returns the selected fields of the object type typ. Fragments and the directives skip and include are applied.
 func (s Set) Fields(typ string) []graphql.CollectedField {
-	return graphql.CollectFields(s.op, s.set, []string{typ, node, entity})
+	return graphql.CollectFields(s.op, s.set, []string{typ, NodeInterface, EntityUnion})
 }
 
 // Below returns the selection set of one of the fields.

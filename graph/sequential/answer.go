@@ -33,12 +33,12 @@ type Answer struct {
 	// collection; it may be nil.
 	take func(bytes int) error
 
-	count, names int // number of values, and least number of bytes of their text
-	taken        int // memory that was taken for them
-	err          error
-	expected     atomic.Pointer[error] // of Expect; the collection ends with it
-	truncated    bool
-	collected    map[selection][]graphql.CollectedField
+	count, textBytes int // number of values, and least number of bytes of their text
+	reserved         int // memory that was taken for them
+	err              error
+	expected         atomic.Pointer[error] // of Expect; the collection ends with it
+	truncated        bool                  // the collected answer is too long to be written
+	collected        map[selection][]graphql.CollectedField
 
 	sets   slab.Allocator[FieldSet]
 	values slab.Allocator[graphql.Marshaler]
@@ -53,8 +53,8 @@ type selection struct {
 }
 
 const (
-	// takenStep is how much the estimated memory of an answer grows until it is taken.
-	takenStep = 64 << 10
+	// MemoryStep is how much the estimated memory of an answer grows until it is taken, in bytes.
+	MemoryStep = 64 << 10
 	// copies is how many copies of the text of an answer are in memory: in pieces, as a whole,
 	// encoded with its errors, and recorded.
 	copies = 4
@@ -98,9 +98,6 @@ func (a *Answer) Err() error {
 	return a.err
 }
 
-// Truncated reports whether the collected answer is too long to be written.
-func (a *Answer) Truncated() bool { return a != nil && a.truncated }
-
 // Resume allows the next field of a mutation to be executed after Err was reported. The
 // collected values still count.
 func (a *Answer) Resume() {
@@ -110,8 +107,8 @@ func (a *Answer) Resume() {
 	}
 }
 
-// Fields returns graphql.CollectFields, which is called once for all objects of a list: its own cache costs a
-// hash, a lock and an allocation for each object.
+// Fields returns graphql.CollectFields, which is called once for all objects of a list. Its own cache costs a hash, a
+// lock and an allocation for each object.
 func (a *Answer) Fields(op *graphql.OperationContext, set ast.SelectionSet, satisfies []string) []graphql.CollectedField {
 	if a == nil || len(set) == 0 {
 		return graphql.CollectFields(op, set, satisfies)
@@ -169,19 +166,19 @@ func (a *Answer) Array(length int) graphql.Array {
 	return make(graphql.Array, length)
 }
 
-// Slice is MarshalSlice for an answer. It ends early if the answer becomes too large.
+// Slice marshals the elements of a list like graphql.MarshalSliceConcurrently. marshal
+// gets a context whose field context has the element's index. An element that panics becomes
+// null, with an error at its path. All elements share the context, which describes an element
+// only until its marshal returns. Slice returns nil if the answer becomes too large.
 func (a *Answer) Slice(ctx context.Context, length int, marshal func(ctx context.Context, i int) graphql.Marshaler) graphql.Array {
-	if a == nil {
-		return MarshalSlice(ctx, length, marshal)
-	}
-	if !a.collect(length, length*len(`0,`)) {
+	if a != nil && !a.collect(length, length*len(`0,`)) {
 		return nil
 	}
 	list := make(graphql.Array, length)
 	var index int
 	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Index: &index})
 	for index = range length {
-		if list[index] = element(ctx, index, marshal); a.err != nil {
+		if list[index] = element(ctx, index, marshal); a != nil && a.err != nil {
 			return nil
 		}
 	}
@@ -194,14 +191,14 @@ func (a *Answer) collect(values, bytes int) bool {
 		return false
 	}
 	a.count += values
-	a.names += bytes
+	a.textBytes += bytes
 	switch {
 	case a.exceeds(a.count):
 		a.fail(a.tooMany())
-	case a.limits.Bytes > 0 && a.names > a.limits.Bytes:
+	case a.limits.Bytes > 0 && a.textBytes > a.limits.Bytes:
 		a.fail(a.tooLong())
 	default:
-		a.grow(a.count*bytesPerValue + a.names)
+		a.grow(a.count*bytesPerValue + a.textBytes)
 	}
 	return a.err == nil
 }
@@ -242,11 +239,11 @@ func (a *Answer) fail(err error) {
 
 // grow takes memory for an answer of that many bytes in all.
 func (a *Answer) grow(bytes int) {
-	more := bytes - a.taken
-	if more < takenStep || a.take == nil {
+	more := bytes - a.reserved
+	if more < MemoryStep || a.take == nil {
 		return
 	}
-	a.taken = bytes
+	a.reserved = bytes
 	if err := a.take(more); err != nil {
 		a.fail(fmt.Errorf("wait for the memory of a large answer: %w", err))
 	}

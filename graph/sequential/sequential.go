@@ -11,20 +11,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// MarshalSlice marshals the elements of a list like graphql.MarshalSliceConcurrently. marshal
-// gets a context whose field context has the element's index. An element that panics becomes
-// null, with an error at its path. All elements share the context, which describes an element
-// only until its marshal returns.
-func MarshalSlice(ctx context.Context, length int, marshal func(ctx context.Context, i int) graphql.Marshaler) graphql.Array {
-	list := make(graphql.Array, length)
-	var index int
-	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Index: &index})
-	for index = range length {
-		list[index] = element(ctx, index, marshal)
-	}
-	return list
-}
-
 func element(ctx context.Context, i int, marshal func(ctx context.Context, i int) graphql.Marshaler) (made graphql.Marshaler) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -66,7 +52,7 @@ func (s *FieldSet) MarshalGQL(w io.Writer) {
 	for i := range s.fields {
 		name := s.fields[i].Alias
 		if written == nil {
-			if named(s.fields[:i], name) {
+			if hasAlias(s.fields[:i], name) {
 				continue
 			}
 		} else {
@@ -98,7 +84,7 @@ func writeField(w io.Writer, before, name string, value graphql.Marshaler) {
 	value.MarshalGQL(w)
 }
 
-func named(fields []graphql.CollectedField, name string) bool {
+func hasAlias(fields []graphql.CollectedField, name string) bool {
 	for i := range fields {
 		if fields[i].Alias == name {
 			return true

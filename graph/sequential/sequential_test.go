@@ -11,7 +11,7 @@ import (
 	"github.com/consoleql/consoleql/graph/sequential"
 )
 
-func TestMarshalSlice(t *testing.T) {
+func TestSlice(t *testing.T) {
 	for name, tt := range map[string]struct {
 		texts  []string
 		want   string
@@ -27,7 +27,7 @@ func TestMarshalSlice(t *testing.T) {
 			recovered := func(context.Context, any) error { return context.Canceled }
 			ctx := graphql.WithResponseContext(t.Context(), graphql.DefaultErrorPresenter, recovered)
 			ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Field: graphql.CollectedField{Field: &ast.Field{Alias: "list"}}})
-			list := sequential.MarshalSlice(ctx, len(tt.texts), func(ctx context.Context, i int) graphql.Marshaler {
+			list := (*sequential.Answer)(nil).Slice(ctx, len(tt.texts), func(ctx context.Context, i int) graphql.Marshaler {
 				if at := graphql.GetFieldContext(ctx); at.Index == nil || *at.Index != i {
 					t.Errorf("element %d has the field context %+v", i, at)
 				}

@@ -243,7 +243,8 @@ func TestCompanyIDs(t *testing.T) {
 }
 
 // TestCompanyPollsAreSpread verifies that a subscription of 300 departments makes at most 5 calls a second after its
-// first polls, of which at most 8 run at the same time. The second polls begin soon, and none answers with what the first read.
+// first polls. At most 8 of these run at the same time. The second polls begin soon, and none answers with what the
+// first read.
 func TestCompanyPollsAreSpread(t *testing.T) {
 	c := newCompany(300)
 	c.slow = 100 * time.Millisecond

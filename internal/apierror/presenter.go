@@ -4,11 +4,9 @@ package apierror
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -254,14 +252,12 @@ func consoleExtension(e *consoleclient.Error) map[string]any {
 
 // Recover converts a panic of a resolver to an error without details.
 func (p Presenter) Recover(ctx context.Context, panicked any) error {
-	LogPanic(ctx, p.Log, panicked)
+	fault.LogPanic(ctx, p.Log, PanicMessage, panicked)
 	return InternalError()
 }
 
-// LogPanic logs the stack of a panic without its message, which may contain secrets.
-func LogPanic(ctx context.Context, log *slog.Logger, panicked any) {
-	log.ErrorContext(ctx, "panic in an operation", "type", fmt.Sprintf("%T", panicked), "stack", string(debug.Stack()))
-}
+// PanicMessage is the log message of a panic in an operation.
+const PanicMessage = "panic in an operation"
 
 // InternalError is the error that callers get for a panic.
 func InternalError() *gqlerror.Error { return Refusal(fault.Internal, "internal error") }

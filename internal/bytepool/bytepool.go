@@ -181,7 +181,7 @@ func (s *Share) Take(ctx context.Context, n int) error {
 // Refused reports whether the operation was refused bytes.
 func (s *Share) Refused() bool { return s != nil && s.refused.Load() }
 
-// wait waits until the operation is given that many bytes in all. Once one wait was in vain, the whole operation is
+// wait waits until the operation is given that many bytes in all. Once one wait has timed out, the whole operation is
 // refused.
 func (s *Share) wait(ctx context.Context, wanted int64) error {
 	for !s.refused.Load() {

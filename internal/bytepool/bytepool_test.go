@@ -285,8 +285,8 @@ func TestHoldersDoNotBlockEachOther(t *testing.T) {
 	})
 }
 
-// TestWaitersThatLeaveMakeRoom verifies that an operation that waits is served when the one before it is refused, or is
-// cancelled and ends, though nothing is given back.
+// TestWaitersThatLeaveMakeRoom verifies that a waiting operation is served when the one before it is refused, or is
+// cancelled and ends. Nothing is given back.
 func TestWaitersThatLeaveMakeRoom(t *testing.T) {
 	for _, cancelled := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

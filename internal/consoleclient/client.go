@@ -10,6 +10,7 @@
 package consoleclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,9 +129,7 @@ func New(o Options) (*Client, error) {
 		return nil, errors.New("consoleclient: Options.Tokens is missing")
 	}
 	path := o.QueueCreatePath
-	if path == "" {
-		path = DefaultQueueCreatePath
-	}
+	path = cmp.Or(path, DefaultQueueCreatePath)
 	if !strings.HasPrefix(path, "/") {
 		return nil, fmt.Errorf("consoleclient: Options.QueueCreatePath %q does not begin with a slash", path)
 	}
@@ -145,9 +144,7 @@ func New(o Options) (*Client, error) {
 	if c.permit == nil {
 		c.permit = func(context.Context, scope.Scope) error { return nil }
 	}
-	if c.uploadTimeout == 0 {
-		c.uploadTimeout = DefaultUploadTimeout
-	}
+	c.uploadTimeout = cmp.Or(c.uploadTimeout, DefaultUploadTimeout)
 	return c, nil
 }
 
@@ -179,9 +176,7 @@ func ParseBaseURL(s string) (*url.URL, error) {
 	if u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("has a query or a fragment in it")
 	}
-	if u.Path == "" {
-		u.Path = "/" // a path joined to an empty path would be relative
-	}
+	u.Path = cmp.Or(u.Path, "/") // a path joined to an empty path would be relative
 	return u, nil
 }
 
@@ -190,24 +185,16 @@ func newHTTPClient(o Options) (httpClient, error) {
 		return httpClient{}, errors.New("consoleclient: a negative timeout or size in Options")
 	}
 	w := httpClient{admission: o.Admission, timeout: o.Timeout, writeTimeout: o.WriteTimeout, max: o.MaxResponseBytes, memory: o.Memory, observe: o.Observe, trace: o.Trace, userAgent: o.userAgent}
-	if w.timeout == 0 {
-		w.timeout = DefaultTimeout
-	}
-	if w.writeTimeout == 0 {
-		w.writeTimeout = DefaultWriteTimeout
-	}
+	w.timeout = cmp.Or(w.timeout, DefaultTimeout)
+	w.writeTimeout = cmp.Or(w.writeTimeout, DefaultWriteTimeout)
 	if w.admission == nil {
 		w.admission = admission.New(admission.Options{})
 	}
-	if w.max == 0 {
-		w.max = DefaultMaxResponseBytes
-	}
+	w.max = cmp.Or(w.max, DefaultMaxResponseBytes)
 	if w.observe == nil {
 		w.observe = func(context.Context, Call) {}
 	}
-	if w.userAgent == "" {
-		w.userAgent = "consoleql"
-	}
+	w.userAgent = cmp.Or(w.userAgent, "consoleql")
 	rt := o.Transport
 	if rt == nil {
 		rt = transport.New(transport.Options{})

@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// TestMalformedAnswersAreNotLostConnections verifies that an answer that is not HTTP is invalid and that its request is not sent
-// again, as opposed to one whose connection was lost.
+// TestMalformedAnswersAreNotLostConnections verifies that an answer that is not HTTP is invalid. Unlike a request whose
+// connection was lost, its request is not sent again.
 func TestMalformedAnswersAreNotLostConnections(t *testing.T) {
 	t.Parallel()
 	const ok = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

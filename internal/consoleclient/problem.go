@@ -3,6 +3,7 @@ package consoleclient
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -214,11 +215,7 @@ func (r *reasons) addMembers(about string, v jsontext.Value, depth int) {
 	if json.Unmarshal(v, &members, decoding) != nil {
 		return
 	}
-	names := make([]string, 0, len(members))
-	for name := range members {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(members))
 	field := about
 	for _, name := range names {
 		if n := foldedName(name); n == "field" || n == "property" || n == "propertyname" || n == "name" {

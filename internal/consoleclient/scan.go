@@ -11,9 +11,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// scanner tokenizes and validates JSON as jsontext does with the options of decoding. It fails with
-// io.ErrUnexpectedEOF if the JSON is truncated, with errNotUTF8 if a string is not UTF-8, and with errSyntax if it is
-// invalid in another way.
+// scanner tokenizes and validates JSON as jsontext does with the options of decoding. It fails with io.ErrUnexpectedEOF
+// if the JSON is truncated, and with errNotUTF8 if a string is not UTF-8. It fails with errSyntax if the JSON is invalid
+// in another way.
 type scanner struct {
 	in     []byte
 	pos    int

@@ -58,8 +58,8 @@ func jsonText(s string) string {
 	return strings.Trim(string(text), `"`)
 }
 
-// TestEncodedTokensAreHidden verifies that no text of the console shows the call's token, or 16 characters of it in a row,
-// in another case or in an encoding.
+// TestEncodedTokensAreHidden verifies that no text of the console shows the call's token, or 16 characters of it in a
+// row. The same holds for another case and for encodings.
 func TestEncodedTokensAreHidden(t *testing.T) {
 	t.Parallel()
 	encodings := map[string]func(string) string{

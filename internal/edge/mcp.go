@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 
@@ -52,9 +51,9 @@ func (t toolRunner) Execute(ctx context.Context, p *graphqlhttp.Parameters) []by
 	}
 	r.Header.Set("Content-Type", graphqlhttp.TypeJSON)
 	r.Header.Set("Accept", graphqlhttp.TypeJSON)
-	answered := bodyRecorder{header: make(http.Header)}
-	t.handler.ServeHTTP(&answered, r)
-	return answered.body.Bytes()
+	answered := graphqlhttp.NewRecorder()
+	t.handler.ServeHTTP(answered, r)
+	return answered.Body.Bytes()
 }
 
 // Refused records a refused call in the access log, and one of a mutation in the audit log.
@@ -68,18 +67,3 @@ func (t toolRunner) Refused(ctx context.Context, s operation.Summary, field stri
 		t.opts.Audit.RefusedOperation(ctx, field, s, code)
 	}
 }
-
-// bodyRecorder records the body of a response.
-type bodyRecorder struct {
-	header http.Header
-	body   bytes.Buffer
-}
-
-// Header returns the header, which nobody reads.
-func (r *bodyRecorder) Header() http.Header { return r.header }
-
-// WriteHeader ignores the status, which the errors in the body tell, too.
-func (r *bodyRecorder) WriteHeader(int) {}
-
-// Write records a part of the body.
-func (r *bodyRecorder) Write(p []byte) (int, error) { return r.body.Write(p) }

@@ -43,7 +43,7 @@ const (
 	// claimTimeout bounds a claim. A later answer of the store may be obsolete.
 	claimTimeout = time.Second
 	// claimPause is for how long nothing is claimed after a claim that took that long. Each call
-	// would wait in vain.
+	// would time out.
 	claimPause = time.Second
 )
 

@@ -235,8 +235,8 @@ func TestFailedClaimsAreReleased(t *testing.T) {
 	})
 }
 
-// TestLateReleases verifies that a record whose run started nothing becomes free after an outage that is longer than a
-// lease, also if its caller has left.
+// TestLateReleases verifies that a record whose run started nothing becomes free after an outage longer than a lease.
+// The same holds if its caller has left.
 func TestLateReleases(t *testing.T) {
 	for name, leaves := range map[string]bool{"refused": false, "left": true} {
 		t.Run(name, func(t *testing.T) {

@@ -2,9 +2,7 @@ package idempotency
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -153,12 +151,11 @@ func (e *Executor) run(ctx context.Context, cancel context.CancelFunc, shared *s
 	e.finish(ctx, shared.record, end)
 }
 
-// call runs, and turns a panic into an error. It does not tell the panic's value, which may
-// contain secrets.
+// call runs, and turns a panic into an error.
 func (e *Executor) call(ctx context.Context, run Run) (result []byte, outcome Outcome, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			e.opts.Logger.ErrorContext(ctx, "idempotency: a run panicked", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			fault.LogPanic(ctx, e.opts.Logger, "idempotency: a run panicked", v)
 			result, outcome, err = nil, Unknown, &fault.Error{Code: fault.Internal, Message: "the call failed half-way: its outcome is unknown", Outcome: fault.Unknown}
 		}
 	}()

@@ -72,8 +72,8 @@ func TestResultsAreSealed(t *testing.T) {
 	}
 }
 
-// TestLargeResultsArePacked verifies that a large result takes at most 64 KiB in Redis, and that releases that cannot read
-// it see that the call was done.
+// TestLargeResultsArePacked verifies that a large result takes at most 64 KiB in Redis. Releases that cannot read it see
+// that the call was done.
 func TestLargeResultsArePacked(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -132,7 +132,7 @@ func (t *Tools) methods(runner Runner) sdk.Middleware {
 			}
 			defer func() {
 				if v := recover(); v != nil { // the SDK runs methods on goroutines that recover nothing
-					apierror.LogPanic(ctx, t.opts.Logger, v)
+					fault.LogPanic(ctx, t.opts.Logger, apierror.PanicMessage, v)
 					result, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"}
 				}
 			}()

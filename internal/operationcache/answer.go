@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -80,9 +81,7 @@ func (a *answer) weight() uint32 {
 func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 	h := w.Header()
 	var own [2]string // header values, in one allocation
-	for name, values := range a.header {
-		h[name] = values
-	}
+	maps.Copy(h, a.header)
 	if !a.cached {
 		h.Set("Cache-Control", "no-store")
 		if a.stale > 0 {

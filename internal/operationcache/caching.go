@@ -183,9 +183,9 @@ func (c compressing) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 func (c compressing) answer(r *http.Request, exec graphql.GraphExecutor) *answer {
 	ctx, _, release := c.answers.opts.Memory.Begin(r.Context())
 	defer release()
-	rec := &responseRecorder{header: make(http.Header)}
+	rec := graphqlhttp.NewRecorder()
 	c.Transport.Do(rec, r.WithContext(ctx), refreshing{exec, c.answers, r.Header})
-	made := rec.answer()
+	made := recorded(rec)
 	made.compress(ctx, r.Header, c.answers.encoder)
 	return made
 }

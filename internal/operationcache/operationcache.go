@@ -2,7 +2,7 @@
 package operationcache
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -73,8 +73,8 @@ type Cache struct {
 	flights flight.Group[flightKey, *answer]
 }
 
-// flightKey identifies an execution. Callers and tokens of one principal share answers, but no execution, because an
-// execution may be refused for what its caller does, or for its token.
+// flightKey identifies an execution. Callers and tokens of one principal share answers, but no execution. An execution
+// may be refused for what its caller does, or for its token.
 type flightKey struct {
 	answerKey
 	caller, token string
@@ -88,9 +88,7 @@ const knownDocuments = 10_000
 
 // New returns an empty Cache; Close ends it.
 func New(o Options) (*Cache, error) {
-	if o.MaxBytes == 0 {
-		o.MaxBytes = DefaultMaxBytes
-	}
+	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
 	if o.Accepted == nil {
 		o.Accepted = func(context.Context) error { return nil }
 	}
@@ -308,43 +306,20 @@ func (c *Cache) expire(ctx context.Context, refreshID responsecache.RefreshID, t
 // record executes the request and records the response. It recovers panics, since no other
 // function on this goroutine does.
 func (c *Cache) record(ctx context.Context, req *cacheRequest) (made *answer) {
-	rec := &responseRecorder{header: make(http.Header)}
+	rec := graphqlhttp.NewRecorder()
 	defer func() {
 		if v := recover(); v != nil {
-			apierror.LogPanic(ctx, c.opts.Logger, v)
+			fault.LogPanic(ctx, c.opts.Logger, apierror.PanicMessage, v)
 			made = errorAnswer(req.media, http.StatusInternalServerError, "internal error")
 		}
 	}()
 	req.execute(ctx, rec)
-	return rec.answer()
+	return recorded(rec)
 }
 
-// responseRecorder records a response.
-type responseRecorder struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (r *responseRecorder) Header() http.Header { return r.header }
-
-func (r *responseRecorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
-}
-
-// Grow makes room for the whole body.
-func (r *responseRecorder) Grow(bytes int) { r.body.Grow(bytes) }
-
-func (r *responseRecorder) Write(p []byte) (int, error) {
-	r.WriteHeader(http.StatusOK)
-	return r.body.Write(p)
-}
-
-func (r *responseRecorder) answer() *answer {
-	r.WriteHeader(http.StatusOK)
-	return &answer{status: r.status, header: r.header, body: r.body.Bytes()}
+// recorded returns the recorded answer.
+func recorded(r *graphqlhttp.Recorder) *answer {
+	return &answer{status: r.Status, header: r.Header(), body: r.Body.Bytes()}
 }
 
 // cancelled is the answer for a client that has gone.
@@ -352,7 +327,7 @@ func cancelled(media string) *answer { return errorAnswer(media, 499, "the reque
 
 // errorAnswer is the answer of a request that has no result.
 func errorAnswer(media string, status int, message string) *answer {
-	rec := &responseRecorder{header: make(http.Header)}
+	rec := graphqlhttp.NewRecorder()
 	graphqlhttp.WriteErrorAs(rec, media, status, fault.New(fault.Internal, "%s", message))
-	return rec.answer()
+	return recorded(rec)
 }

@@ -114,8 +114,8 @@ func TestGoexitDuringExecution(t *testing.T) {
 	})
 }
 
-// TestCachedAnswersDoNotWaitForMemory verifies that an answer in another encoding than before is sent as it is while there is
-// no memory to compress it, and that it is compressed once there is some.
+// TestCachedAnswersDoNotWaitForMemory verifies that an answer in another encoding than before is sent as it is while
+// there is no memory to compress it. Once there is memory, it is compressed.
 func TestCachedAnswersDoNotWaitForMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := bytepool.New(8 << 20)

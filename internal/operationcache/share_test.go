@@ -61,8 +61,8 @@ func TestTheFirstExecutionIsShared(t *testing.T) {
 	}
 }
 
-// TestExpiredTokensJoinNothing verifies that a request gets no answer of another execution once its token is not accepted,
-// and that no request gets the refusal of another token.
+// TestExpiredTokensJoinNothing verifies that a request gets no answer of another execution once its token is not
+// accepted. No request gets the refusal of another token.
 func TestExpiredTokensJoinNothing(t *testing.T) {
 	for name, tt := range map[string]struct {
 		second  string // token

@@ -2,6 +2,7 @@
 package redisclient
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -17,9 +18,9 @@ import (
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
-// Dial creates a client from a Redis URL in go-redis' forms. master_name selects Sentinel, further addr
-// parameters a Cluster, otherwise the URL is a single server. It does not connect yet. Its error never repeats the
-// URL, which may hold a password.
+// Dial creates a client from a Redis URL in go-redis' forms. master_name selects Sentinel, and further addr parameters a
+// Cluster. Otherwise the URL is a single server. It does not connect yet. Its error never repeats the URL, which may
+// hold a password.
 func Dial(address string, d *Dialer) (redis.UniversalClient, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -58,12 +59,8 @@ func Dial(address string, d *Dialer) (redis.UniversalClient, error) {
 // waits long for dead servers.
 func followCluster(o *redis.ClusterOptions) {
 	o.ClusterStateReloadInterval = time.Second
-	if o.DialTimeout == 0 {
-		o.DialTimeout = time.Second
-	}
-	if o.DialerRetries == 0 {
-		o.DialerRetries = 1
-	}
+	o.DialTimeout = cmp.Or(o.DialTimeout, time.Second)
+	o.DialerRetries = cmp.Or(o.DialerRetries, 1)
 }
 
 // errURL does not repeat the URL or go-redis' error, because misplaced parts may be a password.

@@ -3,12 +3,11 @@ package responsecache
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"runtime/debug"
 	"sync"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/flight"
 	"github.com/consoleql/consoleql/internal/invalidation"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -254,13 +253,11 @@ func (c *Cache) complete(shared *sharedLoad, r result) {
 	}
 }
 
-// call loads, and turns a panic into an error. It does not tell the panic's value, which may
-// contain secrets.
+// call loads, and turns a panic into an error.
 func (c *Cache) call(ctx context.Context, w *work) (value any, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.opts.Logger.ErrorContext(ctx, "responsecache: a load panicked",
-				"kind", w.key.kind, "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			fault.LogPanic(ctx, c.opts.Logger, "responsecache: a load panicked", v, "kind", w.key.kind)
 			value, err = nil, errors.New("responsecache: the load failed half-way")
 		}
 	}()

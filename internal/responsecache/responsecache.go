@@ -19,6 +19,7 @@
 package responsecache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,24 +91,12 @@ type Options struct {
 
 // withDefaults returns the options with defaults filled in.
 func (o Options) withDefaults() Options {
-	if o.MaxBytes == 0 {
-		o.MaxBytes = DefaultMaxBytes
-	}
-	if o.Prefix == "" {
-		o.Prefix = DefaultPrefix
-	}
-	if o.redisTimeout == 0 {
-		o.redisTimeout = 100 * time.Millisecond
-	}
-	if o.lockWait == 0 {
-		o.lockWait = time.Second
-	}
-	if o.refreshes == 0 {
-		o.refreshes = 64
-	}
-	if o.earlyRefreshFactor == 0 {
-		o.earlyRefreshFactor = 1
-	}
+	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
+	o.Prefix = cmp.Or(o.Prefix, DefaultPrefix)
+	o.redisTimeout = cmp.Or(o.redisTimeout, 100*time.Millisecond)
+	o.lockWait = cmp.Or(o.lockWait, time.Second)
+	o.refreshes = cmp.Or(o.refreshes, 64)
+	o.earlyRefreshFactor = cmp.Or(o.earlyRefreshFactor, 1)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -15,7 +15,7 @@ var ErrSlow = errors.New("responsecache: the load takes long")
 const minStaleWait = time.Second
 
 // StaleWait bounds how long an operation waits for loads that have stale entries. Its reads share
-// it: once one has waited in vain, no other waits. The zero StaleWait is unspent.
+// it: once one wait has timed out, no other read waits. The zero StaleWait is unspent.
 type StaleWait struct{ expired atomic.Bool }
 
 // awaitOrStale waits for a load. It reports slow if the load takes longer than the stale wait of

@@ -58,9 +58,9 @@ func (t *collectorTransport) cause(err error) string {
 
 func isSuccess(status int) bool { return status/100 == 2 }
 
-// CollectorTLS returns the TLS configuration of connections to the collector from the files that the environment names
-// (OpenTelemetry specification, section OTLP exporter); nil if it names none. Like the OpenTelemetry SDK, it ignores a
-// file that cannot be used; it also logs a warning.
+// CollectorTLS returns the TLS configuration of connections to the collector from the files that the environment names;
+// nil: none. See OpenTelemetry specification, section OTLP exporter. Like the OpenTelemetry SDK, it ignores a file that
+// cannot be used; it also logs a warning.
 func CollectorTLS(log *slog.Logger) *tls.Config {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	for _, prefix := range []string{"OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"} {

@@ -44,8 +44,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// TestLostTraces verifies that the log tells why traces are lost, without the text of the collector, which may repeat a
-// secret header, and without a URL.
+// TestLostTraces verifies that the log tells why traces are lost. It has no URL, and not the text of the collector,
+// which may repeat a secret header.
 func TestLostTraces(t *testing.T) {
 	t.Parallel()
 	protobuf := http.Header{"Content-Type": {"application/x-protobuf"}}

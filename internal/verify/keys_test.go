@@ -242,8 +242,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestNoURLIsLogged verifies that neither the log nor an error repeats the URL of the keys, from the settings or from the
-// discovery document, which may hold a secret.
+// TestNoURLIsLogged verifies that neither the log nor an error repeats the URL of the keys, which may hold a secret. The
+// URL is from the settings or from the discovery document.
 func TestNoURLIsLogged(t *testing.T) {
 	t.Parallel()
 	discovery := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -105,8 +105,8 @@ func (l *Listener) ConnState(c net.Conn, state http.ConnState) {
 // firstRequest bounds how long a stopping server waits for connections. Some clients open connections in advance.
 const firstRequest = 5 * time.Second
 
-// Shutdown shuts a server of the listener down after Drain. It first waits, for 5 s at most, until no connection has a
-// request under way, and each of HTTP/1 has sent its first one. net/http waits as long for new connections. Clients of
+// Shutdown shuts a server of the listener down after Drain. It first waits until no connection has a request under way,
+// and each of HTTP/1 has sent its first one, but at most 5 s. net/http waits as long for new connections. Clients of
 // HTTP/2 repeat a request that meets the shutdown.
 func (l *Listener) Shutdown(ctx context.Context, server *http.Server) error {
 	l.mu.Lock()

@@ -161,10 +161,7 @@ func malformed(err error) error {
 	if cause := err.Error(); !strings.Contains(cause, "surrogate") && !strings.Contains(cause, "UTF-8") && !strings.Contains(cause, `escape sequence "\ud`) && !strings.Contains(cause, `escape sequence "\uD`) {
 		return fault.BadInput("", apierror.NotAnOperation)
 	}
-	names := make([]string, 0, 4)
-	for name := range syntax.JSONPointer.Tokens() {
-		names = append(names, name)
-	}
+	names := slices.Collect(syntax.JSONPointer.Tokens())
 	return fault.BadInput(Truncate(strings.Join(names, ".")), "holds one half of a surrogate pair, which is no character")
 }
 

@@ -25,7 +25,7 @@ type keyPolicy struct {
 }
 
 // NewKeyPolicy returns the extension that enforces the permissions of API keys. fields are the entity types that fields
-// of objects and of filters read, where the types of the fields do not tell them.
+// of objects and of filters read. It has those that the types of the fields do not tell.
 func NewKeyPolicy(schema *ast.Schema, fields map[string][]string) graphql.HandlerExtension {
 	return keyPolicy{reads: entityTypes(schema), fields: fields}
 }

@@ -3,6 +3,7 @@
 package querylimit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -54,30 +55,14 @@ type Limits struct {
 
 // WithDefaults returns the limits with defaults for zero fields.
 func (l Limits) WithDefaults() Limits {
-	if l.Depth == 0 {
-		l.Depth = DefaultDepth
-	}
-	if l.Fields == 0 {
-		l.Fields = DefaultFields
-	}
-	if l.AnswerBytes == 0 {
-		l.AnswerBytes = DefaultAnswerBytes
-	}
-	if l.AnswerValues == 0 {
-		l.AnswerValues = DefaultAnswerValues
-	}
-	if l.Wait == 0 {
-		l.Wait = DefaultWait
-	}
-	if l.Tokens == 0 {
-		l.Tokens = defaultTokens
-	}
-	if l.BodyBytes == 0 {
-		l.BodyBytes = DefaultBodyBytes
-	}
-	if l.UploadBytes == 0 {
-		l.UploadBytes = DefaultUploadBytes
-	}
+	l.Depth = cmp.Or(l.Depth, DefaultDepth)
+	l.Fields = cmp.Or(l.Fields, DefaultFields)
+	l.AnswerBytes = cmp.Or(l.AnswerBytes, DefaultAnswerBytes)
+	l.AnswerValues = cmp.Or(l.AnswerValues, DefaultAnswerValues)
+	l.Wait = cmp.Or(l.Wait, DefaultWait)
+	l.Tokens = cmp.Or(l.Tokens, defaultTokens)
+	l.BodyBytes = cmp.Or(l.BodyBytes, DefaultBodyBytes)
+	l.UploadBytes = cmp.Or(l.UploadBytes, DefaultUploadBytes)
 	return l
 }
 

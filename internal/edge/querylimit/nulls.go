@@ -11,8 +11,9 @@ import (
 )
 
 // nulls finds non-null arguments and input fields of an operation whose variable is null. The validator accepts a
-// nullable variable there if the variable, the argument or the input field has a default (GraphQL specification, section 5.8.5).
-// graphql-js refuses the null during the execution (section 6.4.1), and gqlgen takes it for a zero value.
+// nullable variable there if one of the variable, the argument and the input field has a default (GraphQL specification,
+// section 5.8.5). graphql-js refuses the null during the execution (section 6.4.1), and gqlgen takes it for a zero
+// value.
 type nulls struct {
 	variables map[string]any
 	seen      map[*ast.FragmentDefinition]bool

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Streams returns a middleware that bounds the writes of answers where their connection sees only a part of them: over HTTP/2,
-// where streams share it, and over TLS. A client that does not read would hold its answer.
+// Streams returns a middleware that bounds the writes of answers where their connection sees only a part of them. That
+// is so over HTTP/2, where streams share it, and over TLS. A client that does not read would hold its answer.
 func Streams(l *Limiter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -160,8 +160,8 @@ func TestBytesReadAheadCount(t *testing.T) {
 	})
 }
 
-// TestUploadsWithoutMemory verifies that a file whose length nothing tells is refused while the pool is full, that another
-// one is sent on, and that a form whose start does not fit is answered 503.
+// TestUploadsWithoutMemory verifies that a file of unknown length is refused while the pool is full, and that another
+// file is sent on. A form whose start does not fit is answered 503.
 func TestUploadsWithoutMemory(t *testing.T) {
 	pool := graphqlhttp.NewBodyPool(0)
 	other := pool.Begin(principal.NewContext(t.Context(), principal.ForAccount("other", nil)))

@@ -32,8 +32,8 @@ func (c *tapped) dial(dial dialer) dialer {
 	}
 }
 
-// TestLongMessagesAreRefusedAtTheirHead verifies that no byte of a message is awaited that would exceed the limit, and that a
-// client that sends it reads the close frame.
+// TestLongMessagesAreRefusedAtTheirHead verifies that the server awaits no byte of a message that would exceed the
+// limit. A client that sends it reads the close frame.
 func TestLongMessagesAreRefusedAtTheirHead(t *testing.T) {
 	const (
 		text, begins, continues, ping = 0x81, 0x01, 0x00, 0x89

@@ -70,8 +70,8 @@ func TestRawTransport(t *testing.T) {
 	}
 }
 
-// TestRefusedOperationsHaveStatus verifies the status of operations without data by each transport with one answer: of those
-// that are refused, of those for which there is no room, and of those that were executed. A busy gateway says when to return.
+// TestRefusedOperationsHaveStatus verifies the status of operations without data by each transport with one answer. Some
+// are refused, some find no memory, and some are executed. A busy gateway says when to return.
 func TestRefusedOperationsHaveStatus(t *testing.T) {
 	busy := gqlerror.List{apierror.RefusalOf(fault.Busy("busy"))}
 	code := func(code string) gqlerror.List {

@@ -20,6 +20,7 @@ import (
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/textfile"
 )
 
@@ -90,7 +91,7 @@ func (c *socket) serve() {
 	more := false
 	defer func() {
 		if v := recover(); v != nil {
-			apierror.LogPanic(c.ctx, c.o.Logger, v)
+			fault.LogPanic(c.ctx, c.o.Logger, apierror.PanicMessage, v)
 			c.shut(websocket.StatusInternalError, "internal error")
 		}
 		if more {
@@ -103,7 +104,7 @@ func (c *socket) serve() {
 	more = ok && c.handle(e)
 }
 
-// smallMessage is the size of the part of a message that is read without reserved memory, so that a message such as
+// smallMessage is the size of the part of a message that is read without reserved memory. So a message such as
 // `complete` can always be read.
 const smallMessage = 4 << 10
 

@@ -209,7 +209,7 @@ func (op *socketOperation) answer() {
 // fail ends an operation whose creation or execution has panicked.
 func (op *socketOperation) fail(v any) {
 	defer op.stop()
-	apierror.LogPanic(op.ctx, op.c.o.Logger, v)
+	fault.LogPanic(op.ctx, op.c.o.Logger, apierror.PanicMessage, v)
 	op.c.o.Access.Operation(op.ctx, op.entry, false)
 	op.end(func() { op.c.writeErrors(op.id, withRequestID(gqlerror.List{apierror.InternalError()}, op.entry.ID())) })
 }

@@ -255,7 +255,7 @@ func (t sse) produce(ctx context.Context, frames chan<- *graphqlhttp.Encoded, wr
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			apierror.LogPanic(ctx, t.log, v)
+			fault.LogPanic(ctx, t.log, apierror.PanicMessage, v)
 			frame, _ := graphqlhttp.EncodeParts(&graphql.Response{Errors: withRequestID(gqlerror.List{apierror.InternalError()}, accesslog.RequestID(ctx))})
 			send(&frame)
 		}

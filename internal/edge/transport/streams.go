@@ -2,6 +2,8 @@ package transport
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,10 +52,7 @@ func (s *Streams) begin(end func(context.Context)) (done func(), ok bool) {
 func (s *Streams) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.stopped = true
-	open := make([]*stream, 0, len(s.open))
-	for x := range s.open {
-		open = append(open, x)
-	}
+	open := slices.Collect(maps.Keys(s.open))
 	s.mu.Unlock()
 	for _, x := range open {
 		s.running.Go(func() { x.end(ctx) })

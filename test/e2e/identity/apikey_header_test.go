@@ -15,8 +15,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestAPIKeyAsBearerToken verifies that the console never gets an API key that a client sends as a bearer token: neither a
-// key of the gateway's form, known or not, nor a configured key of another form.
+// TestAPIKeyAsBearerToken verifies that the console never gets an API key that a client sends as a bearer token. The
+// keys are those of the gateway's form, known or not, and configured ones of another form.
 func TestAPIKeyAsBearerToken(t *testing.T) {
 	t.Parallel()
 	const own = "a-key-of-the-operators-own-making.0123456789"

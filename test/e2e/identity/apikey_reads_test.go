@@ -145,8 +145,8 @@ func readBy(call string) []string {
 	}
 }
 
-// TestFieldsReadTheirTypes verifies that a key with the types of a field's path makes the console tell of no other type,
-// whatever it selects and filters by. Fields that read another type need that type, too.
+// TestFieldsReadTheirTypes verifies that a key with the types of a field's path gets data of no other type from the
+// console, whatever it selects. Fields that read another type need that type, too.
 func TestFieldsReadTheirTypes(t *testing.T) {
 	t.Parallel()
 	keys := make(map[string]map[string]string) // header of the key for a list of types

@@ -52,7 +52,7 @@ func aliases(n int, field string) string {
 }
 
 // TestAliasesShareLoads verifies that a value of a join costs little more memory and CPU time than one of the parent's
-// company, however many parents and aliases there are.
+// company. The number of parents and aliases does not matter.
 func TestAliasesShareLoads(t *testing.T) { //nolint:paralleltest // it measures the process
 	w := e2e.NewWorld(t, consolesim.Options{})
 	perValue := func(list, field string) cost {

@@ -75,8 +75,8 @@ func TestCallerWaitersAreBounded(t *testing.T) {
 	}
 }
 
-// TestJoinedLoadDoesNotWaitForOneCaller: a caller who joins the load of another API key of his account is answered in his
-// own turn, though the other key floods the console, which hangs.
+// TestJoinedLoadDoesNotWaitForOneCaller verifies that a caller who joins the load of another API key of the account has
+// its own turn. The other key floods the console, which hangs.
 func TestJoinedLoadDoesNotWaitForOneCaller(t *testing.T) {
 	t.Parallel()
 	const flood = 20

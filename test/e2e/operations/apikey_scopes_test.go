@@ -17,8 +17,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestIdempotencyKeysOutliveScopes verifies that an API key keeps its idempotency keys when its scopes are edited, and that
-// a repeated call is refused where the key may not make it any more.
+// TestIdempotencyKeysOutliveScopes verifies that an API key keeps its idempotency keys when its scopes are edited. A
+// repeated call is refused where the key may not make it any more.
 func TestIdempotencyKeysOutliveScopes(t *testing.T) {
 	t.Parallel()
 	k, store := &e2e.Keyring{T: t}, redistest.Start(t)

@@ -66,8 +66,8 @@ func (f facts) deleted(dept string) int {
 type question struct {
 	title, query string
 	note         string // what the answer tells, and what it costs
-	// calls is the least number of console calls with page sizes and the lengths of lists known, and empty caches; every list
-	// fits a page. rounds is the length of the longest chain of calls that need each other's answers.
+	// calls is the least number of console calls with empty caches. Page sizes and the lengths of lists are known, and
+	// every list fits a page. rounds is the length of the longest chain of calls that need each other's answers.
 	calls  func(f facts) int
 	rounds func(f facts) int
 }
