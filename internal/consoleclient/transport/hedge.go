@@ -167,7 +167,7 @@ func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 	if a.timer != nil {
 		a.timer.Stop()
 	}
-	if a.ended && probe != nil {
+	if a.ended && probe != nil && a.hedged == nil {
 		a.stopHedge()
 	}
 	a.mu.Unlock()
