@@ -123,10 +123,9 @@ func (ex exchange) retriable(ctx context.Context, a attempt) bool {
 	return isUnavailable(e.Status) && e.RetryAfter == 0 // a Retry-After is followed
 }
 
-// isConnectionError reports whether there was no complete response.
+// isConnectionError reports whether there was no complete response. The error of a complete one has no such cause.
 func isConnectionError(e *Error) bool {
-	lost := e.Code == fault.UpstreamUnavailable || e.Code == fault.UpstreamTimeout
-	return lost && (e.Status == 0 || isSuccess(e.Status))
+	return e.Err != nil && (e.Code == fault.UpstreamUnavailable || e.Code == fault.UpstreamTimeout)
 }
 
 // isUnavailable reports whether a status says that the console could not handle the request at all.
@@ -267,7 +266,7 @@ func (c httpClient) send(ctx context.Context, ex exchange, req *http.Request, de
 	case ex.storage && !isSuccess(resp.StatusCode):
 		return resp.StatusCode, storageError(operation, resp)
 	case !isSuccess(resp.StatusCode):
-		return resp.StatusCode, statusError(operation, ex.byID(), resp)
+		return resp.StatusCode, ex.statusError(ctx, resp)
 	}
 	body := &limitedReader{r: resp.Body, left: c.maxBytes(ex.class), memory: ex.take}
 	if err = ex.read(resp, body, decode); err == nil {
