@@ -132,6 +132,7 @@ type fanOut[T any, F comparable] struct {
 	loaderOf      func(*loader.Loaders) *entity.Loader[T, F]
 	options       entity.HeadOptions[F]
 	withPredicate bool
+	candidates    func(*entity.Head[T]) []*T // selects the entities whose predicate matters; nil: all
 	results       []*departmentResult[T]
 	err           error
 }
@@ -191,9 +192,15 @@ func (f *fanOut[T, F]) beginPredicates(l *loader.Loaders) func() {
 		if r.Err != nil || r.predicate == nil || r.predicate.beginFor == nil {
 			continue
 		}
-		if head, err := r.read(); err == nil {
-			waits = append(waits, r.predicate.beginFor(l, head.Items))
+		head, err := r.read()
+		if err != nil {
+			continue
 		}
+		items := head.Items
+		if f.candidates != nil {
+			items = f.candidates(head)
+		}
+		waits = append(waits, r.predicate.beginFor(l, items))
 	}
 	return waitAll(waits...)
 }
