@@ -96,7 +96,7 @@ func TestStalledRefusal(t *testing.T) {
 }
 
 // stalled is a body that sends nothing.
-type stalled struct{ ctx context.Context } //nolint:containedctx // of its request
+type stalled struct{ ctx context.Context }
 
 func (s stalled) Read([]byte) (int, error) {
 	<-s.ctx.Done()

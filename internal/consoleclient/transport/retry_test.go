@@ -132,7 +132,7 @@ func (b *lateBase) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // contextBody is a body that fails after the end of its context.
-type contextBody struct{ ctx context.Context } //nolint:containedctx // of its request
+type contextBody struct{ ctx context.Context }
 
 func (b contextBody) Read([]byte) (int, error) {
 	if err := b.ctx.Err(); err != nil {
