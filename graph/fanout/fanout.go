@@ -58,7 +58,7 @@ func (a Area) Departments(l *loader.Loaders) ([]Department, error) {
 	case a.err != nil:
 		return nil, a.err
 	case a.subtree != nil:
-		return permitted(l, appendSubtree(nil, a.subtree)), nil
+		return permitted(l, subtreeOf(a.subtree)), nil
 	case a.company == nil:
 		return []Department{{Scope: a.scope}}, nil
 	}
@@ -90,15 +90,23 @@ func (a Area) Departments(l *loader.Loaders) ([]Department, error) {
 	return departments, nil
 }
 
-// appendSubtree appends a department and those below it. A tree of the console has no cycles that its loader has not cut.
-func appendSubtree(all []*cc.Department, d *cc.Department) []*cc.Department {
-	if slices.Contains(all, d) {
-		return all
+// subtreeOf returns a department and those below it, each once.
+func subtreeOf(d *cc.Department) []*cc.Department {
+	var all []*cc.Department
+	seen := make(map[string]struct{})
+	var add func(*cc.Department)
+	add = func(d *cc.Department) {
+		id := scope.Lower(d.ID)
+		if _, ok := seen[id]; ok {
+			return
+		}
+		seen[id] = struct{}{}
+		all = append(all, d)
+		for _, child := range d.Children {
+			add(child)
+		}
 	}
-	all = append(all, d)
-	for _, child := range d.Children {
-		all = appendSubtree(all, child)
-	}
+	add(d)
 	return all
 }
 
@@ -124,6 +132,7 @@ type fanOut[T any, F comparable] struct {
 	loaderOf      func(*loader.Loaders) *entity.Loader[T, F]
 	options       entity.HeadOptions[F]
 	withPredicate bool
+	candidates    func(*entity.Head[T]) []*T // selects the entities whose predicate matters; nil: all
 	results       []*departmentResult[T]
 	err           error
 }
@@ -183,9 +192,15 @@ func (f *fanOut[T, F]) beginPredicates(l *loader.Loaders) func() {
 		if r.Err != nil || r.predicate == nil || r.predicate.beginFor == nil {
 			continue
 		}
-		if head, err := r.read(); err == nil {
-			waits = append(waits, r.predicate.beginFor(l, head.Items))
+		head, err := r.read()
+		if err != nil {
+			continue
 		}
+		items := head.Items
+		if f.candidates != nil {
+			items = f.candidates(head)
+		}
+		waits = append(waits, r.predicate.beginFor(l, items))
 	}
 	return waitAll(waits...)
 }

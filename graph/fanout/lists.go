@@ -48,6 +48,12 @@ func List[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *enti
 	f := &fanOut[T, F]{area: area, loaderOf: of, withPredicate: q.Conditions.Predicate != nil, options: entity.HeadOptions[F]{
 		Filter: r.Filter, Ascending: r.Ascending, Whole: walks, Strict: walks, IDs: q.Conditions.IDs, Complete: needs.Complete,
 	}}
+	if others := q.Conditions.WithoutPredicate(); f.withPredicate && !others.IsEmpty() {
+		f.candidates = func(head *entity.Head[T]) []*T {
+			items, _ := others.Select(head.Items, head.AsOf, keys.ID, nil) // only a predicate fails
+			return items
+		}
+	}
 	switch {
 	case walks && q.OrderBy != nil:
 		f.options.Ascending = false // walks in other orders share the pages

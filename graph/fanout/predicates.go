@@ -216,7 +216,7 @@ func robotQueuesOf(l *loader.Loaders, sc scope.Scope) *robotQueues {
 			byRobot := make(map[string][]*cc.Queue)
 			err := rq.visit(func(q *cc.Queue, robots []*cc.Robot) {
 				for _, r := range robots {
-					id := canonical(r.ID)
+					id := scope.Lower(r.ID)
 					byRobot[id] = append(byRobot[id], q)
 				}
 			})
@@ -237,7 +237,7 @@ func withoutQueue(l *loader.Loaders, sc scope.Scope) *predicate[cc.Robot] {
 			if err != nil {
 				return nil, err
 			}
-			return new(len(byRobot[canonical(r.ID)]) == 0), nil
+			return new(len(byRobot[scope.Lower(r.ID)]) == 0), nil
 		},
 	}
 }

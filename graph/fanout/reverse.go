@@ -24,7 +24,7 @@ func referring[T any](l *loader.Loaders, stages []loader.Stage, index func() (ma
 		if err != nil {
 			return nil, err
 		}
-		return notNil(byID[canonical(id)]), nil
+		return notNil(byID[scope.Lower(id)]), nil
 	}, loader.VisitEach[T])
 }
 
@@ -122,13 +122,10 @@ func idsOf(robots []*cc.Robot) []string {
 	return ids
 }
 
-// canonical makes ids of an index comparable.
-func canonical(id string) string { return scope.Lower(scope.Canonical(id)) }
-
 // addTo adds an entity to an index under each of the ids, once.
 func addTo[T any](index map[string][]*T, ids []string, v *T) {
 	for _, id := range ids {
-		id = canonical(id)
+		id = scope.Lower(id)
 		if known := index[id]; len(known) == 0 || known[len(known)-1] != v {
 			index[id] = append(known, v)
 		}

@@ -51,6 +51,13 @@ func (c *Conditions[T]) IsEmpty() bool {
 	return c.IDs == nil && c.Predicate == nil && len(c.tests) == 0
 }
 
+// WithoutPredicate returns the conditions that entities satisfy by themselves.
+func (c *Conditions[T]) WithoutPredicate() Conditions[T] {
+	others := *c
+	others.Predicate = nil
+	return others
+}
+
 // MatchNothing reports whether no entity can satisfy the conditions.
 func (c *Conditions[T]) MatchNothing() bool { return c.matchNothing || c.IDs != nil && len(c.IDs) == 0 }
 

@@ -80,23 +80,22 @@ func (l *Loaders) Companies(name string) batch.Thunk[[]*cc.Company] {
 	}
 	return l.companies.LoadRead(l.Access, name, func(ctx context.Context) ([]*cc.Company, error) {
 		companies, err := l.engine.console.Companies(ctx, l.namedScope(), name)
-		if companies == nil && err == nil {
-			companies = []*cc.Company{} // the schema has an empty list, not null
-		}
 		return visible(principal.FromContext(ctx).Limits(), companies), err
 	})
 }
 
-// visible returns those of the companies that the limits allow. It does not change the list.
+// visible returns those of the companies that the limits allow, each once: the console may list a company for each role of
+// the user. It does not change the list, and does not return nil.
 func visible(limits *principal.Limits, companies []*cc.Company) []*cc.Company {
-	if limits == nil {
-		return companies
-	}
 	allowed := make([]*cc.Company, 0, len(companies))
+	seen := make(map[string]struct{}, len(companies))
 	for _, c := range companies {
-		if limits.SeesCompany(c.Scope().CompanyID) {
-			allowed = append(allowed, c)
+		id := scope.Lower(c.Scope().CompanyID)
+		if _, ok := seen[id]; ok || !limits.SeesCompany(id) {
+			continue
 		}
+		seen[id] = struct{}{}
+		allowed = append(allowed, c)
 	}
 	return allowed
 }

@@ -238,8 +238,8 @@ func storageMessage(code fault.Code) string {
 
 func consoleExtension(e *consoleclient.Error) map[string]any {
 	said := map[string]any{"status": e.Status}
-	if e.Status < http.StatusBadRequest {
-		return said // the client sets the title of an answer that it could not parse
+	if e.Status < http.StatusBadRequest || e.Err != nil {
+		return said // the client sets the title of an answer that it could not read
 	}
 	if e.Title != "" {
 		said["title"] = e.Title

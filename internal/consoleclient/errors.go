@@ -82,7 +82,7 @@ func (e *Error) FaultOutcome() fault.Outcome {
 	switch {
 	case e.Unsent:
 		return fault.NotSent
-	case e.FromIntermediary || e.Status < 400 || e.Status > 499:
+	case e.FromIntermediary || e.Status < 400 || e.Status > 499 || isConnectionError(e):
 		return fault.Unknown
 	case e.Status == http.StatusMethodNotAllowed: // its error code is UpstreamInvalidResponse, but nothing was done
 		return fault.Refused

@@ -14,6 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/budget"
 	"github.com/consoleql/consoleql/internal/bytepool"
 	"github.com/consoleql/consoleql/internal/consoleclient/admission"
+	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 )
@@ -122,10 +123,9 @@ func (ex exchange) retriable(ctx context.Context, a attempt) bool {
 	return isUnavailable(e.Status) && e.RetryAfter == 0 // a Retry-After is followed
 }
 
-// isConnectionError reports whether there was no complete response.
+// isConnectionError reports whether there was no complete response. The error of a complete one has no such cause.
 func isConnectionError(e *Error) bool {
-	lost := e.Code == fault.UpstreamUnavailable || e.Code == fault.UpstreamTimeout
-	return lost && (e.Status == 0 || isSuccess(e.Status))
+	return e.Err != nil && (e.Code == fault.UpstreamUnavailable || e.Code == fault.UpstreamTimeout)
 }
 
 // isUnavailable reports whether a status says that the console could not handle the request at all.
@@ -259,14 +259,14 @@ func (c httpClient) send(ctx context.Context, ex exchange, req *http.Request, de
 	ctx, unsent := watchConnection(ctx, ex)
 	resp, err := c.clientFor(ex.class).Do(req.WithContext(ctx)) //nolint:bodyclose // drain closes it
 	if err != nil {
-		return 0, connectionError(ctx, operation, 0, unsent(), withoutURL(err))
+		return 0, connectionError(ctx, operation, 0, unsent() && !errors.Is(err, transport.ErrLost), withoutURL(err))
 	}
 	defer drain(resp.Body)
 	switch {
 	case ex.storage && !isSuccess(resp.StatusCode):
 		return resp.StatusCode, storageError(operation, resp)
 	case !isSuccess(resp.StatusCode):
-		return resp.StatusCode, statusError(operation, ex.byID(), resp)
+		return resp.StatusCode, ex.statusError(ctx, resp)
 	}
 	body := &limitedReader{r: resp.Body, left: c.maxBytes(ex.class), memory: ex.take}
 	if err = ex.read(resp, body, decode); err == nil {
@@ -279,7 +279,7 @@ func (c httpClient) send(ctx context.Context, ex exchange, req *http.Request, de
 // never had a connection, so the console cannot have received it.
 //
 // At most one connection of a request matters. net/http uses another one only if it wrote nothing to the first, or if
-// an HTTP/2 server did not process the stream. net/http also
+// an HTTP/2 server did not process the stream. Package transport ends other repetitions with ErrLost. net/http also
 // repeats a request with the header Idempotency-Key or X-Idempotency-Key (net/http, Transport). Our requests must not
 // have them.
 func watchConnection(ctx context.Context, ex exchange) (_ context.Context, unsent func() bool) {

@@ -56,8 +56,8 @@ func lost(req *http.Request) (*http.Response, error) {
 }
 
 // brokenOff answers a body that ends early.
-func brokenOff() (*http.Response, error) {
-	resp, _ := with(http.StatusOK, "")
+func brokenOff(status int, header ...string) (*http.Response, error) {
+	resp, _ := with(status, "", header...)
 	resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"count":1,"list":[`), failing{errReset}))
 	return resp, nil
 }
@@ -87,7 +87,9 @@ func TestRetries(t *testing.T) {
 		return func(*http.Request) (*http.Response, error) { return with(status, `{"title":"no"}`, header...) }
 	}
 	unsent := func(*http.Request) (*http.Response, error) { return nil, errDial }
-	cut := func(*http.Request) (*http.Response, error) { return brokenOff() }
+	cut := func(status int, header ...string) func(*http.Request) (*http.Response, error) {
+		return func(*http.Request) (*http.Response, error) { return brokenOff(status, header...) }
+	}
 	corrupt := func(err error) func(*http.Request) (*http.Response, error) {
 		return func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(failing{err})}, nil
@@ -117,30 +119,38 @@ func TestRetries(t *testing.T) {
 		do   func(*http.Request) (*http.Response, error)
 		want int64
 	}{
-		"read, 404":               {get, answer(404), 1},
-		"read, 429":               {get, answer(429), 1},
-		"read, 500":               {get, answer(500), 1},
-		"read, 502":               {get, answer(502), 3},
-		"read, 503":               {get, answer(503), 3},
-		"read, 503 with a wait":   {get, answer(503, "Retry-After", "5"), 1},
-		"read, 504":               {get, answer(504), 3},
-		"read, connection lost":   {get, lost, 3},
-		"read, not connected":     {get, unsent, 3},
-		"read, body cut":          {get, cut, 3},
-		"read, no gzip":           {get, corrupt(gzip.ErrHeader), 1},
-		"read, corrupt gzip":      {get, corrupt(gzip.ErrChecksum), 1},
-		"read, corrupt blocks":    {get, corrupt(flate.CorruptInputError(9)), 1},
-		"write, 503":              {patch, answer(503), 1},
-		"write, connection lost":  {patch, lost, 1},
-		"write, not connected":    {patch, unsent, 3},
-		"write, body cut":         {patch, cut, 1},
-		"delete, 502":             {remove, answer(502), 1},
-		"delete, connection lost": {remove, lost, 1},
-		"delete, not connected":   {remove, unsent, 3},
-		"preparation, 503":        {prepare, answer(503), 3},
-		"file, not connected":     {upload(strings.NewReader("x")), unsent, 3},
-		"file, connection lost":   {upload(strings.NewReader("x")), lost, 1},
-		"stream, not connected":   {upload(stream), unsent, 1},
+		"read, 404":                 {get, answer(404), 1},
+		"read, 429":                 {get, answer(429), 1},
+		"read, 500":                 {get, answer(500), 1},
+		"read, 502":                 {get, answer(502), 3},
+		"read, 503":                 {get, answer(503), 3},
+		"read, 503 with a wait":     {get, answer(503, "Retry-After", "5"), 1},
+		"read, 504":                 {get, answer(504), 3},
+		"read, connection lost":     {get, lost, 3},
+		"read, not connected":       {get, unsent, 3},
+		"read, body cut":            {get, cut(200), 3},
+		"read, 404 cut":             {get, cut(404), 3},
+		"read, 401 cut":             {get, cut(401, "WWW-Authenticate", "Bearer"), 3},
+		"read, 429 cut":             {get, cut(429), 1},
+		"read, 408":                 {get, answer(408), 1},
+		"read, 500 cut":             {get, cut(500), 1},
+		"read, 503 with a wait cut": {get, cut(503, "Retry-After", "5"), 1},
+		"read, no gzip":             {get, corrupt(gzip.ErrHeader), 1},
+		"read, corrupt gzip":        {get, corrupt(gzip.ErrChecksum), 1},
+		"read, corrupt blocks":      {get, corrupt(flate.CorruptInputError(9)), 1},
+		"write, 503":                {patch, answer(503), 1},
+		"write, connection lost":    {patch, lost, 1},
+		"write, not connected":      {patch, unsent, 3},
+		"write, body cut":           {patch, cut(200), 1},
+		"write, 404 cut":            {patch, cut(404), 1},
+		"write, 405 cut":            {patch, cut(405), 1},
+		"delete, 502":               {remove, answer(502), 1},
+		"delete, connection lost":   {remove, lost, 1},
+		"delete, not connected":     {remove, unsent, 3},
+		"preparation, 503":          {prepare, answer(503), 3},
+		"file, not connected":       {upload(strings.NewReader("x")), unsent, 3},
+		"file, connection lost":     {upload(strings.NewReader("x")), lost, 1},
+		"stream, not connected":     {upload(stream), unsent, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -178,7 +188,7 @@ func TestRetrySucceeds(t *testing.T) {
 			case 1:
 				return with(503, "")
 			case 2:
-				return brokenOff()
+				return brokenOff(200)
 			}
 			return with(200, `{"count":1,"list":[{"id":"`+guid+`"}]}`)
 		}}

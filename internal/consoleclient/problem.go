@@ -2,6 +2,7 @@ package consoleclient
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"maps"
 	"net/http"
@@ -30,9 +31,20 @@ const (
 // server behind it is well again.
 const MaxProxyRetryAfter = 5 * time.Second
 
-// statusError returns the error for an unsuccessful status. byID reports that the request got one entity by its id.
-func statusError(operation string, byID bool, resp *http.Response) *Error {
-	e := &Error{
+// statusError returns the error for an unsuccessful status. If the body breaks off, the console's answer is unknown, unless
+// the status itself reports a failure or too many requests.
+func (ex exchange) statusError(ctx context.Context, resp *http.Response) error {
+	e, err := problemOf(ex.operation, ex.byID(), resp)
+	if err != nil && !isCorrupt(err) && e.Status < http.StatusInternalServerError && e.Status != http.StatusTooManyRequests {
+		return connectionError(ctx, ex.operation, e.Status, false, err)
+	}
+	return e
+}
+
+// problemOf returns the problem of an unsuccessful response, and why its body could not be read. byID reports that the
+// request got one entity by its id.
+func problemOf(operation string, byID bool, resp *http.Response) (e *Error, err error) {
+	e = &Error{
 		Operation:  operation,
 		Status:     resp.StatusCode,
 		Title:      http.StatusText(resp.StatusCode),
@@ -62,13 +74,13 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 	case e.Code == fault.UpstreamInvalidResponse:
 		e.Detail = "the answer is not the console's own"
 	}
-	return e
+	return e, err
 }
 
 // storageError returns the error for an unsuccessful response of the upload storage. Its XML is about the file and
 // its address. It is never the console's response, and never a refusal of the caller.
 func storageError(operation string, resp *http.Response) *Error {
-	e := statusError(operation, false, resp)
+	e, _ := problemOf(operation, false, resp) // its body is not used
 	e.Code, e.FromIntermediary, e.Empty, e.Title, e.detail = codeOf(e.Status, fromIntermediary), true, false, http.StatusText(e.Status), ""
 	if e.Detail = ""; e.Status < http.StatusInternalServerError {
 		e.Detail = storageRefusal

@@ -51,8 +51,9 @@ type attempt struct {
 	mu        sync.Mutex
 	connected bool // the request got a connection
 	written   bool // the whole request was written to an HTTP/1.1 connection
+	unsafe    bool // net/http may send the request again although an HTTP/2 server may have processed it
 	answered  bool // the first byte of an answer has arrived
-	lost      bool // that connection was lost, and net/http was to send the GET again
+	lost      bool // that connection was lost, and net/http was to send the request again
 	reused    bool // that connection had been used before
 	http2     bool
 	timer     *time.Timer
@@ -76,8 +77,14 @@ func pingLost(err error) bool {
 func (h *hedger) send(req *http.Request) (*http.Response, *attempt, error) {
 	ctx, cancel := context.WithCancel(req.Context())
 	a := &attempt{hedger: h, req: req, cancel: cancel}
-	a.trace = httptrace.ClientTrace{GetConn: a.getConn, GotConn: a.gotConn, WroteRequest: a.wroteRequest, GotFirstResponseByte: a.gotFirstByte}
-	resp, err := h.base.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &a.trace)))
+	a.trace = httptrace.ClientTrace{
+		GetConn: a.getConn, GotConn: a.gotConn, WroteHeaders: a.wroteHeaders, WroteRequest: a.wroteRequest, GotFirstResponseByte: a.gotFirstByte,
+	}
+	req = req.WithContext(httptrace.WithClientTrace(ctx, &a.trace))
+	if req.GetBody != nil {
+		req.GetBody = a.getBody
+	}
+	resp, err := h.base.RoundTrip(req)
 	resp, err = a.end(resp, err)
 	if err != nil {
 		cancel()
@@ -87,18 +94,35 @@ func (h *hedger) send(req *http.Request) (*http.Response, *attempt, error) {
 	return resp, a, nil
 }
 
-// errLost reports that the connection of a GET was lost after the server may have received it.
-var errLost = fmt.Errorf("the connection was lost: %w", io.ErrUnexpectedEOF)
+// ErrLost reports that a request was lost after the server may have received it.
+var ErrLost = fmt.Errorf("the connection was lost: %w", io.ErrUnexpectedEOF)
 
-// getConn ends a GET that net/http sends again after a reused connection was lost (net/http, Transport). The caller
-// bounds how often a GET is sent.
+// getConn ends a GET that net/http sends again after a reused connection was lost (net/http, Transport). It also ends any
+// request without a body that is sent again after an HTTP/2 reset. The caller bounds how often a GET is sent.
 func (a *attempt) getConn(string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.written && a.req.Method == http.MethodGet {
+	if a.unsafe || a.written && a.req.Method == http.MethodGet {
 		a.lost = true
 		a.cancel()
 	}
+}
+
+// getBody returns the body again if the server cannot have processed the request.
+func (a *attempt) getBody() (io.ReadCloser, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.unsafe {
+		return nil, ErrLost
+	}
+	return a.req.GetBody()
+}
+
+// wroteHeaders records that an HTTP/2 server may process a request.
+func (a *attempt) wroteHeaders() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.unsafe = repeatsResets && a.http2
 }
 
 // wroteRequest records that the server may have received a request. HTTP/2 reports what it has not processed.
@@ -143,7 +167,7 @@ func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 	if a.timer != nil {
 		a.timer.Stop()
 	}
-	if a.ended && probe != nil {
+	if a.ended && probe != nil && a.hedged == nil {
 		a.stopHedge()
 	}
 	a.mu.Unlock()
@@ -163,7 +187,7 @@ func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 	case a.resend && err != nil && a.req.Context().Err() == nil:
 		return nil, errDeadConnection
 	case a.lost && err != nil && a.req.Context().Err() == nil:
-		return nil, errLost
+		return nil, ErrLost
 	case a.answered && a.written && isMalformed(err):
 		return nil, &malformedError{err}
 	}

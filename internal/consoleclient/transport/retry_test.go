@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"sync"
@@ -105,5 +106,60 @@ func TestGETIsHedgedRepeatedly(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 		time.Sleep(time.Minute) // timers of the transport end
+	})
+}
+
+// lateBase answers the first request at the second CloseIdleConnections, and its duplicate with a body that needs its context.
+type lateBase struct {
+	sent, closed atomic.Int64
+	answer       chan struct{}
+}
+
+func (b *lateBase) CloseIdleConnections() {
+	if b.closed.Add(1) == 2 {
+		close(b.answer)
+		synctest.Wait() // the first request ends
+	}
+}
+
+func (b *lateBase) RoundTrip(r *http.Request) (*http.Response, error) {
+	if b.sent.Add(1) == 1 {
+		httptrace.ContextClientTrace(r.Context()).GotConn(httptrace.GotConnInfo{Reused: true})
+		<-b.answer
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: contextBody{r.Context()}, Request: r}, nil
+}
+
+// contextBody is a body that fails after the end of its context.
+type contextBody struct{ ctx context.Context }
+
+func (b contextBody) Read([]byte) (int, error) {
+	if err := b.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return 0, io.EOF
+}
+
+func (contextBody) Close() error { return nil }
+
+// TestDuplicateAndGETAreAnswered verifies that the answer of the duplicate can be read although the first request is answered, too.
+func TestDuplicateAndGETAreAnswered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		base := &lateBase{answer: make(chan struct{})}
+		rt := transport.New(transport.Options{Base: base})
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://console", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := rt.RoundTrip(req)
+		if err != nil || base.sent.Load() != 2 {
+			t.Fatalf("%d requests: %v", base.sent.Load(), err)
+		}
+		if _, err := io.ReadAll(resp.Body); err != nil {
+			t.Error(err)
+		}
+		_ = resp.Body.Close()
 	})
 }

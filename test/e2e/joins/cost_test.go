@@ -3,6 +3,8 @@ package joins
 import (
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -313,4 +315,54 @@ func checkWindow(w *e2e.World, all []string, first, offset int) {
 		w.T.Errorf("first %d offset %d: hasNextPage %v", first, offset, got.Workflows.PageInfo.HasNextPage)
 	}
 	w.CheckNoDuplicateCalls()
+}
+
+// TestPredicatesOfCandidates verifies that a property that takes calls is read only of entities that satisfy the other conditions.
+func TestPredicatesOfCandidates(t *testing.T) {
+	t.Parallel()
+	count := regexp.MustCompile(`"robotCount":\d+,`)
+	w := e2e.NewWorld(t, consolesim.Options{Irregular: true}, e2e.RewriteAnswers(t, func(_ *http.Request, body string) string {
+		return count.ReplaceAllString(body, "")
+	}))
+	d := w.Sim.Data()
+	all := d.QueueIDs(d.MainDepartmentID())
+	keep := func(ids []string, test func(consolesim.Queue) bool) []string {
+		return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { q, _ := d.Queue(id); return !test(q) })
+	}
+	isEmpty := func(q consolesim.Queue) bool { return q.RobotCount == 0 }
+	tagged := keep(all, func(q consolesim.Queue) bool { return slices.Contains(q.Tags, "shared") })
+	if len(tagged) == 0 || len(tagged) == len(all) {
+		t.Fatalf("%d of %d queues have the tag", len(tagged), len(all))
+	}
+	for name, tt := range map[string]struct {
+		filter string
+		want   []string
+		calls  e2e.Counts
+	}{
+		"a tag":       {`tags: ["shared"], empty: true`, keep(tagged, isEmpty), e2e.Counts{e2e.Queues: 1, e2e.Robots: len(tagged)}},
+		"another tag": {`tags: ["none"], empty: true`, nil, e2e.Counts{e2e.Queues: 1}},
+		"no tag":      {`empty: true`, keep(all, isEmpty), e2e.Counts{e2e.Queues: 1, e2e.Robots: len(all)}},
+	} {
+		w.Sim.ResetCounts()
+		var got struct {
+			Queues struct {
+				TotalCount int
+				Nodes      []struct{ ID string }
+			}
+		}
+		w.Query(fmt.Sprintf(`{ queues(first: 500, filter: {%s}) { totalCount nodes { id } } }`, tt.filter), &got)
+		var ids []string
+		for _, n := range got.Queues.Nodes {
+			ids = append(ids, n.ID)
+		}
+		if !slices.Equal(ids, tt.want) || got.Queues.TotalCount != len(tt.want) {
+			t.Errorf("%s: %v of %d, want %v", name, ids, got.Queues.TotalCount, tt.want)
+		}
+		if diff := cmp.Diff(tt.calls, w.Calls()); diff != "" {
+			t.Errorf("%s: console calls, - want + made:\n%s", name, diff)
+		}
+	}
+	if n := w.Unplanned(); n != "0" {
+		t.Errorf("look-ahead overlooked %s loads", n)
+	}
 }
