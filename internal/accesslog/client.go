@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Proxies are the networks whose X-Forwarded-For is believed.
+// Proxies are the networks whose X-Forwarded-For is trusted.
 type Proxies []netip.Prefix
 
 // ParseProxies parses networks such as 10.0.0.0/8. Its error does not repeat the URL of a proxy, which may hold a password.

@@ -9,7 +9,7 @@ import (
 	"github.com/consoleql/consoleql/internal/accesslog"
 )
 
-// TestClients verifies whose X-Forwarded-For is believed.
+// TestClients verifies whose X-Forwarded-For is trusted.
 func TestClients(t *testing.T) {
 	t.Parallel()
 	proxies := accesslog.Proxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}

@@ -96,7 +96,7 @@ type Options struct {
 	// Audit records requests that are refused for their credentials; nil: none.
 	Audit *audit.Log
 	// LogClients records the addresses and user agents of clients. Proxies are the networks whose
-	// X-Forwarded-For is believed.
+	// X-Forwarded-For is trusted.
 	LogClients bool
 	Proxies    accesslog.Proxies
 	// Observe is called for each answered request; it may be nil.

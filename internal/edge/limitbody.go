@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
@@ -39,16 +40,17 @@ func (s *server) limitBody(next http.Handler) http.Handler {
 		limited := &limitedBody{ReadCloser: http.MaxBytesReader(w, idleTimeout(w, body, bodyTimeout), limit)}
 		r.Body = limited
 		next.ServeHTTP(w, r)
-		if limited.exceeded || limited.refused {
+		if limited.unread.Load() || limited.refused {
 			linger(w, r, body, limited.refused)
 		}
 	})
 }
 
-// limitedBody notes that a body has more bytes than are taken, and that its request is refused.
+// limitedBody notes whether a body was read in part only, and that its request is refused.
 type limitedBody struct {
 	io.ReadCloser
-	exceeded, refused bool
+	refused bool
+	unread  atomic.Bool // an upload that has ended may still read
 }
 
 // Refuse notes that the request is refused. See graphqlhttp.RefuseUnread.
@@ -57,9 +59,7 @@ func (b *limitedBody) Refuse() { b.refused = true }
 // Read reads on, up to the limit.
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		b.exceeded = true
-	}
+	b.unread.Store(!errors.Is(err, io.EOF))
 	return n, err
 }
 

@@ -60,8 +60,10 @@ func TestRequestMemoryIsBounded(t *testing.T) {
 		"with credentials, by GET":        {as(get(querylimit.AnonymousBodyBytes)), 0, 0, 200},
 		"too long with credentials":       {as(post(1<<20 + 1)), 0, 0, 413},
 		"many":                            {post(1000), graphqlhttp.AnonymousBytes - 999, 0, 503},
+		"many, by GET":                    {get(1000), graphqlhttp.AnonymousBytes - 999, 0, 503},
 		"many others":                     {as(post(1000)), graphqlhttp.AnonymousBytes, 0, 200},
 		"as many of one caller as can be": {as(post(graphqlhttp.SmallBytes + 1000)), 0, graphqlhttp.BodyPoolBytes/4 + graphqlhttp.SmallBytes + 1, 503},
+		"as many of one caller, by GET":   {as(get(graphqlhttp.SmallBytes + 1000)), 0, graphqlhttp.BodyPoolBytes/4 + graphqlhttp.SmallBytes + 1, 503},
 		"fewer of one caller":             {as(post(graphqlhttp.SmallBytes + 1000)), 0, graphqlhttp.BodyPoolBytes/4 - 2000, 200},
 		"room again":                      {post(1000), 0, 0, 200},
 	} {

@@ -19,6 +19,10 @@ func (s *server) readParameters(next http.Handler) http.Handler {
 				graphqlhttp.WriteError(w, r, http.StatusRequestURITooLong, fault.BadInput("", "the query string has more than the %d bytes that are taken", limit))
 				return
 			}
+			if busy := graphqlhttp.ReservationOf(r.Context()).Take(len(r.URL.RawQuery)); busy != nil {
+				graphqlhttp.WriteError(w, r, http.StatusServiceUnavailable, busy)
+				return
+			}
 			p, err = graphqlhttp.ParseQueryString(r.URL.RawQuery)
 		case r.Method == http.MethodPost && graphqlhttp.IsJSON(r):
 			if p, err = graphqlhttp.ReadBody(r); err == nil {

@@ -32,6 +32,8 @@ type listenOptions struct {
 }
 
 const (
+	// maxHeaderBytes bounds the headers of a request with its address, before anything is known of its caller.
+	maxHeaderBytes = 64 << 10
 	// maxStreams bounds the requests in flight of one HTTP/2 connection.
 	maxStreams = 100
 	// pingAfter and pingTimeout end an HTTP/2 connection whose client is gone.
@@ -58,6 +60,7 @@ func listen(ctx context.Context, o listenOptions, h http.Handler) (httpListener,
 		ConnContext:       edge.ConnContext,
 		ConnState:         tcp.ConnState,
 		ReadHeaderTimeout: 10 * time.Second,
+		MaxHeaderBytes:    maxHeaderBytes,
 		IdleTimeout:       o.idle,
 		Protocols:         &protocols,
 		ErrorLog:          slog.NewLogLogger(o.log.Handler(), slog.LevelDebug), // such as failed handshakes

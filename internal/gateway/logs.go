@@ -108,7 +108,7 @@ func (g *Gateway) onHangup(ctx context.Context, running *sync.WaitGroup) <-chan 
 	return next
 }
 
-// proxies returns the networks whose X-Forwarded-For is believed.
+// proxies returns the networks whose X-Forwarded-For is trusted.
 func (l Logging) proxies() (accesslog.Proxies, error) {
 	all, err := accesslog.ParseProxies(l.TrustedProxies)
 	return all, named("--trusted-proxies:", err)

@@ -94,14 +94,14 @@ type Answer struct {
 	ended      bool
 }
 
-// Begin counts the answer to a client until its End. A nil Limiter counts nothing. cut must end the write at once, and may be
+// Begin counts the answer to a client until its End. A nil Limiter counts nothing. cancel must end the write at once, and may be
 // called from another goroutine.
-func (l *Limiter) Begin(answer []byte, to *Reader, cut func()) *Answer {
+func (l *Limiter) Begin(answer []byte, to *Reader, cancel func()) *Answer {
 	if l == nil || len(answer) <= minPending {
 		return nil
 	}
 	now := time.Now()
-	a := &Answer{limiter: l, key: &answer[len(answer)-1], reader: to, cancel: cut}
+	a := &Answer{limiter: l, key: &answer[len(answer)-1], reader: to, cancel: cancel}
 	l.mu.Lock()
 	l.add(a, int64(len(answer)), now)
 	ended := l.endSlowest(now, a.of)

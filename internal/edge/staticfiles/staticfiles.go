@@ -14,6 +14,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -58,7 +59,7 @@ type file struct {
 	contentType  string
 	cacheControl string
 	hash         string
-	plain        []byte
+	identity     func() ([]byte, error)
 	gzipped      []byte
 }
 
@@ -74,13 +75,7 @@ func Assets(folder fs.FS) http.Handler {
 			continue
 		}
 		content, _ := fs.ReadFile(folder, entry.Name())
-		name, compressed := strings.CutSuffix(entry.Name(), ".gz")
-		f := &file{contentType: contentType(name), cacheControl: cacheForever, hash: hash(content)}
-		if compressed {
-			f.gzipped = content
-		} else {
-			f.plain = content
-		}
+		name, f := newAsset(entry.Name(), content)
 		files[name] = f
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -93,13 +88,25 @@ func Assets(folder fs.FS) http.Handler {
 	})
 }
 
+// newAsset returns an asset that is stored as stored, and its name. It is decompressed once, when a client needs that.
+func newAsset(stored string, content []byte) (name string, f *file) {
+	name, compressed := strings.CutSuffix(stored, ".gz")
+	f = &file{contentType: contentType(name), cacheControl: cacheForever, hash: hash(content)}
+	if compressed {
+		f.gzipped, f.identity = content, sync.OnceValues(func() ([]byte, error) { return decompress(content) })
+	} else {
+		f.identity = func() ([]byte, error) { return content, nil }
+	}
+	return name, f
+}
+
 // Page serves a page of HTML, which is revalidated each time.
 func Page(content []byte) http.Handler {
 	return &file{
 		contentType:  contentType(IndexName),
 		cacheControl: cacheNever,
 		hash:         hash(content),
-		plain:        content,
+		identity:     func() ([]byte, error) { return content, nil },
 		gzipped:      compress(content),
 	}
 }
@@ -131,13 +138,8 @@ func (f *file) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
-// identity returns the uncompressed content. Clients that refuse gzip are rare, so that it is
-// not cached.
-func (f *file) identity() ([]byte, error) {
-	if f.plain != nil {
-		return f.plain, nil
-	}
-	reader, err := gzip.NewReader(bytes.NewReader(f.gzipped))
+func decompress(gzipped []byte) ([]byte, error) {
+	reader, err := gzip.NewReader(bytes.NewReader(gzipped))
 	if err != nil {
 		return nil, fmt.Errorf("open compressed asset: %w", err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 )
@@ -75,7 +76,10 @@ func openSocketBy(t *testing.T, exec graphql.GraphExecutor, o Options, wrap func
 	if o.Streams == nil {
 		o.Streams = &Streams{}
 	}
-	o.Authenticator, o.Documents, o.Keepalive = anyone{}, noDocuments{}, cmp.Or(o.Keepalive, time.Hour)
+	if o.Authenticator == nil {
+		o.Authenticator = anyone{}
+	}
+	o.Documents, o.Keepalive = noDocuments{}, cmp.Or(o.Keepalive, time.Hour)
 	o.Limits, o.Logger = o.Limits.WithDefaults(), slog.New(slog.DiscardHandler)
 	listener := pipes{make(chan net.Conn), make(chan struct{})}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { webSocket{o}.Do(w, r, exec) })}
@@ -126,6 +130,32 @@ func TestSilentSocketIsClosed(t *testing.T) {
 					t.Errorf("after %v: %v", time.Since(began), err)
 				}
 			})
+		})
+	}
+}
+
+// failing identifies nobody.
+type failing struct {
+	anyone
+	err error
+}
+
+func (f failing) Principal(context.Context, http.Header) (principal.Principal, error) {
+	return principal.Principal{}, f.err
+}
+
+// TestUnidentifiedCallersAreClosed: clients connect again by themselves unless the credentials are wrong.
+func TestUnidentifiedCallersAreClosed(t *testing.T) {
+	for fails, code := range map[fault.Code]websocket.StatusCode{
+		fault.Unauthenticated: statusUnauthorized, fault.UpstreamUnavailable: websocket.StatusTryAgainLater, fault.RateLimited: websocket.StatusTryAgainLater,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			conn := openSocket(t, nil, Options{Authenticator: failing{err: fault.New(fails, "the reason")}})
+			say(t, conn, `{"type":"connection_init"}`)
+			_, _, err := conn.Read(t.Context())
+			if closed, ok := errors.AsType[websocket.CloseError](err); !ok || closed.Code != code || closed.Reason != "the reason" {
+				t.Errorf("%s: %v", fails, err)
+			}
 		})
 	}
 }

@@ -137,7 +137,7 @@ func (c *socket) subscribe(e envelope) bool {
 		c.remove(op)
 		return c.fail(e.ID, refusal)
 	}
-	c.start(op, p)
+	c.run(func() { c.start(op, p) }) // it may wait, and the client is pinged meanwhile
 	return true
 }
 

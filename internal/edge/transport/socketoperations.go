@@ -39,10 +39,11 @@ type socketOperation struct {
 	ending     bool // its last message is being sent
 	subscribes bool // it is a subscription
 
+	stop context.CancelFunc // ends ctx
+
 	// The following fields are set when the operation is created.
 	op    *graphql.OperationContext
 	entry *accesslog.Entry
-	stop  context.CancelFunc
 	idle  operation.Idle
 
 	mu        sync.Mutex              // held while the operation executes
@@ -66,7 +67,8 @@ func (c *socket) begin(id string) (*socketOperation, beginning) {
 		c.mu.Lock()
 		old, others := c.operations[id], len(c.operations)
 		if old == nil && others < maxOperations {
-			op := &socketOperation{c: c, id: id, ended: make(chan struct{}), reservation: c.reservation, stop: func() {}}
+			op := &socketOperation{c: c, id: id, ended: make(chan struct{}), reservation: c.reservation}
+			op.ctx, op.stop = context.WithCancel(c.ctx)
 			c.reservation = c.reservation.Next()
 			c.operations[id] = op
 			c.mu.Unlock()
@@ -84,8 +86,9 @@ func (c *socket) begin(id string) (*socketOperation, beginning) {
 	}
 }
 
-// remove removes an operation. Its id can be used again.
+// remove ends and removes an operation. Its id can be used again.
 func (c *socket) remove(op *socketOperation) {
+	op.stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.operations, op.id)
@@ -106,11 +109,11 @@ func (c *socket) leave(id string) {
 	}
 }
 
-// start creates and begins an operation.
+// start creates an operation and sends its responses, as answer. A long document may wait to be parsed.
 func (c *socket) start(op *socketOperation, p *graphqlhttp.Parameters) {
 	read := graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}
 	op.entry, op.op = accesslog.BeginOperation(c.ctx), &graphql.OperationContext{}
-	op.ctx = accesslog.NewContext(graphql.StartOperationTrace(c.ctx), op.entry)
+	op.ctx = accesslog.NewContext(graphql.StartOperationTrace(op.ctx), op.entry)
 	defer func() {
 		if v := recover(); v != nil {
 			op.fail(v)
@@ -136,8 +139,8 @@ func (c *socket) start(op *socketOperation, p *graphqlhttp.Parameters) {
 		op.reservation.Release() // it may last for hours, and querylimit bounds what it keeps
 	}
 	op.idle.Wake = func() { op.c.run(op.answer) }
-	op.ctx, op.stop = context.WithCancel(operation.WithIdle(op.ctx, &op.idle))
-	c.run(op.answer)
+	op.ctx = operation.WithIdle(op.ctx, &op.idle)
+	op.answer()
 }
 
 // tooLate notes the type of an operation. It reports whether the gateway stops.
@@ -171,7 +174,7 @@ func (c *socket) identity(ctx context.Context, p *graphqlhttp.Parameters) (conte
 // follows.
 func (op *socketOperation) refuse(errs gqlerror.List) {
 	response := responseWithRequestID(op.c.exec.DispatchError(op.ctx, errs), op.entry.ID())
-	op.c.o.Access.Operation(op.ctx, op.entry, false)
+	op.c.o.Access.Operation(op.ctx, op.entry, op.ctx.Err() != nil)
 	if errcode.GetErrorKind(errs) == errcode.KindProtocol {
 		op.end(func() { op.c.writeErrors(op.id, response.Errors) })
 		return
@@ -193,7 +196,6 @@ func (op *socketOperation) answer() {
 			cancelled := op.ctx.Err() != nil && op.op.Operation.Operation != ast.Subscription // clients end subscriptions
 			op.c.o.Access.Operation(op.ctx, op.entry, cancelled)
 			op.complete()
-			op.stop()
 		}
 	}()
 	op.idle.Waiting = false
@@ -208,7 +210,6 @@ func (op *socketOperation) answer() {
 
 // fail ends an operation whose creation or execution has panicked.
 func (op *socketOperation) fail(v any) {
-	defer op.stop()
 	fault.LogPanic(op.ctx, op.c.o.Logger, apierror.PanicMessage, v)
 	op.c.o.Access.Operation(op.ctx, op.entry, false)
 	op.end(func() { op.c.writeErrors(op.id, withRequestID(gqlerror.List{apierror.InternalError()}, op.entry.ID())) })

@@ -107,7 +107,11 @@ func (c *socket) identify(payload map[string]any) bool {
 		ctx = graphqlhttp.WithRefusal(ctx, refused)
 	} else if err != nil {
 		c.o.Audit.Refused(ctx, fault.CodeOf(err)) // the connection may be for mutations
-		return c.refuseCaller(statusUnauthorized, err)
+		code := websocket.StatusTryAgainLater     // clients of graphql-ws connect again after it
+		if fault.CodeOf(err) == fault.Unauthenticated {
+			code = statusUnauthorized
+		}
+		return c.refuseCaller(code, err)
 	}
 	sc, err := graphqlhttp.ScopeOf(asked)
 	if err != nil {

@@ -145,6 +145,12 @@ for (const [type, value, field, use] of [['Int', '2', 'int', '$v'], ['Int', '2',
     }
   }
 }
+// Strings in the place of keywords and names.
+for (const on of ['on', '"on"', `${q}on${q}`, '# c\n"on"', ', "on"']) {
+  for (const text of [`{ string(v: "a") ...${on} Query { boolean } }`, `{ string(v: "a") ...F } fragment F ${on} Query { boolean }`, `{ string(v: "a") ... ${on} }`]) add('document', '', text, text, '{}');
+}
+for (const text of ['"query" { string(v: "a") }', '"query" query { string(v: "a") }', '"mutation" Q { string(v: "a") }', '{ string(v: "a") ...F } "fragment" F on Query { boolean }', '{ string(v: "a") ...F } fragment "F" on Query { boolean }', '{ string(v: "a") ...F } fragment on on Query { boolean }',
+  '{ string(v: "a") ..."F" } fragment F on Query { boolean }', '{ string(v: "a") ... on "Query" { boolean } }', '{ "string"(v: "a") }', '{ "a": string(v: "a") }', '{ string("v": "a") }', '{ string @"skip"(if: false) }', '{ string ... "c" @skip(if: true) { boolean } }', '{ string ... "on" { boolean } }', 'query($"v": Int) { string(v: "a") }', 'query "Q" { string(v: "a") }', '{ boolean(v: "true") }', '{ boolean(v: "null") }', '{ string(v: "null") }']) add('document', '', text, text, '{}');
 
 writeFileSync(here('table.json'), `{"graphql":${JSON.stringify(version)},"rows":[\n${rows.map((r) => JSON.stringify(r)).join(',\n')}\n]}\n`);
 writeFileSync(here('builtin.graphql'), `${printIntrospectionSchema(buildSchema2021('type Query { a: Int }'))}\n`);
