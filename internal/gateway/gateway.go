@@ -286,15 +286,15 @@ func (g *Gateway) Run(ctx context.Context) error {
 		g.log.Warn("callers without credentials act as the default service account", "username", g.settings.Username)
 	}
 	g.logIdentity()
-	looking, stopLooking := context.WithCancel(ctx)
+	background, stopBackground := context.WithCancel(ctx)
 	var ended sync.WaitGroup
-	hangups := g.onHangup(looking, &ended)
-	ended.Go(func() { g.files.Run(looking, hangups) })
+	hangups := g.onHangup(background, &ended)
+	ended.Go(func() { g.files.Run(background, hangups) })
 	if g.redis != nil {
-		ended.Go(func() { g.checkRedis(looking) })
+		ended.Go(func() { g.checkRedis(background) })
 	}
 	defer ended.Wait()
-	defer stopLooking()
+	defer stopBackground()
 	warm, stopWarming := context.WithTimeout(ctx, g.settings.ConsoleTimeout)
 	defer stopWarming()
 	if err := g.Tokens.Warm(warm); err != nil {

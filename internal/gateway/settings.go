@@ -174,27 +174,27 @@ func (s *Settings) Validate() error {
 		}
 	}
 	for _, origin := range s.AllowedOrigins {
-		find(named("--allowed-origins:", edge.ParseOrigin(origin)))
+		find(withFlag("--allowed-origins:", edge.ParseOrigin(origin)))
 	}
-	find(named("--listen", listenaddress.Check(s.Listen)))
+	find(withFlag("--listen", listenaddress.Check(s.Listen)))
 	if s.AdminListen != "" {
-		find(named("--admin-listen", listenaddress.Check(s.AdminListen)))
+		find(withFlag("--admin-listen", listenaddress.Check(s.AdminListen)))
 		must(!listenaddress.Same(s.Listen, s.AdminListen), "--listen and --admin-listen are the same address")
 	}
 	must((s.TLSCertFile == "") == (s.TLSKeyFile == ""), "give both --tls-cert-file and --tls-key-file, or none")
 	for _, u := range []struct{ flag, base string }{{"--console-url", s.ConsoleURL}, {"--sso-url", s.SSOURL}, {"--otlp-url", s.OTLPURL}} {
 		if u.base != "" || u.flag != "--otlp-url" {
 			_, err := consoleclient.ParseBaseURL(u.base)
-			find(named(u.flag, err))
+			find(withFlag(u.flag, err))
 		}
 	}
 	if s.JWKSURL != "" {
 		_, err := consoleclient.ParseURL(s.JWKSURL)
-		find(named("--jwks-url", err))
+		find(withFlag("--jwks-url", err))
 	}
 	must(strings.HasPrefix(s.ConsoleQueueCreatePath, "/"), "--console-queue-create-path must begin with a slash")
 	_, err := scope.New(s.CompanyID, s.DepartmentID)
-	find(named("--company-id, --department-id:", err))
+	find(withFlag("--company-id, --department-id:", err))
 	must(s.DepartmentID == "" || s.CompanyID != "", "--department-id needs --company-id")
 	s.check(must)
 	must(s.TrustedDocuments != "" || s.TrustedDocumentsMode == "" || s.TrustedDocumentsMode == "off", "--trusted-documents-mode needs --trusted-documents")
@@ -216,8 +216,8 @@ func (s *Settings) Validate() error {
 
 func graphQLName() *regexp.Regexp { return regexp.MustCompile(`^[_A-Za-z][_0-9A-Za-z]*$`) }
 
-// named puts a flag before the text of an error; nil stays nil.
-func named(flag string, err error) error {
+// withFlag puts a flag before the text of an error; nil stays nil.
+func withFlag(flag string, err error) error {
 	if err == nil {
 		return nil
 	}
