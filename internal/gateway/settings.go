@@ -51,7 +51,7 @@ type Listeners struct {
 	Federation      string        `enum:"on,off" default:"off" help:"Whether the gateway is a subgraph of Apollo Federation 2 (${enum}). on: the schema has _service and _entities."`
 	ShutdownDelay   time.Duration `default:"5s" help:"How long the gateway serves after SIGTERM while /readyz answers 503. Set it to the time that a load balancer takes to notice. An interrupt (Ctrl-C) does not wait."`
 	IdleTimeout     time.Duration `default:"620s" help:"How long an idle connection of a client stays open. Set it above the idle timeout of load balancers, which send requests on idle connections."`
-	ShutdownTimeout time.Duration `default:"15s" help:"How long requests in flight may take to end after the shutdown delay."`
+	ShutdownTimeout time.Duration `default:"35s" help:"How long requests in flight may take to end after the shutdown delay. Set it above --console-write-timeout, so that a write can end. Uploads may take longer."`
 }
 
 // Console are the flags of the console and the default scope.
