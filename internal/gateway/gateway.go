@@ -255,7 +255,7 @@ func (g *Gateway) openStore() {
 		}
 		store = idempotency.NewRedis(o)
 	}
-	g.executor = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
+	g.executor = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, RunTimeout: g.settings.runTimeout(), Logger: g.log})
 }
 
 // URL returns the URL of the public listener for a browser.

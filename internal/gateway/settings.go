@@ -16,6 +16,7 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/idempotency"
 	"github.com/consoleql/consoleql/internal/listenaddress"
 	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/telemetry"
@@ -296,6 +297,11 @@ func (s *Settings) loaderOptions(log *slog.Logger) loader.Options {
 		Timeout:     s.OperationTimeout,
 		Logger:      log,
 	}
+}
+
+// runTimeout bounds a mutation with an idempotencyKey: the wait for its turn, its write, and a minute for its token.
+func (s *Settings) runTimeout() time.Duration {
+	return max(idempotency.DefaultRunTimeout, s.OperationTimeout+s.ConsoleWriteTimeout+time.Minute)
 }
 
 func (s *Settings) edgeLimits() querylimit.Limits {
