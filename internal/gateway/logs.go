@@ -47,7 +47,7 @@ func (g *Gateway) openAuditLog() error {
 	var sink io.Writer
 	var err error
 	switch s.AuditLog {
-	case "off", "":
+	case "off":
 		return nil
 	case "log":
 		if s.Stream == nil {

@@ -157,7 +157,7 @@ type Logging struct {
 	AuditLog         string            `default:"log" help:"Where each mutation is recorded, as lines of JSON. log: the log's stream, whatever its level and format are, with \"log\":\"audit\". off: nowhere. Else a file, which is opened again on SIGHUP." placeholder:"log,off,FILE"`
 	AuditClient      string            `enum:"on,off" default:"off" help:"Whether lines of the audit log have the client's address and user agent (${enum})."`
 	MetricOperations []string          `help:"Names of GraphQL operations that metrics tell apart, separated by commas; at most 10. All others have the name other." placeholder:"NAME,NAME"`
-	TrustedProxies   []string          `help:"Networks of proxies whose X-Forwarded-For is believed, separated by commas." placeholder:"10.0.0.0/8"`
+	TrustedProxies   []string          `help:"Networks of proxies whose X-Forwarded-For is believed, separated by commas. Only --audit-client=on uses them." placeholder:"10.0.0.0/8"`
 	Stream           *telemetry.Stream `kong:"-"` // Logger sets it; nil: there is neither an access log nor an audit log
 }
 
@@ -193,6 +193,7 @@ func (s *Settings) Validate() error {
 		_, err := consoleclient.ParseURL(s.JWKSURL)
 		find(withFlag("--jwks-url", err))
 	}
+	must(s.VerifyTokens == "on" || s.JWKSURL == "" && len(s.TokenIssuers) == 0, "--token-issuers and --jwks-url need --verify-tokens=on")
 	must(strings.HasPrefix(s.ConsoleQueueCreatePath, "/"), "--console-queue-create-path must begin with a slash")
 	_, err := scope.New(s.CompanyID, s.DepartmentID)
 	find(withFlag("--company-id, --department-id:", err))
@@ -205,6 +206,7 @@ func (s *Settings) Validate() error {
 	must(s.TokenKeys == "" || s.TokenKeysFile == "", "give either --token-keys or --token-keys-file")
 	_, err = s.lifetimes()
 	find(err)
+	must(s.AuditLog != "", "--audit-log is empty: give log, off or a file")
 	_, err = s.proxies()
 	find(err)
 	must(len(s.MetricOperations) <= telemetry.MaxOperationNames, fmt.Sprintf("--metric-operations has more than %d names", telemetry.MaxOperationNames))
