@@ -95,7 +95,7 @@ type Identity struct {
 
 // Shared are the flags of what replicas share.
 type Shared struct {
-	RedisURL             string        `name:"redis-url" help:"Redis in which replicas share state: redis:// or rediss://, with ?master_name= for Sentinel, with ?addr= for a Cluster. Redis must not evict keys, and should persist them. Empty: memory only." placeholder:"URL"`
+	RedisURL             string        `name:"redis-url" help:"Redis 7 or later, in which replicas share state: redis:// or rediss://, with ?master_name= for Sentinel, with ?addr= for a Cluster. Redis must not evict keys, and should persist them. Empty: memory only." placeholder:"URL"`
 	IdempotencyRetention time.Duration `default:"${idempotency_retention}" help:"How long the outcome of a mutation with an idempotencyKey is kept, at least 20s."`
 }
 
@@ -113,8 +113,8 @@ type Limits struct {
 	OperationTimeout  time.Duration `default:"${operation_timeout}" help:"How long the reads of one query may take, or those of a mutation's payload after the change, or of one event of a subscription. Fields that are missing then are null with UPSTREAM_TIMEOUT. A call of the console waits no longer than that for its turn."`
 	MaxFields         int           `default:"${max_fields}" help:"How many fields of one object an operation may select, including those of fragments. A name in a document has at most 128 characters."`
 	MaxConsoleCalls   int           `default:"${max_console_calls}" help:"Calls of the console that one operation, or one event of a subscription, may make. Reads that a cache answers are no calls; with them, an operation may make five reads for each call. Fields beyond the limit are null with QUERY_TOO_COMPLEX. The file of API keys may set another limit for a key."`
-	MaxAnswerBytes    int           `default:"${max_answer_bytes}" help:"Largest data of an answer, in bytes of JSON. Beyond it, data is null with QUERY_TOO_COMPLEX."`
-	MaxAnswerValues   int           `default:"${max_answer_values}" help:"How many objects, lists and scalars an answer may hold. Beyond it, data is null with QUERY_TOO_COMPLEX."`
+	MaxAnswerBytes    int           `default:"${max_answer_bytes}" help:"Largest data of an answer, in bytes of JSON. Beyond it, data or a payload of a mutation is null with QUERY_TOO_COMPLEX."`
+	MaxAnswerValues   int           `default:"${max_answer_values}" help:"How many objects, lists and scalars an answer may hold. Beyond it, data is null with QUERY_TOO_COMPLEX; of a mutation, only the payloads that do not fit."`
 	MaxComplexity     string        `help:"Ignored, and accepted for one release. --max-console-calls, --max-answer-bytes and --max-answer-values bound operations instead." placeholder:"NUMBER"`
 	MaxRequestBytes   int64         `default:"${max_request_bytes}" help:"Largest body of a GraphQL request, in bytes; without credentials, 16 KiB. All bodies in flight hold at most 64 MiB (4 MiB without credentials), or four times this setting if that is more, shared between the callers. Beyond that, the answer is 503 with Retry-After."`
 	MaxUploadBytes    int64         `default:"${max_upload_bytes}" help:"Largest request that carries a file, in bytes."`
