@@ -6,9 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 )
@@ -22,6 +24,7 @@ type service struct {
 	ReadOnly    bool              `yaml:"read_only"`
 	CapDrop     []string          `yaml:"cap_drop"`
 	SecurityOpt []string          `yaml:"security_opt"`
+	GracePeriod string            `yaml:"stop_grace_period"`
 }
 
 func compose(t *testing.T) map[string]service {
@@ -92,6 +95,41 @@ func TestComposeMountsExist(t *testing.T) {
 			if strings.HasPrefix(from, ".") && len(readText(t, from)) == 0 {
 				t.Errorf("%s: %s is empty", name, from)
 			}
+		}
+	}
+}
+
+// TestGracePeriods verifies that a gateway with the default settings is not killed before it has drained, and that it does
+// not cut a mutation that was sent.
+func TestGracePeriods(t *testing.T) {
+	t.Parallel()
+	duration := func(text string) time.Duration {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	unit := regexp.MustCompile(`(?m)^TimeoutStopSec=(.*)$`).FindStringSubmatch(readText(t, "systemd/consoleql.service"))
+	if unit == nil {
+		t.Fatal("the unit of systemd has no TimeoutStopSec")
+	}
+	services := compose(t)
+	for name, c := range map[string]struct {
+		settings map[string]string
+		grace    string
+	}{
+		"systemd":   {nil, unit[1]},
+		"gateway":   {services["gateway"].Environment, services["gateway"].GracePeriod},
+		"gateway-2": {services["gateway-2"].Environment, services["gateway-2"].GracePeriod},
+	} {
+		s := settingsInForce(t, c.settings)
+		timeout, write := duration(s["CONSOLEQL_SHUTDOWN_TIMEOUT"]), duration(s["CONSOLEQL_CONSOLE_WRITE_TIMEOUT"])
+		if timeout < write {
+			t.Errorf("%s: a mutation may take %v, and a stopping gateway waits for %v", name, write, timeout)
+		}
+		if needs := duration(s["CONSOLEQL_SHUTDOWN_DELAY"]) + timeout + 5*time.Second; duration(c.grace) < needs {
+			t.Errorf("%s: a gateway is killed after %s, and needs %v", name, c.grace, needs)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -152,6 +153,28 @@ func TestCheckMutations(t *testing.T) {
 	}
 	if code, _, log := check(t, filepath.Join(folder, "one.variables.json")); code == 0 || !strings.Contains(log, "one.variables.json is no manifest") {
 		t.Errorf("variables alone: exit status %d: %s", code, log)
+	}
+}
+
+// TestCheckPlans verifies that a plan which is refused fails, and that one which ends early is over any budget.
+func TestCheckPlans(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "manifest.json")
+	text := `{
+		"early": "subscription Early { robotChanged { department { queues(first: 500) { nodes { robots(first: 500) { nodes { name } } } } } } }",
+		"refused": "subscription Refused { robotChanged { department { queues(first: 500) { nodes { a: robots(first: 1, filter: {name: \"a\"}) { nodes { name } } b: robots(first: 1, filter: {name: \"b\"}) { nodes { name } } c: robots(first: 1, filter: {name: \"c\"}) { nodes { name } } d: robots(first: 1, filter: {name: \"d\"}) { nodes { name } } } } } } }"
+	}`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, log := check(t, path)
+	if code != 1 || !strings.Contains(log, "Refused ("+path+"): the operation needs ") || strings.Contains(log, "Early") {
+		t.Errorf("exit status %d: %s", code, log)
+	}
+	if !regexp.MustCompile(`(?m)^ *\d+\+ .* Early `).MatchString(out) || !regexp.MustCompile(`(?m)^ *- .* Refused `).MatchString(out) {
+		t.Errorf("printed\n%s", out)
+	}
+	if code, _, log = check(t, path, "--max-calls=100000"); code != 1 || !strings.Contains(log, "+ calls, perhaps more than 100000") {
+		t.Errorf("exit status %d: %s", code, log)
 	}
 }
 

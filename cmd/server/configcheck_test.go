@@ -175,12 +175,15 @@ func TestCheckInvalidSetups(t *testing.T) {
 		"certificate": {func(s *setUp) {
 			s.args["tls-cert-file"], s.args["tls-key-file"] = s.file("no"), s.file("no")
 		}, "--tls-cert-file: "},
+		"no audit log": {func(s *setUp) { s.args["audit-log"] = "" }, "settings: --audit-log is empty"},
 		"audit file":   {func(s *setUp) { s.args["audit-log"] = "/does/not/exist" }, "--audit-log: "},
 		"documents":    {func(s *setUp) { s.args["trusted-documents"] = "/does/not/exist.json" }, "--trusted-documents: "},
 		"descriptions": {func(s *setUp) { s.agents("no JSON") }, "descriptions.json is no JSON object"},
 		"verification": {func(s *setUp) {
 			s.args["verify-tokens"], s.args["jwks-url"] = "on", "http://127.0.0.1:1/?t=not-to-be-seen"
 		}, "--verify-tokens: the keys of the SSO cannot be read: keys: connection refused"},
+		"issuers without verification": {func(s *setUp) { s.args["token-issuers"] = "https://sso.example" }, "settings: --token-issuers and --jwks-url need --verify-tokens=on"},
+		"keys without verification":    {func(s *setUp) { s.args["jwks-url"] = "https://sso.example/keys" }, "settings: --token-issuers and --jwks-url need --verify-tokens=on"},
 		"no login": {func(s *setUp) {
 			s.args["password"] = "not-to-be-seen"
 			s.front(func(r *http.Response) error {

@@ -13,6 +13,8 @@ func TestFindingsAreReportedTogether(t *testing.T) {
 	t.Setenv("CONSOLEQL_CACHE_LIFE", "robots=1x")
 	t.Setenv("CONSOLEQL_CONSOLE_CONCURRENCY", "")
 	t.Setenv("CONSOLEQL_LISTEN", "")
+	t.Setenv("CONSOLEQL_AUDIT_LOG", "")
+	t.Setenv("CONSOLEQL_TOKEN_ISSUERS", "")
 	t.Setenv("CONSOLEQL_METRIC_OPERATIONS", "One, Two, No name")
 	t.Setenv("CONSOLEQL_TRUSTED_PROXIES", "10.0.0.0/8, 192.168.0.0/16")
 	const want = `consoleql: --console-ids (CONSOLEQL_CONSOLE_IDS): must be one of auto, on, off but got "maybe"
@@ -23,6 +25,7 @@ consoleql: --max-depth (CONSOLEQL_MAX_DEPTH): expected a valid 64 bit int but go
 consoleql: --allowed-origins: "dashboards" is no origin such as https://dashboards.example
 consoleql: --listen is no address such as 127.0.0.1:8080
 consoleql: --username needs --password or --password-file
+consoleql: --audit-log is empty: give log, off or a file
 consoleql: --metric-operations: "No name" is no name of an operation
 consoleql: --max-fields must be positive
 consoleql: --console-rate must not be negative

@@ -41,6 +41,8 @@ type Result struct {
 	Type string `json:"type,omitempty"`
 	// Calls is the number of calls of the console.
 	Calls int `json:"calls"`
+	// OrMore tells that the plan ended early, so that the operation makes more calls.
+	OrMore bool `json:"orMore,omitempty"`
 	// Rounds is how often the operation waits for the console at least, by its plan.
 	Rounds int `json:"rounds"`
 	// Depth is the nesting of fields.

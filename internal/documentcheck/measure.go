@@ -65,9 +65,11 @@ func measure(ctx context.Context, sim *consolesim.Server, j job) (_ Result, err 
 	if r.Error = plan.problem(); r.Error != "" {
 		return r, nil
 	}
-	r.Depth, r.Rounds = plan.Extensions.ConsoleQL.Plan.Depth, plan.Extensions.ConsoleQL.Plan.Rounds
+	planned := plan.Extensions.ConsoleQL.Plan
 	if j.onlyPlanned() {
-		r.Calls, r.Planned = plan.Extensions.ConsoleQL.Plan.ConsoleCalls, true
+		if r.Error = planned.Refused; r.Error == "" {
+			r.Depth, r.Rounds, r.Calls, r.OrMore, r.Planned = planned.Depth, planned.Rounds, planned.ConsoleCalls, planned.OrMore, true
+		}
 		return r, nil
 	}
 	run, err := c.send(ctx, "1")
@@ -75,10 +77,10 @@ func measure(ctx context.Context, sim *consolesim.Server, j job) (_ Result, err 
 		return Result{}, err
 	}
 	if r.Error = run.problem(); r.Error != "" {
-		return Result{File: r.File, ID: r.ID, Name: r.Name, Type: r.Type, Error: r.Error}, nil
+		return r, nil
 	}
-	r.Calls, r.Bytes, r.Values = run.Extensions.ConsoleQL.ConsoleCalls, len(run.Data), values(run.Data)
-	r.Rounds = min(r.Rounds, r.Calls) // a plan expects calls that the console's answers may spare
+	r.Depth, r.Calls, r.Bytes, r.Values = planned.Depth, run.Extensions.ConsoleQL.ConsoleCalls, len(run.Data), values(run.Data)
+	r.Rounds = min(planned.Rounds, r.Calls) // a plan expects calls that the console's answers may spare
 	return r, nil
 }
 
@@ -99,7 +101,11 @@ type response struct {
 	Extensions struct {
 		ConsoleQL struct {
 			ConsoleCalls int
-			Plan         struct{ Depth, Rounds, ConsoleCalls int }
+			Plan         struct {
+				Depth, Rounds, ConsoleCalls int
+				OrMore                      bool
+				Refused                     string
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"text/tabwriter"
 )
 
@@ -15,12 +16,16 @@ func Write(w io.Writer, format string, results []Result) error {
 	return writeTable(w, results)
 }
 
-// Failures returns a line for each document that has no cost, or that makes more calls than maxCalls. 0: any number.
+// Failures returns a line for each document that has no cost, or that may make more calls than maxCalls. 0: any number.
 func Failures(results []Result, maxCalls int) (lines []string) {
 	for _, r := range results {
 		problem := r.Error
-		if maxCalls > 0 && r.Calls > maxCalls {
-			problem = fmt.Sprintf("%d calls, more than %d", r.Calls, maxCalls)
+		switch {
+		case maxCalls == 0:
+		case r.Calls > maxCalls:
+			problem = fmt.Sprintf("%s calls, more than %d", calls(r), maxCalls)
+		case r.OrMore:
+			problem = fmt.Sprintf("%s calls, perhaps more than %d", calls(r), maxCalls)
 		}
 		if problem != "" {
 			lines = append(lines, title(r)+": "+problem)
@@ -47,12 +52,20 @@ func writeTable(w io.Writer, results []Result) error {
 		case r.Error != "":
 			fmt.Fprintf(table, "-\t-\t-\t-\t-\t  %s\n", title(r))
 		case r.Planned:
-			fmt.Fprintf(table, "%d\t%d\t%d\t-\t-\t  %s\n", r.Calls, r.Rounds, r.Depth, title(r))
+			fmt.Fprintf(table, "%s\t%d\t%d\t-\t-\t  %s\n", calls(r), r.Rounds, r.Depth, title(r))
 		default:
 			fmt.Fprintf(table, "%d\t%d\t%d\t%d\t%d\t  %s\n", r.Calls, r.Rounds, r.Depth, r.Values, r.Bytes, title(r))
 		}
 	}
 	return table.Flush()
+}
+
+// calls returns the number of calls, with a plus sign if there are more.
+func calls(r Result) string {
+	if r.OrMore {
+		return strconv.Itoa(r.Calls) + "+"
+	}
+	return strconv.Itoa(r.Calls)
 }
 
 // title returns the name of a document, or else its id, and its file.

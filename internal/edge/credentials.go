@@ -40,12 +40,10 @@ func (s *server) identify(next http.Handler) http.Handler {
 	})
 }
 
-// refuseCredentials answers a request with unusable credentials. The audit log has it if it may
-// be a mutation, of which nothing is known.
+// refuseCredentials answers a request with unusable credentials, and records it in the audit log. It may be a mutation, or
+// guess a key.
 func (s *server) refuseCredentials(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Method == http.MethodPost {
-		s.opts.Audit.Refused(r.Context(), fault.CodeOf(err))
-	}
+	s.opts.Audit.Refused(r.Context(), fault.CodeOf(err))
 	graphqlhttp.RefuseCredentials(w, r, err)
 }
 

@@ -61,14 +61,14 @@ func (s *Settings) toCollector(log *slog.Logger) http.RoundTripper {
 	return transport.New(transport.Options{Base: pool})
 }
 
-// newAdmission creates the admission of all calls over by.
-func (g *Gateway) newAdmission(by transports) *admission.Controller {
+// newAdmission creates the admission of all calls over the transports.
+func (g *Gateway) newAdmission(transports transports) *admission.Controller {
 	controller := admission.New(admission.Options{
 		Concurrency: g.settings.ConsoleConcurrency,
 		Rate:        g.settings.ConsoleRate,
 		Wait:        g.settings.OperationTimeout,
 		Observer:    admissionMetrics{g.metrics},
-		Probe:       func(class admission.Class) { (&http.Client{Transport: by.of(class)}).CloseIdleConnections() },
+		Probe:       func(class admission.Class) { (&http.Client{Transport: transports.of(class)}).CloseIdleConnections() },
 		Changed: func(operation string, open bool) {
 			if open {
 				g.log.Info("calls of an operation fail and are paused", "operation", operation)
@@ -119,15 +119,15 @@ func (g *Gateway) dialConsole() error {
 	}
 	s := g.settings
 	var calls *admission.Controller
-	by := g.openTransports(func() bool { return calls.Retry() })
-	calls = g.newAdmission(by)
+	transports := g.openTransports(func() bool { return calls.Retry() })
+	calls = g.newAdmission(transports)
 	opts := consoleclient.Options{
 		APIURL:           s.ConsoleURL,
 		SSOURL:           s.SSOURL,
 		Permit:           permitScope,
-		Transport:        by.reads,
-		WriteTransport:   by.writes,
-		FileTransport:    by.files,
+		Transport:        transports.reads,
+		WriteTransport:   transports.writes,
+		FileTransport:    transports.files,
 		Admission:        calls,
 		Timeout:          s.ConsoleTimeout,
 		WriteTimeout:     s.ConsoleWriteTimeout,
@@ -140,7 +140,7 @@ func (g *Gateway) dialConsole() error {
 		Logger:           g.log,
 	}
 	sso := opts
-	sso.Transport = by.sso
+	sso.Transport = transports.sso
 	var err error
 	if g.sso, err = consoleclient.NewSSO(sso); err != nil {
 		return err

@@ -255,7 +255,7 @@ func (g *Gateway) openStore() {
 		}
 		store = idempotency.NewRedis(o)
 	}
-	g.executor = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
+	g.executor = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, RunTimeout: g.settings.runTimeout(), Logger: g.log})
 }
 
 // URL returns the URL of the public listener for a browser.
@@ -286,15 +286,15 @@ func (g *Gateway) Run(ctx context.Context) error {
 		g.log.Warn("callers without credentials act as the default service account", "username", g.settings.Username)
 	}
 	g.logIdentity()
-	looking, stopLooking := context.WithCancel(ctx)
+	background, stopBackground := context.WithCancel(ctx)
 	var ended sync.WaitGroup
-	hangups := g.onHangup(looking, &ended)
-	ended.Go(func() { g.files.Run(looking, hangups) })
+	hangups := g.onHangup(background, &ended)
+	ended.Go(func() { g.files.Run(background, hangups) })
 	if g.redis != nil {
-		ended.Go(func() { g.checkRedis(looking) })
+		ended.Go(func() { g.checkRedis(background) })
 	}
 	defer ended.Wait()
-	defer stopLooking()
+	defer stopBackground()
 	warm, stopWarming := context.WithTimeout(ctx, g.settings.ConsoleTimeout)
 	defer stopWarming()
 	if err := g.Tokens.Warm(warm); err != nil {

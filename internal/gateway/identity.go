@@ -24,14 +24,14 @@ import (
 
 // openTokens creates the components that authenticate: the API keys, the verifier of console tokens, and the token
 // cache.
-func (g *Gateway) openTokens(carrier http.RoundTripper) error {
+func (g *Gateway) openTokens(transport http.RoundTripper) error {
 	s := g.settings
 	accounts, err := g.openAccounts()
 	if err != nil {
 		return err
 	}
 	if s.VerifyTokens == "on" {
-		if g.verifier, err = s.openVerifier(carrier, g.log); err != nil {
+		if g.verifier, err = s.openVerifier(transport, g.log); err != nil {
 			return err
 		}
 	}
@@ -63,9 +63,9 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 }
 
 // openVerifier creates the verifier of console tokens.
-func (s *Settings) openVerifier(carrier http.RoundTripper, log *slog.Logger) (*verify.Verifier, error) {
-	v, err := verify.New(verify.Options{SSOURL: s.SSOURL, Issuers: s.TokenIssuers, KeysURL: s.JWKSURL, Transport: carrier, Logger: log})
-	return v, named("--sso-url, --jwks-url:", err)
+func (s *Settings) openVerifier(transport http.RoundTripper, log *slog.Logger) (*verify.Verifier, error) {
+	v, err := verify.New(verify.Options{SSOURL: s.SSOURL, Issuers: s.TokenIssuers, KeysURL: s.JWKSURL, Transport: transport, Logger: log})
+	return v, withFlag("--sso-url, --jwks-url:", err)
 }
 
 // sources returns the files of keys, passwords, the certificate and trusted documents with their reload functions.

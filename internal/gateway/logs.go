@@ -47,7 +47,7 @@ func (g *Gateway) openAuditLog() error {
 	var sink io.Writer
 	var err error
 	switch s.AuditLog {
-	case "off", "":
+	case "off":
 		return nil
 	case "log":
 		if s.Stream == nil {
@@ -111,7 +111,7 @@ func (g *Gateway) onHangup(ctx context.Context, running *sync.WaitGroup) <-chan 
 // proxies returns the networks whose X-Forwarded-For is trusted.
 func (l Logging) proxies() (accesslog.Proxies, error) {
 	all, err := accesslog.ParseProxies(l.TrustedProxies)
-	return all, named("--trusted-proxies:", err)
+	return all, withFlag("--trusted-proxies:", err)
 }
 
 // nameInLogs returns the name of a principal in logs. It is the name of an API key or service account, the id of a

@@ -16,6 +16,7 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/idempotency"
 	"github.com/consoleql/consoleql/internal/listenaddress"
 	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/telemetry"
@@ -51,7 +52,7 @@ type Listeners struct {
 	Federation      string        `enum:"on,off" default:"off" help:"Whether the gateway is a subgraph of Apollo Federation 2 (${enum}). on: the schema has _service and _entities."`
 	ShutdownDelay   time.Duration `default:"5s" help:"How long the gateway serves after SIGTERM while /readyz answers 503. Set it to the time that a load balancer takes to notice. An interrupt (Ctrl-C) does not wait."`
 	IdleTimeout     time.Duration `default:"620s" help:"How long an idle connection of a client stays open. Set it above the idle timeout of load balancers, which send requests on idle connections."`
-	ShutdownTimeout time.Duration `default:"15s" help:"How long requests in flight may take to end after the shutdown delay."`
+	ShutdownTimeout time.Duration `default:"35s" help:"How long requests in flight may take to end after the shutdown delay. Set it above --console-write-timeout, so that a write can end. Uploads may take longer."`
 }
 
 // Console are the flags of the console and the default scope.
@@ -94,7 +95,7 @@ type Identity struct {
 
 // Shared are the flags of what replicas share.
 type Shared struct {
-	RedisURL             string        `name:"redis-url" help:"Redis in which replicas share state: redis:// or rediss://, with ?master_name= for Sentinel, with ?addr= for a Cluster. Redis must not evict keys, and should persist them. Empty: memory only." placeholder:"URL"`
+	RedisURL             string        `name:"redis-url" help:"Redis 7 or later, in which replicas share state: redis:// or rediss://, with ?master_name= for Sentinel, with ?addr= for a Cluster. Redis must not evict keys, and should persist them. Empty: memory only." placeholder:"URL"`
 	IdempotencyRetention time.Duration `default:"${idempotency_retention}" help:"How long the outcome of a mutation with an idempotencyKey is kept, at least 20s."`
 }
 
@@ -112,8 +113,8 @@ type Limits struct {
 	OperationTimeout  time.Duration `default:"${operation_timeout}" help:"How long the reads of one query may take, or those of a mutation's payload after the change, or of one event of a subscription. Fields that are missing then are null with UPSTREAM_TIMEOUT. A call of the console waits no longer than that for its turn."`
 	MaxFields         int           `default:"${max_fields}" help:"How many fields of one object an operation may select, including those of fragments. A name in a document has at most 128 characters."`
 	MaxConsoleCalls   int           `default:"${max_console_calls}" help:"Calls of the console that one operation, or one event of a subscription, may make. Reads that a cache answers are no calls; with them, an operation may make five reads for each call. Fields beyond the limit are null with QUERY_TOO_COMPLEX. The file of API keys may set another limit for a key."`
-	MaxAnswerBytes    int           `default:"${max_answer_bytes}" help:"Largest data of an answer, in bytes of JSON. Beyond it, data is null with QUERY_TOO_COMPLEX."`
-	MaxAnswerValues   int           `default:"${max_answer_values}" help:"How many objects, lists and scalars an answer may hold. Beyond it, data is null with QUERY_TOO_COMPLEX."`
+	MaxAnswerBytes    int           `default:"${max_answer_bytes}" help:"Largest data of an answer, in bytes of JSON. Beyond it, data or a payload of a mutation is null with QUERY_TOO_COMPLEX."`
+	MaxAnswerValues   int           `default:"${max_answer_values}" help:"How many objects, lists and scalars an answer may hold. Beyond it, data is null with QUERY_TOO_COMPLEX; of a mutation, only the payloads that do not fit."`
 	MaxComplexity     string        `help:"Ignored, and accepted for one release. --max-console-calls, --max-answer-bytes and --max-answer-values bound operations instead." placeholder:"NUMBER"`
 	MaxRequestBytes   int64         `default:"${max_request_bytes}" help:"Largest body of a GraphQL request, in bytes; without credentials, 16 KiB. All bodies in flight hold at most 64 MiB (4 MiB without credentials), or four times this setting if that is more, shared between the callers. Beyond that, the answer is 503 with Retry-After."`
 	MaxUploadBytes    int64         `default:"${max_upload_bytes}" help:"Largest request that carries a file, in bytes."`
@@ -156,7 +157,7 @@ type Logging struct {
 	AuditLog         string            `default:"log" help:"Where each mutation is recorded, as lines of JSON. log: the log's stream, whatever its level and format are, with \"log\":\"audit\". off: nowhere. Else a file, which is opened again on SIGHUP." placeholder:"log,off,FILE"`
 	AuditClient      string            `enum:"on,off" default:"off" help:"Whether lines of the audit log have the client's address and user agent (${enum})."`
 	MetricOperations []string          `help:"Names of GraphQL operations that metrics tell apart, separated by commas; at most 10. All others have the name other." placeholder:"NAME,NAME"`
-	TrustedProxies   []string          `help:"Networks of proxies whose X-Forwarded-For is believed, separated by commas." placeholder:"10.0.0.0/8"`
+	TrustedProxies   []string          `help:"Networks of proxies whose X-Forwarded-For is believed, separated by commas. Only --audit-client=on uses them." placeholder:"10.0.0.0/8"`
 	Stream           *telemetry.Stream `kong:"-"` // Logger sets it; nil: there is neither an access log nor an audit log
 }
 
@@ -174,27 +175,28 @@ func (s *Settings) Validate() error {
 		}
 	}
 	for _, origin := range s.AllowedOrigins {
-		find(named("--allowed-origins:", edge.ParseOrigin(origin)))
+		find(withFlag("--allowed-origins:", edge.ParseOrigin(origin)))
 	}
-	find(named("--listen", listenaddress.Check(s.Listen)))
+	find(withFlag("--listen", listenaddress.Check(s.Listen)))
 	if s.AdminListen != "" {
-		find(named("--admin-listen", listenaddress.Check(s.AdminListen)))
+		find(withFlag("--admin-listen", listenaddress.Check(s.AdminListen)))
 		must(!listenaddress.Same(s.Listen, s.AdminListen), "--listen and --admin-listen are the same address")
 	}
 	must((s.TLSCertFile == "") == (s.TLSKeyFile == ""), "give both --tls-cert-file and --tls-key-file, or none")
 	for _, u := range []struct{ flag, base string }{{"--console-url", s.ConsoleURL}, {"--sso-url", s.SSOURL}, {"--otlp-url", s.OTLPURL}} {
 		if u.base != "" || u.flag != "--otlp-url" {
 			_, err := consoleclient.ParseBaseURL(u.base)
-			find(named(u.flag, err))
+			find(withFlag(u.flag, err))
 		}
 	}
 	if s.JWKSURL != "" {
 		_, err := consoleclient.ParseURL(s.JWKSURL)
-		find(named("--jwks-url", err))
+		find(withFlag("--jwks-url", err))
 	}
+	must(s.VerifyTokens == "on" || s.JWKSURL == "" && len(s.TokenIssuers) == 0, "--token-issuers and --jwks-url need --verify-tokens=on")
 	must(strings.HasPrefix(s.ConsoleQueueCreatePath, "/"), "--console-queue-create-path must begin with a slash")
 	_, err := scope.New(s.CompanyID, s.DepartmentID)
-	find(named("--company-id, --department-id:", err))
+	find(withFlag("--company-id, --department-id:", err))
 	must(s.DepartmentID == "" || s.CompanyID != "", "--department-id needs --company-id")
 	s.check(must)
 	must(s.TrustedDocuments != "" || s.TrustedDocumentsMode == "" || s.TrustedDocumentsMode == "off", "--trusted-documents-mode needs --trusted-documents")
@@ -204,6 +206,7 @@ func (s *Settings) Validate() error {
 	must(s.TokenKeys == "" || s.TokenKeysFile == "", "give either --token-keys or --token-keys-file")
 	_, err = s.lifetimes()
 	find(err)
+	must(s.AuditLog != "", "--audit-log is empty: give log, off or a file")
 	_, err = s.proxies()
 	find(err)
 	must(len(s.MetricOperations) <= telemetry.MaxOperationNames, fmt.Sprintf("--metric-operations has more than %d names", telemetry.MaxOperationNames))
@@ -216,8 +219,8 @@ func (s *Settings) Validate() error {
 
 func graphQLName() *regexp.Regexp { return regexp.MustCompile(`^[_A-Za-z][_0-9A-Za-z]*$`) }
 
-// named puts a flag before the text of an error; nil stays nil.
-func named(flag string, err error) error {
+// withFlag puts a flag before the text of an error; nil stays nil.
+func withFlag(flag string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -296,6 +299,11 @@ func (s *Settings) loaderOptions(log *slog.Logger) loader.Options {
 		Timeout:     s.OperationTimeout,
 		Logger:      log,
 	}
+}
+
+// runTimeout bounds a mutation with an idempotencyKey: the wait for its turn, its write, and a minute for its token.
+func (s *Settings) runTimeout() time.Duration {
+	return max(idempotency.DefaultRunTimeout, s.OperationTimeout+s.ConsoleWriteTimeout+time.Minute)
 }
 
 func (s *Settings) edgeLimits() querylimit.Limits {

@@ -36,8 +36,12 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// DefaultRetention is the default of Options.Retention.
-const DefaultRetention = 24 * time.Hour
+const (
+	// DefaultRetention is the default of Options.Retention.
+	DefaultRetention = 24 * time.Hour
+	// DefaultRunTimeout is the default of Options.RunTimeout.
+	DefaultRunTimeout = 5 * time.Minute
+)
 
 // The limits of a call.
 const (
@@ -162,7 +166,7 @@ func (o Options) withDefaults() Options {
 	o.Lease = max(o.Lease, 10*time.Millisecond)
 	o.Retention = max(o.Retention, 2*o.Lease)
 	if o.RunTimeout <= 0 {
-		o.RunTimeout = 5 * time.Minute
+		o.RunTimeout = DefaultRunTimeout
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

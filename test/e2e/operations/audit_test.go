@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -236,6 +237,22 @@ func TestFailureAudit(t *testing.T) {
 	out := awaitAudit(t, w.Logs, 1, func(l auditLine) bool { return l.Mutation == "signOut" })[0]
 	if signedIn.Actor.Username != user.Username || out.Actor.Username != user.Username || out.Actor.Credential != signedIn.Actor.Credential || out.Actor.Kind != "session" || out.Outcome != "DONE" {
 		t.Errorf("signed in: %+v, out: %+v", signedIn, out)
+	}
+}
+
+// TestRefusedCredentialsAudit verifies that the audit log has a request with an unknown API key, whatever its method is.
+func TestRefusedCredentialsAudit(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		w := e2e.NewWorld(t, consolesim.Options{})
+		resp, body := w.Send(method, "/graphql?query="+url.QueryEscape(`{ viewer { id } }`), "", map[string]string{"X-Api-Key": "unknown"})
+		if resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s: answered %d %s", method, resp.StatusCode, body)
+		}
+		line := awaitAudit(t, w.Logs, 1, func(l auditLine) bool { return l.Code == "UNAUTHENTICATED" })[0]
+		if line.Refusals != 1 || line.Outcome != "NOT_SENT" || line.Mutation != "" {
+			t.Errorf("%s: %+v", method, line)
+		}
 	}
 }
 
