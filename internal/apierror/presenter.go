@@ -185,7 +185,10 @@ func consoleMessage(code fault.Code, e *consoleclient.Error, outcome fault.Outco
 		said = e.Title
 	}
 	message := defaultMessage(code)
-	if e.Operation == consoleclient.OpPutPackageFile {
+	switch {
+	case code == fault.RateLimited && e.Unsent && !e.AskedToWait(): // the gateway is busy, not the console
+		message, said = said, ""
+	case e.Operation == consoleclient.OpPutPackageFile:
 		message = storageMessage(code)
 	}
 	if outcome == fault.NotSent && e.Unsent {

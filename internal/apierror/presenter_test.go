@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -124,6 +126,21 @@ func TestRedactStrings(t *testing.T) {
 	} {
 		if got := redactStrings(message); got != want {
 			t.Errorf("%s becomes %s", message, got)
+		}
+	}
+}
+
+// TestBusyGateway: the error of a call that the gateway itself refuses does not name the console as the reason.
+func TestBusyGateway(t *testing.T) {
+	for reason, want := range map[admission.Reason]string{
+		admission.Busy:      string(admission.Busy),
+		admission.QueueFull: string(admission.QueueFull),
+		admission.Paused:    "the console asks to slow down: " + string(admission.Paused),
+	} {
+		refused := &admission.RefusedError{Reason: reason, RetryAfter: 2 * time.Second}
+		got, _ := presented(&consoleclient.Error{Operation: "GET /openapi/queues", Title: refused.Error(), Code: fault.RateLimited, RetryAfter: refused.RetryAfter, Unsent: true, Err: refused})
+		if got.Message != want || got.Extensions["retryAfter"] != 2 {
+			t.Errorf("%s: %q, %v", reason, got.Message, got.Extensions)
 		}
 	}
 }

@@ -41,6 +41,7 @@ type exchange struct {
 	timeout    time.Duration     // 0: that of the class
 	repeatable bool              // whether the request may be repeated after the console may have received it
 	optional   bool              // whether a success may lack the entity
+	retries    *int              // retries that earlier exchanges of the call have made; nil: there is none
 	storage    bool              // whether the request goes to the upload storage instead of the console
 	memory     *callMemory       // nil: none is taken, because others may wait for the same sign-in
 	take       func(n int) error // takes memory for the answer of an attempt; nil: it is not bounded
@@ -93,8 +94,11 @@ func (c httpClient) exchange(ctx context.Context, ex exchange,
 	ctx, ended := c.begin(ctx, ex.operation)
 	a := c.attempt(ctx, ex, &left, build, decode)
 	defer func() { ended(a, ex.memory.wait()) }()
-	for n := 0; n < maxRetries && left > 0 && ex.retriable(ctx, a); n++ {
-		if !c.admission.Retry() || !backoff.Wait(ctx, admission.RetryDelay(n)) {
+	if ex.retries == nil {
+		ex.retries = new(int)
+	}
+	for ; *ex.retries < maxRetries && left > 0 && ex.retriable(ctx, a); *ex.retries++ {
+		if !c.admission.Retry() || !backoff.Wait(ctx, admission.RetryDelay(*ex.retries)) {
 			break
 		}
 		next := c.attempt(ctx, ex, &left, build, decode)

@@ -126,3 +126,21 @@ func TestCallsWithoutRetry(t *testing.T) {
 		})
 	}
 }
+
+// TestRetriesWithNewToken: the retries before a refused token count for the call with the new token, too.
+func TestRetriesWithNewToken(t *testing.T) {
+	sent, refusals := 0, 0
+	console := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if sent++; sent == maxRetries+1 {
+			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	client := newTestClient(t, console, func(o *Options) { o.Tokens = countedTokens{&refusals} })
+	_, err := client.Robot(t.Context(), testScope, guid)
+	if fault.CodeOf(err) != fault.UpstreamUnavailable || refusals != 1 || sent != maxRetries+2 {
+		t.Errorf("sent %d times, refused %d times: %v", sent, refusals, err)
+	}
+}

@@ -47,7 +47,7 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	if err != nil {
 		return err
 	}
-	ex := exchange{operation: r.operation, class: r.class(method), timeout: r.timeout, optional: r.optional, repeatable: r.repeatable || method == http.MethodGet}
+	ex := exchange{operation: r.operation, class: r.class(method), timeout: r.timeout, optional: r.optional, repeatable: r.repeatable || method == http.MethodGet, retries: new(int)}
 	var token string
 	send := func() error {
 		return c.http.exchange(ctx, ex, func(ctx context.Context) (*http.Request, error) {

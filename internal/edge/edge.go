@@ -143,7 +143,8 @@ type server struct {
 	// persisted maps hashes to the texts of automatic persisted queries.
 	persisted graphqlhttp.PersistedTexts
 	signIn    graphqlhttp.SignInCheck
-	uploads   quota.Quota
+
+	uploads, unverifiedUploads quota.Quota
 }
 
 // New returns the handler of the public listener.
@@ -172,7 +173,7 @@ func New(opts Options) http.Handler {
 			Documents: graphqlhttp.NewDocuments(graphqlhttp.MaxDocumentBytes, func(hash, text string) int { return len(hash) + len(text) }), Shared: opts.SharedTexts,
 		},
 	}
-	s.uploads.Total = maxUploads
+	s.uploads.Total, s.unverifiedUploads.Total = maxUploads, maxUploads/2
 	s.signIn = graphqlhttp.SignInCheck{Persisted: s.persisted, Tokens: opts.Limits.Tokens}
 
 	r := chi.NewRouter()

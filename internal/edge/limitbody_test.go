@@ -3,6 +3,7 @@ package edge
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -113,41 +114,59 @@ func TestRequestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestUploadLimitIsShared: one caller leaves places to others, and an upload without a place is refused before it is
-// read.
+// TestUploadLimitIsShared: one caller leaves places to others, those with unverified tokens leave half of the places to API
+// keys, and an upload without a place is refused before it is read.
 func TestUploadLimitIsShared(t *testing.T) {
-	s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults()}}
-	s.uploads.Total = maxUploads
-	started, end := make(chan struct{}), make(chan struct{})
-	h := s.limitUploads(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Has("wait") {
-			started <- struct{}{}
-			<-end
-		}
-	}))
-	send := func(caller, query string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest(http.MethodPost, "/graphql"+query, unread{t})
-		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
-		rec := httptest.NewRecorder()
-		h.ServeHTTP(rec, r.WithContext(principal.NewContext(r.Context(), principal.FromToken(caller))))
-		return rec
-	}
-	var running sync.WaitGroup
-	for range maxUploads/2 + 1 {
-		running.Go(func() { send("a", "?wait") })
-		<-started
-	}
-	rec := send("a", "")
-	if after := rec.Header().Get("Retry-After"); rec.Code != http.StatusServiceUnavailable || !slices.Contains([]string{"1", "2", "3"}, after) || rec.Header().Get("Connection") != "close" {
-		t.Errorf("%d, Retry-After: %q: %s", rec.Code, after, rec.Body)
-	}
-	if rec := send("b", ""); rec.Code != http.StatusOK {
-		t.Errorf("another caller is answered %d", rec.Code)
-	}
-	close(end)
-	running.Wait()
-	if rec := send("a", ""); rec.Code != http.StatusOK {
-		t.Errorf("after the uploads have ended: %d", rec.Code)
+	key := func(name string) principal.Principal { return principal.ForAccount("a", nil).WithKey(name) }
+	for name, tt := range map[string]struct {
+		uploads int
+		holder  func(i int) principal.Principal
+		refused principal.Principal // a further upload
+		other   principal.Principal
+	}{
+		"an API key":        {maxUploads/2 + 1, func(int) principal.Principal { return key("a") }, key("a"), key("b")},
+		"unverified tokens": {maxUploads, func(i int) principal.Principal { return principal.FromToken(fmt.Sprint(i)) }, principal.FromToken("last"), key("b")},
+		"made-up sessions":  {maxUploads, func(i int) principal.Principal { return principal.FromSession(fmt.Sprint(i)) }, principal.FromSession("last"), key("b")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults()}}
+			s.uploads.Total, s.unverifiedUploads.Total = maxUploads, maxUploads/2
+			decided, end := make(chan struct{}), make(chan struct{})
+			h := s.limitUploads(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if r.URL.Query().Has("wait") {
+					decided <- struct{}{}
+					<-end
+				}
+			}))
+			send := func(who principal.Principal, query string) *httptest.ResponseRecorder {
+				r := httptest.NewRequest(http.MethodPost, "/graphql"+query, unread{t})
+				r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+				rec := httptest.NewRecorder()
+				h.ServeHTTP(rec, r.WithContext(principal.NewContext(r.Context(), who)))
+				return rec
+			}
+			var running sync.WaitGroup
+			for i := range tt.uploads {
+				running.Go(func() {
+					if send(tt.holder(i), "?wait").Code != http.StatusOK {
+						decided <- struct{}{}
+					}
+				})
+				<-decided
+			}
+			rec := send(tt.refused, "")
+			if after := rec.Header().Get("Retry-After"); rec.Code != http.StatusServiceUnavailable || !slices.Contains([]string{"1", "2", "3"}, after) || rec.Header().Get("Connection") != "close" {
+				t.Errorf("%d, Retry-After: %q: %s", rec.Code, after, rec.Body)
+			}
+			if rec := send(tt.other, ""); rec.Code != http.StatusOK {
+				t.Errorf("another caller is answered %d", rec.Code)
+			}
+			close(end)
+			running.Wait()
+			if rec := send(tt.refused, ""); rec.Code != http.StatusOK {
+				t.Errorf("after the uploads have ended: %d", rec.Code)
+			}
+		})
 	}
 }
 

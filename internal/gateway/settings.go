@@ -227,28 +227,30 @@ func withFlag(flag string, err error) error {
 	return fmt.Errorf("%s %w", flag, err)
 }
 
-// checkNumbers finds numbers that must be positive, or must not be negative.
+// checkNumbers finds numbers that must be positive, or must not be negative, and those whose multiples overflow.
 func (s *Settings) checkNumbers(must func(holds bool, text string)) {
+	const amount, span = 1 << 40, int64(87600 * time.Hour)
+	bounds := map[int64]string{amount: "1099511627776", span: "87600h"}
 	for _, n := range []struct {
-		flag  string
-		value int64
+		flag        string
+		value, most int64
 	}{
-		{"shutdown-timeout", int64(s.ShutdownTimeout)}, {"idle-timeout", int64(s.IdleTimeout)},
-		{"console-timeout", int64(s.ConsoleTimeout)}, {"console-write-timeout", int64(s.ConsoleWriteTimeout)},
-		{"console-concurrency", int64(s.ConsoleConcurrency)}, {"console-max-response-bytes", s.ConsoleMaxResponseBytes},
-		{"operation-concurrency", int64(s.OperationConcurrency)},
-		{"session-lifetime", int64(s.SessionLifetime)}, {"idempotency-retention", int64(s.IdempotencyRetention)},
-		{"poll-interval", int64(s.PollInterval)}, {"max-subscriptions", int64(s.MaxSubscriptions)},
-		{"max-subscriptions-per-caller", int64(s.MaxSubscriptionsPerCaller)}, {"stream-keepalive", int64(s.StreamKeepalive)},
-		{"max-depth", int64(s.MaxDepth)}, {"operation-timeout", int64(s.OperationTimeout)}, {"max-fields", int64(s.MaxFields)},
-		{"max-console-calls", int64(s.MaxConsoleCalls)}, {"max-answer-bytes", int64(s.MaxAnswerBytes)},
-		{"max-answer-values", int64(s.MaxAnswerValues)}, {"max-request-bytes", s.MaxRequestBytes},
-		{"max-upload-bytes", s.MaxUploadBytes}, {"upload-timeout", int64(s.UploadTimeout)}, {"direct-upload-bytes", s.DirectUploadBytes},
+		{"shutdown-timeout", int64(s.ShutdownTimeout), span}, {"idle-timeout", int64(s.IdleTimeout), span},
+		{"console-timeout", int64(s.ConsoleTimeout), span}, {"console-write-timeout", int64(s.ConsoleWriteTimeout), span},
+		{"console-concurrency", int64(s.ConsoleConcurrency), amount}, {"console-max-response-bytes", s.ConsoleMaxResponseBytes, amount},
+		{"operation-concurrency", int64(s.OperationConcurrency), amount},
+		{"session-lifetime", int64(s.SessionLifetime), span}, {"idempotency-retention", int64(s.IdempotencyRetention), span},
+		{"poll-interval", int64(s.PollInterval), span}, {"max-subscriptions", int64(s.MaxSubscriptions), amount},
+		{"max-subscriptions-per-caller", int64(s.MaxSubscriptionsPerCaller), amount}, {"stream-keepalive", int64(s.StreamKeepalive), span},
+		{"max-depth", int64(s.MaxDepth), amount}, {"operation-timeout", int64(s.OperationTimeout), span}, {"max-fields", int64(s.MaxFields), amount},
+		{"max-console-calls", int64(s.MaxConsoleCalls), amount}, {"max-answer-bytes", int64(s.MaxAnswerBytes), amount},
+		{"max-answer-values", int64(s.MaxAnswerValues), amount}, {"max-request-bytes", s.MaxRequestBytes, amount},
+		{"max-upload-bytes", s.MaxUploadBytes, amount}, {"upload-timeout", int64(s.UploadTimeout), span}, {"direct-upload-bytes", s.DirectUploadBytes, amount},
+		{"cache-bytes", int64(min(s.CacheBytes, amount+1)), amount}, {"answer-bytes", int64(min(s.AnswerBytes, amount+1)), amount}, //nolint:gosec // at most amount+1
 	} {
 		must(n.value > 0, "--"+n.flag+" must be positive")
+		must(n.value <= n.most, "--"+n.flag+" must be at most "+bounds[n.most])
 	}
-	must(s.CacheBytes > 0, "--cache-bytes must be positive")
-	must(s.AnswerBytes > 0, "--answer-bytes must be positive")
 	must(s.ShutdownDelay >= 0, "--shutdown-delay must not be negative")
 	must(s.SlowOperation >= 0, "--slow-operation must not be negative")
 	must(s.Replicas >= 0, "--replicas must not be negative")

@@ -33,7 +33,7 @@ func (p Policy) Validate() error {
 	switch {
 	case p.Life < 0 || p.StaleWhileRevalidate < 0 || p.StaleIfError < 0 || p.Negative < 0:
 		return errors.New("a time is negative")
-	case p.lifetime() > maxTTL || p.Negative > maxTTL:
+	case max(p.Life, p.StaleWhileRevalidate, p.StaleIfError, p.Negative) > maxTTL || p.lifetime() > maxTTL:
 		return fmt.Errorf("kept for longer than %v", maxTTL)
 	}
 	return nil

@@ -18,7 +18,7 @@ This page shows answers while a part fails. ` + "`make chaos`" + ` runs each fau
 - A code is ` + "`extensions.code`" + ` of the error. In mutations, ` + "`extensions.outcome`" + ` follows: see [errors.md](errors.md#outcomes-of-mutations).
 - *again*: what the same mutation with the same ` + "`idempotencyKey`" + ` gets after the fault; without it, an answer.
 - *after timeout*: the answer takes as long as ` + "`CONSOLEQL_CONSOLE_TIMEOUT`, `CONSOLEQL_CONSOLE_WRITE_TIMEOUT` or `CONSOLEQL_UPLOAD_TIMEOUT`" + ` allows. *after patience*: it takes twice the usual time of that read, at least one second. Anything else is answered at once, or after a few short waits between attempts.
-- The number is the most calls of the console that the operation makes. A failed read is sent at most three times. A second call of a hanging read shows whether its connection is dead.
+- The number is the most calls of the console that the operation makes. A failed read is sent at most three times, and once more with a new token. A second call of a hanging read shows whether its connection is dead.
 - The console executes a mutation at most once, in every row.
 
 A join is a list that works with related entities that fail. Without stale data, a cached list is like a cold one.

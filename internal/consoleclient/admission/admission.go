@@ -276,7 +276,7 @@ func (c *Controller) await(ctx context.Context, w *waiter) (*Permit, error) {
 	c.mu.Unlock()
 	w.permit.Done(Ignored) // it may have been admitted at the same moment
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return nil, &RefusedError{Reason: Busy, RetryAfter: time.Second}
+		return nil, &RefusedError{Reason: Busy, RetryAfter: fault.Soon()}
 	}
 	return nil, fmt.Errorf("admission: %w", ctx.Err())
 }

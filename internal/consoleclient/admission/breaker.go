@@ -56,6 +56,7 @@ type breaker struct {
 	early            bool          // the next probe starts early, because a call of another operation has succeeded
 	earlyProbeFailed bool          // an early probe has failed since the breaker was closed
 	probeWaiters     queue         // calls that wait for the probes
+	lastStarted      time.Time     // when the last successful call began
 	mean             time.Duration // of successful calls, exponentially weighted; 0: none yet
 	callers
 }
@@ -149,6 +150,7 @@ func (b *breaker) record(now time.Time, p *Permit, r Result) {
 // succeeds records the success of a call.
 func (b *breaker) succeeds(now time.Time, p *Permit) {
 	b.run = failureRun{success: now}
+	b.lastStarted = p.started
 	if p.call.Caller == b.failed.caller {
 		b.callerRun = b.run
 	}

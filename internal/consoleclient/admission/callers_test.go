@@ -197,9 +197,7 @@ func TestIsolatedCallerStopsNoJoinedCall(t *testing.T) {
 		if s := c.State()[admission.Lists]; s.Open != 1 {
 			t.Fatalf("the state is %+v", s)
 		}
-		if probe, err := c.Acquire(t.Context(), call(admission.Lists, "b")); err == nil { // the time of a probe is random
-			probe.Done(admission.Failed)
-		}
+		fail(t, c, call(admission.Lists, "b")) // the time of its next probe may have come
 		refused(t, c, call(admission.Lists, "b"), admission.Open)
 		var held []*admission.Permit
 		for range c.State()[admission.Lists].Limit { // each of another caller, because one may not have all

@@ -96,3 +96,30 @@ func TestRefusedProbeIsNotCounted(t *testing.T) {
 		acquire(t, c, down).Done(admission.Succeeded)
 	})
 }
+
+// TestRefusedCallsReturnApart: calls that are refused together because no permit became free return at different times.
+func TestRefusedCallsReturnApart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := admission.New(admission.Options{Concurrency: 1, Wait: time.Second})
+		held := acquire(t, c, call(admission.Lists, "a"))
+		defer held.Done(admission.Succeeded)
+		waits := make(chan time.Duration, 50)
+		for range cap(waits) {
+			go func() {
+				var r *admission.RefusedError
+				if _, err := c.Acquire(t.Context(), call(admission.Lists, "a")); !errors.As(err, &r) || r.Reason != admission.Busy {
+					r = &admission.RefusedError{}
+				}
+				waits <- r.RetryAfter
+			}()
+		}
+		different := make(map[time.Duration]bool)
+		for range cap(waits) {
+			different[<-waits] = true
+		}
+		if len(different) < 2 || different[0] {
+			t.Errorf("all return after %v", different)
+		}
+	})
+}

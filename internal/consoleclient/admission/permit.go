@@ -72,7 +72,11 @@ func (c *Controller) done(p *Permit, r Result) {
 	b, wasOpen := c.record(p, r, now)
 	switch r {
 	case Succeeded:
-		b.took(now.Sub(p.started)-p.exclude, p.late)
+		took := now.Sub(p.started) - p.exclude
+		b.took(took, p.late)
+		if !p.late {
+			k.limit.took(took)
+		}
 		if saturated && !b.failing(now) {
 			k.limit.increase()
 		}
@@ -80,7 +84,9 @@ func (c *Controller) done(p *Permit, r Result) {
 			c.prove(now, p.started)
 		}
 	case Failed, TimedOut, Overloaded:
-		k.limit.decrease(p.started, now)
+		if !p.probe { // RFC 5681, section 3.1: the threshold stays when what is sent again is lost
+			k.limit.decrease(p.started, now)
+		}
 	case Ignored:
 	}
 	c.reportChange(p, b, wasOpen, now)
@@ -135,10 +141,22 @@ func (c *Controller) reportChange(p *Permit, b *breaker, wasOpen bool, now time.
 		return
 	}
 	if !isOpen && !b.isolates {
-		p.class.limit.restart()
+		if !p.class.worksBeside(b, now) {
+			p.class.limit.restart()
+		}
 		c.prove(now, p.started)
 	}
 	c.changed(p.call.Operation, isOpen)
+}
+
+// worksBeside reports whether another operation of the class has succeeded since a breaker opened, and still does.
+func (c *class) worksBeside(b *breaker, now time.Time) bool {
+	for _, other := range c.breakers {
+		if other != b && other.state == closed && within(other.run.success, now) && other.lastStarted.After(b.opened) {
+			return true
+		}
+	}
+	return false
 }
 
 // prove lets the breakers of reads probe early: a mutation has succeeded, or another breaker has closed. A mutation removes

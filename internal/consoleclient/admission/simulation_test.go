@@ -2,7 +2,9 @@ package admission_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,17 +75,19 @@ func (c *console) set(change func()) {
 
 const simulatedTimeout = 3 * time.Second
 
-// load sends rate calls a second through a controller, with retries, until the test ends.
-func load(t *testing.T, to *console, rate int) (stop func()) {
+// load sends rate calls a second of some operations through a controller, with retries, until the test ends.
+func load(t *testing.T, to *console, rate, operations int) (stop func()) {
 	t.Helper()
 	c := admission.New(admission.Options{})
+	var sent atomic.Int64
 	ctx, cancel := context.WithCancel(t.Context())
 	one := func() {
 		ctx, cancel := context.WithTimeout(ctx, 2*simulatedTimeout)
 		defer cancel()
+		operation := fmt.Sprint("GET lists ", sent.Add(1)%int64(operations))
 		for attempt := range 3 {
 			caller := string(rune('a' + time.Now().UnixMilli()%7))
-			p, err := c.Acquire(ctx, call(admission.Lists, caller))
+			p, err := c.Acquire(ctx, admission.Call{Class: admission.Lists, Operation: operation, Caller: caller})
 			if err != nil {
 				return
 			}
@@ -108,19 +112,22 @@ func load(t *testing.T, to *console, rate int) (stop func()) {
 // TestLimitAndBreakerAgree plays the limit, the breaker, the retries and the queue together against a console in trouble.
 func TestLimitAndBreakerAgree(t *testing.T) {
 	t.Parallel()
-	const workers, service = 40, 200 * time.Millisecond // 200 calls a second
-	play := func(name string, rate int, f func(t *testing.T, to *console)) {
+	const service = 200 * time.Millisecond
+	playAt := func(name string, rate, operations int, service time.Duration, f func(t *testing.T, to *console)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				to := &console{workers: workers, service: service}
-				stop := load(t, to, rate)
+				to := &console{workers: int(200 * service.Seconds()), service: service} // 200 calls a second
+				stop := load(t, to, rate, operations)
 				time.Sleep(5 * time.Second)
 				to.counts()
 				f(t, to)
 				stop()
 			})
 		})
+	}
+	play := func(name string, rate int, f func(t *testing.T, to *console)) {
+		playAt(name, rate, 1, service, f)
 	}
 	play("steady load", 150, func(t *testing.T, to *console) {
 		time.Sleep(30 * time.Second)
@@ -152,27 +159,31 @@ func TestLimitAndBreakerAgree(t *testing.T) {
 			t.Errorf("%d calls, %d answered after recovery, want 150 a second", received, answered)
 		}
 	})
-	play("outage", 120, func(t *testing.T, to *console) {
-		to.set(func() { to.down = true })
-		time.Sleep(10 * time.Second)
-		if received, _ := to.counts(); received > 100 {
-			t.Errorf("%d calls in the first 10 s of an outage", received)
+	outage := func(operations int) func(t *testing.T, to *console) {
+		return func(t *testing.T, to *console) {
+			to.set(func() { to.down = true })
+			time.Sleep(10 * time.Second)
+			if received, _ := to.counts(); received > 100*operations {
+				t.Errorf("%d calls in the first 10 s of an outage", received)
+			}
+			time.Sleep(50 * time.Second)
+			if received, _ := to.counts(); received > 100*operations {
+				t.Errorf("%d calls in the next 50 s of an outage, want a probe a second of each operation at most", received)
+			}
+			to.set(func() { to.down = false })
+			time.Sleep(5 * time.Second)
+			first, answered := to.counts()
+			if answered == 0 {
+				t.Errorf("%d calls, none answered in the 5 s after the outage", first)
+			}
+			time.Sleep(10 * time.Second)
+			if received, answered := to.counts(); answered < 10*115 || first+received > 15*132+10 {
+				t.Errorf("%d calls, %d answered in the 10 s after that, want 120 a second", received, answered)
+			}
 		}
-		time.Sleep(50 * time.Second)
-		if received, _ := to.counts(); received > 100 {
-			t.Errorf("%d calls in the next 50 s of an outage, want a probe a second at most", received)
-		}
-		to.set(func() { to.down = false })
-		time.Sleep(5 * time.Second)
-		first, answered := to.counts()
-		if answered == 0 {
-			t.Errorf("%d calls, none answered in the 5 s after the outage", first)
-		}
-		time.Sleep(10 * time.Second)
-		if received, answered := to.counts(); answered < 10*115 || first+received > 15*132+10 {
-			t.Errorf("%d calls, %d answered in the 10 s after that, want 120 a second", received, answered)
-		}
-	})
+	}
+	play("outage", 120, outage(1))
+	playAt("outage of six slow operations", 120, 6, 500*time.Millisecond, outage(6))
 	play("hanging", 120, func(t *testing.T, to *console) {
 		to.set(func() { to.hangs = true })
 		time.Sleep(60 * time.Second)

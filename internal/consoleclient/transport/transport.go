@@ -16,8 +16,8 @@ type Options struct {
 	Uncompressed bool
 	// IdleTimeout is how long an unused connection stays open. 0: 55 s.
 	IdleTimeout time.Duration
-	// HedgeDelay is how long a GET waits on a reused HTTP/1.1 connection before it is sent again on a new one. It is at
-	// most half of the time to the deadline. 0: 2 s.
+	// HedgeDelay is how long a GET waits on an HTTP/1.1 connection before it is sent again on a new one. It is at most
+	// half of the time to the deadline. 0: 2 s.
 	HedgeDelay time.Duration
 	// Retry reports whether a GET that waits may be sent again, and counts it. nil: it always may.
 	Retry func() bool

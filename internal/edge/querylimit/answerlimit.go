@@ -12,6 +12,7 @@ import (
 	"github.com/consoleql/consoleql/graph/sequential"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/bytepool"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -51,13 +52,8 @@ func (l answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 	if mutation {
 		exceed = nil // the following fields are executed nevertheless
 	}
-	ctx, share, release := l.memory.Begin(ctx)
+	ctx, share, take, release := l.begin(ctx)
 	defer release()
-	take := func(bytes int) error {
-		ctx, cancel := context.WithTimeout(ctx, l.wait)
-		defer cancel()
-		return share.Take(ctx, bytes)
-	}
 	if err := take(documentBytes(ctx)); err != nil {
 		return refused(ctx, err)
 	}
@@ -89,6 +85,26 @@ func (l answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 	}
 	resp.Errors = errs.limit(resp.Errors)
 	return resp
+}
+
+// begin returns how the operation in ctx takes memory. A mutation with files lasts as long as its client needs to send
+// them. It takes its memory of requests, of which each caller has a share, and each of its console calls takes its own.
+func (l answerLimits) begin(ctx context.Context) (_ context.Context, share *bytepool.Share, take func(bytes int) error, end func()) {
+	if p, ok := graphqlhttp.ParametersOf(ctx); ok && len(p.Files) > 0 && isMutation(ctx) {
+		reservation := graphqlhttp.ReservationOf(ctx)
+		return ctx, nil, func(bytes int) error {
+			if reservation.Take(bytes) != nil {
+				return bytepool.Busy()
+			}
+			return nil
+		}, func() {}
+	}
+	ctx, share, end = l.memory.Begin(ctx)
+	return ctx, share, func(bytes int) error {
+		ctx, cancel := context.WithTimeout(ctx, l.wait)
+		defer cancel()
+		return share.Take(ctx, bytes)
+	}, end
 }
 
 const (

@@ -1,6 +1,8 @@
 package querylimit
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -9,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/principal"
 )
 
 func TestLongDocumentsAreParsedInTurn(t *testing.T) {
@@ -44,5 +47,54 @@ func TestLongDocumentsAreParsedInTurn(t *testing.T) {
 			t.Error("a document is refused though another one is parsed")
 		}
 		second()
+	})
+}
+
+// TestLongDocumentsOfCallersTakeTurns: of 200 waiting documents of one caller and one of another, the other's is among the
+// first two. A document whose caller leaves delays none.
+func TestLongDocumentsOfCallersTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewParsing(graphqlhttp.NewDocuments(graphqlhttp.MaxDocumentBytes, func(string, *ast.QueryDocument) int { return 1 }), time.Hour)
+		type document struct {
+			caller string
+			end    func()
+		}
+		begun := make(chan document, 300)
+		wait := func(ctx context.Context, caller string, n int) {
+			go func() {
+				if end, err := p.begin(principal.NewContext(ctx, principal.FromToken(caller)), strings.Repeat("x", n)); err == nil {
+					begun <- document{caller, end}
+				}
+			}()
+			synctest.Wait()
+		}
+		const size = 60 << 10
+		wait(t.Context(), "slow", parsedAtOnce-size) // one other at a time
+		slow := <-begun
+		wait(t.Context(), "first", size)
+		leaving, leave := context.WithCancel(t.Context())
+		wait(leaving, "leaving", parsedAtOnce)
+		for range 200 {
+			wait(t.Context(), "flood", size)
+		}
+		wait(t.Context(), "other", 5<<10)
+		leave()
+		synctest.Wait()
+		(<-begun).end()
+		synctest.Wait()
+		var order []string
+		for range 201 {
+			d := <-begun
+			order = append(order, d.caller)
+			d.end()
+			synctest.Wait()
+		}
+		slow.end()
+		if !slices.Contains(order[:2], "other") {
+			t.Errorf("the other caller's document is number %d", slices.Index(order, "other")+1)
+		}
+		if p.free != parsedAtOnce || p.waiting.Len() != 0 {
+			t.Errorf("at the end %d bytes are free, and %d documents wait", p.free, p.waiting.Len())
+		}
 	})
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/gateway"
@@ -47,5 +50,56 @@ func TestSlowUploadsHoldNoPermits(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestSlowUploadsHoldNoMemoryOfAnswers verifies that uploads of one caller, whose documents are
+// long and whose clients stop, leave the memory of large answers to others.
+func TestSlowUploadsHoldNoMemoryOfAnswers(t *testing.T) {
+	t.Parallel()
+	const uploads, fields, size = 4, 300, 1 << 20
+	sent := make(chan struct{}, uploads)
+	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
+		s.OperationTimeout = 10 * time.Second // less than the pause after which an upload is refused
+	}, e2e.Proxy(t, func(r *http.Request) {
+		if r.Method == http.MethodPut {
+			sent <- struct{}{}
+		}
+	}, func(_ *http.Request, body string) string { return body }))
+	aliased := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "a%0100d: id ", i)
+		}
+		return b.String()
+	}
+	query := strings.Replace(e2e.SizedUploadQuery(fmt.Sprint(size)), "package { id name }", "package { id name "+aliased(fields)+"}", 1)
+	ended := make(chan e2e.Answer, uploads)
+	for range uploads {
+		file, more := io.Pipe()
+		go func() {
+			a, err := w.UploadChunked(query, file)
+			_ = file.CloseWithError(err) // ends the write below
+			ended <- a
+		}()
+		defer func() {
+			_, _ = more.Write(make([]byte, size)) // the answer tells the reason of a failure
+			_ = more.Close()
+			if a := <-ended; len(a.Errors) > 0 || len(a.Data) == 0 {
+				t.Errorf("an upload is answered %d: %.500s", a.Status, a.Body)
+			}
+		}()
+	}
+	for range uploads {
+		select {
+		case <-sent:
+		case a := <-ended:
+			t.Fatalf("an upload is answered %d: %.500s", a.Status, a.Body)
+		}
+	}
+	owner, _ := w.Sim.DefaultUser()
+	a := w.Ask("{ workflows(first: 100) { nodes { "+aliased(fields)+"} } }", e2e.Request{Header: w.TokenHeader(owner)})
+	if len(a.Errors) > 0 || len(a.Data) < 3<<19 {
+		t.Errorf("a list of another caller is answered %d with %d bytes: %v", a.Status, len(a.Data), a.Errors)
 	}
 }
