@@ -150,7 +150,7 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 		return current.token.Access, nil
 	}
 	waitCtx := ctx
-	if good && revocation == RevocationUnknown { // perhaps the store is away: then the token is used
+	if good && revocation == RevocationUnknown { // perhaps the store is unavailable: then the token is used
 		var cancel context.CancelFunc
 		waitCtx, cancel = context.WithTimeoutCause(ctx, revocationWait-now.Sub(begun), errRenewalWait)
 		defer cancel()
@@ -175,14 +175,10 @@ func (c *Cache) begin(e *entry) error {
 	call := flight.Background[string](c.stop)
 	e.call, e.begun = call, c.opts.Now()
 	c.tasks.Go(func() {
-		call.Run(func(ctx context.Context) (string, error) {
+		call.RunLogged(c.opts.Logger, "renewal of a token", func(ctx context.Context) (string, error) {
 			defer e.endCall()
 			return c.runRenewal(ctx, e)
 		})
-		var panicked *flight.PanicError
-		if _, err := call.Wait(c.stop); errors.As(err, &panicked) {
-			c.opts.Logger.Error("a renewal panicked", "error", panicked)
-		}
 	})
 	return nil
 }
