@@ -60,13 +60,16 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 	if !c.signIns.enter() {
 		return Session{}, fault.Busy("too many sign-ins are under way: try again later")
 	}
+	caller := ctx
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grantTimeout) // the outcome counts without the caller, too
+	defer cancel()
 	token, err := c.password(ctx, username, password)
 	c.signIns.leave()
 	if err != nil {
-		if ctx.Err() != nil {
-			return Session{}, context.Cause(ctx)
-		}
 		return Session{}, c.recordFailedSignIn(ctx, guesses, grantError(err))
+	}
+	if caller.Err() != nil {
+		return Session{}, context.Cause(caller)
 	}
 	if r.Failures > 0 {
 		if err := c.callStore(ctx, func(ctx context.Context) error { return c.opts.Store.End(ctx, guesses, 0) }); err != nil {
