@@ -13,16 +13,13 @@ import (
 
 var errStoreDown = errors.New("tokencache: the store gave no answer a moment ago")
 
-// callStore makes one call to the store, unless the last one failed a moment ago.
-func (c *Cache) callStore(ctx context.Context, question func(ctx context.Context) error) error {
-	return c.callStoreWithin(ctx, storeTimeout, false, question)
-}
-
 // callStoreFor is callStore for a session or account. If the session is known to be revoked, it asks
-// the store even after a failure, but with a short timeout.
+// the store even after a failure, but with a short timeout, which says nothing about the store.
 func (c *Cache) callStoreFor(ctx context.Context, old *cachedToken, question func(ctx context.Context) error) error {
-	if old != nil && old.revocationState() == Revoked {
-		return c.callStoreWithin(ctx, revocationWait, true, question)
+	if old != nil && old.revocationState() == Revoked && c.storeIsDown(c.opts.Now()) {
+		bounded, cancel := context.WithTimeout(ctx, revocationWait)
+		defer cancel()
+		return question(bounded)
 	}
 	return c.callStore(ctx, question)
 }
@@ -30,18 +27,19 @@ func (c *Cache) callStoreFor(ctx context.Context, old *cachedToken, question fun
 // storeIsDown reports whether the store is not asked now, since it failed a moment ago.
 func (c *Cache) storeIsDown(now time.Time) bool { return now.UnixNano() < c.down.Load() }
 
-func (c *Cache) callStoreWithin(ctx context.Context, limit time.Duration, force bool, question func(ctx context.Context) error) error {
-	if !force && c.storeIsDown(c.opts.Now()) {
+// callStore makes one call to the store, unless the last one failed a moment ago.
+func (c *Cache) callStore(ctx context.Context, question func(ctx context.Context) error) error {
+	if c.storeIsDown(c.opts.Now()) {
 		return errStoreDown
 	}
-	bounded, cancel := context.WithTimeout(ctx, limit)
+	bounded, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	err := question(bounded)
 	if err == nil {
 		c.settled.CompareAndSwap(math.MaxInt64, c.opts.Now().Add(2*storePause).UnixNano())
 	}
-	var faultErr *fault.Error
-	if err != nil && !errors.As(err, &faultErr) && ctx.Err() == nil {
+	_, answered := errors.AsType[*fault.Error](err)
+	if err != nil && !answered && !errors.Is(err, errSealed) && ctx.Err() == nil {
 		c.down.Store(c.opts.Now().Add(storePause).UnixNano())
 		c.settled.Store(math.MaxInt64)
 		c.opts.Logger.WarnContext(ctx, "the store of tokens gives no answer", "error", err)
@@ -92,7 +90,7 @@ func (c *Cache) renew(ctx context.Context, e *entry, old *cachedToken) (next *ca
 			if !e.session() || now.UnixNano() >= c.settled.Load() {
 				return c.obtain(ctx, e, old, owner, r)
 			}
-			// The store was away. Another replica may have used the refresh token, and is about to store the next one.
+			// The store was unavailable. Another replica may have used the refresh token, and is about to store the next one.
 		case Busy:
 		}
 		if !backoff.Wait(ctx, min(backoff.Exponential(minClaimPoll, maxClaimPoll, polls), max(r.Busy, time.Millisecond))) {
@@ -110,7 +108,7 @@ func (c *Cache) check(ctx context.Context, e *entry, old *cachedToken) (*cachedT
 	now := c.opts.Now()
 	switch {
 	case err != nil:
-		return old.extended(now), now.Add(storePause), nil //nolint:nilerr // what is in memory goes on while the store is away
+		return old.extended(now), now.Add(storePause), nil //nolint:nilerr // what is in memory stays in use while the store is unavailable
 	case r.Ended:
 		return nil, time.Time{}, errSession()
 	case r.Generation == "" && r.Ends.IsZero():
@@ -177,7 +175,7 @@ func (c *Cache) fallback(e *entry, old *cachedToken, again time.Time, err error)
 	return nil, again, err
 }
 
-// withoutStore renews while the store is away. A token in memory is used as long as it is
+// withoutStore renews while the store is unavailable. A token in memory is used as long as it is
 // good. After that, a service account logs in and keeps its token for itself. A session has to
 // wait for the store, since other replicas may use its refresh token.
 func (c *Cache) withoutStore(ctx context.Context, e *entry, old *cachedToken) (*cachedToken, time.Time, error) {
@@ -215,7 +213,7 @@ func (c *Cache) obtain(ctx context.Context, e *entry, old *cachedToken, owner st
 	}
 	refresh, spent := r.Token.Refresh, r.Spent
 	if r.Generation == "" && old != nil && !old.shared {
-		refresh, spent = old.token.Refresh, false // obtained while the store was away, and known to this replica only
+		refresh, spent = old.token.Refresh, false // obtained while the store was unavailable, and known to this replica only
 	}
 	token, err := c.observedLogin(ctx, e, refresh, spent, r.Failures)
 	if err != nil {
