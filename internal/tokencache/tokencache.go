@@ -163,7 +163,7 @@ func New(opts Options) *Cache {
 	if opts.MAC == nil {
 		opts.MAC = randomMAC()
 	}
-	c := &Cache{opts: opts, swept: opts.Now()}
+	c := &Cache{opts: opts, swept: opts.Now(), signIns: signInQueue{slots: make(chan struct{}, maxSignIns)}}
 	c.SetAccounts(opts.Accounts)
 	c.stop, c.halt = context.WithCancel(context.Background())
 	return c
