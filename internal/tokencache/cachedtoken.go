@@ -96,6 +96,15 @@ func (t *cachedToken) extended(now time.Time) *cachedToken {
 	return next
 }
 
+// confirm extends the time for which a session's token is used while it is renewed. The store has just shown the session.
+func (c *Cache) confirm(e *entry) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if now, current := c.opts.Now(), e.cached.Load(); e.session() && current.usable(now) {
+		e.cached.CompareAndSwap(current, current.extended(now)) // a sign-out may have dropped it
+	}
+}
+
 // usable reports whether the token may be returned while it is renewed, however long ago the store was asked.
 func (t *cachedToken) usable(now time.Time) bool {
 	return t != nil && !t.refused && now.Before(t.token.goodUntil()) && (t.ends.IsZero() || now.Before(t.ends))

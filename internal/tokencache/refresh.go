@@ -74,6 +74,9 @@ func (c *Cache) renew(ctx context.Context, e *entry, old *cachedToken) (next *ca
 			return c.withoutStore(ctx, e, old)
 		}
 		now := c.opts.Now()
+		if status == Claimed || status == Busy {
+			c.confirm(e)
+		}
 		switch status {
 		case Fresh:
 			return newCachedToken(r.Token, r.Generation, true, r.Ends, now), time.Time{}, nil
@@ -206,7 +209,7 @@ func (c *Cache) withoutStore(ctx context.Context, e *entry, old *cachedToken) (*
 
 // obtain renews the tokens of a record that owner has claimed.
 func (c *Cache) obtain(ctx context.Context, e *entry, old *cachedToken, owner string, r Record) (*cachedToken, time.Time, error) {
-	release := c.extend(ctx, e.key, owner)
+	release := c.extend(ctx, e, owner)
 	defer release()
 	if e.session() {
 		return c.obtainSession(ctx, e, old, owner, r)
@@ -375,15 +378,18 @@ func (c *Cache) refused(e *entry, reason Reason, err error) error {
 }
 
 // extend keeps a claim from expiring until release is called.
-func (c *Cache) extend(ctx context.Context, key, owner string) (release func()) {
+func (c *Cache) extend(ctx context.Context, e *entry, owner string) (release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	c.tasks.Go(func() {
 		for backoff.Wait(ctx, c.opts.Lease/3) {
 			bounded, done := context.WithTimeout(ctx, storeTimeout)
-			held, err := c.opts.Store.Extend(bounded, key, owner, c.opts.Lease)
+			held, err := c.opts.Store.Extend(bounded, e.key, owner, c.opts.Lease)
 			done()
 			if err == nil && !held {
 				return // the claim is lost, or its holder has ended it
+			}
+			if err == nil {
+				c.confirm(e)
 			}
 		}
 	})
