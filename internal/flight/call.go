@@ -88,6 +88,14 @@ func (c *Call[V]) Run(fn func(ctx context.Context) (V, error)) {
 	value, err = fn(c.ctx)
 }
 
+// RunLogged is Run, and logs a panic of the function, which name describes.
+func (c *Call[V]) RunLogged(log *slog.Logger, name string, fn func(ctx context.Context) (V, error)) {
+	c.Run(fn)
+	if panicked, ok := errors.AsType[*PanicError](c.err); ok {
+		log.Error("a call panicked", "call", name, "error", panicked)
+	}
+}
+
 // Complete gives all waiters the result. Only the first completion counts; for others,
 // Complete returns false. The function may use it to release its waiters before it returns.
 func (c *Call[V]) Complete(value V, err error) bool {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -203,12 +202,7 @@ func (rs *Redis) open(r Record, sealed []byte) (_ []byte, ok bool) {
 // keys returns the one key of a record.
 func (rs *Redis) keys(r Record) []string { return []string{rs.prefix + "{" + r.ID + "}"} }
 
-// arguments returns the arguments of all scripts.
+// arguments returns the arguments of all scripts. An expiry of 0 would delete a record.
 func arguments(r Record) []any {
-	return []any{r.Owner, r.Input, milliseconds(r.Lease), milliseconds(r.Retention)}
-}
-
-// milliseconds rounds up, since an expiry of 0 would delete a record.
-func milliseconds(d time.Duration) int64 {
-	return max(1, int64((d+time.Millisecond-1)/time.Millisecond))
+	return []any{r.Owner, r.Input, max(1, r.Lease.Milliseconds()), max(1, r.Retention.Milliseconds())}
 }

@@ -27,8 +27,8 @@ type login struct {
 // has a new password. It tries the new password when it next needs one. A name must not be
 // given to another user, since caches know accounts by name.
 func (c *Cache) SetAccounts(accounts map[string]Account) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.accountsMu.Lock()
+	defer c.accountsMu.Unlock()
 	var before map[string]*entry
 	if p := c.accounts.Load(); p != nil {
 		before = *p

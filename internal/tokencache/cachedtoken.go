@@ -96,6 +96,15 @@ func (t *cachedToken) extended(now time.Time) *cachedToken {
 	return next
 }
 
+// confirm extends the time for which a session's token is used while it is renewed. The store has just shown the session.
+func (c *Cache) confirm(e *entry) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if now, current := c.opts.Now(), e.cached.Load(); e.session() && current.usable(now) {
+		e.cached.CompareAndSwap(current, current.extended(now)) // a sign-out may have dropped it
+	}
+}
+
 // usable reports whether the token may be returned while it is renewed, however long ago the store was asked.
 func (t *cachedToken) usable(now time.Time) bool {
 	return t != nil && !t.refused && now.Before(t.token.goodUntil()) && (t.ends.IsZero() || now.Before(t.ends))
@@ -150,7 +159,7 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 		return current.token.Access, nil
 	}
 	waitCtx := ctx
-	if good && revocation == RevocationUnknown { // perhaps the store is away: then the token is used
+	if good && revocation == RevocationUnknown { // perhaps the store is unavailable: then the token is used
 		var cancel context.CancelFunc
 		waitCtx, cancel = context.WithTimeoutCause(ctx, revocationWait-now.Sub(begun), errRenewalWait)
 		defer cancel()
@@ -175,14 +184,10 @@ func (c *Cache) begin(e *entry) error {
 	call := flight.Background[string](c.stop)
 	e.call, e.begun = call, c.opts.Now()
 	c.tasks.Go(func() {
-		call.Run(func(ctx context.Context) (string, error) {
+		call.RunLogged(c.opts.Logger, "renewal of a token", func(ctx context.Context) (string, error) {
 			defer e.endCall()
 			return c.runRenewal(ctx, e)
 		})
-		var panicked *flight.PanicError
-		if _, err := call.Wait(c.stop); errors.As(err, &panicked) {
-			c.opts.Logger.Error("a renewal panicked", "error", panicked)
-		}
 	})
 	return nil
 }

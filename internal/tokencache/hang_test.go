@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
@@ -97,5 +98,55 @@ func TestEarlyExpiredTokensAreRefreshed(t *testing.T) {
 				t.Fatalf("token %d was refused after 12 s and is kept: %v", i+1, err)
 			}
 		}
+	})
+}
+
+// TestSessionDuringHangingRefresh verifies that no caller of a session waits for the SSO while the token is good, at any
+// replica.
+func TestSessionDuringHangingRefresh(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, store := &sso{life: 5 * time.Minute}, newFlaky()
+		caches := []*tokencache.Cache{newCache(t, s, withStore(store)), newCache(t, s, withStore(store))}
+		session := signIn(t, caches[0])
+		s.delay = 30 * time.Second
+		for range 280 {
+			for i, c := range caches {
+				began := time.Now()
+				_, err := c.Token(session)
+				if waited := time.Since(began); err != nil || waited > time.Second {
+					t.Fatalf("replica %d: %v, after a wait of %v", i, err, waited)
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		for _, c := range caches {
+			wantToken(t, c, session, "access-2")
+		}
+		s.want(t, 1, 1)
+	})
+}
+
+// TestSignOutDuringHangingRefresh verifies that a session whose token is being renewed ends in time at every replica.
+func TestSignOutDuringHangingRefresh(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, store := &sso{life: 5 * time.Minute}, newFlaky()
+		a, b, c := newCache(t, s, withStore(store)), newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
+		session := signIn(t, a)
+		s.delay = 30 * time.Second
+		for range 245 {
+			for _, replica := range []*tokencache.Cache{a, b} {
+				if _, err := replica.Token(session); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		s.want(t, 1, 1) // a refresh is under way
+		if err := c.SignOut(session); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(11 * time.Second)
+		wantCode(t, a, session, fault.Unauthenticated)
+		wantCode(t, b, session, fault.Unauthenticated)
 	})
 }

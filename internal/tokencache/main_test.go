@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 	"go.uber.org/goleak"
 
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/redistest"
@@ -152,41 +153,46 @@ type flaky struct {
 	calls atomic.Int64
 	// noPut makes every Put fail, noExtend loses every Extend.
 	noPut, noExtend atomic.Bool
+	// takes is how long each call takes, in nanoseconds.
+	takes atomic.Int64
 }
 
-var errUnavailable = errors.New("the store is away")
+var errUnavailable = errors.New("the store is unavailable")
 
-func (f *flaky) up() error {
+func (f *flaky) up(ctx context.Context) error {
 	f.calls.Add(1)
 	if f.away.Load() {
 		return errUnavailable
+	}
+	if takes := time.Duration(f.takes.Load()); takes > 0 && !backoff.Wait(ctx, takes) {
+		return ctx.Err()
 	}
 	return nil
 }
 
 func (f *flaky) Load(ctx context.Context, key string) (tokencache.Record, error) {
-	if err := f.up(); err != nil {
+	if err := f.up(ctx); err != nil {
 		return tokencache.Record{}, err
 	}
 	return f.Store.Load(ctx, key)
 }
 
 func (f *flaky) Claim(ctx context.Context, key string, c tokencache.Claim) (tokencache.ClaimStatus, tokencache.Record, error) {
-	if err := f.up(); err != nil {
+	if err := f.up(ctx); err != nil {
 		return 0, tokencache.Record{}, err
 	}
 	return f.Store.Claim(ctx, key, c)
 }
 
 func (f *flaky) Extend(ctx context.Context, key, owner string, lease time.Duration) (bool, error) {
-	if err := f.up(); err != nil || f.noExtend.Load() {
+	if err := f.up(ctx); err != nil || f.noExtend.Load() {
 		return false, err
 	}
 	return f.Store.Extend(ctx, key, owner, lease)
 }
 
 func (f *flaky) Put(ctx context.Context, key, owner string, p tokencache.Put) (bool, error) {
-	if err := f.up(); err != nil {
+	if err := f.up(ctx); err != nil {
 		return false, err
 	}
 	if f.noPut.Load() {
@@ -196,21 +202,21 @@ func (f *flaky) Put(ctx context.Context, key, owner string, p tokencache.Put) (b
 }
 
 func (f *flaky) Fail(ctx context.Context, key, owner string, x tokencache.Failure) (bool, error) {
-	if err := f.up(); err != nil {
+	if err := f.up(ctx); err != nil {
 		return false, err
 	}
 	return f.Store.Fail(ctx, key, owner, x)
 }
 
 func (f *flaky) Create(ctx context.Context, key string, p tokencache.Put) (bool, error) {
-	if err := f.up(); err != nil {
+	if err := f.up(ctx); err != nil {
 		return false, err
 	}
 	return f.Store.Create(ctx, key, p)
 }
 
 func (f *flaky) End(ctx context.Context, key string, keep time.Duration) error {
-	if err := f.up(); err != nil {
+	if err := f.up(ctx); err != nil {
 		return err
 	}
 	return f.Store.End(ctx, key, keep)

@@ -1,10 +1,15 @@
 package tokencache_test
 
 import (
+	"bytes"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+
+	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
 // A renewal that breaks off fails for all its callers, and the next caller starts another one.
@@ -17,7 +22,8 @@ func TestPanickingRefreshes(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				s := &sso{}
 				s.setFailure(breakOff)
-				c := newCache(t, s)
+				var log bytes.Buffer
+				c := newCache(t, s, func(o *tokencache.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 				ctx := service(t)
 				var callers sync.WaitGroup
 				for range 3 {
@@ -28,6 +34,10 @@ func TestPanickingRefreshes(t *testing.T) {
 					})
 				}
 				callers.Wait()
+				synctest.Wait() // for the log
+				if text := log.String(); strings.Contains(text, "panicked") != (name == "panic") || strings.Contains(text, "hunter2") {
+					t.Errorf("logged %q", text)
+				}
 				s.setFailure(nil)
 				if token, err := c.Token(ctx); token == "" || err != nil {
 					t.Errorf("afterwards: got %q and %v", token, err)

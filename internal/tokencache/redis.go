@@ -96,8 +96,9 @@ if r.ended then return view(r, 'ended') end
 if r.gen and r.gen ~= seen and now < r.exp - math.min(margin, (r.exp - r.at) / 10) then return view(r, 'fresh') end
 if r['until'] and now < r['until'] then return view(r, 'paused') end
 if r.owner and r.owner ~= owner and now < r.lease then return view(r, 'busy') end
+if session and r.owner and r.owner ~= owner then r.spent = '1' end
 redis.call('HSET', key, 'owner', owner, 'lease', now + lease)
-if r.refresh == '1' and not session then redis.call('HSET', key, 'spent', '1') end
+if r.spent or r.refresh == '1' and not session then redis.call('HSET', key, 'spent', '1') end
 keep(lease + kept)
 return view(r, 'claimed')
 `
@@ -151,7 +152,7 @@ return 1
 func (rs *Redis) Load(ctx context.Context, key string) (Record, error) {
 	_, r, err := rs.view(ctx, rs.load, key)
 	if errors.Is(err, errSealed) {
-		err = nil // there is a record without a token
+		r.Generation, err = "", nil // there is a record without a token
 	}
 	return r, wrapError("load a record", err)
 }
@@ -166,38 +167,28 @@ func (rs *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, R
 		}
 	}
 	word, r, err := rs.view(ctx, rs.claim, key,
-		c.Owner, milliseconds(c.Lease), c.Seen, c.Session, milliseconds(expiryMargin), milliseconds(failureTTL))
-	if err != nil && (c.Session || !errors.Is(err, errSealed)) {
+		c.Owner, c.Lease.Milliseconds(), c.Seen, c.Session, expiryMargin.Milliseconds(), failureTTL.Milliseconds())
+	sealed := errors.Is(err, errSealed)
+	if err != nil && (c.Session || !sealed) {
 		return Absent, Record{}, wrapError("claim a record", err)
 	}
 	status := slices.Index([]string{Absent: "absent", Ended: "ended", Fresh: "fresh", Paused: "paused", Busy: "busy", Claimed: "claimed"}, word)
 	if status < 0 {
 		return Absent, Record{}, fmt.Errorf("tokencache: claim a record: its status %.20q is unknown", word)
 	}
-	if ClaimStatus(status) == Fresh && r.Generation == "" {
-		// The token cannot be decrypted, so it is useless here. The next claim is one for
-		// which only this generation is too old.
-		return rs.claimUnreadable(ctx, key, c)
+	if sealed && ClaimStatus(status) == Fresh {
+		c.Seen = r.Generation // only this generation, which is useless here, is too old for the next claim
+		return rs.Claim(ctx, key, c)
+	}
+	if sealed {
+		r.Generation = ""
 	}
 	return ClaimStatus(status), r, nil
 }
 
-// claimUnreadable claims a record with a good token that cannot be decrypted here.
-func (rs *Redis) claimUnreadable(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error) {
-	gen, err := rs.opts.Client.HGet(ctx, rs.name(key), "gen").Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return Absent, Record{}, wrapError("claim a record", err)
-	}
-	if gen == c.Seen {
-		return Absent, Record{}, errors.New("tokencache: claim a record: its token cannot be decrypted")
-	}
-	c.Seen = gen
-	return rs.Claim(ctx, key, c)
-}
-
 // Extend implements Store.
 func (rs *Redis) Extend(ctx context.Context, key, owner string, lease time.Duration) (bool, error) {
-	held, err := rs.extend.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, milliseconds(lease)).Bool()
+	held, err := rs.extend.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, lease.Milliseconds()).Bool()
 	return held, wrapError("extend a claim", err)
 }
 
@@ -223,14 +214,14 @@ func (rs *Redis) write(ctx context.Context, script *redis.Script, key, owner str
 	}
 	held, err := script.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, p.Generation, rs.opts.Keyring.Seal(rs.name(key), plain),
 		now.Sub(p.Token.Obtained).Milliseconds(), p.Token.Expires.Sub(now).Milliseconds(), p.Token.Refresh != "",
-		milliseconds(p.TTL), ends, p.Replaces).Bool()
+		max(1, p.TTL.Milliseconds()), ends, p.Replaces).Bool()
 	return held, wrapError("keep a token", err)
 }
 
 // Fail implements Store.
 func (rs *Redis) Fail(ctx context.Context, key, owner string, f Failure) (bool, error) {
 	held, err := rs.fail.Run(ctx, rs.opts.Client, []string{rs.name(key)}, owner, string(f.Reason), f.Unspent,
-		f.InitialPause.Milliseconds(), f.MaxPause.Milliseconds(), f.MinPause.Milliseconds(), f.FreeFailures, milliseconds(failureTTL)).Bool()
+		f.InitialPause.Milliseconds(), f.MaxPause.Milliseconds(), f.MinPause.Milliseconds(), f.FreeFailures, failureTTL.Milliseconds()).Bool()
 	return held, wrapError("keep a failure", err)
 }
 
@@ -263,8 +254,8 @@ const (
 	viewLength
 )
 
-// view runs a script that returns a record. The error is errSealed, beside the record, if its
-// token cannot be decrypted. A service account logs in then, as without a token.
+// view runs a script that returns a record. The error is errSealed, beside the record without its
+// token, if that cannot be decrypted. A service account logs in then, as without a token.
 func (rs *Redis) view(ctx context.Context, script *redis.Script, key string, args ...any) (string, Record, error) {
 	got, err := script.Run(ctx, rs.opts.Client, []string{rs.name(key)}, args...).StringSlice()
 	if err != nil {
@@ -292,20 +283,15 @@ func (rs *Redis) view(ctx context.Context, script *redis.Script, key string, arg
 	if got[viewGeneration] == "" {
 		return got[0], r, nil
 	}
+	r.Generation = got[viewGeneration]
 	plain, err := rs.opts.Keyring.Open(rs.name(key), []byte(got[viewSealed]))
 	var token sealedToken
 	if err != nil || json.Unmarshal(plain, &token) != nil {
 		rs.opts.Logger.ErrorContext(ctx, "a stored token cannot be decrypted: its key is not in CONSOLEQL_TOKEN_KEYS, or it was changed")
 		return got[0], r, errSealed
 	}
-	r.Generation = got[viewGeneration]
 	r.Token = Token{Access: token.Access, Refresh: token.Refresh, Obtained: at(viewObtained), Expires: at(viewExpires)}
 	return got[0], r, nil
-}
-
-// milliseconds rounds up, since an expiry of 0 would delete a record.
-func milliseconds(d time.Duration) int64 {
-	return max(1, int64((d+time.Millisecond-1)/time.Millisecond))
 }
 
 func wrapError(what string, err error) error {

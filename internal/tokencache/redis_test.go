@@ -3,12 +3,14 @@ package tokencache_test
 import (
 	"context"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/redistest"
 	"github.com/consoleql/consoleql/internal/tokencache"
@@ -106,6 +108,33 @@ func TestRedisRecovers(t *testing.T) {
 		return err == nil && got == "access-2"
 	})
 	s.want(t, 3, 0)
+}
+
+// TestUndecryptableSession verifies that a session whose key is not in the keyring is unavailable, and takes the store from
+// no other caller.
+func TestUndecryptableSession(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := &sso{life: time.Hour, delay: time.Millisecond}
+	old := signIn(t, newCache(t, s, withStore(redisStore(t, server))))
+	c := newCache(t, s, withStore(redisStore(t, server, func(o *tokencache.RedisOptions) {
+		o.Keyring = testKeyring(t, strings.Repeat("ab", 32))
+	})))
+	session := signIn(t, c)
+	for range 3 {
+		wantCode(t, c, old, fault.UpstreamUnavailable)
+		signIn(t, c)
+		token, err := c.Token(session)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Refused(session, token)
+		wantCode(t, c, old, fault.UpstreamUnavailable)
+		if next, err := c.Token(session); err != nil {
+			t.Errorf("another session after %q: %q, %v", token, next, err)
+		}
+		time.Sleep(200 * time.Millisecond) // the old session is asked for again
+	}
 }
 
 // TestOneKeyPerScript verifies that every script uses only its declared key, as Redis Cluster

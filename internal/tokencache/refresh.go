@@ -13,16 +13,13 @@ import (
 
 var errStoreDown = errors.New("tokencache: the store gave no answer a moment ago")
 
-// callStore makes one call to the store, unless the last one failed a moment ago.
-func (c *Cache) callStore(ctx context.Context, question func(ctx context.Context) error) error {
-	return c.callStoreWithin(ctx, storeTimeout, false, question)
-}
-
 // callStoreFor is callStore for a session or account. If the session is known to be revoked, it asks
-// the store even after a failure, but with a short timeout.
+// the store even after a failure, but with a short timeout, which says nothing about the store.
 func (c *Cache) callStoreFor(ctx context.Context, old *cachedToken, question func(ctx context.Context) error) error {
-	if old != nil && old.revocationState() == Revoked {
-		return c.callStoreWithin(ctx, revocationWait, true, question)
+	if old != nil && old.revocationState() == Revoked && c.storeIsDown(c.opts.Now()) {
+		bounded, cancel := context.WithTimeout(ctx, revocationWait)
+		defer cancel()
+		return question(bounded)
 	}
 	return c.callStore(ctx, question)
 }
@@ -30,18 +27,19 @@ func (c *Cache) callStoreFor(ctx context.Context, old *cachedToken, question fun
 // storeIsDown reports whether the store is not asked now, since it failed a moment ago.
 func (c *Cache) storeIsDown(now time.Time) bool { return now.UnixNano() < c.down.Load() }
 
-func (c *Cache) callStoreWithin(ctx context.Context, limit time.Duration, force bool, question func(ctx context.Context) error) error {
-	if !force && c.storeIsDown(c.opts.Now()) {
+// callStore makes one call to the store, unless the last one failed a moment ago.
+func (c *Cache) callStore(ctx context.Context, question func(ctx context.Context) error) error {
+	if c.storeIsDown(c.opts.Now()) {
 		return errStoreDown
 	}
-	bounded, cancel := context.WithTimeout(ctx, limit)
+	bounded, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	err := question(bounded)
 	if err == nil {
 		c.settled.CompareAndSwap(math.MaxInt64, c.opts.Now().Add(2*storePause).UnixNano())
 	}
-	var faultErr *fault.Error
-	if err != nil && !errors.As(err, &faultErr) && ctx.Err() == nil {
+	_, answered := errors.AsType[*fault.Error](err)
+	if err != nil && !answered && !errors.Is(err, errSealed) && ctx.Err() == nil {
 		c.down.Store(c.opts.Now().Add(storePause).UnixNano())
 		c.settled.Store(math.MaxInt64)
 		c.opts.Logger.WarnContext(ctx, "the store of tokens gives no answer", "error", err)
@@ -76,6 +74,9 @@ func (c *Cache) renew(ctx context.Context, e *entry, old *cachedToken) (next *ca
 			return c.withoutStore(ctx, e, old)
 		}
 		now := c.opts.Now()
+		if status == Claimed || status == Busy {
+			c.confirm(e)
+		}
 		switch status {
 		case Fresh:
 			return newCachedToken(r.Token, r.Generation, true, r.Ends, now), time.Time{}, nil
@@ -92,7 +93,7 @@ func (c *Cache) renew(ctx context.Context, e *entry, old *cachedToken) (next *ca
 			if !e.session() || now.UnixNano() >= c.settled.Load() {
 				return c.obtain(ctx, e, old, owner, r)
 			}
-			// The store was away. Another replica may have used the refresh token, and is about to store the next one.
+			// The store was unavailable. Another replica may have used the refresh token, and is about to store the next one.
 		case Busy:
 		}
 		if !backoff.Wait(ctx, min(backoff.Exponential(minClaimPoll, maxClaimPoll, polls), max(r.Busy, time.Millisecond))) {
@@ -110,7 +111,7 @@ func (c *Cache) check(ctx context.Context, e *entry, old *cachedToken) (*cachedT
 	now := c.opts.Now()
 	switch {
 	case err != nil:
-		return old.extended(now), now.Add(storePause), nil //nolint:nilerr // what is in memory goes on while the store is away
+		return old.extended(now), now.Add(storePause), nil //nolint:nilerr // what is in memory stays in use while the store is unavailable
 	case r.Ended:
 		return nil, time.Time{}, errSession()
 	case r.Generation == "" && r.Ends.IsZero():
@@ -177,7 +178,7 @@ func (c *Cache) fallback(e *entry, old *cachedToken, again time.Time, err error)
 	return nil, again, err
 }
 
-// withoutStore renews while the store is away. A token in memory is used as long as it is
+// withoutStore renews while the store is unavailable. A token in memory is used as long as it is
 // good. After that, a service account logs in and keeps its token for itself. A session has to
 // wait for the store, since other replicas may use its refresh token.
 func (c *Cache) withoutStore(ctx context.Context, e *entry, old *cachedToken) (*cachedToken, time.Time, error) {
@@ -208,14 +209,14 @@ func (c *Cache) withoutStore(ctx context.Context, e *entry, old *cachedToken) (*
 
 // obtain renews the tokens of a record that owner has claimed.
 func (c *Cache) obtain(ctx context.Context, e *entry, old *cachedToken, owner string, r Record) (*cachedToken, time.Time, error) {
-	release := c.extend(ctx, e.key, owner)
+	release := c.extend(ctx, e, owner)
 	defer release()
 	if e.session() {
 		return c.obtainSession(ctx, e, old, owner, r)
 	}
 	refresh, spent := r.Token.Refresh, r.Spent
 	if r.Generation == "" && old != nil && !old.shared {
-		refresh, spent = old.token.Refresh, false // obtained while the store was away, and known to this replica only
+		refresh, spent = old.token.Refresh, false // obtained while the store was unavailable, and known to this replica only
 	}
 	token, err := c.observedLogin(ctx, e, refresh, spent, r.Failures)
 	if err != nil {
@@ -288,13 +289,21 @@ func (c *Cache) obtainSession(ctx context.Context, e *entry, old *cachedToken, o
 	if err != nil {
 		g := grantError(err)
 		c.opts.Logger.InfoContext(ctx, "a session's token was not refreshed", "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
-		if g.Reason != Unavailable {
-			return c.refreshRefused(ctx, e, r)
-		}
 		f := failure(g, sessionPause)
-		f.Unspent = true
+		f.Unspent = !r.Spent
+		if g.Reason != Unavailable {
+			stored, err := c.load(ctx, e.key, nil)
+			if err == nil && stored.Generation != "" && stored.Generation != r.Generation { // by another replica
+				return newCachedToken(stored.Token, stored.Generation, true, stored.Ends, c.opts.Now()), time.Time{}, nil
+			}
+			if g.Reason == Locked || !r.Spent {
+				return nil, time.Time{}, c.end(ctx, e)
+			}
+			// The owner whose claim lapsed may have the next token, and not reach the store: the session ends after one more refusal.
+			f = Failure{Reason: Unavailable, Unspent: true, MinPause: maxPause}
+		}
 		c.fail(ctx, e.key, owner, f)
-		return c.fallback(e, current, c.opts.Now().Add(f.pause(r.Failures+1)), c.refused(e, g.Reason, g.Err))
+		return c.fallback(e, current, c.opts.Now().Add(f.pause(r.Failures+1)), c.refused(e, f.Reason, g.Err))
 	}
 	p := c.put(token, rand.Text(), r.Ends)
 	p.Replaces = r.Generation
@@ -326,16 +335,6 @@ func (c *Cache) refreshSession(ctx context.Context, refreshToken string, again b
 		return token, err
 	}
 	return c.refresh(ctx, refreshToken)
-}
-
-// refreshRefused ends a session whose refresh token was refused, unless another replica has
-// taken over the claim and renewed it.
-func (c *Cache) refreshRefused(ctx context.Context, e *entry, claimed Record) (*cachedToken, time.Time, error) {
-	r, err := c.load(ctx, e.key, nil)
-	if err == nil && r.Generation != "" && r.Generation != claimed.Generation {
-		return newCachedToken(r.Token, r.Generation, true, r.Ends, c.opts.Now()), time.Time{}, nil
-	}
-	return nil, time.Time{}, c.end(ctx, e)
 }
 
 // end ends a session that cannot be renewed.
@@ -379,15 +378,18 @@ func (c *Cache) refused(e *entry, reason Reason, err error) error {
 }
 
 // extend keeps a claim from expiring until release is called.
-func (c *Cache) extend(ctx context.Context, key, owner string) (release func()) {
+func (c *Cache) extend(ctx context.Context, e *entry, owner string) (release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	c.tasks.Go(func() {
 		for backoff.Wait(ctx, c.opts.Lease/3) {
 			bounded, done := context.WithTimeout(ctx, storeTimeout)
-			held, err := c.opts.Store.Extend(bounded, key, owner, c.opts.Lease)
+			held, err := c.opts.Store.Extend(bounded, e.key, owner, c.opts.Lease)
 			done()
 			if err == nil && !held {
 				return // the claim is lost, or its holder has ended it
+			}
+			if err == nil {
+				c.confirm(e)
 			}
 		}
 	})

@@ -57,16 +57,21 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 		}
 		return Session{}, retryAfter(fault.New(fault.RateLimited, "too many failed attempts to sign in: try again in %d s", int(wait.Seconds())+1), wait)
 	}
-	if !c.signIns.enter() {
+	select {
+	case c.signIns.slots <- struct{}{}:
+	default:
 		return Session{}, fault.Busy("too many sign-ins are under way: try again later")
 	}
+	caller := ctx
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grantTimeout) // the outcome counts without the caller, too
+	defer cancel()
 	token, err := c.password(ctx, username, password)
-	c.signIns.leave()
+	<-c.signIns.slots
 	if err != nil {
-		if ctx.Err() != nil {
-			return Session{}, context.Cause(ctx)
-		}
 		return Session{}, c.recordFailedSignIn(ctx, guesses, grantError(err))
+	}
+	if caller.Err() != nil {
+		return Session{}, context.Cause(caller)
 	}
 	if r.Failures > 0 {
 		if err := c.callStore(ctx, func(ctx context.Context) error { return c.opts.Store.End(ctx, guesses, 0) }); err != nil {

@@ -21,7 +21,7 @@ const (
 type signInQueue struct {
 	mu     sync.Mutex
 	active map[string]chan struct{} // by user; closed when the sign-in ends
-	busy   int
+	slots  chan struct{}            // one for each sign-in at the SSO
 }
 
 // acquire waits until no other sign-in of the user is under way. done ends this one.
@@ -54,21 +54,4 @@ func (q *signInQueue) acquire(ctx context.Context, user string) (done func(), er
 			return nil, context.Cause(ctx)
 		}
 	}
-}
-
-// enter returns false if too many sign-ins are under way. Otherwise, leave must be called.
-func (q *signInQueue) enter() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.busy == maxSignIns {
-		return false
-	}
-	q.busy++
-	return true
-}
-
-func (q *signInQueue) leave() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.busy--
 }

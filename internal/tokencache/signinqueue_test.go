@@ -1,6 +1,8 @@
 package tokencache_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -29,6 +31,45 @@ func TestSignInAttemptsAreSequential(t *testing.T) {
 		wait.Wait()
 		if n := s.passwords.Load(); n > 4 {
 			t.Errorf("the SSO was asked %d times", n)
+		}
+	})
+}
+
+// TestWrongPasswordsOfLeavingCallers verifies that wrong passwords count although their callers do not wait for the outcome.
+func TestWrongPasswordsOfLeavingCallers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := &sso{delay: 300 * time.Millisecond}
+		s.setFailure(func(string) error { return errRefused })
+		c := newCache(t, s)
+		for range 20 {
+			ctx, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			_, err := c.SignIn(ctx, "user", "wrong")
+			leave()
+			if err == nil {
+				t.Error("signed in")
+			}
+		}
+		if n := s.passwords.Load(); n > 5 {
+			t.Errorf("the SSO was asked %d times", n)
+		}
+		if _, err := c.SignIn(t.Context(), "user", "wrong"); fault.CodeOf(err) != fault.RateLimited {
+			t.Errorf("the next one: %v", err)
+		}
+	})
+}
+
+// TestSignInOfALeavingCaller verifies that no session is made for a caller that has left.
+func TestSignInOfALeavingCaller(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, store := &sso{delay: 300 * time.Millisecond}, newFlaky()
+		c := newCache(t, s, withStore(store))
+		ctx, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer leave()
+		if _, err := c.SignIn(ctx, "user", "right"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if n := store.calls.Load(); n != 1 { // the failed attempts are read
+			t.Errorf("%d calls of the store", n)
 		}
 	})
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-// maxUnknownSignOuts bounds the pending sign-outs of sessions that are not in memory, since anybody can ask for them.
+// maxUnknownSignOuts bounds the sign-outs of sessions that are not in memory, since anybody can ask for them: the pending
+// ones, and in a session's lifetime those that are stored though the store does not know the session either.
 const maxUnknownSignOuts = 10_000
 
 // pendingSignOuts are the sign-outs that the store has not confirmed. Their sessions are refused here.
@@ -19,6 +20,8 @@ type pendingSignOuts struct {
 	byName    map[string]*pendingSignOut // by the principal's name
 	unknown   int                        // those of sessions that are not in memory
 	repeating bool
+	stored    int // sessions unknown to the store that were ended there since storedAt
+	storedAt  time.Time
 }
 
 type pendingSignOut struct {
@@ -30,6 +33,17 @@ func (p *pendingSignOuts) has(name string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.byName[name] != nil
+}
+
+// mayStore reports whether the end of a session that the store does not know may be stored.
+func (p *pendingSignOuts) mayStore(now time.Time, lifetime time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.storedAt) >= lifetime {
+		p.stored, p.storedAt = 0, now
+	}
+	p.stored++
+	return p.stored <= maxUnknownSignOuts
 }
 
 // begin refuses the session from now on. It returns the session's end, if that is known.
@@ -125,10 +139,12 @@ func (c *Cache) signOut(ctx context.Context, name string, ends time.Time) (ended
 		if !r.Ends.IsZero() { // otherwise the store has lost it, and another replica may restore it
 			ends = r.Ends
 		}
-		if ends.IsZero() {
-			return nil
+		if ended = !ends.IsZero(); !ended { // another replica may have it in memory, and would restore it
+			if !c.signOuts.mayStore(c.opts.Now(), c.opts.SessionLifetime) {
+				return nil
+			}
+			ends = c.opts.Now().Add(c.opts.SessionLifetime)
 		}
-		ended = true
 		return c.opts.Store.End(ctx, c.sessionKey(name), ends.Sub(c.opts.Now()))
 	})
 	return ended, err

@@ -70,6 +70,41 @@ func TestASignOutIsRepeatedUntilTheStoreAnswers(t *testing.T) {
 	}
 }
 
+// TestSignOutOfALostSession verifies that a sign-out ends a session that the store has lost, and that only another replica
+// has in memory.
+func TestSignOutOfALostSession(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, store := &sso{life: time.Hour}, newFlaky()
+		a, b := newCache(t, s, withStore(store)), newCache(t, s, withStore(store))
+		session := signIn(t, b)
+		store.Store = tokencache.NewMemory(nil)
+		if err := a.SignOut(session); fault.CodeOf(err) != fault.Unauthenticated {
+			t.Errorf("the session is not known: %v", err)
+		}
+		time.Sleep(11 * time.Second)
+		for _, c := range []*tokencache.Cache{b, a} {
+			wantCode(t, c, session, fault.Unauthenticated)
+		}
+	})
+}
+
+// TestUnknownSignOutsAreBounded verifies that sign-outs of unknown sessions, which anybody can cause, take bounded room in
+// the store.
+func TestUnknownSignOutsAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, store := &sso{life: time.Hour}, newFlaky()
+		a := newCache(t, s, withStore(store))
+		for i := range 10_100 {
+			if err := a.SignOut(asSession(t, fmt.Sprintf("%s%d", principal.SessionPrefix, i))); fault.CodeOf(err) != fault.Unauthenticated {
+				t.Fatal(err)
+			}
+		}
+		if n := store.calls.Load(); n != 10_100+10_000 { // each is read, and some are written
+			t.Errorf("%d calls of the store", n)
+		}
+	})
+}
+
 // TestPendingSignOutsAreBounded verifies that sign-outs of unknown sessions take bounded memory, and leave room for those of
 // sessions in use.
 func TestPendingSignOutsAreBounded(t *testing.T) {
@@ -89,7 +124,7 @@ func TestPendingSignOutsAreBounded(t *testing.T) {
 		store.calls.Store(0)
 		store.away.Store(false)
 		time.Sleep(3 * time.Second)
-		if n := store.calls.Load(); n != 10_002 { // the session's two calls, and one for each unknown session that was kept
+		if n := store.calls.Load(); n != 20_002 { // two for the session, and for each unknown session that was kept
 			t.Errorf("%d calls of the store", n)
 		}
 		wantCode(t, b, session, fault.Unauthenticated)

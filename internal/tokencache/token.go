@@ -92,8 +92,7 @@ func (e *GrantError) Unwrap() error { return e.Err }
 
 // grantError returns any error of a Grants as a *GrantError.
 func grantError(err error) *GrantError {
-	var g *GrantError
-	if errors.As(err, &g) {
+	if g, ok := errors.AsType[*GrantError](err); ok {
 		return g
 	}
 	if fault.CodeOf(err) == fault.Unauthenticated {
@@ -124,8 +123,8 @@ func refusal(who string, reason Reason, err error) error {
 // retryAfter returns err with the time until the next attempt, if the SSO fails rather than
 // the account.
 func retryAfter(err error, left time.Duration) error {
-	var f *fault.Error
-	if left <= 0 || !errors.As(err, &f) || f.Code == fault.Unauthenticated || f.Code == fault.Forbidden {
+	f, ok := errors.AsType[*fault.Error](err)
+	if left <= 0 || !ok || f.Code == fault.Unauthenticated || f.Code == fault.Forbidden {
 		return err
 	}
 	faultErr := *f

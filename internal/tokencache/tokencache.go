@@ -126,13 +126,14 @@ const (
 // Cache returns the console token of each principal. It is safe for concurrent use. Any number
 // of caches, in any number of processes, may share a store.
 type Cache struct {
-	opts     Options
-	accounts atomic.Pointer[map[string]*entry] // by name
-	tasks    sync.WaitGroup
-	stop     context.Context //nolint:containedctx // ends the renewals under way when the cache closes
-	halt     context.CancelFunc
-	down     atomic.Int64 // the store is not called before (Unix nanoseconds)
-	settled  atomic.Int64 // a while after the store's last failure (Unix nanoseconds)
+	opts       Options
+	accounts   atomic.Pointer[map[string]*entry] // by name
+	accountsMu sync.Mutex                        // of SetAccounts, which takes those of entries
+	tasks      sync.WaitGroup
+	stop       context.Context //nolint:containedctx // ends the renewals under way when the cache closes
+	halt       context.CancelFunc
+	down       atomic.Int64 // the store is not called before (Unix nanoseconds)
+	settled    atomic.Int64 // a while after the store's last failure (Unix nanoseconds)
 
 	sessions sync.Map // of *entry, by the principal's name
 	signIns  signInQueue
@@ -162,7 +163,7 @@ func New(opts Options) *Cache {
 	if opts.MAC == nil {
 		opts.MAC = randomMAC()
 	}
-	c := &Cache{opts: opts, swept: opts.Now()}
+	c := &Cache{opts: opts, swept: opts.Now(), signIns: signInQueue{slots: make(chan struct{}, maxSignIns)}}
 	c.SetAccounts(opts.Accounts)
 	c.stop, c.halt = context.WithCancel(context.Background())
 	return c

@@ -141,6 +141,28 @@ func TestRefusedTokenIsRenewed(t *testing.T) {
 	})
 }
 
+// TestAccountsChangeInUse verifies that accounts can be replaced while their tokens are renewed. A deadlock of both ends the
+// test by its timeout.
+func TestAccountsChangeInUse(t *testing.T) {
+	s := &sso{delay: time.Nanosecond}
+	s.fail.Store(true)
+	c := newCache(t, s)
+	var wait sync.WaitGroup
+	for range 2 {
+		wait.Go(func() {
+			for range 5000 {
+				_, _ = c.Token(service(t))
+			}
+		})
+	}
+	wait.Go(func() {
+		for i := range 5000 {
+			c.SetAccounts(map[string]tokencache.Account{principal.DefaultAccount: {Username: "u", Password: fmt.Sprint(i)}})
+		}
+	})
+	wait.Wait()
+}
+
 func TestTokenOfPrincipal(t *testing.T) {
 	c := tokencache.New(tokencache.Options{Grants: &sso{}})
 	defer c.Close()

@@ -110,7 +110,7 @@ func TestPublishedSignOutDuringStoreOutage(t *testing.T) {
 		word.checks.Add(1)
 		for range 5 {
 			if _, err := b.Token(session); err != nil {
-				t.Errorf("while the store is away: %v", err)
+				t.Errorf("while the store is unavailable: %v", err)
 			}
 			time.Sleep(300 * time.Millisecond)
 		}
@@ -191,7 +191,7 @@ func TestPublishedSignOutAfterFailedCheck(t *testing.T) {
 		session := known(t, a, b)
 		far.away.Store(true)
 		if _, err := b.SignIn(t.Context(), "other", "p"); err == nil {
-			t.Fatal("the store is not away")
+			t.Fatal("the store is available")
 		}
 		far.away.Store(false)
 		if err := a.SignOut(session); err != nil {
@@ -199,6 +199,24 @@ func TestPublishedSignOutAfterFailedCheck(t *testing.T) {
 		}
 		word.checks.Add(1)
 		wantCode(t, b, session, fault.Unauthenticated)
+	})
+}
+
+// TestPublishedSignOutWithSlowStore verifies that a published sign-out takes effect at a replica whose store answers slowly,
+// and that the replica's other callers keep the store.
+func TestPublishedSignOutWithSlowStore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b, far, word := separateStores(t)
+		session := known(t, a, b)
+		far.takes.Store(int64(300 * time.Millisecond))
+		if err := a.SignOut(session); err != nil {
+			t.Fatal(err)
+		}
+		word.checks.Add(1)
+		wantCode(t, b, session, fault.Unauthenticated)
+		if _, err := b.SignIn(t.Context(), "other", "p"); err != nil {
+			t.Errorf("another user: %v", err)
+		}
 	})
 }
 

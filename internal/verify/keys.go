@@ -171,15 +171,11 @@ func (k *keyCache) startFetch() *flight.Call[struct{}] {
 	call := flight.Background[struct{}](k.stop)
 	k.fetching, k.next = call, now.Add(fetchPause)
 	k.tasks.Go(func() {
-		call.Run(func(ctx context.Context) (struct{}, error) {
+		call.RunLogged(k.log, "fetch of the SSO's keys", func(ctx context.Context) (struct{}, error) {
 			defer k.endFetch()
 			k.update(ctx)
 			return struct{}{}, nil
 		})
-		var panicked *flight.PanicError
-		if _, err := call.Wait(k.stop); errors.As(err, &panicked) {
-			k.log.Error("a fetch of the keys of the console's SSO panicked", "error", panicked)
-		}
 	})
 	return call
 }
