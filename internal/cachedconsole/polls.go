@@ -56,34 +56,28 @@ func (c *Console) expire(ctx context.Context, sc scope.Scope, kind string, polle
 	return c.opts.Cache.Purge(ctx, polled, refreshTag(identity, sc, kind))
 }
 
-// compare collects what memory holds for the principal before and after the poll, and compares it with the result. The
-// memory of other replicas is unknown, so with other replicas the function always reports a difference.
+// compare collects what memory holds for the principal before and after the poll, and compares it with the result. What
+// other replicas hold is unknown, and so is what is in Redis. Where reads may find that, the function always reports a
+// difference. It also does for a load that the poll has overtaken: its answer may be older.
 func compare[T any](ctx context.Context, c *Console, k *Listed[T], sc scope.Scope) func(PollResult[T]) bool {
 	identity := c.opts.Identity(principal.FromContext(ctx))
 	if k.pages == nil || identity == "" {
 		return func(PollResult[T]) bool { return false }
 	}
-	if !c.opts.Cache.IsOnlyReplica() {
+	if !k.pages.MemoryOnly() {
 		return func(PollResult[T]) bool { return true }
 	}
-	var pages []responsecache.Entry[*cc.Page[T]]
-	var ones []responsecache.Entry[*T]
-	collect := func(polled responsecache.Dependency) {
+	collect := func(polled responsecache.Dependency) func(PollResult[T]) bool {
 		soft := refreshTag(identity, sc, k.Name)
-		k.pages.Entries(identity, soft, polled, func(h responsecache.Entry[*cc.Page[T]]) bool {
-			pages = append(pages, h)
-			return true
-		})
-		k.one.Entries(identity, soft, polled, func(h responsecache.Entry[*T]) bool {
-			ones = append(ones, h)
-			return true
-		})
+		cachedPages, cachedOnes := k.pages.Entries(identity, soft, polled), k.one.Entries(identity, soft, polled)
+		return func(seen PollResult[T]) bool {
+			pages, allPages := cachedPages()
+			ones, allOnes := cachedOnes()
+			return !allPages || !allOnes || differ(k, seen, callOf(k.ListOperation, sc), pages, ones)
+		}
 	}
-	collect(responsecache.Dependency{})
-	return func(seen PollResult[T]) bool {
-		collect(seen.Dependency)
-		return differ(k, seen, callOf(k.ListOperation, sc), pages, ones)
-	}
+	before := collect(responsecache.Dependency{})
+	return func(seen PollResult[T]) bool { return before(seen) || collect(seen.Dependency)(seen) }
 }
 
 // differ reports whether a page or an entity in memory differs from what was seen. lists is the prefix of the calls for
@@ -103,7 +97,8 @@ func differ[T any](k *Listed[T], seen PollResult[T], lists string, pages []respo
 	return slices.ContainsFunc(pages, func(h responsecache.Entry[*cc.Page[T]]) bool {
 		params, own := strings.CutPrefix(h.Call, lists)
 		return h.Err == nil && pageDiffers(k, h.Value, other) || own && listDiffers(k, params, h.Value, seen.Whole, now)
-	}) || slices.ContainsFunc(ones, func(h responsecache.Entry[*T]) bool { return other(h.Element, h.Value) })
+	}) || slices.ContainsFunc(ones, func(h responsecache.Entry[*T]) bool { return other(h.Element, h.Value) }) ||
+		!seen.Whole && anyLacks(k, seen.Entities, lists, pages)
 }
 
 // pageDiffers reports whether a page holds an entity that has changed.
@@ -134,6 +129,41 @@ func listDiffers[T any](k *Listed[T], params string, p *cc.Page[T], whole bool, 
 	for _, v := range p.List {
 		if _, known := now[scope.Lower(k.ID(v))]; !known {
 			return true
+		}
+	}
+	return false
+}
+
+// anyLacks reports whether a list in memory has one of the entities on none of its pages. It considers the scope's own
+// lists without filters. A list with Ids lacks an entity only if it names it.
+func anyLacks[T any](k *Listed[T], entities []*T, lists string, pages []responsecache.Entry[*cc.Page[T]]) bool {
+	type list struct{ named, held map[string]bool }
+	found := make(map[string]list) // by the parameters without PageIndex
+	for _, h := range pages {
+		params, own := strings.CutPrefix(h.Call, lists)
+		names, err := url.ParseQuery(params)
+		if !own || err != nil || h.Value == nil {
+			continue
+		}
+		names.Del("PageIndex")
+		l, known := found[names.Encode()]
+		if !known {
+			l = list{make(map[string]bool), make(map[string]bool)}
+			found[names.Encode()] = l
+		}
+		for _, id := range names["Ids"] {
+			l.named[scope.Lower(id)] = true
+		}
+		for _, v := range h.Value.List {
+			l.held[scope.Lower(k.ID(v))] = true
+		}
+	}
+	for _, l := range found {
+		for _, v := range entities {
+			id := scope.Lower(k.ID(v))
+			if (len(l.named) == 0 || l.named[id]) && !l.held[id] {
+				return true
+			}
 		}
 	}
 	return false

@@ -137,7 +137,7 @@ func executeAgain(ctx context.Context, resp *graphql.Response) bool {
 }
 
 // InterceptResponse records the answer. It adds an operation state to the context if there is
-// none, as over a WebSocket.
+// none, as over a WebSocket and for each event of a subscription.
 func (o operations) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	var op *graphql.OperationContext
 	if graphql.HasOperationContext(ctx) { // otherwise the operation was refused earlier
@@ -145,7 +145,7 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 	}
 	known := op != nil && op.Operation != nil
 	once := known && op.Operation.Operation != ast.Subscription
-	if once && operation.FromContext(ctx) == nil {
+	if known && operation.FromContext(ctx) == nil {
 		ctx = operation.NewContext(ctx, operation.New(operation.ReadOptions{Batches: operation.TraceModeOf(ctx) != operation.Untraced}))
 	}
 	resp := next(ctx)
@@ -167,7 +167,9 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 		done.Codes = codes(resp.Errors)
 	}
 	state := operation.FromContext(ctx)
-	done.Calls = state.Calls()
+	if once { // a subscription has many events
+		done.Calls = state.Calls()
+	}
 	state.SetSummary(&done.Summary)
 	accesslog.FromContext(ctx).Executed(&done.Summary)
 	if once && operation.Executed(ctx) {

@@ -174,7 +174,7 @@ func (c *cluster) reportHealth(ctx context.Context, err error) {
 func (c *cluster) arguments() []any {
 	var epoch string
 	var version uint64
-	if log := c.log.log.Load(); log != nil {
+	if log := c.log.shared.Load(); log != nil {
 		epoch, version = log.epoch, log.version.Load()
 	}
 	return []any{c.id, epoch, version, c.lease.Milliseconds(), newEpoch(), stateTTL.Milliseconds()}

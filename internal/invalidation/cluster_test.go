@@ -201,7 +201,7 @@ func TestCatchUpSparesUncertain(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			b.Renew()
+			b.cluster.renewNow()
 			redistest.Await(t, "the others", func() bool { return b.Log().Now().Version == 1+uint64(len(tt.invalidations)) })
 			if got := b.Log().Usable(seq, slots, 0); got != tt.usable || b.Log().Current(seq, slots, 0) {
 				t.Errorf("usable %t, want %t; current %t", got, tt.usable, b.Log().Current(seq, slots, 0))

@@ -141,13 +141,6 @@ func (i *Invalidator) EndLease() {
 	}
 }
 
-// Renew sends a heartbeat now, instead of when it is due.
-func (i *Invalidator) Renew() {
-	if i.cluster != nil {
-		i.cluster.renewNow()
-	}
-}
-
 // Invalidate invalidates the slots, and spares what was loaded for the refresh. When it
 // returns nil, the invalidation holds on every replica and for all time. A replica that hangs
 // or has ended delays it for a lease at most, and so does the first second of an epoch.

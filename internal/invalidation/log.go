@@ -15,10 +15,10 @@ type Log struct {
 	floor    atomic.Uint64 // everything older is invalid
 	versions versions      // by seq
 	mu       sync.Mutex    // held by writers
-	// unpublished counts, per slot, the invalidations of this process that are not in log yet.
+	// unpublished counts, per slot, the invalidations of this process that are not in shared yet.
 	// Redis may not know them.
 	unpublished [SlotCount]atomic.Int32
-	log         atomic.Pointer[sharedLog] // nil until the replicas' common state is known
+	shared      atomic.Pointer[sharedLog] // nil until the replicas' common state is known
 }
 
 // sharedLog is the part of the Log that all replicas share, for one epoch.
@@ -77,7 +77,7 @@ type Snapshot struct {
 // Now returns the present Snapshot.
 func (l *Log) Now() Snapshot {
 	s := Snapshot{Seq: l.seq.Load()}
-	if log := l.log.Load(); log != nil {
+	if log := l.shared.Load(); log != nil {
 		s.Epoch, s.Version = log.epoch, log.version.Load()
 	}
 	return s
@@ -86,17 +86,17 @@ func (l *Log) Now() Snapshot {
 // Current reports whether no slot was invalidated after seq, as far as this process knows,
 // except for entries of the refresh.
 func (l *Log) Current(seq uint64, slots []Slot, refreshID RefreshID) bool {
-	return l.local(seq, slots, refreshID, (*versions).hit)
+	return l.noneHit(seq, slots, refreshID, (*versions).hit)
 }
 
 // Usable is Current without the Uncertain invalidations: an entry that is Usable may be served
 // where a load fails.
 func (l *Log) Usable(seq uint64, slots []Slot, refreshID RefreshID) bool {
-	return l.local(seq, slots, refreshID, (*versions).outdated)
+	return l.noneHit(seq, slots, refreshID, (*versions).outdated)
 }
 
-// local reports whether hit holds for no slot of an entry in memory.
-func (l *Log) local(seq uint64, slots []Slot, refreshID RefreshID, hit func(*versions, Slot, uint64, RefreshID) bool) bool {
+// noneHit reports whether hit holds for no slot of an entry in memory.
+func (l *Log) noneHit(seq uint64, slots []Slot, refreshID RefreshID, hit func(*versions, Slot, uint64, RefreshID) bool) bool {
 	if seq < l.floor.Load() {
 		return false
 	}
@@ -111,22 +111,22 @@ func (l *Log) local(seq uint64, slots []Slot, refreshID RefreshID, hit func(*ver
 // CurrentShared reports the same for an entry from Redis. It reports false for an unpublished
 // slot: a subscriber may know a change that Redis has not received.
 func (l *Log) CurrentShared(epoch string, version uint64, slots []Slot, refreshID RefreshID) bool {
-	return l.shared(epoch, version, slots, refreshID, (*versions).hit)
+	return l.noneHitShared(epoch, version, slots, refreshID, (*versions).hit)
 }
 
 // UsableShared is Usable for an entry from Redis. It reports false as CurrentShared does.
 func (l *Log) UsableShared(epoch string, version uint64, slots []Slot, refreshID RefreshID) bool {
-	return l.shared(epoch, version, slots, refreshID, (*versions).outdated)
+	return l.noneHitShared(epoch, version, slots, refreshID, (*versions).outdated)
 }
 
-// shared reports whether hit holds for no slot of an entry from Redis.
-func (l *Log) shared(epoch string, version uint64, slots []Slot, refreshID RefreshID, hit func(*versions, Slot, uint64, RefreshID) bool) bool {
-	for _, s := range slots { // before log is read, which has the invalidation once it is published
+// noneHitShared reports whether hit holds for no slot of an entry from Redis.
+func (l *Log) noneHitShared(epoch string, version uint64, slots []Slot, refreshID RefreshID, hit func(*versions, Slot, uint64, RefreshID) bool) bool {
+	for _, s := range slots { // before shared is read, which has the invalidation once it is published
 		if l.unpublished[s].Load() > 0 {
 			return false
 		}
 	}
-	log := l.log.Load()
+	log := l.shared.Load()
 	if log == nil || log.epoch != epoch {
 		return false
 	}
@@ -198,7 +198,7 @@ func (l *Log) bumpLocked(slots []Slot, refreshID RefreshID) {
 func (l *Log) apply(epoch string, version uint64, slots []Slot, refreshID RefreshID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	log := l.log.Load()
+	log := l.shared.Load()
 	if log == nil || log.epoch != epoch {
 		l.bumpLocked(slots, refreshID)
 		return false
@@ -212,9 +212,7 @@ func (l *Log) apply(epoch string, version uint64, slots []Slot, refreshID Refres
 		spared = 0 // a missing invalidation may concern what the refresh loaded
 	}
 	for _, s := range slots {
-		if log.versions.last[s].Load() < version {
-			log.versions.set(s, version, spared)
-		}
+		log.versions.raise(s, version, spared)
 	}
 	if version == known+1 {
 		log.version.Store(version)
@@ -231,11 +229,12 @@ type slotVersion struct {
 }
 
 // catchUp applies all invalidations after the known version, up to the given one. A new epoch
-// makes everything that this process holds invalid, unless no other replica exists.
+// makes everything that this process holds invalid, unless no other replica exists. The answer of
+// a heartbeat does not tell refreshes, so each invalidation counts as made for one.
 func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion, onlyReplica bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	shared := l.log.Load()
+	shared := l.shared.Load()
 	fresh := shared == nil || shared.epoch != epoch
 	if fresh {
 		shared = &sharedLog{epoch: epoch}
@@ -259,11 +258,11 @@ func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion, onlyR
 		shared.version.Store(version)
 	}
 	if fresh {
-		l.log.Store(shared)
+		l.shared.Store(shared)
 		if !onlyReplica {
 			l.floor.Store(l.seq.Add(1))
 		}
 	}
-	l.bumpLocked(slots, 0)
+	l.bumpLocked(slots, NewRefreshID())
 	l.bumpLocked(uncertain, Uncertain)
 }

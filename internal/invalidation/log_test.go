@@ -70,3 +70,71 @@ func TestLateHeartbeatInvalidatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestCatchUpCountsAsRefresh verifies that a running query is executed again although a heartbeat brought the expiry
+// that an event needs, or although Redis has not answered.
+func TestCatchUpCountsAsRefresh(t *testing.T) {
+	const s = Slot(7)
+	refresh := NewRefreshID()
+	for name, invalidate := range map[string]func(*Log){
+		"at once":     func(l *Log) { l.bump([]Slot{s}, refresh) },
+		"by catch-up": func(l *Log) { l.catchUp("e", 5, []slotVersion{{s, 5, 5}}, false) },
+		"first by catch-up": func(l *Log) {
+			l.bump([]Slot{s}, refresh)
+			l.catchUp("e", 5, []slotVersion{{s, 5, 5}}, false)
+			l.apply("e", 5, []Slot{s}, refresh)
+		},
+		"enqueued": func(l *Log) {
+			l.bump([]Slot{s}, refresh)
+			newCluster(Options{}, l, "a").enqueue([]Slot{s}, refresh)
+		},
+		"published later": func(l *Log) {
+			l.bump([]Slot{s}, refresh)
+			inv := newCluster(Options{}, l, "a").enqueue([]Slot{s}, refresh)
+			l.apply("e", 5, inv.slots, inv.refreshID)
+		},
+		"published again": func(l *Log) {
+			l.bump([]Slot{s}, refresh)
+			c := newCluster(Options{}, l, "a")
+			c.remember([]Slot{s})
+			c.republish()
+		},
+	} {
+		l := &Log{}
+		l.catchUp("e", 4, nil, false)
+		seq := l.Seq()
+		invalidate(l)
+		if !l.HitByRefresh(s, seq, 0) {
+			t.Errorf("%s: an event may have been sent, and the log does not tell", name)
+		}
+	}
+}
+
+// TestEnqueuedInvalidations verifies for what invalidations count that are published together.
+func TestEnqueuedInvalidations(t *testing.T) {
+	first, second := NewRefreshID(), NewRefreshID()
+	for name, tt := range map[string]struct {
+		refreshIDs []RefreshID
+		want       RefreshID // 0, Uncertain, or another for any other refresh
+	}{
+		"certain":            {[]RefreshID{0}, 0},
+		"uncertain":          {[]RefreshID{Uncertain, Uncertain}, Uncertain},
+		"uncertain, certain": {[]RefreshID{Uncertain, 0}, 0},
+		"certain, uncertain": {[]RefreshID{0, Uncertain}, 0},
+		"refresh":            {[]RefreshID{first}, second},
+		"two refreshes":      {[]RefreshID{first, second}, second},
+		"certain, refresh":   {[]RefreshID{0, first}, second},
+		"refresh, certain":   {[]RefreshID{first, 0}, second},
+		"refresh, uncertain": {[]RefreshID{first, Uncertain}, second},
+		"uncertain, refresh": {[]RefreshID{Uncertain, first}, second},
+	} {
+		c := newCluster(Options{}, &Log{}, "a")
+		var got RefreshID
+		for i, id := range tt.refreshIDs {
+			got = c.enqueue([]Slot{Slot(i)}, id).refreshID
+		}
+		if min(got, Uncertain+1) != min(tt.want, Uncertain+1) || got == first || got == second {
+			t.Errorf("%s: %d", name, got)
+		}
+	}
+}

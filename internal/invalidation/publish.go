@@ -83,7 +83,7 @@ func (c *cluster) publish(ctx context.Context, inv *invalidation) error {
 	inv.unsettled = !state.settled && time.Since(c.since) <= c.lease
 	c.mu.Unlock()
 	if !c.log.apply(state.epoch, state.version, inv.slots, inv.refreshID) {
-		log := c.log.log.Load()
+		log := c.log.shared.Load()
 		if log == nil || log.epoch != state.epoch {
 			c.leaseState.Store(nil) // the log is that of another epoch
 		}
@@ -115,23 +115,25 @@ func (c *cluster) republish() {
 	c.published, c.rotated = [2]map[Slot]struct{}{}, time.Time{}
 	c.mu.Unlock()
 	if len(slots) > 0 {
-		c.enqueue(slots, 0)
+		c.enqueue(slots, NewRefreshID()) // some may have been for a refresh
 	}
 }
 
 // enqueue stores slots to be published as soon as Redis answers. Until then, this replica has
 // no lease: it could read invalidated entries from Redis. Invalidations that are published
-// together spare nothing, unless all are Uncertain.
+// together spare nothing, unless all are Uncertain. If one is for a refresh, all count as such
+// (HitByRefresh).
 func (c *cluster) enqueue(slots []Slot, refreshID RefreshID) *invalidation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if refreshID != Uncertain {
-		refreshID = 0
+	together := refreshID
+	if refreshID > Uncertain {
+		together = NewRefreshID() // for which nothing is loaded
 	}
 	if c.pending == nil {
-		c.pending = &invalidation{refreshID: refreshID, published: make(chan struct{})}
-	} else if refreshID == 0 {
-		c.pending.refreshID = 0
+		c.pending = &invalidation{refreshID: together, published: make(chan struct{})}
+	} else if together > Uncertain || c.pending.refreshID == Uncertain {
+		c.pending.refreshID = together
 	}
 	c.pending.slots = append(c.pending.slots, slots...)
 	slices.Sort(c.pending.slots)
@@ -189,7 +191,7 @@ func (c *cluster) await(ctx context.Context, inv *invalidation) error {
 		case <-poll.C:
 			c.pollMembers(ctx)
 		case <-limit.C:
-			c.evictMember(ctx, inv, missing)
+			c.evictMembers(ctx, inv, missing)
 			return nil
 		case <-ctx.Done():
 			return fmt.Errorf("%w: closed", ErrUnconfirmed)
@@ -272,8 +274,8 @@ func (c *cluster) recordProgress(seen map[string]progress) {
 	c.acked = make(chan struct{})
 }
 
-// evictMember removes members without a lease, so that no later invalidation waits for them.
-func (c *cluster) evictMember(ctx context.Context, inv *invalidation, missing []string) {
+// evictMembers removes members without a lease, so that no later invalidation waits for them.
+func (c *cluster) evictMembers(ctx context.Context, inv *invalidation, missing []string) {
 	if len(missing) == 0 {
 		return
 	}
@@ -283,7 +285,7 @@ func (c *cluster) evictMember(ctx context.Context, inv *invalidation, missing []
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.lease/2)
 	defer cancel()
-	if err := c.scripts.evictMember.Run(ctx, c.client, c.keys[:1], args...).Err(); err != nil {
+	if err := c.scripts.evictMembers.Run(ctx, c.client, c.keys[:1], args...).Err(); err != nil {
 		c.logger.WarnContext(ctx, "invalidation: cannot remove members without a lease", "error", err)
 	}
 }

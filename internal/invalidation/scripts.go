@@ -128,14 +128,14 @@ return 1
 
 // scripts holds the scripts. go-redis sends a script's text once, and then its hash.
 type scripts struct {
-	heartbeat, invalidate, evictMember, leave *redis.Script
+	heartbeat, invalidate, evictMembers, leave *redis.Script
 }
 
 func newScripts() scripts {
 	return scripts{
-		heartbeat:   redis.NewScript(scriptHead + scriptHeartbeat),
-		invalidate:  redis.NewScript(scriptHead + scriptInvalidate),
-		evictMember: redis.NewScript(scriptEvict),
-		leave:       redis.NewScript(scriptLeave),
+		heartbeat:    redis.NewScript(scriptHead + scriptHeartbeat),
+		invalidate:   redis.NewScript(scriptHead + scriptInvalidate),
+		evictMembers: redis.NewScript(scriptEvict),
+		leave:        redis.NewScript(scriptLeave),
 	}
 }

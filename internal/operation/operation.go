@@ -106,10 +106,15 @@ func (st *State) StaleWait() *responsecache.StaleWait {
 	return &st.staleWait
 }
 
-// Stale returns the age of the oldest stale answer that the operation got, and the reason. The console failed, was slow
-// or asked to wait. The reason is empty if there is no stale answer.
+// Stale returns the age of the oldest stale answer that the operation got since it last restarted, and the reason. The
+// console failed, was slow or asked to wait. The reason is empty if there is no stale answer.
 func (st *State) Stale() (age time.Duration, reason StaleReason) {
-	for _, r := range st.Reads() {
+	if st == nil {
+		return 0, ""
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for _, r := range st.reads[st.restart:] {
 		if r.StaleReason != "" && (reason == "" || time.Since(r.Loaded) > age) {
 			age, reason = time.Since(r.Loaded), r.StaleReason
 		}

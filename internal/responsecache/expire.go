@@ -46,9 +46,8 @@ func (c *Cache) ExpiredSince() (expired func(Dependency) bool) {
 	}
 }
 
-// IsOnlyReplica reports whether no other replica may keep entries: there is no Redis, or no other
-// replica was there at the last heartbeat.
-func (c *Cache) IsOnlyReplica() bool { return c.invalidator.IsOnlyReplica() }
+// MemoryOnly reports whether reads of the view find entries in this process's memory only.
+func (v *View[T]) MemoryOnly() bool { return v.cache.memoryOnly(v.policy) }
 
 // Entry is an entry in this process's memory.
 type Entry[T any] struct {
@@ -59,24 +58,40 @@ type Entry[T any] struct {
 	Err error
 }
 
-// Entries calls visit with the principal's usable entries of the view's kind that have the
-// soft tag. It omits those loaded for the refresh of except. It ends when visit returns false.
-// It iterates over the whole memory.
-func (v *View[T]) Entries(principal, soft string, except Dependency, visit func(Entry[T]) bool) {
+// Entries returns a function for the principal's entries of the view's kind that have the soft tag. They
+// are the usable ones in memory now, and those that the loads now under way bring. complete is false
+// until all of these loads have ended. Entries omits what was loaded for the refresh of except. It
+// iterates over the whole memory.
+func (v *View[T]) Entries(principal, soft string, except Dependency) func() (all []Entry[T], complete bool) {
 	c, now, mark := v.cache, time.Now(), invalidation.SlotOf(soft)
+	concerns := func(k key, on dependencies, refreshID RefreshID) bool {
+		_, carries := slices.BinarySearch(on.slots, mark)
+		return carries && k.kind == v.kind.Name && k.principal == principal && (except.refreshID == 0 || refreshID != except.refreshID)
+	}
+	underWay := c.loads.where(concerns) // before memory, which has the entries of those that have ended
+	var found []Entry[T]
+	add := func(k key, e *entry) {
+		if value, ok := e.value.(T); ok || e.err != nil { // otherwise it is an index
+			found = append(found, Entry[T]{Call: strings.TrimSuffix(k.call, e.element), Element: e.element, Value: value, Err: e.err})
+		}
+	}
 	for k, e := range c.memory.All() {
-		if k.kind != v.kind.Name || k.principal != principal || except.refreshID != 0 && e.refreshID == except.refreshID || !now.Before(e.ends) {
-			continue
+		if concerns(k, e.dependencies, e.refreshID) && now.Before(e.ends) && c.log.Current(e.seq, e.hard, e.refreshID) {
+			add(k, e)
 		}
-		if _, carries := slices.BinarySearch(e.slots, mark); !carries || !c.log.Current(e.seq, e.hard, e.refreshID) {
-			continue
+	}
+	return func() ([]Entry[T], bool) {
+		for _, shared := range underWay {
+			select {
+			case <-shared.Done():
+			default:
+				return nil, false
+			}
+			if res, err := shared.Wait(shared.Context()); err == nil && res.entry != nil {
+				add(shared.work.key, res.entry)
+			}
 		}
-		value, ok := e.value.(T)
-		if !ok && e.err == nil {
-			continue // an index
-		}
-		if !visit(Entry[T]{Call: strings.TrimSuffix(k.call, e.element), Element: e.element, Value: value, Err: e.err}) {
-			return
-		}
+		underWay = nil
+		return found, true
 	}
 }

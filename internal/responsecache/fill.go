@@ -21,14 +21,20 @@ const (
 // starts with them.
 const maxUnsharedLife = 30 * time.Second
 
+// memoryOnly reports whether reads find entries in this process's memory only: no other replica may
+// keep entries, and Redis keeps none of the policy.
+func (c *Cache) memoryOnly(p Policy) bool {
+	return c.invalidator.IsOnlyReplica() && (c.redis == nil || p.Life <= maxUnsharedLife)
+}
+
 // redisAccess says whether a load may use Redis.
 type redisAccess struct {
-	redis        *redisStore // nil: it may not
-	withoutRedis bool        // no replica to share with: only obsolete entries are removed
-	digest       string
-	token        string     // of the lock, while it is held
-	clock        serverTime // the server's time before the load began
-	known        bool       // clock is set
+	redis      *redisStore // nil: it may not
+	removeOnly bool        // no replica to share with: only obsolete entries are removed
+	digest     string
+	token      string     // of the lock, while it is held
+	clock      serverTime // the server's time before the load began
+	known      bool       // clock is set
 }
 
 // redisAccess allows a load to use Redis only if this replica knows which entries there are
@@ -37,8 +43,8 @@ func (c *Cache) redisAccess(w *work) redisAccess {
 	if c.redis == nil || w.policy.Life == 0 || !c.redis.open() || !c.leased(time.Now()) {
 		return redisAccess{}
 	}
-	e := redisAccess{redis: c.redis, withoutRedis: w.policy.Life <= maxUnsharedLife && c.invalidator.IsOnlyReplica()}
-	if !e.withoutRedis {
+	e := redisAccess{redis: c.redis, removeOnly: c.memoryOnly(w.policy)}
+	if !e.removeOnly {
 		e.digest = digest(c.opts.Version, w.key)
 	}
 	return e
@@ -158,7 +164,7 @@ func (c *Cache) completeWithError(shared *sharedLoad, old *entry, begun time.Tim
 // returns a fresh entry, or a stale one that is usable if the load fails. known is the ID of a
 // load whose entry memory has already.
 func (c *Cache) fromRedis(ctx context.Context, shared *sharedLoad, access *redisAccess, at invalidation.Snapshot, known uint64, refresh bool) (fresh, stale *entry) {
-	if access.redis == nil || access.withoutRedis {
+	if access.redis == nil || access.removeOnly {
 		return nil, nil
 	}
 	limit := time.Now().Add(c.opts.lockWait)
@@ -234,7 +240,7 @@ func (c *Cache) share(ctx context.Context, w *work, access redisAccess, e *entry
 	}
 	ctx = context.WithoutCancel(ctx) // the readers may have left; other replicas need the entry
 	ended := err != nil && (w.negative(err) || w.final(err))
-	if access.withoutRedis {
+	if access.removeOnly {
 		if ended || refresh && err == nil { // an entry from before this replica was alone
 			access.redis.remove(ctx, digest(c.opts.Version, w.key), "")
 		}

@@ -127,7 +127,7 @@ func TestOutageOfOnlyReplica(t *testing.T) {
 			con := &console{}
 			d := want(t, va, con.read("a", "tag"), 1, Loaded).Dependency
 			want(t, va, con.read("b", "other"), 2, Loaded)
-			redistest.Await(t, "a heartbeat", a.IsOnlyReplica)
+			redistest.Await(t, "a heartbeat", a.invalidator.IsOnlyReplica)
 			s.Pause()
 			redistest.Await(t, "a failed heartbeat", func() bool { return !a.leased(time.Now()) && a.trusted(time.Now()) })
 			if !a.Valid(d) {

@@ -234,6 +234,19 @@ func (l *loads) remove(shared *sharedLoad) {
 	}
 }
 
+// where returns the loads under way that have begun and for which is reports true.
+func (l *loads) where(is func(key, dependencies, RefreshID) bool) []*sharedLoad {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []*sharedLoad
+	for k, shared := range l.byKey {
+		if shared.begun && is(k, shared.work.dependencies, shared.work.refreshID) {
+			found = append(found, shared)
+		}
+	}
+	return found
+}
+
 // begin notes the Snapshot with which a load begins. It reports whether a reader wants a new
 // load.
 func (c *Cache) begin(shared *sharedLoad) (invalidation.Snapshot, bool) {

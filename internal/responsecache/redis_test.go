@@ -26,7 +26,7 @@ func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *Vi
 	}
 	a, b = newReplica(t, s, o), newReplica(t, s, o)
 	waitIdle(t, a)
-	redistest.Await(t, "each to know of the other", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
+	redistest.Await(t, "each to know of the other", func() bool { return !a.invalidator.IsOnlyReplica() && !b.invalidator.IsOnlyReplica() })
 	return s, a, b, view(t, a, Kind[int64]{}), view(t, b, Kind[int64]{})
 }
 
@@ -313,18 +313,25 @@ func TestClientsIgnoringContexts(t *testing.T) {
 func TestOnlyReplica(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	o := Options{Policies: Policies{"k": {Life: maxUnsharedLife}, "long": minute}, earlyRefreshFactor: -1}
+	o := Options{Policies: Policies{"k": {Life: maxUnsharedLife}, "long": minute}, earlyRefreshFactor: -1, lease: 20 * time.Second} // a heartbeat follows within 4 s
 	a := newReplica(t, s, o)
 	waitIdle(t, a)
-	redistest.Await(t, "being alone", a.IsOnlyReplica)
+	redistest.Await(t, "being alone", a.invalidator.IsOnlyReplica)
 	va, long, con := view(t, a, Kind[int64]{}), view(t, a, Kind[int64]{Name: "long"}), &console{}
 	want(t, va, con.read("a", "tag"), 1, Loaded)
 	want(t, long, con.read("a", "tag"), 2, Loaded)
 	shared(t, a, 1)
 
+	if !va.MemoryOnly() || long.MemoryOnly() {
+		t.Errorf("memory only %t, with a long life %t", va.MemoryOnly(), long.MemoryOnly())
+	}
+
 	b := newReplica(t, s, o)
-	redistest.Await(t, "company", func() bool { return !a.IsOnlyReplica() && !b.IsOnlyReplica() })
+	redistest.Await(t, "company", func() bool { return !a.invalidator.IsOnlyReplica() && !b.invalidator.IsOnlyReplica() })
 	vb := view(t, b, Kind[int64]{})
+	if va.MemoryOnly() || long.MemoryOnly() {
+		t.Error("memory only, with company")
+	}
 	want(t, vb, con.read("a", "tag"), 3, Loaded)
 	shared(t, a, 2)
 	want(t, va, con.read("a", "tag"), 1, Memory)
@@ -335,8 +342,7 @@ func TestOnlyReplica(t *testing.T) {
 	want(t, va, con.read("a", "tag"), 4, Redis)
 
 	b.Close()
-	a.invalidator.Renew()
-	redistest.Await(t, "being alone", a.IsOnlyReplica)
+	redistest.Await(t, "being alone", a.invalidator.IsOnlyReplica)
 	refresh := con.read("a", "tag")
 	refresh.Refresh = true
 	want(t, va, refresh, 5, Loaded)

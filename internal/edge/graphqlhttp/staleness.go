@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/internal/operation"
 )
@@ -26,15 +25,12 @@ func (Staleness) ExtensionName() string { return "Staleness" }
 // Validate accepts every schema.
 func (Staleness) Validate(graphql.ExecutableSchema) error { return nil }
 
-// InterceptResponse adds extensions.stale. Events of a subscription are never stale.
+// InterceptResponse adds extensions.stale. The entity that an event tells of is fresh, but related
+// ones may be stale.
 func (Staleness) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	resp := next(ctx)
-	if resp == nil || !graphql.HasOperationContext(ctx) {
-		return resp
-	}
-	// A request that was refused before its execution has no operation.
-	if op := graphql.GetOperationContext(ctx).Operation; op == nil || op.Operation == ast.Subscription {
-		return resp
+	if resp == nil {
+		return nil
 	}
 	age, reason := operation.FromContext(ctx).Stale()
 	if reason == "" {
