@@ -67,7 +67,7 @@ func compare[T any](ctx context.Context, c *Console, k *Listed[T], sc scope.Scop
 	if !k.pages.MemoryOnly() {
 		return func(PollResult[T]) bool { return true }
 	}
-	collect := func(polled responsecache.Dependency) func(PollResult[T]) bool {
+	collect := func(polled responsecache.Dependency) func(PollResult[T]) bool { //nolint:contextcheck // it takes the results of loads that have ended
 		soft := refreshTag(identity, sc, k.Name)
 		cachedPages, cachedOnes := k.pages.Entries(identity, soft, polled), k.one.Entries(identity, soft, polled)
 		return func(seen PollResult[T]) bool {
