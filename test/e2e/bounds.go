@@ -9,8 +9,11 @@ import (
 	"strings"
 )
 
+// longestAddress bounds the query strings that are sent. The gateway takes 64 KiB of headers with the address.
+const longestAddress = 60_000
+
 // RefusalsByTransport returns the errors with which each transport refuses an operation. GET
-// is omitted for mutations.
+// is omitted for mutations, and for queries that are too long for an address.
 func (w *World) RefusalsByTransport(query string) map[string][]GraphError {
 	w.T.Helper()
 	events := map[string]string{"Accept": "text/event-stream"}
@@ -21,10 +24,10 @@ func (w *World) RefusalsByTransport(query string) map[string][]GraphError {
 	all := map[string][]GraphError{"POST": w.Ask(query, Request{}).Errors}
 	_, said := w.Send(http.MethodPost, "/graphql", body, MergeHeaders(JSONBody, events))
 	all["POST for events"] = asEvents(said)
-	if !strings.HasPrefix(query, "mutation") {
-		_, said = w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(query), "", nil)
+	if escaped := url.QueryEscape(query); !strings.HasPrefix(query, "mutation") && len(escaped) <= longestAddress {
+		_, said = w.Send(http.MethodGet, "/graphql?query="+escaped, "", nil)
 		all["GET"] = Decode[Answer](w.T, said).Errors
-		_, said = w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(query), "", events)
+		_, said = w.Send(http.MethodGet, "/graphql?query="+escaped, "", events)
 		all["GET for events"] = asEvents(said)
 	}
 	var sent bytes.Buffer
