@@ -126,12 +126,13 @@ func TestBrowserSignsIn(t *testing.T) {
 	p := open(t, w, "", browsertest.Options{})
 	waitForElement(p, ".sign-in")
 	send := func(password string) {
-		p.Do(
-			chromedp.SetValue(chromedp.CSS("input[name=username]"), username),
-			chromedp.SetValue(chromedp.CSS("input[name=password]"), password),
-		)
-		// A click by the mouse misses a button that moves while the page is laid out.
-		browsertest.Read[bool](p, `document.querySelector("button[type=submit]").click() === undefined`)
+		// The page may replace the form while it loads, so that one step fills in and submits it.
+		browsertest.Read[bool](p, fmt.Sprintf(`(form => {
+			form.username.value = %q
+			form.password.value = %q
+			form.querySelector("button").click()
+			return true
+		})(document.querySelector("form.sign-in"))`, username, password))
 	}
 	send("wrong")
 	waitForElement(p, ".sign-in .notice.failed")
