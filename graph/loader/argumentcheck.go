@@ -49,12 +49,10 @@ func (l *Loaders) checkArgumentsOf(typ string, s selection.Set, path string) err
 // errSkipped returns the error of fields whose own arguments are good, if those of another field are bad.
 func errSkipped(err error, field graphql.CollectedField, path string) error {
 	faultErr := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Err: err}
-	var unread *gqlerror.Error // from gqlgen's decoding; in look-ahead, its path leads from the root to the argument
-	if errors.As(err, &unread) {
+	if unread, ok := errors.AsType[*gqlerror.Error](err); ok { // from gqlgen's decoding; in look-ahead, its path leads from the root to the argument
 		faultErr.Message, faultErr.Argument, faultErr.Err = unread.Message, fault.ArgumentAt(unread.Path), unread.Err
 	}
-	var bad *fault.Error
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*fault.Error](err); ok {
 		faultErr.Message, faultErr.Argument = bad.Message, cmp.Or(bad.Argument, faultErr.Argument)
 	}
 	faultErr.Message += " (at " + path + "; nothing was asked)"
@@ -88,8 +86,7 @@ func (l *Loaders) requestErrors(extensions map[string]any) gqlerror.List {
 	for _, err := range l.refusals {
 		gqlErr := &gqlerror.Error{Message: err.Error(), Extensions: maps.Clone(extensions)}
 		gqlErr.Extensions["code"] = fault.CodeOf(err)
-		var bad *badArgumentError
-		if errors.As(err, &bad) {
+		if bad, ok := errors.AsType[*badArgumentError](err); ok {
 			gqlErr.Extensions["argument"] = bad.public.Argument
 			if bad.position != nil {
 				gqlErr.Locations = []gqlerror.Location{{Line: bad.position.Line, Column: bad.position.Column}}

@@ -326,8 +326,7 @@ func (p *poll[T]) backoff(err error) time.Duration {
 	if p.refusals > 0 {
 		return p.unauthorizedGrace() * 11 / 10
 	}
-	var said *cc.Error
-	if errors.As(err, &said) {
+	if said, ok := errors.AsType[*cc.Error](err); ok {
 		pause = max(pause, min(said.RetryAfter, maxRetryAfter))
 	}
 	return backoff.Spread(pause, pollSpread)

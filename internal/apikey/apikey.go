@@ -215,8 +215,7 @@ func errorPosition(err error) string {
 		return "it is not YAML of the form that is described"
 	}
 	pos := at.GetToken().Position
-	var unknown *yaml.UnknownFieldError
-	if errors.As(err, &unknown) {
+	if _, ok := errors.AsType[*yaml.UnknownFieldError](err); ok {
 		return fmt.Sprintf("line %d: there is no setting of that name", pos.Line)
 	}
 	return fmt.Sprintf("line %d, column %d: it is not YAML of the form that is described", pos.Line, pos.Column)

@@ -234,8 +234,7 @@ func recordRead(state *operation.State, name, kind string, began time.Time, info
 		r.Code, r.ServedStaleOnError = fault.CodeOf(err), true
 	}
 	if err != nil {
-		var answered *cc.Error
-		if errors.As(err, &answered) {
+		if answered, ok := errors.AsType[*cc.Error](err); ok {
 			r.Status = answered.Status
 		}
 	}

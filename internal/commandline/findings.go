@@ -72,8 +72,7 @@ func (m recordingMapper) IsBool() bool {
 func (f findings) lines(command *kong.Context, err error) []string {
 	var lines []string
 	if command == nil {
-		var failed *kong.ParseError
-		if errors.As(err, &failed) {
+		if failed, ok := errors.AsType[*kong.ParseError](err); ok {
 			command = failed.Context
 		}
 	}

@@ -221,8 +221,7 @@ func (c Console) get(ctx context.Context, operation string, query url.Values) (*
 	}
 	resp, err := c.Client.Do(req)
 	if err != nil {
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err // the URL may hold a password
 		}
 		return nil, err

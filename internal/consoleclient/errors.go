@@ -62,8 +62,7 @@ func (e *Error) Error() string {
 
 // AskedToWait reports whether the console asked to wait, by this response or an earlier one.
 func (e *Error) AskedToWait() bool {
-	var refused *admission.RefusedError
-	if errors.As(e.Err, &refused) {
+	if refused, ok := errors.AsType[*admission.RefusedError](e.Err); ok {
 		return refused.Reason == admission.Paused
 	}
 	return e.RetryAfter > 0

@@ -348,8 +348,7 @@ func closeBody(req *http.Request) {
 
 // withoutURL removes net/http's wrapper from an error, because it quotes the URL, whose query may hold secrets.
 func withoutURL(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err

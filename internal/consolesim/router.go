@@ -201,12 +201,10 @@ func (s *Server) answer(c *call, rt *route, allowed []string) reply {
 	if err == nil {
 		return out
 	}
-	var p *problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*problem](err); ok {
 		return p.reply(s.opts.Dialect, c.r.URL.Path)
 	}
-	var o *oauthError
-	if errors.As(err, &o) {
+	if o, ok := errors.AsType[*oauthError](err); ok {
 		return o.reply()
 	}
 	return problemf(http.StatusInternalServerError, "%v", err).reply(s.opts.Dialect, c.r.URL.Path)

@@ -312,8 +312,7 @@ func granted(asked time.Time, t consoleclient.Token, err error) (tokencache.Toke
 // and only the SSO asks for a long pause.
 func grantError(err error) error {
 	g := &tokencache.GrantError{Reason: tokencache.Unavailable, Err: err}
-	var answer *consoleclient.Error
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*consoleclient.Error](err); ok {
 		g.RetryAfter = answer.RetryAfter
 		if answer.FromIntermediary {
 			g.RetryAfter = min(g.RetryAfter, consoleclient.MaxProxyRetryAfter)

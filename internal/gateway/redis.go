@@ -23,8 +23,7 @@ func (g *Gateway) checkRedis(ctx context.Context) {
 			}
 			return
 		}
-		var reply redis.Error
-		if errors.As(err, &reply) { // the user may not ask, or Redis is loading
+		if _, ok := errors.AsType[redis.Error](err); ok { // the user may not ask, or Redis is loading
 			g.log.Info("the eviction policy of Redis is not known", "error", redisclient.Cause(err))
 			return
 		}

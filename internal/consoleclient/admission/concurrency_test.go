@@ -31,8 +31,7 @@ func TestWaitingOperationsAreBounded(t *testing.T) {
 		wait := func(ctx context.Context, call admission.Call) {
 			callers.Go(func() {
 				p, err := c.Acquire(ctx, call)
-				var r *admission.RefusedError
-				if errors.As(err, &r) {
+				if _, ok := errors.AsType[*admission.RefusedError](err); ok {
 					t.Errorf("%+v is refused: %v", call, err)
 				} else if err == nil {
 					p.Done(admission.Succeeded)

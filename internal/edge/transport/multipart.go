@@ -199,8 +199,7 @@ func readPart(form *form, name string, limit int64, reservation *graphqlhttp.Res
 	for err == nil && isField(part) {
 		part, err = form.NextPart()
 	}
-	var refusal *fault.Error
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*fault.Error](err); ok {
 		return nil, refusal
 	}
 	if err != nil || part.FormName() != name {

@@ -140,8 +140,7 @@ func (c *socket) identify(payload map[string]any) bool {
 func (c *socket) refuseCaller(code websocket.StatusCode, err error) bool {
 	accesslog.FromContext(c.ctx).Refused(string(fault.CodeOf(err)))
 	reason := "refused"
-	var f *fault.Error
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
 		reason = f.Error()
 	}
 	return c.refuse(code, reason)
