@@ -246,7 +246,7 @@ func (s *Settings) checkNumbers(must func(holds bool, text string)) {
 		{"max-console-calls", int64(s.MaxConsoleCalls), amount}, {"max-answer-bytes", int64(s.MaxAnswerBytes), amount},
 		{"max-answer-values", int64(s.MaxAnswerValues), amount}, {"max-request-bytes", s.MaxRequestBytes, amount},
 		{"max-upload-bytes", s.MaxUploadBytes, amount}, {"upload-timeout", int64(s.UploadTimeout), span}, {"direct-upload-bytes", s.DirectUploadBytes, amount},
-		{"cache-bytes", int64(min(s.CacheBytes, amount+1)), amount}, {"answer-bytes", int64(min(s.AnswerBytes, amount+1)), amount}, //nolint:gosec // at most amount+1
+		{"cache-bytes", int64(min(s.CacheBytes, amount+1)), amount}, {"answer-bytes", int64(min(s.AnswerBytes, amount+1)), amount},
 	} {
 		must(n.value > 0, "--"+n.flag+" must be positive")
 		must(n.value <= n.most, "--"+n.flag+" must be at most "+bounds[n.most])
