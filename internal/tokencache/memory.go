@@ -86,9 +86,6 @@ func (m *Memory) Claim(_ context.Context, key string, c Claim) (ClaimStatus, Rec
 	case r.owner != "" && r.owner != c.Owner && now.Before(r.lease):
 		return Busy, r.view(now), nil
 	}
-	if c.Session && r.owner != "" && r.owner != c.Owner {
-		r.Spent = true
-	}
 	r.owner, r.lease = c.Owner, now.Add(c.Lease)
 	r.expires = later(r.expires, now.Add(c.Lease+failureTTL))
 	v := r.view(now)

@@ -96,9 +96,8 @@ if r.ended then return view(r, 'ended') end
 if r.gen and r.gen ~= seen and now < r.exp - math.min(margin, (r.exp - r.at) / 10) then return view(r, 'fresh') end
 if r['until'] and now < r['until'] then return view(r, 'paused') end
 if r.owner and r.owner ~= owner and now < r.lease then return view(r, 'busy') end
-if session and r.owner and r.owner ~= owner then r.spent = '1' end
 redis.call('HSET', key, 'owner', owner, 'lease', now + lease)
-if r.spent or r.refresh == '1' and not session then redis.call('HSET', key, 'spent', '1') end
+if r.refresh == '1' and not session then redis.call('HSET', key, 'spent', '1') end
 keep(lease + kept)
 return view(r, 'claimed')
 `

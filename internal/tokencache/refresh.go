@@ -289,21 +289,13 @@ func (c *Cache) obtainSession(ctx context.Context, e *entry, old *cachedToken, o
 	if err != nil {
 		g := grantError(err)
 		c.opts.Logger.InfoContext(ctx, "a session's token was not refreshed", "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
-		f := failure(g, sessionPause)
-		f.Unspent = !r.Spent
 		if g.Reason != Unavailable {
-			stored, err := c.load(ctx, e.key, nil)
-			if err == nil && stored.Generation != "" && stored.Generation != r.Generation { // by another replica
-				return newCachedToken(stored.Token, stored.Generation, true, stored.Ends, c.opts.Now()), time.Time{}, nil
-			}
-			if g.Reason == Locked || !r.Spent {
-				return nil, time.Time{}, c.end(ctx, e)
-			}
-			// The owner whose claim lapsed may have the next token, and not reach the store: the session ends after one more refusal.
-			f = Failure{Reason: Unavailable, Unspent: true, MinPause: maxPause}
+			return c.refreshRefused(ctx, e, r)
 		}
+		f := failure(g, sessionPause)
+		f.Unspent = true
 		c.fail(ctx, e.key, owner, f)
-		return c.fallback(e, current, c.opts.Now().Add(f.pause(r.Failures+1)), c.refused(e, f.Reason, g.Err))
+		return c.fallback(e, current, c.opts.Now().Add(f.pause(r.Failures+1)), c.refused(e, g.Reason, g.Err))
 	}
 	p := c.put(token, rand.Text(), r.Ends)
 	p.Replaces = r.Generation
@@ -335,6 +327,16 @@ func (c *Cache) refreshSession(ctx context.Context, refreshToken string, again b
 		return token, err
 	}
 	return c.refresh(ctx, refreshToken)
+}
+
+// refreshRefused ends a session whose refresh token was refused, unless another replica has
+// taken over the claim and renewed it.
+func (c *Cache) refreshRefused(ctx context.Context, e *entry, claimed Record) (*cachedToken, time.Time, error) {
+	r, err := c.load(ctx, e.key, nil)
+	if err == nil && r.Generation != "" && r.Generation != claimed.Generation {
+		return newCachedToken(r.Token, r.Generation, true, r.Ends, c.opts.Now()), time.Time{}, nil
+	}
+	return nil, time.Time{}, c.end(ctx, e)
 }
 
 // end ends a session that cannot be renewed.

@@ -49,36 +49,3 @@ func TestSignOutDuringRefresh(t *testing.T) {
 		wantCode(t, a, session, fault.Unauthenticated)
 	})
 }
-
-// TestLapsedClaimOfASession verifies that the next owner learns that the refresh token may be spent, until it says that it is
-// not.
-func TestLapsedClaimOfASession(t *testing.T) {
-	t.Parallel()
-	stores(t, func(t *testing.T, s tokencache.Store) {
-		put := tokenOf("g1", time.Hour)
-		put.Ends = time.Now().Add(2 * time.Hour)
-		ok, err := s.Create(t.Context(), "s", put)
-		expectBool(t, "create", ok, err, true)
-		c := tokencache.Claim{Owner: "one", Session: true, Seen: "g1", Lease: time.Millisecond}
-		for range 2 { // its own lapsed claim tells nothing
-			if r := claim(t, s, "s", c, tokencache.Claimed); r.Spent {
-				t.Error("the first owner's is spent")
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		c.Owner, c.Lease = "two", time.Minute
-		for range 2 {
-			if r := claim(t, s, "s", c, tokencache.Claimed); !r.Spent {
-				t.Error("the next owner's is not spent")
-			}
-		}
-		for _, unspent := range []bool{false, true} {
-			ok, err = s.Fail(t.Context(), "s", c.Owner, tokencache.Failure{Reason: tokencache.Unavailable, Unspent: unspent})
-			expectBool(t, "failure", ok, err, true)
-			c.Owner += "+"
-			if r := claim(t, s, "s", c, tokencache.Claimed); r.Spent == unspent {
-				t.Errorf("after a failure: spent %t, unspent %t", r.Spent, unspent)
-			}
-		}
-	})
-}

@@ -38,7 +38,7 @@ type Record struct {
 	// Generation names the token, and changes with it; empty: there is no token.
 	Generation string
 	// Spent says that the refresh token may have been used. A claim of a service account sets
-	// it, and so does a session's claim after one of another owner that lapsed.
+	// it, and so does a session's claim by a release without retries.
 	Spent bool
 	// Ends is the latest end of a session; zero for a service account.
 	Ends time.Time
@@ -59,8 +59,8 @@ type Claim struct {
 	Lease time.Duration
 	// Seen is the generation that is too old for the claimant; empty: none is.
 	Seen string
-	// Session says that the claim makes no record, and that it alone does not mark the refresh
-	// token as spent: nothing else can renew a session.
+	// Session says that the claim makes no record, and does not mark the refresh token as
+	// spent: nothing else can renew a session.
 	Session bool
 }
 
