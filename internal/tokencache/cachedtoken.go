@@ -176,19 +176,27 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 
 // begin starts a renewal, which goes on without callers. The caller holds e.mu.
 func (c *Cache) begin(e *entry) error {
+	call := flight.Background[string](c.stop)
+	if err := c.start(func() {
+		call.RunLogged(c.opts.Logger, "renewal of a token", func(ctx context.Context) (string, error) {
+			defer e.endCall()
+			return c.runRenewal(ctx, e)
+		})
+	}); err != nil {
+		return err
+	}
+	e.call, e.begun = call, c.opts.Now()
+	return nil
+}
+
+// start runs f, which Close waits for.
+func (c *Cache) start(f func()) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return fault.New(fault.UpstreamUnavailable, "the gateway is shutting down")
 	}
-	call := flight.Background[string](c.stop)
-	e.call, e.begun = call, c.opts.Now()
-	c.tasks.Go(func() {
-		call.RunLogged(c.opts.Logger, "renewal of a token", func(ctx context.Context) (string, error) {
-			defer e.endCall()
-			return c.runRenewal(ctx, e)
-		})
-	})
+	c.tasks.Go(f)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/flight"
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
@@ -42,11 +43,28 @@ func (Session) GoString() string { return redacted }
 // RATE_LIMITED without a call of the SSO. Attempts are also RATE_LIMITED while too many sign-ins are running.
 func (c *Cache) SignIn(ctx context.Context, username, password string) (Session, error) {
 	guesses := "guesses:" + c.digest(strings.ToLower(username))
-	done, err := c.signIns.acquire(ctx, guesses) // so that each attempt knows the outcome of the one before
+	done, err := c.signIns.Acquire(ctx, guesses) // so that each attempt knows the outcome of the one before
 	if err != nil {
 		return Session{}, err
 	}
-	defer done()
+	call := flight.Background[Session](context.WithoutCancel(ctx)) // a wrong password counts without the caller, too
+	if err := c.start(func() {
+		defer done()
+		call.RunLogged(c.opts.Logger, "sign-in", func(running context.Context) (Session, error) {
+			running, cancel := context.WithTimeout(running, grantTimeout)
+			defer cancel()
+			defer context.AfterFunc(c.stop, cancel)()
+			return c.signIn(running, ctx, guesses, username, password)
+		})
+	}); err != nil {
+		done()
+		return Session{}, fault.WithOutcome(err, fault.NotSent)
+	}
+	return call.Wait(ctx)
+}
+
+// signIn asks the SSO for a token, and begins a session if the caller still waits.
+func (c *Cache) signIn(ctx, caller context.Context, guesses, username, password string) (Session, error) {
 	r, err := c.load(ctx, guesses, nil)
 	if err != nil {
 		return Session{}, fault.WithOutcome(noStore(err), fault.NotSent)
@@ -57,16 +75,12 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 		}
 		return Session{}, retryAfter(fault.New(fault.RateLimited, "too many failed attempts to sign in: try again in %d s", int(wait.Seconds())+1), wait)
 	}
-	select {
-	case c.signIns.slots <- struct{}{}:
-	default:
-		return Session{}, fault.Busy("too many sign-ins are under way: try again later")
+	leave, err := c.signIns.Enter()
+	if err != nil {
+		return Session{}, err
 	}
-	caller := ctx
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grantTimeout) // the outcome counts without the caller, too
-	defer cancel()
 	token, err := c.password(ctx, username, password)
-	<-c.signIns.slots
+	leave()
 	if err != nil {
 		return Session{}, c.recordFailedSignIn(ctx, guesses, grantError(err))
 	}

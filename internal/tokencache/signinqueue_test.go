@@ -65,9 +65,11 @@ func TestSignInOfALeavingCaller(t *testing.T) {
 		c := newCache(t, s, withStore(store))
 		ctx, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer leave()
-		if _, err := c.SignIn(ctx, "user", "right"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got %v", err)
+		begun := time.Now()
+		if _, err := c.SignIn(ctx, "user", "right"); !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) != 100*time.Millisecond {
+			t.Errorf("got %v after %v", err, time.Since(begun))
 		}
+		time.Sleep(time.Second)
 		if n := store.calls.Load(); n != 1 { // the failed attempts are read
 			t.Errorf("%d calls of the store", n)
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/tokencache/signinqueue"
 )
 
 // DefaultSessionLifetime is the default of Options.SessionLifetime.
@@ -136,7 +137,7 @@ type Cache struct {
 	settled    atomic.Int64 // a while after the store's last failure (Unix nanoseconds)
 
 	sessions sync.Map // of *entry, by the principal's name
-	signIns  signInQueue
+	signIns  *signinqueue.Queue
 	signOuts pendingSignOuts
 	mu       sync.Mutex
 	closed   bool
@@ -163,7 +164,7 @@ func New(opts Options) *Cache {
 	if opts.MAC == nil {
 		opts.MAC = randomMAC()
 	}
-	c := &Cache{opts: opts, swept: opts.Now(), signIns: signInQueue{slots: make(chan struct{}, maxSignIns)}}
+	c := &Cache{opts: opts, swept: opts.Now(), signIns: signinqueue.New()}
 	c.SetAccounts(opts.Accounts)
 	c.stop, c.halt = context.WithCancel(context.Background())
 	return c

@@ -38,7 +38,7 @@ var layers = [][]string{
 	{
 		"examples/dashboard", "internal/edge/certificate", "internal/edge/graphiql",
 		"graph/capabilities", "graph/codegen", "graph/scalar", "graph/sequential", "internal/budget",
-		"internal/consoleclient/admission", "internal/idempotency", "internal/principal", "internal/telemetry",
+		"internal/consoleclient/admission", "internal/idempotency", "internal/principal", "internal/telemetry", "internal/tokencache/signinqueue",
 	},
 	{"internal/responsecache"},
 	{"internal/bytepool", "internal/edge/graphiql/examples", "internal/healthcheck", "internal/consoleclient/transport", "internal/operation", "internal/redisclient", "internal/tokencache"},

@@ -1,4 +1,5 @@
-package tokencache
+// Package signinqueue runs the sign-ins of a user one after the other, and bounds those of all users.
+package signinqueue
 
 import (
 	"context"
@@ -16,25 +17,38 @@ const (
 	signInWait = 10 * time.Second
 )
 
-// signInQueue runs the sign-ins of a user one after the other, and bounds those of all users.
-// It shares no calls (package flight), since each sign-in has its own password and result.
-type signInQueue struct {
+// Queue is a queue of sign-ins. It shares no calls (package flight), since each sign-in has its own password and result.
+// It is safe for concurrent use.
+type Queue struct {
 	mu     sync.Mutex
 	active map[string]chan struct{} // by user; closed when the sign-in ends
 	slots  chan struct{}            // one for each sign-in at the SSO
 }
 
-// acquire waits until no other sign-in of the user is under way. done ends this one.
-func (q *signInQueue) acquire(ctx context.Context, user string) (done func(), err error) {
+// New returns an empty Queue.
+func New() *Queue {
+	return &Queue{active: make(map[string]chan struct{}), slots: make(chan struct{}, maxSignIns)}
+}
+
+// Enter admits a sign-in to the SSO, if not too many are there. It fails with RATE_LIMITED. The caller calls leave once.
+func (q *Queue) Enter() (leave func(), err error) {
+	select {
+	case q.slots <- struct{}{}:
+		return func() { <-q.slots }, nil
+	default:
+		return nil, fault.Busy("too many sign-ins are under way: try again later")
+	}
+}
+
+// Acquire waits until no other sign-in of the user is under way, for 10 s at most. It then fails with RATE_LIMITED. done
+// ends this one.
+func (q *Queue) Acquire(ctx context.Context, user string) (done func(), err error) {
 	limit := time.NewTimer(signInWait)
 	defer limit.Stop()
 	for {
 		q.mu.Lock()
 		before, taken := q.active[user]
 		if !taken {
-			if q.active == nil {
-				q.active = make(map[string]chan struct{})
-			}
 			mine := make(chan struct{})
 			q.active[user] = mine
 			q.mu.Unlock()
