@@ -53,7 +53,7 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 		call.RunLogged(c.opts.Logger, "sign-in", func(running context.Context) (Session, error) {
 			running, cancel := context.WithTimeout(running, grantTimeout)
 			defer cancel()
-			defer context.AfterFunc(c.stop, cancel)()
+			defer context.AfterFunc(c.stop, cancel)() //nolint:contextcheck // Close ends every sign-in
 			return c.signIn(running, ctx, guesses, username, password)
 		})
 	}); err != nil {
