@@ -117,6 +117,11 @@ func FromContext(ctx context.Context) *Share {
 	return s
 }
 
+// Without returns a context without a share, so that each Begin below it takes a new one.
+func Without(ctx context.Context) context.Context {
+	return context.WithValue(ctx, contextKey{}, (*Share)(nil))
+}
+
 // Begin returns a context with the share of the operation in ctx, or with a new share. The bytes are given back when
 // every holder has called end.
 func (p *Pool) Begin(ctx context.Context) (_ context.Context, _ *Share, end func()) {

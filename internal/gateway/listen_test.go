@@ -52,7 +52,7 @@ func TestHeadersAreBounded(t *testing.T) {
 	}
 	go func() { _ = l.serve() }()
 	defer l.server.Close()
-	for bytes, status := range map[int]int{48 << 10: http.StatusNotFound, 256 << 10: http.StatusRequestHeaderFieldsTooLarge} {
+	for bytes, status := range map[int]int{48 << 10: http.StatusNotFound, 72 << 10: http.StatusRequestHeaderFieldsTooLarge} {
 		conn, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)

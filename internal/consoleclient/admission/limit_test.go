@@ -60,6 +60,31 @@ func fail(t *testing.T, c *admission.Controller, of admission.Call) {
 	}
 }
 
+// TestLimitAfterOutageWithRareCalls verifies that the limit restarts after an outage if another operation had too few calls
+// for its breaker to open.
+func TestLimitAfterOutageWithRareCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := admission.New(admission.Options{})
+		a, rare := call(admission.Lists, "a"), admission.Call{Class: admission.Lists, Operation: "rare", Caller: "a"}
+		timed(t, c, rare, 100*time.Millisecond, admission.Succeeded)
+		fail(t, c, a)
+		if n := limitOf(c); n <= 4 {
+			t.Fatalf("the limit is %d", n)
+		}
+		for range 4 {
+			timed(t, c, rare, time.Millisecond, admission.Failed)
+		}
+		left := refused(t, c, a, admission.Open)
+		timed(t, c, rare, time.Millisecond, admission.Succeeded)
+		time.Sleep(left)
+		do(t, c, a, 7, admission.Succeeded)
+		if n := limitOf(c); n != 4 {
+			t.Errorf("the limit is %d after an outage, want 4", n)
+		}
+	})
+}
+
 // TestLimitAfterOutage: the first operation that recovers begins with few permits, and the next ones leave it those that it
 // has gained. Successes from before the outage do not count.
 func TestLimitAfterOutage(t *testing.T) {

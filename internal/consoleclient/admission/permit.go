@@ -149,10 +149,11 @@ func (c *Controller) reportChange(p *Permit, b *breaker, wasOpen bool, now time.
 	c.changed(p.call.Operation, isOpen)
 }
 
-// worksBeside reports whether another operation of the class has succeeded since a breaker opened, and still does.
+// worksBeside reports whether another operation of the class has succeeded since a breaker opened, and still does. One whose
+// calls have failed meanwhile shows that the whole class failed.
 func (c *class) worksBeside(b *breaker, now time.Time) bool {
 	for _, other := range c.breakers {
-		if other != b && other.state == closed && within(other.run.success, now) && other.lastStarted.After(b.opened) {
+		if other != b && other.state == closed && !other.failing(now) && within(other.run.success, now) && other.lastStarted.After(b.opened) {
 			return true
 		}
 	}

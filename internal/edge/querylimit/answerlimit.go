@@ -88,11 +88,11 @@ func (l answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 }
 
 // begin returns how the operation in ctx takes memory. A mutation with files lasts as long as its client needs to send
-// them. It takes its memory of requests, of which each caller has a share, and each of its console calls takes its own.
+// them. It takes its memory of requests, of which each caller has a share, and each of its console calls takes its own of the pool.
 func (l answerLimits) begin(ctx context.Context) (_ context.Context, share *bytepool.Share, take func(bytes int) error, end func()) {
 	if p, ok := graphqlhttp.ParametersOf(ctx); ok && len(p.Files) > 0 && isMutation(ctx) {
 		reservation := graphqlhttp.ReservationOf(ctx)
-		return ctx, nil, func(bytes int) error {
+		return bytepool.Without(ctx), nil, func(bytes int) error {
 			if reservation.Take(bytes) != nil {
 				return bytepool.Busy()
 			}

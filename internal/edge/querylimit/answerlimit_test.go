@@ -9,9 +9,11 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"github.com/consoleql/consoleql/graph/scalar"
 	"github.com/consoleql/consoleql/graph/sequential"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/bytepool"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -46,6 +48,35 @@ func TestQueriesWithoutMemoryAreRefused(t *testing.T) {
 		if operation == ast.Query && (len(resp.Errors) != 1 || apierror.ExtensionCode(resp.Errors[0]) != "RATE_LIMITED" || resp.Errors[0].Extensions["retryAfter"] == nil) {
 			t.Errorf("the errors are %v", resp.Errors)
 		}
+	}
+}
+
+// TestUploadsShareNoMemoryOfAnswers verifies that the console calls of a mutation with files do not take the memory of
+// their answers for as long as the client sends the files.
+func TestUploadsShareNoMemoryOfAnswers(t *testing.T) {
+	t.Parallel()
+	memory := bytepool.New(1 << 20)
+	x, ok := querylimit.NewAnswerLimits(querylimit.Limits{}, memory).(graphql.ResponseInterceptor)
+	if !ok {
+		t.Fatal("the extension does not intercept responses")
+	}
+	for name, tt := range map[string]struct {
+		files map[string]scalar.Upload
+		share bool
+	}{
+		"without files": {nil, true},
+		"with files":    {map[string]scalar.Upload{"file": {}}, false},
+	} {
+		ctx, _, end := memory.Begin(t.Context()) // as of the operation cache
+		ctx = graphqlhttp.WithParameters(ctx, &graphqlhttp.Parameters{Files: tt.files})
+		ctx = graphql.WithOperationContext(ctx, &graphql.OperationContext{Operation: &ast.OperationDefinition{Operation: ast.Mutation}})
+		x.InterceptResponse(ctx, func(ctx context.Context) *graphql.Response {
+			if share := bytepool.FromContext(ctx); (share != nil) != tt.share {
+				t.Errorf("%s: the calls share %v", name, share)
+			}
+			return &graphql.Response{}
+		})
+		end()
 	}
 }
 
